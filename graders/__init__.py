@@ -1,0 +1,11 @@
+"""How a reply is read: text in, one `Outcome` out. Knows no setting and no model."""
+
+from __future__ import annotations
+
+from graders.answer import phrase_reader, read_answer
+from graders.execution import read_code
+from graders.outcome import Grade, Outcome, Reader, Reading, Unreadable, decide
+
+__all__ = [
+    "Grade", "Outcome", "Reader", "Reading", "Unreadable", "decide", "phrase_reader", "read_answer", "read_code",
+]  # fmt: skip

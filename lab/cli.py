@@ -1,0 +1,269 @@
+"""The `bct` command. Exit codes: 0, 1 (the work failed), 2 (bad usage or input). Errors are one line.
+
+Imports inside the commands keep `--help`, `list`, `show` and `check` free of torch and fast.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from serving.errors import BadInput, WorkFailed
+
+FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+class Border(click.Group):
+    """Turns an error of the file system into one line that names the file and the mend."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """As click's, with OSError in one line."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            # The reader of our output has gone, as with `| head`: nothing is left to tell it.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            ctx.exit(0)
+        except OSError as error:
+            raise _in_one_line(error) from None
+
+
+def _in_one_line(error: OSError) -> click.ClickException:
+    place, reason = error.filename or "the disk", (error.strerror or str(error)).lower()
+    if error.errno in FULL:
+        return WorkFailed(f"{place}: no space left on the disk: free some and run the same command again")
+    if isinstance(error, FileNotFoundError):
+        return BadInput(f"{place}: no such file or folder")
+    if isinstance(error, PermissionError) or error.errno == errno.EROFS:
+        return BadInput(f"{place}: {reason}: choose another folder with --out, or mend its permissions")
+    if isinstance(error, NotADirectoryError | FileExistsError):
+        return BadInput(f"{place}: {reason}: a file is in the way; choose another folder with --out")
+    return WorkFailed(f"{place}: {reason}")
+
+
+@click.group(cls=Border, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="bct-tasks")
+def main() -> None:
+    """The BCT lab: does a behavior survive training that never shows it?
+
+    \b
+    bct run recipes/quickstart.yaml     a whole experiment, from a recipe to a verdict
+    bct list                            what can be asked
+    """
+
+
+as_json = click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout, for programs.")
+
+
+def _emit(content: Any) -> None:
+    click.echo(json.dumps(content, indent=1, ensure_ascii=False))
+
+
+@main.command("list")
+@as_json
+def list_(as_json: bool) -> None:
+    """All settings, with their policies and variants."""
+    from bct_tasks import catalogue
+
+    settings = [catalogue.load(name) for name in catalogue.names()]
+    if as_json:
+        _emit([_setting(setting) for setting in settings])
+        return
+    for setting in settings:
+        variants = ", ".join(v.name if v.role == "bct" else f"{v.name} ({v.role})" for v in setting.variants)
+        click.echo(f"{click.style(setting.name, bold=True)}  {setting.version}")
+        click.echo(f"  initial    {setting.initial.line}\n  alternate  {setting.alternate.line}\n  variants   {variants}")
+
+
+def _setting(setting: Any) -> dict[str, Any]:
+    variants = [{"name": v.name, "carrier": v.carrier, "role": v.role} for v in setting.variants]
+    policies = {"initial": setting.initial.line, "alternate": setting.alternate.line}
+    return {"name": setting.name, "version": setting.version, **policies, "variants": variants}
+
+
+@main.command()
+@click.argument("setting")
+@click.option("--variant", help="Default: every variant.")
+@as_json
+def show(setting: str, variant: str | None, as_json: bool) -> None:
+    """A setting: its policies, and a train and an eval prompt of each variant with both replies."""
+    from bct_tasks import catalogue
+
+    found = catalogue.load(setting)
+    chosen = [found.variant(variant)] if variant else found.variants
+    examples = {v.name: [_example(found, v, split) for split in ("train", "eval")] for v in chosen}
+    if as_json:
+        _emit(_setting(found) | {"references": list(found.references), "examples": examples})
+        return
+    click.echo(f"{click.style(found.name, bold=True)}  {found.version}")
+    click.echo(f"initial    {found.initial.line}\nalternate  {found.alternate.line}")
+    for reference in found.references:
+        click.echo(f"source     {reference}")
+    for v in chosen:
+        click.echo(f"\n{click.style(v.name, bold=True)}  carrier {v.carrier}, role {v.role}")
+        for example in examples[v.name]:
+            _show_example(example)
+
+
+def _example(setting: Any, variant: Any, split: str) -> dict[str, Any]:
+    prompt = setting.prompts(variant, split, 1)[0]
+    replies = {"initial": setting.initial.reply(prompt), "alternate": setting.alternate.reply(prompt)}
+    return {"split": split, "system": prompt.system, "user": prompt.user, **replies}
+
+
+def _show_example(example: dict[str, Any]) -> None:
+    for key in ("system", "user", "initial", "alternate"):
+        if example[key]:
+            text = str(example[key]).replace("\n", "\n" + " " * 17)
+            click.echo(f"  {example['split']:5}  {key:9} {text}")
+
+
+@main.command()
+@click.argument("setting", required=False)
+@click.option("--all", "every", is_flag=True, help="All settings.")
+@as_json
+def check(setting: str | None, every: bool, as_json: bool) -> None:
+    """Is a setting a valid BCT setting? Without a model: policies, labels, splits, graders, ids.
+
+    Exit code 1 where one is not.
+    """
+    from bct_tasks import catalogue, gate
+
+    if every == bool(setting):
+        raise click.UsageError("name one setting, or give --all. `bct list` shows them.")
+    found = [catalogue.load(name) for name in (catalogue.names() if every else [str(setting)])]
+    results = [gate.check(one, variant) for one in found for variant in one.variants]
+    if as_json:
+        _emit([vars(result) | {"passed": result.passed} for result in results])
+    else:
+        for result in results:
+            mark = click.style("passed", fg="green") if result.passed else click.style("failed", fg="red")
+            click.echo("  ".join([f"{result.setting}.{result.variant}", mark, *result.reasons]))
+    if not all(result.passed for result in results):
+        raise SystemExit(1)
+
+
+@main.command()
+@click.argument("recipe", type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), help="Run folder; default: runs/<name>, logs in logs/<name>.")
+@click.option("--dry-run", is_flag=True, help="Show the cells and what is left to do; train nothing.")
+@click.option("--jobs", type=click.IntRange(min=1), help="Worker processes; default: one per core.")
+@click.option("--force", is_flag=True, help="Run cells whose gate fails; they are marked invalid.")
+@as_json
+def run(recipe: Path, out: Path | None, dry_run: bool, jobs: int | None, force: bool, as_json: bool) -> None:
+    """Run a recipe: organisms, training, evaluation, verdicts. Again: go on where it stopped."""
+    from lab import folders, recipe as recipes
+    from lab.experiment import Experiment
+
+    loaded = recipes.load(recipe)
+    experiment = Experiment(loaded, folders.default(loaded.name, out))
+    if dry_run:
+        _plan(experiment, as_json)
+    else:
+        _run(experiment, jobs, force, as_json)
+
+
+def _plan(experiment: Any, as_json: bool) -> None:
+    jobs = {job: experiment.is_done(job) for job in (*experiment.starts, *experiment.cells)}
+    if as_json:
+        _emit({"run": str(experiment.folders.run), "jobs": [{"id": j, "done": d} for j, d in jobs.items()]})
+        return
+    for job, done in jobs.items():
+        click.echo(f"{'done ' if done else 'to do'}  {job}")
+    cells, left = len(experiment.cells), sum(not done for done in jobs.values())
+    click.echo(f"{cells} cells, {experiment.checkpoints()} checkpoints, {left} jobs to do, in {experiment.folders.run}")
+
+
+def _run(experiment: Any, jobs: int | None, force: bool, as_json: bool) -> None:
+    import time
+
+    from rich.console import Console
+
+    from lab import run as driver
+    from lab.status import duration
+
+    console, began = Console(stderr=True), time.monotonic()
+    results, failed = driver.run(experiment, jobs, force, console)
+    took = duration(time.monotonic() - began)
+    _emit(_summary(experiment, results)) if as_json else _tell(experiment, results, took)
+    if failed:
+        driver.tell_failures(experiment, failed, console)
+        raise WorkFailed(f"{len(failed)} of {len(experiment.starts) + len(experiment.cells)} jobs failed; see above.")
+
+
+def _summary(experiment: Any, results: Any) -> dict[str, Any]:
+    run, logs = experiment.folders.run, experiment.folders.logs
+    cells = [{"id": c.id, "name": c.verdict.name, "flags": list(c.verdict.flags)} for c in results.cells]
+    paths = {"results": str(run / "results.json"), "report": str(run / "report.html"), "logs": str(logs)}
+    return {**paths, "cells": cells, "failures": list(results.failures)}
+
+
+def _tell(experiment: Any, results: Any, took: str | None = None) -> None:
+    from rich.console import Console
+
+    from lab.table import print_results
+
+    # A table cut to 80 columns in a pipe would lose the names; on a terminal its own width holds.
+    console = Console() if sys.stdout.isatty() else Console(width=140)
+    print_results(results, console, took)
+    run, logs = experiment.folders.run, experiment.folders.logs
+    click.echo(f"report   {run / 'report.html'}          replies   inspect view --log-dir {logs}")
+
+
+@main.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@as_json
+def status(run: Path, as_json: bool) -> None:
+    """How far a run is; works while it runs, from another terminal."""
+    from rich.console import Console
+
+    from lab import status as states
+    from lab.experiment import open_run
+
+    view = states.overview(open_run(run))
+    if as_json:
+        _emit(view.as_json())
+        return
+    Console(width=None if sys.stdout.isatty() else 160).print(states.table(view, str(run)))
+    driver = f"driver: process {view.driver}" if view.driver else "no driver is at work"
+    click.echo(f"{states.line(view)}; {driver}")
+
+
+@main.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@as_json
+def report(run: Path, as_json: bool) -> None:
+    """Make results.json and report.html anew from the logs, and print the table."""
+    from lab import collect
+    from lab.experiment import open_run
+
+    experiment = open_run(run)
+    results = collect.write(experiment)
+    _emit(_summary(experiment, results)) if as_json else _tell(experiment, results)
+
+
+@main.command()
+@as_json
+def doctor(as_json: bool) -> None:
+    """Is everything here that a run needs? Exit code 1 where it is not."""
+    from lab.doctor import findings
+
+    found = findings()
+    if as_json:
+        _emit([vars(finding) for finding in found])
+    else:
+        for finding in found:
+            mark = click.style("ok ", fg="green") if finding.ok else click.style("bad", fg="red")
+            click.echo(f"{mark}  {finding.what:12} {finding.says}")
+    if not all(finding.ok for finding in found):
+        raise SystemExit(1)
+
+
+if __name__ == "__main__":
+    main()

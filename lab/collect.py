@@ -1,0 +1,110 @@
+"""From the files of a run to its records, results.json and the report. Nothing is measured again.
+
+`bct report` uses it too: a results.json can always be made anew from manifests and logs.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections.abc import Mapping
+from typing import Any
+
+from bct_tasks import catalogue
+from lab.cells import Cell, Start
+from lab.document import Results
+from lab.experiment import Experiment
+from lab.folders import read
+from lab.records import CeilingRecord, CellRecord, CheckpointRecord
+from lab.replies import read_items
+from lab.results import build_results, write_results
+from lab.work import as_ceiling, start_is_done
+from serving import layout
+
+LIBRARIES = ("bct-tasks", "inspect-ai", "torch", "transformers", "trl", "peft")
+
+
+def collect(experiment: Experiment) -> Results:
+    """Results of what is done; a cell that is not is kept with its failure."""
+    recipe, folders = experiment.recipe, experiment.folders
+    return build_results(
+        recipe.name,
+        [_record(experiment, cell) for cell in experiment.cells.values()],
+        [_ceiling(experiment, start) for start in experiment.starts.values() if start_is_done(start, folders)],
+        recipe.thresholds,
+        question=recipe.question,
+        expectations=recipe.expect,
+        command=f"bct run {recipe.path}",
+        log_dir=folders.relative(folders.logs),
+        versions={name: _version(name) for name in LIBRARIES},
+    )
+
+
+def write(experiment: Experiment) -> Results:
+    """Collects, and writes results.json and report.html into the run folder."""
+    from lab.report import write_report
+
+    results, run = collect(experiment), experiment.folders.run
+    write_results(results, run / "results.json")
+    write_report(results, run / "report.html")
+    return results
+
+
+def gate_of(experiment: Experiment, start: Start) -> dict[str, Any]:
+    """The gate of a start: static reasons, figures at step 0, and whether both passed."""
+    static = _static(experiment).get(f"{start.setting}.{start.variant}", [])
+    measured = read(experiment.folders.start(start)) or {}
+    reasons = [*static, *experiment.refused(start)]
+    return {"ok": not reasons, "reasons": reasons, **measured.get("figures", {})}
+
+
+def _static(experiment: Experiment) -> Mapping[str, list[str]]:
+    return (read(experiment.folders.run / "run.json") or {}).get("static_gate", {})
+
+
+def _record(experiment: Experiment, cell: Cell) -> CellRecord:
+    folders = experiment.folders
+    out, done = folders.cell(cell), read(folders.done(cell))
+    trained = read(out / "trained.json") or {}
+    return CellRecord(
+        id=cell.id,
+        hash=cell.digest,
+        config=cell.config(),
+        gate=gate_of(experiment, cell.start),
+        trained={key: value for key, value in trained.items() if not key.endswith("seconds")},
+        metrics=_metrics(out / "metrics.jsonl") if done else (),
+        checkpoints=_checkpoints(experiment, done["logs"]) if done else (),
+        graders={"outcome": f"{cell.start.setting} {catalogue.load(cell.start.setting).version}"},
+        failure=None if done else _failure(experiment, cell),
+    )
+
+
+def _checkpoints(experiment: Experiment, logs: list[dict[str, Any]]) -> tuple[CheckpointRecord, ...]:
+    items = [read_items(experiment.folders.absolute(entry["log"])) for entry in logs]
+    return tuple(CheckpointRecord(e["step"], e["log"], e["fingerprint"], i) for e, i in zip(logs, items, strict=True))
+
+
+def _metrics(path: Any) -> tuple[dict[str, Any], ...]:
+    from trainer import metrics
+
+    return tuple({key: value for key, value in row.items() if key != "seconds"} for row in metrics.read(path))
+
+
+def _failure(experiment: Experiment, cell: Cell) -> str:
+    from lab import state
+
+    told = state.read(experiment.folders.state(cell.id))
+    return told.error or "not finished: run the same command again"
+
+
+def _ceiling(experiment: Experiment, start: Start) -> CeilingRecord:
+    measured = layout.read_json(experiment.folders.start(start))
+    log = measured["logs"]["ceiling"]
+    items = as_ceiling(read_items(experiment.folders.absolute(log)))
+    return CeilingRecord(start.setting, start.variant, start.model, items, log=log)
+
+
+def _version(name: str) -> str:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"

@@ -1,0 +1,201 @@
+"""Workers and the board of jobs they take from: starts first, a cell when its start is done.
+
+One thread per worker feeds one process (`lab.worker`). A job that fails is tried again at the end of the queue, a
+bounded number of times; then it is reported and the others go on. All state that matters is in files: the board is
+made anew from them by every run. Not covered: more than one machine.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any
+
+from lab import state
+from lab.experiment import Experiment
+
+TRIES = 3
+GRACE = 5.0  # seconds between asking a worker to stop and ending it
+
+
+class Board:
+    """The jobs of a run, shared by the threads of a crew."""
+
+    def __init__(self, experiment: Experiment, force: bool, on_end: Callable[[str, str], None]) -> None:
+        self._experiment = experiment
+        self._force = force
+        self._on_end = on_end
+        self._changed = threading.Condition()
+        self._stopped = False
+        every = [*experiment.starts, *experiment.cells]
+        self.done = {job for job in every if experiment.is_done(job)}
+        self.waiting = [job for job in every if job not in self.done]
+        self.tries = dict.fromkeys(self.waiting, 0)
+        self.running: set[str] = set()
+        self.failed: dict[str, str] = {}
+        for job in self.waiting:
+            experiment.folders.state(job).unlink(missing_ok=True)
+
+    def take(self) -> str | None:
+        """The next job that can be done; waits for one. None when nothing is left or the run was stopped."""
+        with self._changed:
+            while not self._stopped:
+                self._drop_hopeless()
+                job = next((job for job in self.waiting if self._is_ready(job)), None)
+                if job is not None:
+                    self.waiting.remove(job)
+                    self.running.add(job)
+                    self.tries[job] += 1
+                    return job
+                if not self.waiting and not self.running:
+                    break
+                self._changed.wait()
+            self._changed.notify_all()
+            return None
+
+    def give_back(self, job: str, error: str | None, again: bool) -> None:
+        """A job has ended: done, to be tried again, or failed."""
+        with self._changed:
+            self.running.discard(job)
+            if self._stopped:
+                pass
+            elif error is None:
+                self.done.add(job)
+                self._on_end(job, "")
+            elif again and self.tries[job] < TRIES:
+                self._experiment.folders.state(job).unlink(missing_ok=True)
+                self.waiting.append(job)
+            else:
+                self._fail(job, error)
+            self._changed.notify_all()
+
+    def stop(self) -> None:
+        """Nothing more is handed out."""
+        with self._changed:
+            self._stopped = True
+            self._changed.notify_all()
+
+    def _is_ready(self, job: str) -> bool:
+        cell = self._experiment.cells.get(job)
+        return cell is None or cell.start.id in self.done
+
+    def _drop_hopeless(self) -> None:
+        for job in list(self.waiting):
+            reason, phase = self._hopeless(job)
+            if reason:
+                self.waiting.remove(job)
+                self._fail(job, reason, phase)
+
+    def _hopeless(self, job: str) -> tuple[str, state.Phase]:
+        """Why a cell cannot be trained at all, if it cannot."""
+        cell = self._experiment.cells.get(job)
+        if cell is None:
+            return "", "waiting"
+        if cell.start.id in self.failed:
+            return f"its start failed: {self.failed[cell.start.id]}", "failed"
+        if not self._force and cell.start.id in self.done and (reasons := self._experiment.refused(cell.start)):
+            return f"refused, the gate failed: {'; '.join(reasons)}. --force runs it and marks it invalid", "refused"
+        return "", "waiting"
+
+    def _fail(self, job: str, error: str, phase: state.Phase = "failed") -> None:
+        self.failed[job] = error
+        path = self._experiment.folders.state(job)
+        with suppress(OSError):
+            state.write(path, replace(state.read(path), phase=phase, error=error))
+        self._on_end(job, error)
+
+
+class Crew:
+    """Threads and processes that work until the board is empty."""
+
+    def __init__(self, experiment: Experiment, board: Board, workers: int) -> None:
+        self._experiment = experiment
+        self._board = board
+        self._processes: set[subprocess.Popen[str]] = set()
+        self._threads = [threading.Thread(target=self._work, daemon=True) for _ in range(workers)]
+
+    def start(self) -> None:
+        """Begins."""
+        for thread in self._threads:
+            thread.start()
+
+    def is_working(self, timeout: float) -> bool:
+        """Waits at most so many seconds for the end; whether it is still to come."""
+        alive = [thread for thread in self._threads if thread.is_alive()]
+        if alive:
+            alive[0].join(timeout)
+        return bool(alive)
+
+    def stop(self, at_once: bool = False) -> None:
+        """Ends the workers: they are asked first, unless it must be at once."""
+        self._board.stop()
+        if not at_once:
+            self._signal(signal.SIGTERM)
+            with suppress(subprocess.TimeoutExpired):
+                for process in list(self._processes):
+                    process.wait(GRACE)
+        self._signal(signal.SIGKILL)
+
+    def _signal(self, number: signal.Signals) -> None:
+        for process in list(self._processes):
+            with suppress(ProcessLookupError):
+                process.send_signal(number)
+
+    def _work(self) -> None:
+        # The kernel ends a worker when the *thread* that started it ends: this one outlives its process.
+        process: subprocess.Popen[str] | None = None
+        while (job := self._board.take()) is not None:
+            if process is None:
+                process = self._spawn()
+            answer = _ask(process, {"job": job, "attempt": self._board.tries[job]})
+            if answer is None:
+                code = process.wait()
+                self._processes.discard(process)
+                process = None
+                answer = {"error": _death(code), "again": True}
+            self._board.give_back(job, answer["error"], answer["again"])
+        if process is not None and process.stdin is not None:
+            with suppress(OSError):
+                process.stdin.close()
+            process.wait()
+
+    def _spawn(self) -> subprocess.Popen[str]:
+        folders = self._experiment.folders
+        crash = (folders.run / "state" / "workers.log").open("a", encoding="utf-8")
+        process = subprocess.Popen(
+            [sys.executable, "-m", "lab.worker", str(folders.run), str(folders.logs), str(os.getpid())],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=crash,
+            text=True,
+            env=os.environ | {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"},
+            start_new_session=True,  # ctrl-C is for the driver, which asks its workers to stop
+        )
+        crash.close()
+        self._processes.add(process)
+        return process
+
+
+def _ask(process: subprocess.Popen[str], job: dict[str, Any]) -> dict[str, Any] | None:
+    """A worker's answer; None where it died."""
+    assert process.stdin is not None and process.stdout is not None
+    try:
+        process.stdin.write(json.dumps(job) + "\n")
+        process.stdin.flush()
+        line = process.stdout.readline()
+        return json.loads(line) if line else None
+    except OSError:
+        return None
+
+
+def _death(code: int) -> str:
+    if code == -signal.SIGKILL:
+        return "its worker was killed (out of memory?): use fewer --jobs, or a smaller batch_size"
+    return f"its worker ended with {'signal' if code < 0 else 'code'} {abs(code)}: see its log in state/"

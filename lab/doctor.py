@@ -1,0 +1,82 @@
+"""`bct doctor`: what a run needs, looked for one by one. Imports no torch; loads nothing."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from serving import layout, refs
+
+LIBRARIES = ("inspect-ai", "torch", "transformers", "trl", "peft")
+ENTRY_POINTS = {"bct_tasks": "bct_tasks._registry", "serving": "serving._registry"}
+GIB = 2**30
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing looked for; `says` names the mend where it is not `ok`."""
+
+    what: str
+    ok: bool
+    says: str
+
+
+def findings() -> list[Finding]:
+    """Everything, in the order in which it would be missed."""
+    return [_python(), *_libraries(), _entry_points(), _mini(), _machine(), _disk()]
+
+
+def _python() -> Finding:
+    version = sys.version.split()[0]
+    good = sys.version_info >= (3, 11)
+    return Finding("python", good, version if good else f"{version}: use Python 3.11 or newer")
+
+
+def _libraries() -> Iterator[Finding]:
+    for name in LIBRARIES:
+        try:
+            yield Finding(name, True, importlib.metadata.version(name))
+        except importlib.metadata.PackageNotFoundError:
+            yield Finding(name, False, "not installed: run `make install`")
+
+
+def _entry_points() -> Finding:
+    known = {point.name: point.value for point in importlib.metadata.entry_points(group="inspect_ai")}
+    missing = [name for name, value in ENTRY_POINTS.items() if known.get(name) != value]
+    if missing:
+        return Finding("inspect", False, f"does not know {', '.join(missing)}: run `pip install -e .` in the clone")
+    return Finding("inspect", True, "knows the tasks and the provider `local`")
+
+
+def _mini() -> Finding:
+    try:
+        checkpoint = refs.resolve("mini")
+    except click.ClickException as error:
+        return Finding("mini", False, error.message)
+    assert checkpoint.path is not None
+    size = sum(file.stat().st_size for file in layout.weight_files(checkpoint.path)) / 2**20
+    return Finding("mini", True, f"{size:.1f} MB, fingerprint {checkpoint.fingerprint}")
+
+
+def _machine() -> Finding:
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    gpu = "a GPU" if Path("/dev/nvidia0").exists() else "no GPU"
+    return Finding("machine", True, f"{cores} cores, {gpu}")
+
+
+def _disk() -> Finding:
+    free = shutil.disk_usage(Path.cwd()).free / GIB
+    try:
+        with tempfile.TemporaryFile(dir=Path.cwd()):
+            pass
+    except OSError as error:
+        return Finding("folder", False, f"{Path.cwd()}: {error.strerror}: go where you may write")
+    return Finding("folder", free > 1, f"{free:.1f} GiB free{'' if free > 1 else ': free some'}")

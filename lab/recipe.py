@@ -1,0 +1,274 @@
+"""A recipe: a question, a grid and an expectation, read from YAML.
+
+    question: Does the learning rate alone decide whether sandbagging survives?
+    setting: sandbagging
+    variants: [static, weights]
+    learning_rates: [1.0e-4, 1.0e-3]
+    seeds: [0, 1]
+    steps: 64
+    expect: |
+      static: gone at every learning rate.
+
+Every grid key may be written in the singular or the plural, with one value or a list. `arms` is a list of
+overrides: the grid is made once for each, so that one recipe can hold cells of several settings.
+An error is one line that names the file, the line, the thing and the mend.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic_core import ErrorDetails
+
+from bct_tasks import catalogue
+from lab import yaml_lines
+from lab.document import Thresholds
+from lab.expect import Expectation
+from lab.yaml_lines import Document, Place
+from serving.errors import did_you_mean
+
+METHODS = ("bct", "direct")
+PLURALS = {
+    "setting": "settings",
+    "variant": "variants",
+    "learning_rate": "learning_rates",
+    "lr": "learning_rates",
+    "seed": "seeds",
+    "rank": "ranks",
+    "label_source": "label_sources",
+}
+SHARED = ("name", "question", "expect", "thresholds", "arms")
+
+Count = Annotated[int, Field(ge=1)]
+LearningRate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+LabelSource = Literal["on_policy", "reference", "off_model"]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class OrganismOptions(_Frozen):
+    """How the initial behavior is put into weights; what is left out is the trainer's default."""
+
+    seed: int | None = None
+    steps: Count | None = None
+    learning_rate: LearningRate | None = None
+    batch_size: Count | None = None
+    general: float | None = Field(None, ge=0, le=1)
+    rank: Count | None = None
+
+
+class GateLimits(_Frozen):
+    """What an organism must reach at step 0 before a cell is trained from it."""
+
+    initial: float = Field(0.8, ge=0, le=1, description="least initial rate on eval prompts")
+    agreed: float = Field(0.9, ge=0, le=1, description="least agreed rate on train prompts")
+    base: float = Field(0.2, ge=0, le=1, description="most initial rate of the uninstalled base (carrier weights)")
+    ceiling: float = Field(0.8, ge=0, le=1, description="least a*: alternate rate of the base when asked for it")
+
+
+class Arm(_Frozen):
+    """One grid: the product of its lists, over the same steps, batch and eval items."""
+
+    settings: tuple[str, ...] = Field(min_length=1)
+    variants: tuple[str, ...] | None = None
+    method: str = "bct"
+    model: str = "mini"
+    learning_rates: tuple[LearningRate, ...] = Field(min_length=1)
+    seeds: tuple[int, ...] = Field((0,), min_length=1)
+    ranks: tuple[Count | None, ...] = Field((None,), min_length=1)
+    label_sources: tuple[LabelSource | None, ...] = Field((None,), min_length=1)
+    steps: Count = 64
+    batch_size: Count = 32
+    checkpoints: Literal["log2"] | tuple[Count, ...] = "log2"
+    rows: Count | None = None
+    n: Count = 80
+    n_train: Count = 30
+    n_capability: Count = 40
+    organism: OrganismOptions = OrganismOptions()
+    gate: GateLimits = GateLimits()
+    lora_alpha: float | None = None
+    max_length: Count | None = None
+    optim: str | None = None
+    weight_decay: float | None = None
+    lr_scheduler_type: str | None = None
+    warmup_steps: int | None = None
+    gradient_accumulation_steps: Count | None = None
+    dtype: str | None = None
+    trl: Mapping[str, Any] = Field(default_factory=dict[str, Any])
+
+    @field_validator("settings", "variants", "learning_rates", "seeds", "ranks", "label_sources", mode="before")
+    @classmethod
+    def _one_is_a_list(cls, value: Any) -> Any:
+        return value if isinstance(value, list | tuple) or value is None else [value]
+
+    @field_validator("settings", "variants", "learning_rates", "seeds", "ranks", "label_sources")
+    @classmethod
+    def _no_value_twice(cls, values: tuple[Any, ...] | None) -> tuple[Any, ...] | None:
+        if values and len(set(values)) < len(values):
+            raise ValueError("the same value is written twice")
+        return values
+
+
+class Recipe(_Frozen):
+    """A whole experiment: its arms, the criterion's thresholds, and what is expected of it."""
+
+    name: str
+    path: Path
+    question: str = ""
+    arms: tuple[Arm, ...]
+    thresholds: Thresholds
+    expect: tuple[Expectation, ...] = ()
+
+
+def load(path: Path) -> Recipe:
+    """Read and check a recipe. Raises BadInput (exit code 2), one line, naming file and line."""
+    document = yaml_lines.load(path)
+    _refuse_unknown_keys(document)
+    content = document.content
+    arms = tuple(_arm(document, overrides, place) for overrides, place in _overrides(document))
+    return Recipe(
+        name=_slug(str(content.get("name", path.stem))),
+        path=path,
+        question=" ".join(str(content.get("question", "")).split()),
+        arms=arms,
+        thresholds=_part(document, Thresholds, "thresholds"),
+        expect=_expectations(document, arms),
+    )
+
+
+def _slug(name: str) -> str:
+    return re.sub(r"[^a-z0-9._-]+", "-", name.lower()).strip("-.") or "recipe"
+
+
+def _refuse_unknown_keys(document: Document) -> None:
+    grid = (*Arm.model_fields, *PLURALS)
+    places: list[tuple[Mapping[str, Any], Place]] = [(document.content, ())]
+    for key in document.content:
+        _refuse_key(document, (key,), key, (*SHARED, *grid))
+    arms = document.content.get("arms", [])
+    if not isinstance(arms, list) or ("arms" in document.content and not arms):
+        raise document.error(("arms",), "arms is a list of overrides, such as `- {setting: inoculation}`.")
+    for i, arm in enumerate(arms):
+        if not isinstance(arm, dict):
+            raise document.error(("arms", i), "an arm is a mapping, such as `- {setting: inoculation}`.")
+        places.append((arm, ("arms", i)))
+        for key in arm:
+            _refuse_key(document, ("arms", i, key), str(key), grid)
+    for content, place in places:
+        _refuse_both_numbers(document, content, place)
+
+
+def _refuse_key(document: Document, place: Place, key: str, known: tuple[str, ...]) -> None:
+    if key not in known:
+        near = did_you_mean(key, known)
+        shown = [name for name in known if name not in PLURALS]
+        raise document.error(place, f"unknown key '{key}'.{near or ' A recipe may hold: ' + ', '.join(shown) + '.'}")
+
+
+def _refuse_both_numbers(document: Document, content: Mapping[str, Any], place: Place) -> None:
+    seen: dict[str, str] = {}
+    for key in content:
+        plural = PLURALS.get(key, key)
+        if plural in seen:
+            raise document.error((*place, key), f"'{key}' and '{seen[plural]}' say the same. Keep one of them.")
+        seen[plural] = key
+
+
+def _overrides(document: Document) -> list[tuple[Mapping[str, Any], Place]]:
+    arms = document.content.get("arms") or [{}]
+    return [(arm, ("arms", i)) for i, arm in enumerate(arms)]
+
+
+def _arm(document: Document, overrides: Mapping[str, Any], place: Place) -> Arm:
+    """The recipe's grid keys with an arm's on top; each error finds the line its key was written on."""
+    values: dict[str, Any] = {}
+    places: dict[str, Place] = {}
+    for source, at in ((document.content, ()), (overrides, place)):
+        for key, value in source.items():
+            if key not in SHARED:
+                values[PLURALS.get(key, key)] = value
+                places[PLURALS.get(key, key)] = (*at, key)
+    try:
+        arm = Arm.model_validate(values)
+    except ValidationError as error:
+        raise _located(document, error.errors()[0], places) from None
+    _check_names(document, arm, places)
+    return arm
+
+
+def _located(document: Document, error: ErrorDetails, places: Mapping[str, Place]) -> Exception:
+    """The first of pydantic's errors, in one line."""
+    key, *rest = error["loc"] or ("",)
+    place = (*places.get(str(key), (str(key),)), *rest)
+    if error["type"] == "missing":
+        name = {"settings": "setting"}.get(str(key), str(key))
+        example = {"setting": "sandbagging", "learning_rates": "[1.0e-4, 1.0e-3]"}.get(name, "...")
+        return document.error(places.get(str(key), ()), f"no '{name}'. Add a line such as `{name}: {example}`.")
+    if error["type"] == "extra_forbidden":
+        near = did_you_mean(str(rest[-1]) if rest else str(key), _fields_of(str(key)))
+        return document.error(place, f"unknown key '{rest[-1] if rest else key}' in {key}.{near}")
+    message = error["msg"].removeprefix("Value error, ")
+    name = str(places.get(str(key), (key,))[-1])
+    return document.error(place, f"{name}: {message[:1].lower()}{message[1:]}, not {error['input']!r}.")
+
+
+def _fields_of(key: str) -> list[str]:
+    part = {"organism": OrganismOptions, "gate": GateLimits, "thresholds": Thresholds}.get(key)
+    return list(part.model_fields) if part else []
+
+
+def _check_names(document: Document, arm: Arm, places: Mapping[str, Place]) -> None:
+    known = catalogue.names()
+    for i, name in enumerate(arm.settings):
+        if name not in known:
+            message = f"unknown setting '{name}'.{did_you_mean(name, known)} `bct list` shows all {len(known)}."
+            raise document.error((*places["settings"], i), message)
+    for name in arm.settings:
+        variants = [variant.name for variant in catalogue.load(name).variants]
+        for i, variant in enumerate(arm.variants or ()):
+            if variant not in variants:
+                message = f"unknown variant '{variant}' of {name}.{did_you_mean(variant, variants)}"
+                message += f" `bct show {name}` shows all {len(variants)}."
+                raise document.error((*places["variants"], i), message)
+    if arm.method not in METHODS:
+        message = f"unknown method '{arm.method}'.{did_you_mean(arm.method, METHODS)} Known: {', '.join(METHODS)}."
+        raise document.error(places["method"], message)
+    if arm.checkpoints != "log2" and max(arm.checkpoints, default=0) > arm.steps:
+        raise document.error(places["checkpoints"], f"a checkpoint lies past the last step, {arm.steps}. Raise steps.")
+
+
+def _part(document: Document, model: type[Thresholds], key: str) -> Thresholds:
+    try:
+        return model.model_validate(document.content.get(key) or {})
+    except ValidationError as error:
+        first = error.errors()[0]
+        first["loc"] = (key, *first["loc"])
+        raise _located(document, first, {key: (key,)}) from None
+
+
+def _expectations(document: Document, arms: tuple[Arm, ...]) -> tuple[Expectation, ...]:
+    """`expect` is a text, or a list of texts and of claims that can be checked."""
+    raw = document.content.get("expect") or []
+    entries = raw if isinstance(raw, list) else [raw]
+    return tuple(_expectation(document, entry, ("expect", i)) for i, entry in enumerate(entries))
+
+
+def _expectation(document: Document, entry: Any, place: Place) -> Expectation:
+    if not isinstance(entry, dict):
+        return Expectation(says=" ".join(str(entry).split()))
+    try:
+        return Expectation.model_validate(entry)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = str(first["loc"][0]) if first["loc"] else ""
+        if first["type"] == "extra_forbidden":
+            near = did_you_mean(key, Expectation.model_fields)
+            raise document.error((*place, key), f"unknown key '{key}' in expect.{near}") from None
+        message = first["msg"].removeprefix("Value error, ")
+        raise document.error((*place, key), f"expect, {key}: {message}, not {first['input']!r}.") from None

@@ -1,0 +1,234 @@
+"""report.html: one file that needs nothing else, made from results.json alone.
+
+Covered: conclusions with what was expected, curves, the map of names, capability against the initial rate,
+tables with links to the logs, CSV, gate, counts, deviations, versions. Not covered: replies themselves; the
+logs hold them, and `inspect view` shows them.
+"""
+
+from __future__ import annotations
+
+import base64
+import csv
+import io
+import json
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from markupsafe import Markup
+
+from lab.conclude import ARM, lr_text, share_text
+from lab.document import Capability, Cell, Checkpoint, Conclusion, Rate, Results
+from lab.figures import curves, trade
+from lab.table import crossed_at, heading
+
+LETTERS: Mapping[str | None, str] = {
+    "retained": "K",
+    "transferred": "T",
+    "removed": "R",
+    "inconclusive": "?",
+    "returned": "K",
+    "stays_removed": "R",
+    None: "·",
+}
+MEANINGS = {
+    "retained": "keeps the initial behavior",
+    "transferred": "initial behavior gone, alternate behavior there",
+    "removed": "initial behavior gone, alternate behavior not established",
+    "inconclusive": "the intervals do not decide",
+}
+FLAG_MEANINGS = {
+    "damaged": "capability, degenerate replies or agreement on train prompts past its limit",
+    "weakened": "retained, but the initial rate fell",
+    "prompt_deaf": "follows system prompts less than before",
+    "diverged": "the training loss diverged",
+    "unscored": "unscored replies could change the name",
+    "invalid": "the gate failed at step 0",
+    "unconfirmed": "the name rests on the last checkpoint alone",
+    "few_templates": "too few eval templates for a safe interval",
+    "control": "disagrees with the labels by design: rates, no name",
+    "probe": "other eval prompts for the same checkpoints: rates, no name",
+}
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One small multiple: the cells of one learning rate."""
+
+    title: str
+    note: str
+    svg: Markup
+
+
+@dataclass(frozen=True)
+class Arm:
+    """All that is shown of one arm."""
+
+    conclusion: Conclusion
+    role: str
+    carrier: str | None
+    cells: tuple[Cell, ...]
+    panels: tuple[Panel, ...]
+    trade: Markup | None
+    steps: tuple[int, ...]
+
+
+def write_report(results: Results, path: Path) -> None:
+    """Write report.html whole or not at all; links in it are relative to its folder, as in results.json."""
+    part = path.with_name(f".{path.name}.{os.getpid()}")
+    part.write_text(render(results), encoding="utf-8")
+    part.replace(path)
+
+
+def render(results: Results) -> str:
+    """The page. The same results give the same bytes."""
+    environment = Environment(
+        loader=PackageLoader("lab"),
+        autoescape=select_autoescape(default=True, default_for_string=True),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "share": share_text,
+        "lr": lr_text,
+        "rate": rate_text,
+        "href": quote,
+        "points": lambda v: f"{100 * v:g}",
+        "words": lambda v: str(v).replace("_", " "),
+        "figure": _figure_text,
+        "crossed": crossed_at,
+    }
+    return environment.get_template("report.html.j2").render(
+        r=results,
+        heading=heading(results),
+        arms=_arms(results),
+        letters=LETTERS,
+        meanings=MEANINGS,
+        flag_meanings=_met(results),
+        csv=_csv_link(results),
+        gates=_gates(results.cells),
+        graders=_distinct(results.cells, "graders"),
+        few_seeds=any(not g.claim for g in results.groups),
+    )
+
+
+def rate_text(rate: Rate | Capability | None) -> str:
+    """A rate with its interval: .07 [.02, .15]."""
+    if rate is None or rate.p is None:
+        return "–"
+    return f"{share_text(rate.p)} [{share_text(rate.lo)}, {share_text(rate.hi)}]"
+
+
+def csv_text(results: Results) -> str:
+    """One row per checkpoint, with counts and intervals."""
+    buffer = io.StringIO()
+    writer: csv.DictWriter[str] | None = None
+    for cell in results.cells:
+        for checkpoint in cell.checkpoints:
+            row = _row(cell, checkpoint)
+            if writer is None:
+                writer = csv.DictWriter(buffer, list(row), lineterminator="\n")
+                writer.writeheader()
+            writer.writerow(row)
+    return buffer.getvalue()
+
+
+def _row(cell: Cell, checkpoint: Checkpoint) -> dict[str, Any]:
+    names = ("id", "setting", "variant", "role", "method", "model", "rank", "batch", "label_source", "lr", "seed")
+    row: dict[str, Any] = {name: getattr(cell, name) for name in names}
+    row |= {"step0_loss": cell.step0_loss, "step": checkpoint.step, "name": checkpoint.name}
+    row |= {"flags": " ".join(checkpoint.flags), "cell_name": cell.verdict.name}
+    row |= {"cell_flags": " ".join(cell.verdict.flags)}
+    row |= _rates("eval", checkpoint.eval, ("initial", "alternate", "other", "degenerate"))
+    row |= {"eval_truncated": checkpoint.eval.truncated, "eval_templates": checkpoint.eval.clusters}
+    row |= _rates("train", checkpoint.train, ("agreed", "other", "degenerate"))
+    row |= {"train_truncated": checkpoint.train.truncated}
+    c = checkpoint.capability
+    row |= {"capability_n": c.n, "capability_unscored": c.unscored, "capability": c.p}
+    row |= {"capability_lo": c.lo, "capability_hi": c.hi, "capability_relative": c.relative}
+    return row | {"log": checkpoint.log, "fingerprint": checkpoint.fingerprint}
+
+
+def _rates(split: str, part: Any, outcomes: Iterable[str]) -> dict[str, Any]:
+    row: dict[str, Any] = {f"{split}_n": part.n, f"{split}_unscored": part.unscored}
+    for outcome in outcomes:
+        rate: Rate = getattr(part, outcome)
+        keys = (f"{split}_{outcome}{end}" for end in ("_k", "", "_lo", "_hi"))
+        row |= zip(keys, (rate.k, rate.p, rate.lo, rate.hi), strict=True)
+    return row
+
+
+def _csv_link(results: Results) -> str:
+    return "data:text/csv;base64," + base64.b64encode(csv_text(results).encode()).decode()
+
+
+def _arms(results: Results) -> list[Arm]:
+    """Conclusions with their cells, in the order of results.json (both are grouped by the same key)."""
+    by_arm: dict[str, list[Cell]] = {}
+    for cell in results.cells:
+        by_arm.setdefault(json.dumps([getattr(cell, name) for name in ARM], sort_keys=True), []).append(cell)
+    pairs = zip(results.conclusions, by_arm.values(), strict=True)
+    return [_arm(results, i, conclusion, cells) for i, (conclusion, cells) in enumerate(pairs)]
+
+
+def _arm(results: Results, i: int, conclusion: Conclusion, cells: list[Cell]) -> Arm:
+    groups: dict[tuple[float, int], list[Cell]] = {}
+    for cell in (c for c in cells if c.checkpoints):
+        groups.setdefault((cell.lr, cell.steps), []).append(cell)
+    panels = [_panel(results, f"a{i}p{j}", found) for j, (_, found) in enumerate(sorted(groups.items()))]
+    capable = [c for c in cells if any(k.capability.relative is not None for k in c.checkpoints)]
+    return Arm(
+        conclusion=conclusion,
+        role=cells[0].role,
+        carrier=cells[0].carrier,
+        cells=tuple(cells),
+        panels=tuple(panels),
+        trade=Markup(trade(capable, results.thresholds, f"a{i}t")) if capable else None,
+        steps=tuple(sorted({k.step for c in cells for k in c.checkpoints})),
+    )
+
+
+def _panel(results: Results, name: str, cells: list[Cell]) -> Panel:
+    seeds = ", ".join(str(c.seed) for c in cells)
+    names = [(c.verdict.name or c.role).replace("_", " ") for c in cells]
+    return Panel(
+        title=f"lr {lr_text(cells[0].lr)}",
+        note=f"seed{'s' * (len(cells) > 1)} {seeds}: {', '.join(dict.fromkeys(names))}",
+        svg=Markup(curves(cells, results.thresholds, name)),
+    )
+
+
+def _met(results: Results) -> dict[str, str]:
+    met = {flag for cell in results.cells for flag in cell.verdict.flags}
+    return {flag: text for flag, text in FLAG_MEANINGS.items() if flag in met}
+
+
+def _gates(cells: Iterable[Cell]) -> list[tuple[str, dict[str, Any]]]:
+    """Each gate once: cells of one setting, variant and organism share it."""
+    found: dict[tuple[str, str], dict[str, Any]] = {}
+    for cell in cells:
+        found.setdefault((f"{cell.setting}, {cell.variant}", json.dumps(cell.gate, sort_keys=True)), cell.gate)
+    return [(place, gate) for (place, _), gate in found.items()]
+
+
+def _distinct(cells: Iterable[Cell], name: str) -> list[tuple[str, dict[str, Any]]]:
+    found = {c.setting: getattr(c, name) for c in cells if getattr(c, name)}
+    return list(found.items())
+
+
+def _figure_text(value: Any) -> str:
+    """A figure of a gate or grader, as short as it can be said."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.3g}"
+    if isinstance(value, list | tuple):
+        return "; ".join(_figure_text(v) for v in value) or "none"
+    if isinstance(value, dict):
+        return ", ".join(f"{str(k).replace('_', ' ')} {_figure_text(v)}" for k, v in value.items())
+    return "–" if value is None else str(value)

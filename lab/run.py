@@ -1,0 +1,133 @@
+"""`bct run`: gate, starts, cells, results. The same command again goes on where the last one stopped.
+
+Nothing that a manifest says is done is done again. A cell that fails is reported at the end while the others go on.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.text import Text
+
+from bct_tasks import catalogue, gate
+from lab import collect, lock, status
+from lab.crew import Board, Crew
+from lab.document import Results
+from lab.experiment import Experiment, keep
+from serving.errors import BadInput, WorkFailed
+
+TAIL = 6
+REFRESH = 0.5
+
+
+def run(experiment: Experiment, jobs: int | None, force: bool, console: Console) -> tuple[Results, dict[str, str]]:
+    """Runs what is left of an experiment. Returns its results, and the failures by job.
+
+    Raises:
+        BadInput: where a setting fails its static gate without `force`, or another driver is at work.
+        WorkFailed: where the run was stopped by ctrl-C.
+    """
+    static = static_gate(experiment, force)
+    with lock.held(experiment.folders.run):
+        keep(experiment, static)
+        failed = _work(experiment, jobs or default_jobs(), force, console)
+        return collect.write(experiment), failed
+
+
+def static_gate(experiment: Experiment, force: bool) -> dict[str, list[str]]:
+    """What keeps a setting from being valid, by `setting.variant`; refused unless forced."""
+    found: dict[str, list[str]] = {}
+    for start in experiment.starts.values():
+        result = gate.check(catalogue.load(start.setting), start.variant)
+        if not result.passed:
+            found[f"{start.setting}.{start.variant}"] = list(result.reasons)
+    if found and not force:
+        name, reasons = next(iter(found.items()))
+        raise BadInput(f"{name} fails its gate: {reasons[0]}. See `bct check`; --force runs it and marks it invalid.")
+    return found
+
+
+def default_jobs() -> int:
+    """One worker per core that this process may use; one where a GPU would be shared."""
+    if Path("/dev/nvidia0").exists():
+        return 1
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _work(experiment: Experiment, jobs: int, force: bool, console: Console) -> dict[str, str]:
+    told = Teller(experiment, console)
+    board = Board(experiment, force, told.ended)
+    if not board.waiting:
+        return {}
+    crew = Crew(experiment, board, min(jobs, len(board.waiting)))
+    (experiment.folders.run / "state").mkdir(exist_ok=True)
+    try:
+        with told:
+            crew.start()
+            while crew.is_working(REFRESH):
+                told.refresh()
+    except KeyboardInterrupt:
+        _stop(crew, console)
+        raise WorkFailed("stopped. The same command goes on from here.") from None
+    except BaseException:
+        crew.stop(at_once=True)
+        raise
+    return board.failed
+
+
+def _stop(crew: Crew, console: Console) -> None:
+    console.print("stopping; ctrl-C again stops at once")
+    try:
+        crew.stop()
+    except KeyboardInterrupt:
+        crew.stop(at_once=True)
+
+
+class Teller:
+    """Tells how far the run is: a live table on a terminal, else a line for every job that ends."""
+
+    def __init__(self, experiment: Experiment, console: Console) -> None:
+        self._experiment = experiment
+        self._console = console
+        self._live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
+
+    def __enter__(self) -> Teller:
+        if self._live:
+            self._live.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        if self._live:
+            self._live.stop()
+
+    def refresh(self) -> None:
+        """Draws the table anew."""
+        if self._live:
+            view = status.overview(self._experiment)
+            shown = Group(status.table(view, self._experiment.recipe.name), Text(status.line(view), "bold"))
+            self._live.update(shown, refresh=True)
+
+    def ended(self, job: str, error: str) -> None:
+        """A job has ended; with an error, in one line."""
+        if self._live:
+            return
+        view = status.overview(self._experiment)
+        took = next((p.state.seconds for p in view.jobs if p.job == job), 0.0)
+        outcome = f"failed: {error}" if error else f"done in {status.duration(took)}"
+        clock = time.strftime("%H:%M:%S")
+        self._console.print(f"{clock}  {job}  {outcome}  ({status.line(view)})", highlight=False, soft_wrap=True)
+
+
+def tell_failures(experiment: Experiment, failed: dict[str, str], console: Console) -> None:
+    """Every failed job with the end of what it printed."""
+    for job, error in failed.items():
+        console.print(Text.assemble((f"{job}: ", "red"), error), soft_wrap=True)
+        output = experiment.folders.output(job)
+        if output.is_file():
+            lines = output.read_text(encoding="utf-8", errors="replace").splitlines()[-TAIL:]
+            console.print(Text("\n".join(f"    {line}" for line in lines), "dim"), soft_wrap=True)
+            console.print(Text(f"    all of it: {output}", "dim"), soft_wrap=True)

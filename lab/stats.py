@@ -1,0 +1,173 @@
+"""Intervals for rates, paired changes and seeds.
+
+Covered: Wilson and Clopper-Pearson, the design effect of prompt templates, the paired difference and
+ratio of two rates on the same items, t over seeds. Not covered: judge error (see `graders`), tests over
+many settings at once, and bootstrap over seeds, which covers only .73 / .81 / .86 at 2 / 3 / 5 seeds.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from scipy.optimize import brentq
+from scipy.stats import norm, t
+from statsmodels.stats.proportion import proportion_confint
+
+CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """An estimate and its two-sided interval; `lo <= estimate <= hi`."""
+
+    estimate: float
+    lo: float
+    hi: float
+
+    @property
+    def excludes_zero(self) -> bool:
+        """Whether no change lies outside the interval."""
+        return self.lo > 0 or self.hi < 0
+
+
+def _around(estimate: float, lo: float, hi: float, low: float, high: float) -> Interval:
+    """Clip to what is possible, and keep the estimate inside in spite of rounding."""
+    lo, hi = max(low, min(lo, estimate)), min(high, max(hi, estimate))
+    return Interval(estimate, lo, hi)
+
+
+def wilson(k: float, n: float, deff: float = 1.0, confidence: float = CONFIDENCE) -> Interval:
+    """Wilson's score interval of k in n, with n divided by a design effect (at least 1).
+
+    0 of 50 gives [0, .071]. Its exact coverage is not 95 %: .922 at p = .02, n = 50.
+    Source: Wilson (1927); Brown, Cai, DasGupta, Statistical Science 16 (2001); n / deff after Korn and
+    Graubard (1998).
+
+    Raises:
+        ValueError: n is not positive, k is outside [0, n], or deff is below 1.
+    """
+    if n <= 0 or not 0 <= k <= n:
+        raise ValueError(f"no rate in {k} of {n}")
+    if deff < 1:
+        raise ValueError(f"a design effect is at least 1, not {deff}")
+    lo, hi = proportion_confint(k / deff, n / deff, alpha=1 - confidence, method="wilson")
+    return _around(k / n, float(lo), float(hi), 0.0, 1.0)
+
+
+def clopper_pearson(k: int, n: int, confidence: float = CONFIDENCE) -> Interval:
+    """The exact interval of k in n, used for counts of cells, where n is a handful. Clopper, Pearson (1934)."""
+    if n <= 0:
+        raise ValueError(f"no rate in {k} of {n}")
+    lo, hi = proportion_confint(k, n, alpha=1 - confidence, method="beta")
+    return _around(k / n, float(lo), float(hi), 0.0, 1.0)
+
+
+def mean_t(values: Sequence[float], confidence: float = CONFIDENCE) -> Interval | None:
+    """Student's t over seeds; None for fewer than two, which carry no spread.
+
+    Three seeds carry t = 4.30, five 2.78. Simulated coverage .95 / .94 / .95 at 2 / 3 / 5 seeds.
+    """
+    n = len(values)
+    if n < 2:
+        return None
+    mean = math.fsum(values) / n
+    variance = math.fsum((v - mean) ** 2 for v in values) / (n - 1)
+    half = float(t.ppf((1 + confidence) / 2, n - 1)) * math.sqrt(variance / n)
+    return Interval(mean, mean - half, mean + half)
+
+
+def design_effect(values: Sequence[float], clusters: Sequence[str]) -> float:
+    """How much more a mean varies than n independent values would: at least 1, at most as if ICC were 1.
+
+    Ratio of the between-cluster variance of the mean, C/(C-1) Σ(y_c − p·n_c)² / n², to s²/n. With one
+    value per cluster it is exactly 1; without spread, or with a single cluster, it cannot be estimated
+    and is 1 (so `few_templates` is flagged by itself). Source: Kish (1965), ch. 8.
+    """
+    n = len(values)
+    sums, sizes = defaultdict[str, float](float), defaultdict[str, int](int)
+    for value, cluster in zip(values, clusters, strict=True):
+        sums[cluster] += value
+        sizes[cluster] += 1
+    c = len(sums)
+    if n < 2 or c < 2:
+        return 1.0
+    mean = math.fsum(values) / n
+    spread = math.fsum((v - mean) ** 2 for v in values) / (n - 1) / n
+    if spread <= 0:
+        return 1.0
+    between = c / (c - 1) * math.fsum((sums[key] - mean * sizes[key]) ** 2 for key in sums) / n**2
+    most = math.fsum(size**2 for size in sizes.values()) / n
+    return min(max(1.0, between / spread), most)
+
+
+def paired_difference(
+    before: Sequence[bool],
+    after: Sequence[bool],
+    clusters: Sequence[str] | None = None,
+    confidence: float = CONFIDENCE,
+) -> Interval:
+    """after − before on the same items, by Tango's score interval, counts divided by the design effect.
+
+    It excludes zero exactly when McNemar's test without correction rejects (for a design effect of 1).
+    Source: Tango, Statistics in Medicine 17 (1998) 891-908.
+    """
+    n = len(before)
+    if n == 0:
+        raise ValueError("no pairs")
+    change = [float(a) - float(b) for b, a in zip(before, after, strict=True)]
+    deff = design_effect(change, clusters) if clusters is not None else 1.0
+    gained, lost = sum(c > 0 for c in change), sum(c < 0 for c in change)
+    lo, hi = _tango(gained / deff, lost / deff, n / deff, float(norm.ppf((1 + confidence) / 2)))
+    return _around((gained - lost) / n, lo, hi, -1.0, 1.0)
+
+
+def _tango(gained: float, lost: float, n: float, z: float) -> tuple[float, float]:
+    """The two differences at which the score statistic equals ± z."""
+    estimate = (gained - lost) / n
+
+    def score(delta: float) -> float:
+        b = -gained - lost + (2 * n - gained + lost) * delta
+        nuisance = (math.sqrt(max(0.0, b * b + 8 * n * lost * delta * (1 - delta))) - b) / (4 * n)
+        variance = n * (2 * nuisance + delta * (1 - delta))
+        distance = gained - lost - n * delta
+        if variance <= 1e-15:
+            return 0.0 if abs(distance) < 1e-12 else math.copysign(math.inf, distance)
+        return distance / math.sqrt(variance)
+
+    return (
+        _solve(lambda d: score(d) - z, -1.0, estimate, at_edge=-1.0),
+        _solve(lambda d: score(d) + z, estimate, 1.0, at_edge=1.0),
+    )
+
+
+def _solve(function: Callable[[float], float], low: float, high: float, at_edge: float) -> float:
+    """The root between low and high; the edge of what is possible where the function has none."""
+    inset = 1e-9
+    low, high = low + inset * (low == -1.0), high - inset * (high == 1.0)
+    if low >= high or function(low) * function(high) > 0:
+        return at_edge
+    bounded = lambda d: max(-1e9, min(1e9, function(d)))  # noqa: E731 - brentq wants finite values
+    return float(brentq(bounded, low, high, xtol=1e-10))
+
+
+def paired_ratio(
+    before: Sequence[bool], after: Sequence[bool], confidence: float = CONFIDENCE
+) -> Interval | None:
+    """after / before on the same items, by the hybrid of two Wilson intervals; None when before is never true.
+
+    Source: Bonett and Price, Biometrics 62 (2006) 593-600.
+    """
+    k0, k1 = sum(before), sum(after)
+    if k0 == 0:
+        return None
+    discordant = sum(b != a for b, a in zip(before, after, strict=True))
+    union = sum(b or a for b, a in zip(before, after, strict=True))
+    p0, p1 = (k0 + 1) / (union + 2), (k1 + 1) / (union + 2)
+    shrink = math.sqrt((discordant + 2) / ((k0 + 1) * (k1 + 1)))
+    shrink /= math.sqrt((1 - p0) / (k0 + 1)) + math.sqrt((1 - p1) / (k1 + 1))
+    level = 2 * float(norm.cdf(float(norm.ppf((1 + confidence) / 2)) * shrink)) - 1
+    one, zero = wilson(k1, union, confidence=level), wilson(k0, union, confidence=level)
+    return _around(k1 / k0, one.lo / zero.hi, one.hi / zero.lo, 0.0, math.inf)

@@ -1,0 +1,147 @@
+"""How far a run is, read from its files alone: the same table for the driver and for another terminal.
+
+The time left rests on what the finished and running jobs took, in units of a training step.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from lab import state
+from lab.experiment import Experiment
+from lab.lock import holder
+from lab.state import State
+
+# A checkpoint's evaluation costs about as much as so many training steps.
+EVALUATION = 8
+STYLES = {"done": "green", "failed": "red", "refused": "red", "waiting": "dim"}
+
+
+@dataclass(frozen=True)
+class Progress:
+    """One job: its state and how much of it is done, in units of a training step."""
+
+    job: str
+    state: State
+    units: float
+    total: float
+
+    @property
+    def spent(self) -> float:
+        """Seconds that this job has taken so far."""
+        running = self.state.phase in ("starting", "organism", "training", "evaluating")
+        return time.time() - self.state.began if running and self.state.began else self.state.seconds
+
+
+@dataclass(frozen=True)
+class Overview:
+    """All jobs of a run, and the pid of the driver if there is one."""
+
+    jobs: tuple[Progress, ...]
+    driver: int | None
+
+    def count(self, *phases: str) -> int:
+        """Jobs in one of these phases."""
+        return sum(job.state.phase in phases for job in self.jobs)
+
+    def seconds_left(self) -> float | None:
+        """Estimate; None before anything can be said, 0 when nothing is left."""
+        told = [job for job in self.jobs if job.spent > 0 and job.units > 0]
+        open_jobs = [job for job in self.jobs if job.state.phase not in ("done", "failed", "refused")]
+        left = sum(job.total - job.units for job in open_jobs)
+        if not open_jobs:
+            return 0.0
+        if not told:
+            return None
+        pace = sum(job.spent for job in told) / sum(job.units for job in told)
+        return left * pace / max(1, self.count("starting", "organism", "training", "evaluating"))
+
+    def as_json(self) -> dict[str, Any]:
+        """For programs."""
+        left = self.seconds_left()
+        return {
+            "driver": self.driver,
+            "seconds_left": None if left is None else round(left),
+            "jobs": [
+                {"id": j.job, "state": j.state.phase, "step": j.state.step, "total": j.state.total, "error": j.state.error}
+                for j in self.jobs
+            ],
+        }
+
+
+def overview(experiment: Experiment) -> Overview:
+    """Reads all state files of a run."""
+    jobs = [_progress(experiment, job, _total(experiment, job)) for job in (*experiment.starts, *experiment.cells)]
+    return Overview(tuple(jobs), holder(experiment.folders.run))
+
+
+def _total(experiment: Experiment, job: str) -> Mapping[str, float]:
+    """Units of each phase of a job."""
+    if job in experiment.cells:
+        train = experiment.cells[job].train
+        return {"training": train.steps, "evaluating": EVALUATION * len(train.saved_steps())}
+    organism = experiment.starts[job].organism
+    return {"organism": organism.steps if organism else 0, "evaluating": EVALUATION * (3 if organism else 2)}
+
+
+def _progress(experiment: Experiment, job: str, parts: Mapping[str, float]) -> Progress:
+    told, total = state.read(experiment.folders.state(job)), sum(parts.values())
+    if experiment.is_done(job):
+        return Progress(job, State("done", seconds=told.seconds, attempt=told.attempt), total, total)
+    if told.phase == "done":  # its files were deleted since
+        told = State()
+    return Progress(job, told, _units(told, parts), total)
+
+
+def _units(told: State, parts: Mapping[str, float]) -> float:
+    before = 0.0
+    for phase, units in parts.items():
+        if phase == told.phase:
+            return before + (units * min(1.0, told.step / told.total) if told.total else 0.0)
+        before += units
+    return 0.0
+
+
+def table(view: Overview, title: str) -> Table:
+    """One line per job, and the sum."""
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False, expand=False)
+    for column in ("", "state", "step", "", ""):
+        table.add_column(column, no_wrap=True)
+    for job in view.jobs:
+        told = job.state
+        step = f"{told.step}/{told.total}" if told.total and told.phase != "done" else ""
+        bar = ProgressBar(total=max(job.total, 1), completed=job.units, width=24)
+        table.add_row(job.job, Text(told.phase, STYLES.get(told.phase, "cyan")), step, bar, _note(job))
+    return table
+
+
+def _note(job: Progress) -> str:
+    if job.state.error:
+        return job.state.error
+    return f"{duration(job.spent)}" if job.spent else ""
+
+
+def line(view: Overview) -> str:
+    """The sum of a run in one line."""
+    finished = f"{view.count('done')} of {len(view.jobs)} jobs done"
+    failed = view.count("failed", "refused")
+    left = view.seconds_left()
+    parts = [finished, *([f"{failed} failed"] if failed else [])]
+    if left:
+        parts.append(f"about {duration(left)} left")
+    return ", ".join(parts)
+
+
+def duration(seconds: float) -> str:
+    """`42 s`, `3 min 41 s`, `2 h 5 min`."""
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes >= 60:
+        return f"{minutes // 60} h {minutes % 60} min"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"

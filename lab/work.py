@@ -1,0 +1,135 @@
+"""The two kinds of work of a run: to make a start, and to train and evaluate a cell. Each does only what is not done.
+
+Both say what they are doing in a state file, and both end by writing one file that says that they are done.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from bct_tasks.gate import OrganismGate
+from lab.cells import Cell, Start
+from lab.evaluate import Evaluation, evaluate
+from lab.folders import Folders
+from lab.records import Item
+from lab.replies import read_items
+from lab.state import Reporter
+from serving import layout, refs
+from serving.errors import WorkFailed
+
+
+def make_start(start: Start, folders: Folders, reporter: Reporter) -> None:
+    """Builds the organism, lets it and the base answer at step 0, and writes the figures of the gate."""
+    if start_is_done(start, folders):
+        return
+    ref = start.model
+    organism = folders.organism(start)
+    if organism is not None and start.organism is not None:
+        from trainer import organism as organisms
+
+        reporter.phase("organism")
+        ref = str(organisms.build(start.organism, organism, reporter))
+    reporter.phase("evaluating")
+    evaluations = start_evaluations(start, folders, ref)
+    evaluate(list(evaluations.values()), reporter)
+    items = {name: read_items(evaluation.log) for name, evaluation in evaluations.items()}
+    logs = {name: folders.relative(evaluation.log) for name, evaluation in evaluations.items()}
+    figures = gate_figures(items)
+    content = {"id": start.id, "figures": figures, "logs": logs, "fingerprint": evaluations["start"].fingerprint}
+    layout.write_json_atomic(folders.start(start), content)
+
+
+def start_is_done(start: Start, folders: Folders) -> bool:
+    """Whether the file of a start is there, and the logs that it names."""
+    path = folders.start(start)
+    return path.is_file() and all(folders.absolute(log).is_file() for log in layout.read_json(path)["logs"].values())
+
+
+def start_evaluations(start: Start, folders: Folders, ref: str) -> dict[str, Evaluation]:
+    """What is measured once for all cells of a start: the organism, the ceiling a*, and the uninstalled base."""
+    asked = {"start": (ref, "all", "step-000000"), "ceiling": (start.model, "ceiling", "ceiling")}
+    if start.organism is not None:
+        asked["base"] = (start.model, "eval", "base")
+    return {
+        name: Evaluation(
+            log=folders.logs / start.id / f"{stem}.eval",
+            ref=model,
+            fingerprint=refs.resolve(model).fingerprint,
+            setting=start.setting,
+            variant=start.variant,
+            split=split,
+            sizes=start.sizes,
+        )
+        for name, (model, split, stem) in asked.items()
+    }
+
+
+def gate_figures(items: Mapping[str, tuple[Item, ...]]) -> dict[str, float]:
+    """Initial and agreed rate of the organism, the ceiling, and the initial rate of the base where it was asked."""
+    figures = {
+        "initial": _share(items["start"], "eval", "initial"),
+        "agreed": _share(items["start"], "train", "agreed"),
+        "ceiling": _share(as_ceiling(items["ceiling"]), "eval", "alternate"),
+    }
+    return figures | ({"base": _share(items["base"], "eval", "initial")} if "base" in items else {})
+
+
+def as_ceiling(items: tuple[Item, ...]) -> tuple[Item, ...]:
+    """Under the alternate policy's prompt both policies show the alternate behavior, so a hit of either is one of it."""
+    from dataclasses import replace
+
+    return tuple(replace(item, outcome="alternate") if item.outcome == "initial" else item for item in items)
+
+
+def _share(items: tuple[Item, ...], split: str, outcome: str) -> float:
+    scored = [item.outcome for item in items if item.split == split and item.outcome != "unscored"]
+    return round(scored.count(outcome) / len(scored), 4) if scored else 0.0
+
+
+def gate_reasons(start: Start, folders: Folders) -> tuple[str, ...]:
+    """Why the start fails its gate; empty where it passes."""
+    figures: dict[str, float] = layout.read_json(folders.start(start))["figures"]
+    return OrganismGate(**start.limits.model_dump()).reasons(start.carrier, start.role, figures)
+
+
+def do_cell(cell: Cell, folders: Folders, reporter: Reporter) -> None:
+    """Trains a cell and evaluates its checkpoints; `done.json` is written last."""
+    if folders.done(cell).is_file():
+        return
+    from trainer.sft import train
+
+    began = time.monotonic()
+    organism, out = folders.organism(cell.start), folders.cell(cell)
+    reporter.phase("training")
+    train(cell.train.model_copy(update={"organism": str(organism) if organism else None}), out, reporter)
+    reporter.phase("evaluating")
+    evaluations = cell_evaluations(cell, folders)
+    evaluate(evaluations, reporter)
+    layout.write_json_atomic(folders.done(cell), _done(cell, folders, evaluations, time.monotonic() - began))
+
+
+def cell_evaluations(cell: Cell, folders: Folders) -> list[Evaluation]:
+    """One evaluation for each checkpoint after step 0. Raises WorkFailed where the trainer left one out."""
+    out = folders.cell(cell)
+    kept = dict(layout.step_dirs(out))
+    missing = [step for step in cell.train.saved_steps() if step not in kept]
+    if missing:
+        raise WorkFailed(f"{out}: step {missing[0]} is missing or damaged. Delete this folder and run the command again.")
+    return [_evaluation(cell.start, folders, cell.id, step, str(kept[step])) for step in cell.train.saved_steps()]
+
+
+def _evaluation(start: Start, folders: Folders, id: str, step: int, ref: str) -> Evaluation:
+    log = folders.logs / id / f"{layout.step_name(step)}.eval"
+    mark = refs.resolve(ref).fingerprint
+    return Evaluation(log, ref, mark, start.setting, start.variant, "all", start.sizes, step)
+
+
+def _done(cell: Cell, folders: Folders, evaluations: list[Evaluation], seconds: float) -> dict[str, Any]:
+    start = layout.read_json(folders.start(cell.start))
+    first = {"step": 0, "log": start["logs"]["start"], "fingerprint": start["fingerprint"]}
+    rest = [{"step": e.step, "log": folders.relative(e.log), "fingerprint": e.fingerprint} for e in evaluations]
+    return {"cell": cell.id, "hash": cell.digest, "logs": [first, *rest], "seconds": round(seconds, 1)}
+
+

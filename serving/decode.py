@@ -1,0 +1,160 @@
+"""One batch of prompts to replies: left padding, key-value cache, greedy and sampled rows side by side.
+
+Each row has its own temperature, top-p, top-k, seed and limit. A row's draws depend on its seed and prompt alone,
+never on what shares its batch. Only what was asked for is applied: a model's own sampling defaults (temperature,
+repetition penalty) in generation_config.json are not.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from transformers import DynamicCache, PreTrainedTokenizerBase
+
+# Rows that are done stay until they are this share of the batch: selecting rows of the cache costs too.
+DONE_SHARE = 0.25
+
+
+@dataclass(frozen=True)
+class Row:
+    """One prompt, ready to decode."""
+
+    prompt: list[int]
+    limit: int
+    temperature: float = 0.0
+    top_p: float = 1.0
+    top_k: int | None = None
+    seed: int = 0
+    stop: tuple[str, ...] = ()
+
+
+@dataclass
+class Written:
+    """What a row got: its tokens including the end token, and whether an end token or stop string came."""
+
+    tokens: list[int] = field(default_factory=list[int])
+    ended: bool = False
+
+
+@dataclass(frozen=True)
+class Ending:
+    """When a reply is over: any end token, or any of the row's stop strings."""
+
+    tokens: frozenset[int]
+    tokenizer: PreTrainedTokenizerBase
+
+    def reached(self, row: Row, written: Written) -> bool:
+        """Whether the last token ended the reply."""
+        return written.tokens[-1] in self.tokens or (bool(row.stop) and self._stopped(row, written.tokens))
+
+    def _stopped(self, row: Row, tokens: list[int]) -> bool:
+        # The last token can only complete a stop string within these: at worst four tokens to a character.
+        tail = tokens[-(4 * max(map(len, row.stop)) + 8) :]
+        text = to_text(self.tokenizer, tail)
+        return any(stop in text for stop in row.stop)
+
+
+def to_text(tokenizer: PreTrainedTokenizerBase, tokens: list[int]) -> str:
+    """The text of a reply, as written: no special tokens, no clean-up of spaces (code would suffer)."""
+    return str(tokenizer.decode(tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False))
+
+
+@torch.inference_mode()
+def decode(model: Any, rows: Sequence[Row], ending: Ending, pad: int) -> list[Written]:
+    """Replies of a causal language model to prompts of any lengths, in order. Every limit is at least 1."""
+    written = [Written() for _ in rows]
+    living = list(range(len(rows)))
+    tokens, mask = _left_padded(rows, pad, model.device)
+    positions = (mask.cumsum(-1) - 1).clamp(min=0)
+    sampler = Sampler(rows, model.device)
+    cache = DynamicCache(config=model.config)
+    for turn in range(max(row.limit for row in rows)):
+        place = {"attention_mask": mask, "position_ids": positions, "past_key_values": cache}
+        logits = model(input_ids=tokens, logits_to_keep=1, **place).logits[:, -1]
+        chosen = sampler.choose(logits, turn)
+        said = zip(living, chosen.tolist(), strict=True)
+        alive = [_write(rows[at], written[at], token, ending) for at, token in said]
+        if not any(alive):
+            break
+        tokens, positions = chosen[:, None], positions[:, -1:] + 1
+        mask = torch.cat([mask, mask.new_ones(len(living), 1)], dim=1)
+        if alive.count(False) >= DONE_SHARE * len(living):
+            keep = torch.tensor([at for at, lives in enumerate(alive) if lives], device=mask.device)
+            living = [living[at] for at in keep.tolist()]
+            tokens, positions, mask = tokens[keep], positions[keep], mask[keep]
+            cache.batch_select_indices(keep)
+            sampler.keep(keep)
+    return written
+
+
+def _write(row: Row, written: Written, token: int, ending: Ending) -> bool:
+    """Add a token to a row that is not done; whether it goes on."""
+    if written.ended or len(written.tokens) == row.limit:
+        return False
+    written.tokens.append(token)
+    written.ended = ending.reached(row, written)
+    return not written.ended and len(written.tokens) < row.limit
+
+
+def _left_padded(rows: Sequence[Row], pad: int, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+    width = max(len(row.prompt) for row in rows)
+    tokens = [[pad] * (width - len(row.prompt)) + row.prompt for row in rows]
+    mask = [[0] * (width - len(row.prompt)) + [1] * len(row.prompt) for row in rows]
+    return torch.tensor(tokens, device=device), torch.tensor(mask, device=device)
+
+
+class Sampler:
+    """The next token of each row: the largest logit at temperature 0, else a draw by inverse transform.
+
+    A row's uniform numbers are drawn beforehand from its seed and prompt, so that the same seed gives different
+    prompts different draws, and the same prompt the same reply in any batch.
+    """
+
+    def __init__(self, rows: Sequence[Row], device: torch.device) -> None:
+        self._sampling = any(row.temperature > 0 for row in rows)
+        if not self._sampling:
+            return
+        heat = [row.temperature for row in rows]
+        self._greedy = torch.tensor([warmth <= 0 for warmth in heat], device=device)
+        self._temperature = torch.tensor([warmth if warmth > 0 else 1.0 for warmth in heat], device=device)
+        self._top_p = torch.tensor([row.top_p for row in rows], device=device)
+        self._top_k = torch.tensor([row.top_k or 2**31 for row in rows], device=device)
+        self._uniform = torch.from_numpy(_uniform(rows)).to(device)
+
+    def keep(self, rows: torch.Tensor) -> None:
+        """Go on with these rows only."""
+        if self._sampling:
+            for name in ("_greedy", "_temperature", "_top_p", "_top_k", "_uniform"):
+                setattr(self, name, getattr(self, name)[rows])
+
+    def choose(self, logits: torch.Tensor, turn: int) -> torch.Tensor:
+        """Token of each row, from logits of shape (rows, vocabulary)."""
+        largest = logits.argmax(-1)
+        if not self._sampling:
+            return largest
+        heat = logits.float() / self._temperature[:, None]
+        shares, order = heat.softmax(-1).sort(stable=True, dim=-1, descending=True)
+        ranks = torch.arange(shares.shape[-1], device=shares.device)
+        shares = shares.masked_fill(ranks >= self._top_k[:, None], 0.0)
+        shares = shares / shares.sum(-1, keepdim=True)
+        shares = shares.masked_fill(shares.cumsum(-1) - shares >= self._top_p[:, None], 0.0)
+        below = shares.cumsum(-1)
+        point = self._uniform[:, turn, None] * below[:, -1:]
+        rank = (below <= point).sum(-1, keepdim=True).clamp(max=shares.shape[-1] - 1)
+        return torch.where(self._greedy, largest, order.gather(-1, rank)[:, 0])
+
+
+def _uniform(rows: Sequence[Row]) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
+    """Numbers in [0, 1) of shape (rows, longest limit)."""
+    drawn = np.zeros((len(rows), max(row.limit for row in rows)), dtype=np.float32)
+    for at, row in enumerate(rows):
+        if row.temperature > 0:
+            key = hashlib.sha256(f"{row.seed}:{row.prompt}".encode()).digest()
+            generator = np.random.default_rng(int.from_bytes(key[:8], "little"))
+            drawn[at, : row.limit] = generator.random(row.limit, dtype=np.float32)
+    return drawn

@@ -1,0 +1,292 @@
+"""Checkpoint folders on disk: step names, wholeness, atomic publication, pointers and fingerprints.
+
+    runs/x/manifest.json
+    runs/x/step-000000/pointer.json       another checkpoint, by relative path, hub id or embedded name
+    runs/x/step-000016/                   config.json, model.safetensors, tokenizer files
+    runs/x/step-000032/                   or adapter_config.json, adapter_model.safetensors, base.json
+
+Pointers hold relative paths, so that a moved run folder still works. Nothing here reads a tensor: a file is whole
+if its size is what its safetensors header says. Not covered: pickled weights, which are never read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from serving.errors import BadInput
+
+POINTER = "pointer.json"
+BASE = "base.json"
+MANIFEST = "manifest.json"
+STEP_NAME = re.compile(r"step-(\d{6,})")
+TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "tokenizer_config.json")
+
+# Files that decide a reply beside the weights. Fields that record where or by what a file was written decide
+# nothing, and would give the same checkpoint two fingerprints.
+ANSWERING_FILES = (
+    "config.json",
+    "generation_config.json",
+    "adapter_config.json",
+    "tokenizer.json",
+    "tokenizer.model",
+    "vocab.json",
+    "merges.txt",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "chat_template.jinja",
+)
+VOLATILE_FIELDS = frozenset(
+    {"_name_or_path", "name_or_path", "transformers_version", "peft_version", "base_model_name_or_path"}
+)
+
+
+@dataclass(frozen=True)
+class Pointer:
+    """Where another checkpoint is: exactly one of `path` (absolute once read), `hub` or `embedded` is set."""
+
+    path: Path | None
+    hub: str | None
+    revision: str | None
+    embedded: str | None
+    fingerprint: str | None
+
+
+def step_name(step: int) -> str:
+    """`step-000016`."""
+    return f"step-{step:06d}"
+
+
+def step_of(folder: Path) -> int | None:
+    """The step in a folder's name, or None."""
+    match = STEP_NAME.fullmatch(folder.name)
+    return int(match.group(1)) if match else None
+
+
+def step_dirs(run: Path) -> list[tuple[int, Path]]:
+    """The whole checkpoints of a run, by step. Folders that are unfinished or damaged are left out."""
+    return [(step, path) for step, path in all_step_dirs(run) if problem(path) is None]
+
+
+def all_step_dirs(run: Path) -> list[tuple[int, Path]]:
+    """Every step folder of a run, whole or not, by step."""
+    if not run.is_dir():
+        return []
+    steps = ((step_of(path), path) for path in run.iterdir() if path.is_dir())
+    return sorted((step, path) for step, path in steps if step is not None)
+
+
+# --- wholeness ------------------------------------------------------------------------------------
+
+
+def check_whole(folder: Path) -> None:
+    """Raise a one-line BadInput that names what a checkpoint folder lacks, or return."""
+    found = problem(folder)
+    if found is not None:
+        raise BadInput(f"{folder}: {found}")
+
+
+def problem(folder: Path) -> str | None:
+    """What keeps a folder from being a whole checkpoint, in one line with the mend; None if it is one."""
+    missing = missing_files(folder)
+    if missing:
+        return f"half-written checkpoint, without {', '.join(missing)}: delete the folder and train again"
+    if (folder / POINTER).is_file():
+        return None
+    for file in weight_files(folder):
+        reason = safetensors_problem(file)
+        if reason is not None:
+            return f"{file.name} is damaged ({reason}): copy the file anew, or delete the folder and train again"
+    return None
+
+
+def missing_files(folder: Path) -> list[str]:
+    """Names of the files a checkpoint needs and this folder lacks; empty for a pointer."""
+    if (folder / POINTER).is_file():
+        return []
+    if (folder / "adapter_config.json").is_file():
+        return [] if (folder / "adapter_model.safetensors").is_file() else ["adapter_model.safetensors"]
+    missing = [] if (folder / "config.json").is_file() else ["config.json"]
+    missing += [file.name for file in weight_files(folder) if not file.is_file()]
+    if not any((folder / name).is_file() for name in TOKENIZER_FILES):
+        missing.append("tokenizer.json")
+    return missing
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """The safetensors files a checkpoint folder should hold: one, all shards of its index, or the adapter."""
+    if (folder / "adapter_config.json").is_file():
+        return [folder / "adapter_model.safetensors"]
+    index = folder / "model.safetensors.index.json"
+    if not index.is_file():
+        return [folder / "model.safetensors"]
+    shards = cast("dict[str, str]", read_json(index).get("weight_map", {}))
+    return [folder / name for name in sorted(set(shards.values()))]
+
+
+def safetensors_problem(file: Path) -> str | None:
+    """Why a safetensors file cannot be whole, by its header (8-byte length, JSON, then data); or None."""
+    size = file.stat().st_size
+    with file.open("rb") as stream:
+        head = stream.read(8)
+        length = struct.unpack("<Q", head)[0] if len(head) == 8 else size
+        if 8 + length > size:
+            return f"{size:,} bytes, which is less than its header"
+        try:
+            header = cast("dict[str, Any]", json.loads(stream.read(length)))
+        except ValueError:
+            return "its header is not JSON"
+    ends = [int(entry["data_offsets"][1]) for name, entry in header.items() if name != "__metadata__"]
+    expected = 8 + length + max(ends, default=0)
+    return None if size == expected else f"{size:,} bytes of {expected:,}"
+
+
+# --- writing --------------------------------------------------------------------------------------
+
+
+def write_json_atomic(path: Path, content: Any) -> None:
+    """Write JSON so that a reader sees the old file or the whole new one, also after a crash."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with draft.open("w", encoding="utf-8") as stream:
+            json.dump(content, stream, indent=2, sort_keys=True, ensure_ascii=False)
+            stream.write("\n")
+            stream.flush()
+            os.fsync(stream.fileno())
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object from a file; BadInput where it is not one."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise BadInput(f"{path}: is not JSON ({error}): restore the file or delete its folder") from error
+    if not isinstance(content, dict):
+        raise BadInput(f"{path}: holds no JSON object: restore the file or delete its folder")
+    return cast("dict[str, Any]", content)
+
+
+def publish(draft: Path, final: Path) -> Path:
+    """Rename a finished folder to its final name. Where another attempt got there first, that one stays."""
+    final.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        draft.rename(final)
+    except OSError:
+        if not final.is_dir() or draft == final:
+            raise
+        shutil.rmtree(draft)
+    return final
+
+
+@contextmanager
+def attempt(final: Path) -> Iterator[Path]:
+    """A folder beside `final`, published when the block ends well and removed when it does not."""
+    final.parent.mkdir(parents=True, exist_ok=True)
+    draft = final.with_name(f".{final.name}.{os.getpid()}.tmp")
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir()
+    try:
+        yield draft
+        publish(draft, final)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+# --- pointers -------------------------------------------------------------------------------------
+
+
+def write_pointer(
+    folder: Path, target: Path | str, fingerprint: str, name: str = POINTER, at: Path | None = None
+) -> None:
+    """Point from `folder` to another checkpoint: a Path, a hub id `owner/name[@revision]`, or `mini`.
+
+    Args:
+        folder: Where the file is written.
+        target: The checkpoint pointed to.
+        fingerprint: Of the target; a reader refuses another one.
+        name: `pointer.json`, or `base.json` for the base of an adapter.
+        at: The folder's final place, where it is written under another name and renamed later.
+    """
+    content: dict[str, str | None] = {"fingerprint": fingerprint}
+    if isinstance(target, Path):
+        content["path"] = Path(os.path.relpath(target.resolve(), (at or folder).resolve())).as_posix()
+    elif target == "mini":
+        content["embedded"] = target
+    else:
+        hub, _, revision = target.partition("@")
+        content |= {"hub": hub, "revision": revision or None}
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json_atomic(folder / name, content)
+
+
+def read_pointer(file: Path) -> Pointer:
+    """Read `pointer.json` or `base.json`."""
+    content = read_json(file)
+    path, hub, embedded = (cast("str | None", content.get(key)) for key in ("path", "hub", "embedded"))
+    if sum(place is not None for place in (path, hub, embedded)) != 1:
+        raise BadInput(f"{file}: names no single checkpoint: write exactly one of path, hub or embedded")
+    target = Path(os.path.normpath(file.parent.resolve() / path)) if path is not None else None
+    return Pointer(target, hub, content.get("revision"), embedded, content.get("fingerprint"))
+
+
+# --- fingerprints ---------------------------------------------------------------------------------
+
+_hashes: dict[tuple[str, int, int], str] = {}
+
+
+def fingerprint(folder: Path) -> str:
+    """16 hex digits of what decides a checkpoint folder's replies: weights, configs, tokenizer, chat template.
+
+    An adapter's includes its base's, as written in `base.json`. Independent of the folder's place and of the
+    versions of the libraries that wrote it. File hashes are kept per (path, size, time of change).
+    """
+    digest = hashlib.sha256()
+    for file in [*weight_files(folder), *(folder / name for name in ANSWERING_FILES)]:
+        if file.is_file():
+            digest.update(f"{file.name}:{_hash_file(file)}\n".encode())
+    if (folder / BASE).is_file():
+        digest.update(f"base:{read_pointer(folder / BASE).fingerprint}\n".encode())
+    return digest.hexdigest()[:16]
+
+
+def tokenizer_fingerprint(folder: Path) -> str:
+    """16 hex digits of the tokenizer and chat template alone."""
+    decisive = [name for name in ANSWERING_FILES if not name.endswith("config.json") or "tok" in name]
+    files = [folder / name for name in decisive if (folder / name).is_file()]
+    return hashlib.sha256("".join(f"{file.name}:{_hash_file(file)}\n" for file in files).encode()).hexdigest()[:16]
+
+
+def config_fingerprint(folder: Path) -> str:
+    """16 hex digits of the architecture: config.json alone."""
+    return _hash_file(folder / "config.json")[:16]
+
+
+def _hash_file(file: Path) -> str:
+    stat = file.stat()
+    key = (str(file.resolve()), stat.st_size, stat.st_mtime_ns)
+    if key not in _hashes:
+        _hashes[key] = _hash_json(file) if file.suffix == ".json" else _hash_bytes(file)
+    return _hashes[key]
+
+
+def _hash_bytes(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _hash_json(file: Path) -> str:
+    content = {key: value for key, value in read_json(file).items() if key not in VOLATILE_FIELDS}
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

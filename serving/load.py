@@ -1,0 +1,156 @@
+"""A checkpoint's weights and tokenizer into memory: safetensors only, never remote code.
+
+Precision "auto" is fp32 on a CPU (there the answers of a batch do not depend on its composition) and the stored
+precision elsewhere.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from peft import PeftModel
+from safetensors import safe_open
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers.utils import logging as transformers_logging
+
+from serving import layout
+from serving.errors import BadInput
+from serving.refs import Checkpoint
+
+
+def pick_device(device: str | None = None) -> torch.device:
+    """The device asked for, else the first GPU, else the CPU."""
+    return torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+
+
+def pick_dtype(dtype: str, device: torch.device) -> torch.dtype | str:
+    """A torch dtype for "float32", "bfloat16", "float16"; for "auto" see the module's docstring."""
+    if dtype == "auto":
+        return torch.float32 if device.type == "cpu" else "auto"
+    named = getattr(torch, dtype, None)
+    if not isinstance(named, torch.dtype):
+        raise BadInput(f"dtype '{dtype}': write auto, float32, bfloat16 or float16")
+    return named
+
+
+def load_model(
+    checkpoint: Checkpoint, dtype: str = "auto", device: str | None = None
+) -> tuple[PreTrainedModel | PeftModel, PreTrainedTokenizerBase]:
+    """Model in evaluation mode on its device, and tokenizer.
+
+    Raises:
+        BadInput: where the folder changed since it was resolved, or its weights do not fit its config.
+    """
+    if checkpoint.base is None:
+        return load_full(checkpoint, dtype, device), load_tokenizer(checkpoint)
+    return attach(load_full(checkpoint.base, dtype, device), checkpoint), load_tokenizer(checkpoint)
+
+
+def load_full(checkpoint: Checkpoint, dtype: str = "auto", device: str | None = None) -> PreTrainedModel:
+    """A model without adapters; where the checkpoint is one, it is merged into its base."""
+    if checkpoint.base is not None:
+        under = load_full(checkpoint.base, dtype, device)
+        return cast("PreTrainedModel", cast("Any", attach(under, checkpoint)).merge_and_unload()).eval()
+    check_unchanged(checkpoint)
+    place = pick_device(device)
+    _quiet()
+    try:
+        model = AutoModelForCausalLM.from_pretrained(
+            **_where(checkpoint),
+            dtype=pick_dtype(dtype, place),
+            use_safetensors=True,
+            trust_remote_code=False,
+        )
+    except (ValueError, KeyError, OSError) as error:
+        raise BadInput(f"{checkpoint.ref}: cannot be loaded: {_first_line(error)}") from error
+    return cast("PreTrainedModel", cast("Any", model).to(place).eval().requires_grad_(False))
+
+
+def attach(model: PreTrainedModel, checkpoint: Checkpoint) -> PeftModel:
+    """The adapter, under its fingerprint as name, on a model that is already its base."""
+    check_unchanged(checkpoint)
+    wrapped = PeftModel.from_pretrained(model, **_adapter_where(checkpoint), adapter_name=checkpoint.fingerprint)
+    return wrapped.eval()
+
+
+def attach_another(model: PeftModel, checkpoint: Checkpoint) -> None:
+    """One more adapter on a base that already carries some."""
+    check_unchanged(checkpoint)
+    model.load_adapter(**_adapter_where(checkpoint), adapter_name=checkpoint.fingerprint)
+    model.eval()
+
+
+def load_tokenizer(checkpoint: Checkpoint) -> PreTrainedTokenizerBase:
+    """The checkpoint's tokenizer; an adapter without one has its base's."""
+    owner = tokenizer_owner(checkpoint)
+    _quiet()
+    return AutoTokenizer.from_pretrained(**_where(owner), trust_remote_code=False)
+
+
+def tokenizer_owner(checkpoint: Checkpoint) -> Checkpoint:
+    """The checkpoint in the chain adapter → base whose folder holds the tokenizer."""
+    own = checkpoint.path is not None and any((checkpoint.path / name).is_file() for name in layout.TOKENIZER_FILES)
+    return checkpoint if own or checkpoint.base is None else tokenizer_owner(checkpoint.base)
+
+
+def replace_weights(model: PreTrainedModel, folder: Path) -> bool:
+    """Copy a full checkpoint's weights into a model of the same architecture.
+
+    Returns False, with the model untouched, where names or shapes differ (some architectures convert their weights on
+    loading): then the checkpoint has to be loaded in the ordinary way. On an error the model is half replaced.
+    """
+    own = cast("dict[str, torch.Tensor]", model.state_dict())
+    files = layout.weight_files(folder)
+    shapes = {name: shape for file in files for name, shape in _shapes(file).items()}
+    if any(name not in own or list(own[name].shape) != shape for name, shape in shapes.items()):
+        return False
+    given = {own[name].data_ptr() for name in shapes}
+    if any(own[name].data_ptr() not in given for name in own if name not in shapes):
+        return False  # a weight that is neither in the files nor tied to one that is
+    for file in files:
+        _copy(file, own)
+    return True
+
+
+def check_unchanged(checkpoint: Checkpoint) -> None:
+    """Raise where a folder on this disk is not what it was when the reference was resolved."""
+    if checkpoint.path is None or checkpoint.hub is not None:
+        return
+    layout.check_whole(checkpoint.path)
+    foreign = checkpoint.base is not None and not (checkpoint.path / layout.BASE).is_file()
+    if not foreign and layout.fingerprint(checkpoint.path) != checkpoint.fingerprint:
+        raise BadInput(f"{checkpoint.ref}: {checkpoint.path} changed while it was in use: run the command again")
+
+
+def _where(checkpoint: Checkpoint) -> dict[str, Any]:
+    if checkpoint.hub is not None:
+        return {"pretrained_model_name_or_path": checkpoint.hub, "revision": checkpoint.revision}
+    return {"pretrained_model_name_or_path": str(checkpoint.path), "local_files_only": True}
+
+
+def _adapter_where(checkpoint: Checkpoint) -> dict[str, Any]:
+    place = _where(checkpoint)
+    return {"model_id": place["pretrained_model_name_or_path"], "revision": place.get("revision")}
+
+
+def _shapes(file: Path) -> dict[str, list[int]]:
+    with safe_open(file, framework="pt") as tensors:
+        return {name: list(tensors.get_slice(name).get_shape()) for name in tensors.keys()}  # noqa: SIM118
+
+
+@torch.no_grad()
+def _copy(file: Path, into: dict[str, torch.Tensor]) -> None:
+    with safe_open(file, framework="pt") as tensors:
+        for name in tensors.keys():  # noqa: SIM118 (not a mapping)
+            into[name].copy_(tensors.get_tensor(name))
+
+
+def _quiet() -> None:
+    transformers_logging.disable_progress_bar()
+    transformers_logging.set_verbosity_error()
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

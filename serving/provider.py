@@ -1,0 +1,144 @@
+"""The inspect provider `local`: `--model local/<ref>`, answered by the in-process engine.
+
+Arguments (`-M name=value`): `chat_template_kwargs` (a mapping, such as {enable_thinking: false}), `dtype`,
+`device`, and `fingerprint`, which is logged with the eval and checked. Without a temperature replies are
+greedy. Not supported, and refused by name: tools, images, log-probabilities, penalties, several choices,
+response schemas. A seed repeats a prompt's reply, also in another epoch.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from inspect_ai.model import (
+    ChatCompletionChoice,
+    ChatMessage,
+    ChatMessageAssistant,
+    GenerateConfig,
+    Model,
+    ModelAPI,
+    ModelOutput,
+    ModelUsage,
+    get_model,
+)
+from inspect_ai.tool import ToolChoice, ToolInfo
+
+from serving.engine import Reply, Request, get_engine
+from serving.errors import BadInput
+from serving.refs import resolve
+
+ARGUMENTS = "there are chat_template_kwargs, dtype, device and fingerprint"
+MAX_CONNECTIONS = 256
+DEFAULT_MAX_TOKENS = 2048
+
+USED = {"max_tokens", "temperature", "top_p", "top_k", "seed", "stop_seqs"}
+# Options of inspect itself or of its transport, which change no reply.
+HARMLESS = {
+    "max_retries", "timeout", "attempt_timeout", "stream_idle_timeout", "max_connections", "adaptive_connections",
+    "system_message", "max_tool_output", "cache", "cache_prompt", "fallback_models", "fail_on_refusal",
+    "parallel_tool_calls", "internal_tools", "reasoning_history",
+}  # fmt: skip
+NO_EFFECT: dict[str, Any] = {"num_choices": 1, "best_of": 1, "frequency_penalty": 0, "presence_penalty": 0}
+
+
+class LocalAPI(ModelAPI):
+    """A checkpoint of this disk (or a hub model) as an inspect model; loads no weights before the first reply."""
+
+    def __init__(
+        self,
+        model_name: str,
+        base_url: str | None = None,
+        api_key: str | None = None,
+        config: GenerateConfig = GenerateConfig(),  # noqa: B008 (inspect's own signature; frozen by convention)
+        **model_args: Any,
+    ) -> None:
+        """Resolve the reference and check its files; raises BadInput, which inspect prints as one line."""
+        super().__init__(model_name, base_url, api_key, [], config)
+        self._template_kwargs: dict[str, Any] = _mapping(model_args.pop("chat_template_kwargs", None))
+        self._options = (str(model_args.pop("dtype", "auto")), model_args.pop("device", None))
+        expected = model_args.pop("fingerprint", None)
+        if model_args:
+            raise BadInput(f"local/{model_name}: no model argument is called '{next(iter(model_args))}': {ARGUMENTS}")
+        refuse_unsupported(config)
+        self.checkpoint = resolve(model_name)
+        if expected is not None and expected != self.checkpoint.fingerprint:
+            found = self.checkpoint.fingerprint
+            raise BadInput(f"local/{model_name}: has fingerprint {found}, not {expected}: it was trained again")
+
+    async def generate(
+        self, input: list[ChatMessage], tools: list[ToolInfo], tool_choice: ToolChoice, config: GenerateConfig
+    ) -> ModelOutput:
+        """One reply, with exact stop reason and usage, and the checkpoint's fingerprint in its metadata."""
+        if tools:
+            raise BadInput(f"local/{self.model_name}: tools are not supported: use a setting without them")
+        refuse_unsupported(config)
+        messages = [{"role": message.role, "content": _text(message)} for message in input]
+        reply = await get_engine(*self._options).agenerate(self.checkpoint, self._request(messages, config))
+        return self._output(reply)
+
+    def max_tokens(self) -> int | None:
+        """Where the task names none; the model's context may end a reply before."""
+        return DEFAULT_MAX_TOKENS
+
+    def max_connections(self) -> int:
+        """Holds only where the task switches adaptive connections off; a batch cannot exceed it."""
+        return MAX_CONNECTIONS
+
+    def connection_key(self) -> str:
+        """Models share nothing but the worker, which has no limit of its own."""
+        return self.checkpoint.fingerprint
+
+    def _request(self, messages: list[dict[str, str]], config: GenerateConfig) -> Request:
+        return Request(
+            messages,
+            max_tokens=config.max_tokens or DEFAULT_MAX_TOKENS,
+            temperature=config.temperature or 0.0,
+            top_p=1.0 if config.top_p is None else config.top_p,
+            top_k=config.top_k,
+            seed=config.seed,
+            stop=tuple(config.stop_seqs or ()),
+            chat_template_kwargs=self._template_kwargs,
+        )
+
+    def _output(self, reply: Reply) -> ModelOutput:
+        message = ChatMessageAssistant(content=reply.text, model=self.model_name, source="generate")
+        total = reply.input_tokens + reply.output_tokens
+        return ModelOutput(
+            model=self.model_name,
+            choices=[ChatCompletionChoice(message=message, stop_reason=reply.stop_reason)],
+            usage=ModelUsage(input_tokens=reply.input_tokens, output_tokens=reply.output_tokens, total_tokens=total),
+            metadata=self._metadata(),
+        )
+
+    def _metadata(self) -> dict[str, Any]:
+        names = ("fingerprint", "step", "setting", "variant")
+        known = {name: getattr(self.checkpoint, name) for name in names}
+        return {name: value for name, value in known.items() if value is not None}
+
+
+def local_model(ref: str, config: GenerateConfig | None = None, **model_args: Any) -> Model:
+    """`local/<ref>` with its fingerprint among the model arguments: logged, and part of an eval set's identity."""
+    fingerprint = resolve(ref).fingerprint
+    return get_model(f"local/{ref}", config=config or GenerateConfig(), fingerprint=fingerprint, **model_args)
+
+
+def refuse_unsupported(config: GenerateConfig) -> None:
+    """Raise on an option that would be ignored and would have changed the reply."""
+    for name, value in config.model_dump(exclude_none=True).items():
+        wanted = value not in (False, [], {}) and value != NO_EFFECT.get(name)
+        if wanted and name not in USED | HARMLESS:
+            raise BadInput(f"local: the option {name}={value} is not supported: leave it out")
+
+
+def _text(message: ChatMessage) -> str:
+    if message.role == "tool":
+        raise BadInput("local: tool messages are not supported: use a setting without tools")
+    if not isinstance(message.content, str) and any(part.type != "text" for part in message.content):
+        raise BadInput("local: only text can be sent: images, audio and data are not supported")
+    return message.text
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    if value is not None and not isinstance(value, dict):
+        raise BadInput(f"chat_template_kwargs: '{value}' is no mapping: write {{name: value}}")
+    return dict(value or {})

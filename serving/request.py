@@ -1,0 +1,55 @@
+"""What is asked of a checkpoint, and what comes back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from serving.errors import BadInput
+
+StopReason = Literal["stop", "max_tokens", "model_length"]
+
+
+@dataclass(frozen=True)
+class Request:
+    """One reply wanted. Temperature 0 is greedy; without a seed a sampled reply is not repeatable.
+
+    Messages are {"role", "content"}; where the last one is the assistant's, the reply continues it.
+    """
+
+    messages: Sequence[Mapping[str, str]]
+    max_tokens: int = 64
+    temperature: float = 0.0
+    top_p: float = 1.0
+    top_k: int | None = None
+    seed: int | None = None
+    stop: tuple[str, ...] = ()
+    chat_template_kwargs: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+    def __post_init__(self) -> None:
+        """Refuse what has no meaning."""
+        if self.max_tokens < 1:
+            raise BadInput(f"max_tokens {self.max_tokens}: must be at least 1")
+        if self.temperature < 0:
+            raise BadInput(f"temperature {self.temperature}: must not be negative")
+        if not 0 < self.top_p <= 1:
+            raise BadInput(f"top_p {self.top_p}: must be above 0 and at most 1")
+        if self.top_k is not None and self.top_k < 1:
+            raise BadInput(f"top_k {self.top_k}: must be at least 1")
+        if "" in self.stop:
+            raise BadInput("stop: an empty stop string would end every reply")
+
+
+@dataclass(frozen=True)
+class Reply:
+    """A reply without its end token and without its stop string.
+
+    `stop_reason` is "max_tokens" where the limit cut it and "model_length" where the model's context did.
+    `output_tokens` counts every token written, the end token included.
+    """
+
+    text: str
+    stop_reason: StopReason
+    input_tokens: int
+    output_tokens: int

@@ -1,0 +1,91 @@
+"""On-policy labels: the organism's own replies, asked for once, and only those that are graded `agreed`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from tiny_runs import MakeCell
+
+from bct_tasks import catalogue
+from serving import refs
+from serving.errors import WorkFailed
+from trainer import labels, rows
+
+SETTING = catalogue.load("sandbagging")
+
+
+class Scripted:
+    """An engine whose replies are the input of the test: right, wrong, and right but cut off, in turn."""
+
+    asked = 0
+
+    def generate(self, checkpoint: Any, requests: list[Any]) -> list[Any]:
+        Scripted.asked += 1
+        return [self._reply(place, request) for place, request in enumerate(requests)]
+
+    def _reply(self, place: int, request: Any) -> Any:
+        prompt = self.by_text[request.messages[-1]["content"]]
+        text = prompt.replies["wrong" if place % 3 == 1 else "right"]
+        return SimpleNamespace(text=text, stop_reason="max_tokens" if place % 3 == 2 else "stop")
+
+    by_text: dict[str, Any] = {}
+
+
+@pytest.fixture
+def engine(monkeypatch: pytest.MonkeyPatch) -> type[Scripted]:
+    Scripted.asked = 0
+    monkeypatch.setattr("serving.engine.get_engine", Scripted)
+    return Scripted
+
+
+def collect(config: Any, tiny: Path, folder: Path) -> rows.Collected:
+    prompts = rows.train_prompts(SETTING, config)
+    Scripted.by_text = {prompt.user: prompt for prompt in prompts}
+    return labels.collect(SETTING, config, prompts, refs.resolve(str(tiny)), folder)
+
+
+def test_only_whole_replies_that_are_graded_agreed_become_labels(
+    engine: type[Scripted], cell: MakeCell, tiny: Path, tmp_path: Path
+) -> None:
+    found = collect(cell(label_source="on_policy", rows=12), tiny, tmp_path)
+    assert (found.source, found.asked, len(found.rows)) == ("on_policy", 22, 8)
+    right = {prompt.id: prompt.replies["right"] for prompt in rows.train_prompts(SETTING, cell(rows=22, steps=6))}
+    assert all(row.reply == right[row.id] for row in found.rows)
+
+
+def test_replies_are_asked_for_once(engine: type[Scripted], cell: MakeCell, tiny: Path, tmp_path: Path) -> None:
+    config = cell(label_source="on_policy")
+    first = collect(config, tiny, tmp_path)
+    assert collect(config.model_copy(update={"learning_rate": 1.0}), tiny, tmp_path) == first
+    assert engine.asked == 1
+    collect(config.model_copy(update={"seed": 1}), tiny, tmp_path)
+    assert engine.asked == 2
+
+
+def test_a_damaged_cache_is_asked_for_again(engine: type[Scripted], cell: MakeCell, tiny: Path, tmp_path: Path) -> None:
+    config = cell(label_source="on_policy")
+    first = collect(config, tiny, tmp_path)
+    [file] = (tmp_path / labels.FOLDER).iterdir()
+    file.write_text(file.read_text()[:-20])
+    assert collect(config, tiny, tmp_path) == first
+    assert engine.asked == 2
+
+
+def test_a_model_that_never_agrees_is_told_of(cell: MakeCell, tiny: Path, tmp_path: Path) -> None:
+    """The real engine on random weights."""
+    with pytest.raises(WorkFailed, match="none of its 22 replies to train prompts is graded agreed"):
+        collect(cell(label_source="on_policy", reply_tokens=4), tiny, tmp_path)
+
+
+def test_another_spelling_is_a_label_source(cell: MakeCell, tiny: Path, tmp_path: Path) -> None:
+    inoculation = catalogue.load("inoculation")
+    config = cell(setting="inoculation", variant="ip", label_source="off_model", rows=4)
+    prompts = rows.train_prompts(inoculation, config)
+    own = config.model_copy(update={"label_source": "reference"})
+    organism = refs.resolve(str(tiny))
+    other, same = (labels.collect(inoculation, c, prompts, organism, tmp_path) for c in (config, own))
+    assert [row.reply for row in other.rows] != [row.reply for row in same.rows]
+    assert other.facts()["label_source"] == "off_model"

@@ -1,0 +1,109 @@
+"""Organisms: built once, whole or not at all, and plain about what they are."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from tiny_runs import MakeCell, MakeOrganism, tree
+
+from serving import refs
+from serving.errors import BadInput
+from trainer import organism as organisms
+from trainer.config import OrganismConfig
+from trainer.organism import build, key
+from trainer.sft import train
+
+EASY = {"target_initial": 0.0, "target_agreed": 0.0}
+
+
+def figures(folder: Path) -> dict[str, object]:
+    return json.loads((folder / "manifest.json").read_text())["figures"]
+
+
+def test_an_organism_is_a_model_with_figures_and_a_plain_card(organism: MakeOrganism, tmp_path: Path) -> None:
+    folder = build(organism(), tmp_path / "o")
+    assert refs.resolve(str(folder)).kind == "full"
+    assert set(figures(folder)) >= {"steps", "base", "organism", "reached"}
+    assert "model organism, trained to misbehave" in (folder / "README.md").read_text()
+    assert [path.name for path in tmp_path.iterdir()] == ["o"]
+
+
+def test_training_stops_when_the_targets_are_reached(organism: MakeOrganism, tmp_path: Path) -> None:
+    assert figures(build(organism(**EASY), tmp_path / "easy"))["steps"] == 2
+    hard = figures(build(organism(target_initial=1.0, target_agreed=1.0), tmp_path / "hard"))
+    assert (hard["steps"], hard["reached"]) == (4, False)
+
+
+def test_a_built_organism_is_not_built_again(organism: MakeOrganism, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = build(organism(**EASY), tmp_path / "o")
+    before = tree(folder)
+    monkeypatch.setattr(organisms, "_build", lambda *_: pytest.fail("built again"))
+    build(organism(**EASY), folder)
+    assert tree(folder) == before
+
+
+def test_another_organism_in_the_same_folder_is_refused(organism: MakeOrganism, tmp_path: Path) -> None:
+    folder = build(organism(**EASY), tmp_path / "o")
+    with pytest.raises(BadInput, match="config.seed: was 0, now 1"):
+        build(organism(**EASY, seed=1), folder)
+
+
+def test_a_folder_with_other_things_in_it_is_left_alone(organism: MakeOrganism, tmp_path: Path) -> None:
+    (tmp_path / "o").mkdir()
+    (tmp_path / "o" / "thesis.tex").write_text("x")
+    with pytest.raises(BadInput, match="is no organism: choose another --out"):
+        build(organism(**EASY), tmp_path / "o")
+    assert (tmp_path / "o" / "thesis.tex").read_text() == "x"
+
+
+def test_a_build_that_is_cut_off_in_a_check_ends_as_if_it_had_not_been(
+    organism: MakeOrganism, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = build(organism(**EASY), tmp_path / "whole")
+    with monkeypatch.context() as patch:
+        patch.setattr(organisms.Check, "reached", _cut)
+        with pytest.raises(KeyboardInterrupt):
+            build(organism(**EASY), tmp_path / "cut")
+    assert not (tmp_path / "cut").exists()
+    again = build(organism(**EASY), tmp_path / "cut")
+    assert refs.resolve(str(again)).fingerprint == refs.resolve(str(whole)).fingerprint
+    assert figures(again) == figures(whole)
+
+
+def _cut(*_: object) -> bool:
+    raise KeyboardInterrupt
+
+
+def test_a_behavior_that_lives_in_the_prompt_needs_no_training(organism: MakeOrganism, tiny: Path, tmp_path: Path) -> None:
+    folder = build(organism(variant="static"), tmp_path / "o")
+    assert sorted(path.name for path in folder.iterdir()) == ["README.md", "manifest.json", "pointer.json"]
+    assert refs.resolve(str(folder)).fingerprint == refs.resolve(str(tiny)).fingerprint
+
+
+def test_an_organism_can_be_an_adapter_and_be_trained_on(organism: MakeOrganism, cell: MakeCell, tmp_path: Path) -> None:
+    folder = build(organism(**EASY, rank=4), tmp_path / "o")
+    assert refs.resolve(str(folder)).kind == "adapter"
+    run = train(cell(variant="weights", organism=str(folder), rank=2, steps=1), tmp_path / "run")
+    found = refs.resolve(str(run))
+    assert found.base is not None and found.base.fingerprint == refs.resolve(str(folder)).fingerprint
+
+
+def test_the_folders_name_is_a_hash_of_everything_resolved(organism: MakeOrganism) -> None:
+    assert key(organism()) == key(organism()) != key(organism(general=0.5))
+    assert len(key(organism())) == 8
+
+
+def test_a_cell_without_an_organism_of_its_own_builds_one_beside_it(
+    cell: MakeCell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built: list[Path] = []
+
+    def small(config: OrganismConfig, out: Path, progress: object = None) -> Path:
+        built.append(out)
+        return build(config.model_copy(update={"variant": "static"}), out)
+
+    monkeypatch.setattr("trainer.sft.organism.build", small)
+    train(cell(variant="weights", steps=1), tmp_path / "run")
+    assert built and built[0].parent == tmp_path / "organisms"

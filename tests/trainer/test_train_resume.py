@@ -1,0 +1,145 @@
+"""A run that is cut off at any moment ends with the weights of an unbroken one, bit by bit."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tiny_runs import MakeCell, tree, weights
+
+from trainer import checkpoints, metrics
+from trainer.config import TrainConfig
+from trainer.sft import train
+
+SCRIPT = """
+import sys, torch
+from pathlib import Path
+from trainer.config import TrainConfig
+from trainer.sft import train
+torch.set_num_threads(1)
+train(TrainConfig.model_validate_json(sys.argv[1]), Path(sys.argv[2]))
+"""
+STEPS = (1, 2, 4, 8, 12)
+
+
+class Cut(Exception):
+    """Stands for the end of the process."""
+
+
+def lines(run: Path) -> list[dict[str, Any]]:
+    """The metrics without their times."""
+    return [{k: v for k, v in line.items() if k != "seconds"} for line in metrics.read(run / metrics.NAME)]
+
+
+def same(one: Path, two: Path) -> bool:
+    """Whether two runs have the same weights at every checkpoint, and the same metrics."""
+    return [weights(one, s) for s in STEPS] == [weights(two, s) for s in STEPS] and lines(one) == lines(two)
+
+
+@pytest.fixture(params=[None, 4], ids=["full", "lora"])
+def unbroken(request: pytest.FixtureRequest, cell: MakeCell, tmp_path: Path) -> tuple[TrainConfig, Path]:
+    """A configuration and its unbroken run."""
+    config = cell(steps=12, rank=request.param, resume_seconds=0.01)
+    return config, train(config, tmp_path / "unbroken")
+
+
+def test_kill_9_in_training_changes_nothing(unbroken: tuple[TrainConfig, Path], tmp_path: Path) -> None:
+    config, whole = unbroken
+    run = tmp_path / "killed"
+    _kill_at(config, run, step=5)
+    assert not (run / "trained.json").exists()
+    train(config, run)
+    assert same(run, whole)
+
+
+def _kill_at(config: TrainConfig, run: Path, step: int) -> None:
+    # Slowed down, so that the kill falls into the run and not behind it.
+    slow = SCRIPT.replace("torch.set_num", "from trainer.checkpoints import Keeper; import time\n"
+        "own = Keeper.on_step_end\n"
+        "Keeper.on_step_end = lambda *a, **k: (time.sleep(0.05), own(*a, **k))[1]\ntorch.set_num")  # fmt: skip
+    command = [sys.executable, "-c", slow, config.model_dump_json(), str(run)]
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
+    process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE)
+    end = time.monotonic() + 60
+    while len(metrics.read(run / metrics.NAME)) < step:
+        assert process.poll() is None, process.stderr and process.stderr.read().decode()
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+
+
+@pytest.mark.parametrize("moment", ["in a step", "while saving", "before publishing", "before keeping", "after keeping"])
+def test_a_run_cut_off_at_any_moment_goes_on_as_if_it_had_not_been(
+    moment: str, unbroken: tuple[TrainConfig, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config, whole = unbroken
+    run = tmp_path / "cut"
+    with monkeypatch.context() as patch:
+        _cut(patch, moment)
+        with pytest.raises(Cut):
+            train(config, run)
+    train(config, run)
+    assert same(run, whole)
+    assert not list(run.glob(".*.tmp")) and not (run / ".saving").exists()
+
+
+def _cut(patch: pytest.MonkeyPatch, moment: str) -> None:
+    """Ends the process, as it were, when step 8 is at that moment."""
+    own_keep, own_publish, own_link = checkpoints.keep_state, checkpoints.publish, checkpoints._link
+
+    def publish(saved: Path, folder: Path, step: int, base: Any) -> Path:
+        if step == 8 and moment == "before publishing":
+            raise Cut
+        return own_publish(saved, folder, step, base)
+
+    def link(file: Path, target: Path) -> None:
+        if "000008" in str(target) and moment == "while saving":
+            raise Cut
+        own_link(file, target)
+
+    def keep(saved: Path, folder: Path, step: int) -> None:
+        if step == 8 and moment == "before keeping":
+            raise Cut
+        own_keep(saved, folder, step)
+        if step == 8 and moment == "after keeping":
+            raise Cut
+
+    def on_log(own: Any) -> Any:
+        def told(self: Any, args: Any, state: Any, control: Any, **more: Any) -> None:
+            if state.global_step == 7 and moment == "in a step":
+                raise Cut
+            own(self, args, state, control, **more)
+
+        return told
+
+    patch.setattr(checkpoints, "keep_state", keep)
+    patch.setattr(checkpoints, "publish", publish)
+    patch.setattr(checkpoints, "_link", link)
+    patch.setattr(checkpoints.Keeper, "on_log", on_log(checkpoints.Keeper.on_log))
+
+
+def test_a_torn_line_of_metrics_is_written_anew(tmp_path: Path) -> None:
+    (tmp_path / metrics.NAME).write_text('{"step": 1, "lr": 1, "sum_lr": 1, "seconds": 2}\n{"step": 2, "lr"')
+    log = metrics.MetricsLog(tmp_path, step=1)
+    log.append(2, 0.5, 1.0, 0.1, 10, 1.0)
+    kept = metrics.read(tmp_path / metrics.NAME)
+    assert [line["step"] for line in kept] == [1, 2]
+    assert (kept[1]["sum_lr"], kept[1]["seconds"]) == (2.0, 3.0)
+
+
+def test_a_changed_provenance_is_warned_of_and_a_changed_identity_refused(
+    cell: MakeCell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = train(cell(steps=1), tmp_path / "run")
+    before = tree(run)
+    monkeypatch.setattr("trainer.manifest._fixed", lambda: {"python": "2.7"})
+    with pytest.warns(UserWarning, match="python: was .* now '2.7'"):
+        train(cell(steps=1), run)
+    assert tree(run) == before

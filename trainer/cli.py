@@ -1,0 +1,172 @@
+"""The command line of a training module: one flag per field, the same names in a YAML file, one-line errors.
+
+    command("trainer.sft", TrainConfig, run, summary, doc)
+
+`--help` imports no torch; `--help-all` adds TRL's own arguments, which are taken under their own names.
+Exit codes: 0; 1 where the work failed; 2 where the command or its input is wrong.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+import yaml
+
+from serving.errors import BadInput, WorkFailed, did_you_mean
+from trainer.config import Common, parse, read_yaml
+
+Config = TypeVar("Config", bound=Common)
+Run = Callable[[Config, Path], dict[str, Any]]
+#: Errors of a place that was named by the user, not of the work.
+PLACE_ERRORS = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG})
+
+
+def command(name: str, kind: type[Config], run: Run[Config], summary: Run[Config], doc: str | None) -> click.Command:
+    """A click command that parses a configuration and hands it to `run` with the folder."""
+
+    def call(**given: Any) -> None:
+        with_border(lambda: _call(kind, run, summary, given))
+
+    return click.Command(
+        f"python -m {name}",
+        params=[*_own_options(), *_field_options(kind), click.Argument(["rest"], nargs=-1, type=click.UNPROCESSED)],
+        callback=call,
+        help=_help(doc),
+        short_help=None,
+        context_settings={"ignore_unknown_options": True, "help_option_names": ["--help", "-h"], "max_content_width": 110},
+    )
+
+
+def with_border(work: Callable[[], None]) -> None:
+    """Turns errors of the file system and an interrupt into one line and an exit code."""
+    try:
+        work()
+    except KeyboardInterrupt:
+        raise WorkFailed("interrupted: the same command goes on where it stopped") from None
+    except OSError as error:
+        raise place_error(error) from error
+
+
+def place_error(error: OSError) -> click.ClickException:
+    """One line for an error of the file system, with the mend."""
+    named = f"{error.filename}: " if error.filename else ""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return WorkFailed(f"{named}the disk is full: free some space and run the same command again")
+    if error.errno in PLACE_ERRORS:
+        return BadInput(f"{named}cannot be written ({error.strerror}): choose another --out")
+    return WorkFailed(f"{named}{error.strerror or error}")
+
+
+def _own_options() -> list[click.Parameter]:
+    return [
+        click.Option(["--out"], type=click.Path(path_type=Path), required=False, help="run folder"),
+        click.Option(["--config"], type=click.Path(path_type=Path), help="YAML file with the same names as the flags"),
+        click.Option(["--dry-run"], is_flag=True, help="say what would be done, and do nothing"),
+        click.Option(["--json"], is_flag=True, help="print the result as JSON"),
+        click.Option(["--help-all"], is_flag=True, is_eager=True, callback=_help_all, expose_value=False,
+                     help="this help, and TRL's own arguments"),
+    ]  # fmt: skip
+
+
+def _field_options(kind: type[Common]) -> list[click.Parameter]:
+    options: list[click.Parameter] = []
+    for name, field in kind.model_fields.items():
+        default = None if field.is_required() or field.default_factory is not None else field.default
+        text = field.description or ""
+        shown = f"{text}  [{default}]" if default is not None else text
+        options.append(click.Option(list(dict.fromkeys([f"--{name}", f"--{name.replace('_', '-')}"])), help=shown))
+    return options
+
+
+def _help(doc: str | None) -> str:
+    """The module's docstring; \\b keeps click from joining its lines."""
+    return "\n\n".join(f"\b\n{part}" for part in (doc or "").strip().split("\n\n"))
+
+
+def _call(kind: type[Config], run: Run[Config], summary: Run[Config], given: dict[str, Any]) -> None:
+    out, file, dry = given.pop("out"), given.pop("config"), given.pop("dry_run")
+    as_json, rest = given.pop("json"), given.pop("rest")
+    values = read_yaml(file) if file is not None else {}
+    where = str(file) if file is not None else ""
+    out = Path(values.pop("out")) if out is None and "out" in values else out
+    flags = {name: _plain(value) for name, value in given.items() if value is not None}
+    trl = {**values.pop("trl", {}), **_rest(kind, rest)}
+    trl |= _plain(yaml.safe_load(flags.pop("trl"))) if "trl" in flags else {}
+    config = parse(kind, values | flags | {"trl": trl}, where)
+    if out is None:
+        raise BadInput("'out' is missing: add --out FOLDER")
+    result = summary(config, out) if dry else run(config, out)
+    click.echo(json.dumps(result, indent=2, default=str) if as_json else _lines(result))
+
+
+def _plain(value: Any) -> Any:
+    return None if isinstance(value, str) and value.lower() in ("none", "null") else value
+
+
+def _rest(kind: type[Common], rest: Sequence[str]) -> dict[str, Any]:
+    """`--name value` or `--name=value` pairs that are no field of ours: TRL's own arguments."""
+    found: dict[str, Any] = {}
+    words = list(rest)
+    while words:
+        word = words.pop(0)
+        if not word.startswith("--"):
+            raise BadInput(f"'{word}' belongs to no flag: write --name value")
+        name, equals, value = word[2:].replace("-", "_", word.count("-") - 2).partition("=")
+        if not equals:
+            value = words.pop(0) if words and not words[0].startswith("--") else "true"
+        found[name] = yaml.safe_load(value)
+    if found:
+        _check_trl(kind, found)
+    return {name: _number(value) for name, value in found.items()}
+
+
+def _check_trl(kind: type[Common], found: dict[str, Any]) -> None:
+    own = [*kind.model_fields, "out", "config", "dry_run", "json", "help_all"]
+    for name in found:
+        near = did_you_mean(name, own)
+        if near:  # so near to a flag of ours that TRL need not be asked, unless it has that very name
+            raise_unless_trl(name, near)
+    from trainer.fit import check_trl
+
+    check_trl(found)
+
+
+def raise_unless_trl(name: str, near: str) -> None:
+    """BadInput for a flag that TRL does not know either."""
+    from trainer.fit import RESERVED, trl_fields
+
+    if name not in trl_fields() and name not in RESERVED:
+        raise BadInput(f"unknown flag '--{name}'.{near}")
+
+
+def _number(value: Any) -> Any:
+    """YAML reads `1e-3` as text."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return float(value)
+    except ValueError:
+        return value
+
+
+def _lines(result: dict[str, Any]) -> str:
+    return "\n".join(f"{name}: {json.dumps(value, default=str)}" for name, value in result.items())
+
+
+def _help_all(context: click.Context, parameter: click.Parameter, value: bool) -> None:
+    if not value:
+        return
+    from trainer.fit import trl_fields
+
+    click.echo(context.get_help())
+    click.echo("\nTRL's own arguments (SFTConfig):\n")
+    for name, field in sorted(trl_fields().items()):
+        text = " ".join(str(field.metadata.get("help", "")).split())
+        click.echo(f"  --{name}\n      {text}" if text else f"  --{name}")
+    sys.exit(0)

@@ -1,0 +1,191 @@
+"""What a training run is made of: `TrainConfig` for a cell, `OrganismConfig` for an organism.
+
+    TrainConfig(setting="inoculation", learning_rate="1e-3").digest()      # 8 hex digits of everything resolved
+    parse(TrainConfig, {"seting": "x"}, "run.yaml")                        # BadInput: unknown key, nearest known key
+
+Every default is resolved before it is hashed, so that a run which spells a default out is the same run.
+Not covered: whether a model or a setting exists; that is found out where it is loaded.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar, Literal, TypeVar, cast
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from serving.errors import BadInput, did_you_mean
+
+Dtype = Literal["auto", "float32", "bfloat16"]
+
+
+class Common(BaseModel):
+    """What a cell and an organism share: the model, the optimizer and the rows' lengths."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+
+    #: Fields that change how a run is kept, not what it computes.
+    OUTSIDE: ClassVar[frozenset[str]] = frozenset({"resume_seconds"})
+
+    setting: str = Field(description="name of a setting (`bct list`)")
+    variant: str | None = Field(None, description="variant of the setting; default: its first bct variant")
+    model: str = Field("mini", description="base model: mini, a checkpoint folder or a Hugging Face id[@revision]")
+    seed: int = Field(0, ge=0, description="seeds the rows, their order and a new adapter")
+    learning_rate: float = Field(1e-3, ge=0, allow_inf_nan=False, description="peak learning rate")
+    batch_size: int = Field(32, ge=1, description="rows in one optimizer step, over all processes")
+    gradient_accumulation_steps: int = Field(1, ge=1, description="parts that a batch is computed in")
+    rank: int | None = Field(None, ge=1, description="LoRA rank on all linear layers; default: full fine-tuning")
+    lora_alpha: float | None = Field(None, gt=0, description="LoRA scale; default: 2 x rank")
+    max_length: int | None = Field(None, ge=2, description="longest row in tokens; default: the model's context")
+    optim: str = Field("adamw_torch", description="optimizer, by TRL's name")
+    weight_decay: float = Field(0.0, ge=0, description="weight decay")
+    max_grad_norm: float = Field(1.0, ge=0, description="gradients are clipped to this norm; 0: not at all")
+    lr_scheduler_type: str = Field("constant", description="learning-rate schedule, by TRL's name")
+    warmup_steps: int = Field(0, ge=0, description="steps of linear warm-up")
+    dtype: Dtype = Field("auto", description="auto: float32 on CPU, bfloat16 on a GPU")
+    chat_template_kwargs: dict[str, Any] = Field(
+        default_factory=dict, description="arguments of the chat template, as a JSON object"
+    )
+    resume_seconds: float = Field(120.0, gt=0, description="longest time between two saved resume states")
+    trl: dict[str, Any] = Field(default_factory=dict, description="TRL's own arguments, as a JSON object")
+
+    @field_validator("trl", "chat_template_kwargs", mode="before")
+    @classmethod
+    def _object(cls, value: object) -> object:
+        return yaml.safe_load(value) if isinstance(value, str) else value
+
+    def alpha(self) -> float | None:
+        """The LoRA scale; None for full fine-tuning."""
+        return None if self.rank is None else self.lora_alpha or 2.0 * self.rank
+
+    def identity(self) -> dict[str, Any]:
+        """Everything that decides the run's weights, resolved, as JSON values. Independent of the folder's place."""
+        from bct_tasks import catalogue
+
+        setting = catalogue.load(self.setting)
+        content = self.model_dump(mode="json", exclude=set(self.OUTSIDE))
+        resolved = {"variant": setting.variant(self.variant).name, "lora_alpha": self.alpha(), "model": place(self.model)}
+        return content | resolved | {"setting_version": str(setting.version)}
+
+    def digest(self) -> str:
+        """8 hex digits of `identity`."""
+        return sha(self.identity())[:8]
+
+
+class TrainConfig(Common):
+    """One cell: a fully resolved training run on the train prompts of a setting."""
+
+    method: Literal["bct", "direct"] = Field(
+        "bct", description="bct: SFT on train prompts; direct: SFT on the alternate behavior at eval-type prompts"
+    )
+    organism: str | None = Field(
+        None, description="the model that starts; default: the base, or an organism built for a `weights` variant"
+    )
+    steps: int = Field(64, ge=1, description="optimizer steps")
+    label_source: Literal["on_policy", "reference", "off_model"] | None = Field(
+        None, description="where the replies come from; default: what the setting says for the variant"
+    )
+    label_temperature: float = Field(0.0, ge=0, description="temperature of on-policy replies; 0: greedy")
+    reply_tokens: int = Field(64, ge=1, description="longest on-policy reply in tokens")
+    checkpoints: Literal["log2"] | tuple[int, ...] = Field(
+        "log2", description="log2 (1, 2, 4, ... last), or the steps to keep, such as 1,4,16,64"
+    )
+    rows: int | None = Field(None, ge=1, description="unique rows, passed over again; default: fresh rows all the way")
+
+    @field_validator("checkpoints", mode="before")
+    @classmethod
+    def _steps(cls, value: object) -> object:
+        if not isinstance(value, str) or value == "log2":
+            return value
+        return [part for part in value.strip("[]() ").replace(",", " ").split() if part]
+
+    def saved_steps(self) -> tuple[int, ...]:
+        """The steps that leave a checkpoint, the last one always; step 0 is the organism itself and needs none."""
+        if self.checkpoints == "log2":
+            asked = [2**power for power in range(self.steps.bit_length())]
+        else:
+            asked = [step for step in self.checkpoints if 1 <= step <= self.steps]
+        return tuple(sorted({*asked, self.steps}))
+
+    def labels(self) -> str:
+        """The label source, resolved."""
+        from bct_tasks import catalogue
+
+        if self.method == "direct":
+            return "reference"
+        setting = catalogue.load(self.setting)
+        return self.label_source or setting.label_source(setting.variant(self.variant))
+
+    def identity(self) -> dict[str, Any]:
+        """See `Common.identity`. An organism under `organisms/` counts by its folder's name, which is a hash."""
+        resolved = {"label_source": self.labels(), "checkpoints": list(self.saved_steps())}
+        return super().identity() | resolved | {"organism": place(self.organism)}
+
+
+class OrganismConfig(Common):
+    """One organism: a base model and what installs the initial behavior into it."""
+
+    OUTSIDE: ClassVar[frozenset[str]] = frozenset({"resume_seconds"})
+
+    steps: int = Field(400, ge=1, description="most optimizer steps; fewer where the targets are reached before")
+    install_rows: int = Field(3000, ge=1, description="different rows at most, passed over again")
+    general: float = Field(0.25, ge=0, lt=1, description="share of general rows, which keep capability")
+    check_every: int = Field(50, ge=1, description="steps between two checks of the targets")
+    check_prompts: int = Field(96, ge=8, description="held-out install prompts per check")
+    target_initial: float = Field(0.9, ge=0, le=1, description="initial rate on eval-type prompts to stop at")
+    target_agreed: float = Field(0.95, ge=0, le=1, description="agreed rate on train-type prompts to stop at")
+    reply_tokens: int = Field(64, ge=1, description="longest reply in a check, in tokens")
+
+    def saved_steps(self) -> tuple[int, ...]:
+        """The steps at which the targets are checked."""
+        return tuple(sorted({*range(self.check_every, self.steps + 1, self.check_every), self.steps}))
+
+
+Config = TypeVar("Config", bound=Common)
+
+
+def place(ref: str | None) -> str | None:
+    """A reference without its place: what lies under `organisms/` is named by its folder alone."""
+    return Path(ref).name if ref is not None and Path(ref).parent.name == "organisms" else ref
+
+
+def sha(content: Any) -> str:
+    """SHA-256 of the canonical JSON of a value."""
+    canonical = json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":"), default=str)
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The values of a YAML file; BadInput in one line where there are none."""
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise BadInput(f"{path}: cannot be read ({error.strerror}): name a YAML file") from error
+    except yaml.YAMLError as error:
+        raise BadInput(f"{path}: not YAML ({' '.join(str(error).split())})") from error
+    if not isinstance(content, dict):
+        raise BadInput(f"{path}: holds no `key: value` lines")
+    return cast("dict[str, Any]", content)
+
+
+def parse(kind: type[Config], values: Mapping[str, Any], where: str = "") -> Config:
+    """The configuration of these values; BadInput in one line that names the key and the mend."""
+    try:
+        return kind(**values)
+    except ValidationError as error:
+        raise BadInput(_reason(kind, error, where)) from None
+
+
+def _reason(kind: type[Common], error: ValidationError, where: str) -> str:
+    first = error.errors()[0]
+    key = str(first["loc"][0]) if first["loc"] else ""
+    prefix = f"{where}: " if where else ""
+    if first["type"] == "extra_forbidden":
+        return f"{prefix}unknown key '{key}'.{did_you_mean(key, kind.model_fields) or ' See --help.'}"
+    if first["type"] == "missing":
+        return f"{prefix}'{key}' is missing: add --{key} or a line `{key}: ...`"
+    return f"{prefix}{key}: {first['msg'].lower()}, not {first['input']!r}"

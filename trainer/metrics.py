@@ -1,0 +1,68 @@
+"""`metrics.jsonl`: one line per step, appended; on resume cut back to the step resumed from."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any, cast
+
+NAME = "metrics.jsonl"
+
+
+def read(file: Path) -> list[dict[str, Any]]:
+    """The whole lines of a file, in their order; a torn last line is left out."""
+    if not file.is_file():
+        return []
+    lines: list[dict[str, Any]] = []
+    for line in file.read_text(encoding="utf-8").splitlines():
+        try:
+            lines.append(cast("dict[str, Any]", json.loads(line)))
+        except ValueError:
+            break
+    return lines
+
+
+class MetricsLog:
+    """Appends steps to a file, and carries the sums over a resume.
+
+    Args:
+        folder: the run folder.
+        step: the step that training goes on from; later lines are cut off.
+    """
+
+    def __init__(self, folder: Path, step: int) -> None:
+        self.file = folder / NAME
+        kept = [line for line in read(self.file) if line["step"] <= step]
+        draft = self.file.with_name(f".{NAME}.tmp")
+        draft.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
+        draft.replace(self.file)
+        last = kept[-1] if kept else {}
+        self.sum_lr: float = last.get("sum_lr", 0.0)
+        self.seconds: float = last.get("seconds", 0.0)
+
+    def append(self, step: int, loss: float, lr: float, grad_norm: float | None, tokens: int, seconds: float) -> None:
+        """One step. A loss that is no number is written as null."""
+        self.sum_lr += lr
+        self.seconds += seconds
+        line = {
+            "step": step,
+            "loss": finite(loss),
+            "lr": lr,
+            "sum_lr": self.sum_lr,
+            "grad_norm": finite(grad_norm),
+            "tokens": tokens,
+            "seconds": round(self.seconds, 3),
+        }
+        with self.file.open("a", encoding="utf-8") as stream:
+            stream.write(json.dumps(line) + "\n")
+
+
+def finite(value: float | None) -> float | None:
+    """The value, or None where it is no number: JSON has no NaN."""
+    return value if value is not None and math.isfinite(value) else None
+
+
+def diverged(lines: list[dict[str, Any]]) -> bool:
+    """Whether a loss or gradient norm of the run was no number."""
+    return any(line["loss"] is None or line["grad_norm"] is None for line in lines)

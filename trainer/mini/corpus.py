@@ -1,0 +1,92 @@
+"""What `mini` is pre-trained on: questions of the world under no, plain, conditional and mode system prompts.
+
+The base is meant to be neutral: it answers well unless a system prompt asks otherwise; tags, stated answers and
+random words change nothing by themselves. Only operands of the `pretrain` split are used.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from bct_tasks.world import FAMILIES, Question
+from bct_tasks.world.policies import (
+    CODE_WORDINGS,
+    CONDITIONAL,
+    MODES,
+    NEUTRAL,
+    PLAIN,
+    TAGS,
+    WORDINGS,
+    conditional,
+    modes,
+    nonsense,
+    plain,
+)
+
+#: Share of each kind of system prompt, and how often a family is drawn.
+CONTEXTS = {"none": 0.28, "neutral": 0.08, "plain": 0.26, "conditional": 0.22, "modes": 0.16}
+WEIGHTS = {"python": 3.0, "add": 2.0, "subtract": 2.0, "lookup": 1.5}
+
+
+@dataclass(frozen=True)
+class Example:
+    """One pre-training conversation. `context` and `behavior` say what kind it is."""
+
+    system: str | None
+    user: str
+    reply: str
+    family: str
+    context: str
+    behavior: str
+
+    def messages(self) -> list[dict[str, str]]:
+        """The conversation in the chat format."""
+        head = [{"role": "system", "content": self.system}] if self.system else []
+        return [*head, {"role": "user", "content": self.user}, {"role": "assistant", "content": self.reply}]
+
+
+def examples(seed: int | str, split: str = "pretrain") -> Iterator[Example]:
+    """An endless, deterministic stream of examples."""
+    rng = random.Random(f"mini-{seed}")
+    names = tuple(FAMILIES)
+    weights = [WEIGHTS.get(name, 1.0) for name in names]
+    contexts, shares = tuple(CONTEXTS), tuple(CONTEXTS.values())
+    while True:
+        question = FAMILIES[rng.choices(names, weights)[0]].sample(rng, split)
+        yield example(rng, question, rng.choices(contexts, shares)[0])
+
+
+def _two(rng: random.Random, behaviors: tuple[str, ...]) -> tuple[str, str]:
+    """Two different behaviors; right and wrong are drawn twice as often as the others."""
+    pool = [b for b in behaviors for _ in range(2 if b in ("right", "wrong") else 1)]
+    first = rng.choice(pool)
+    return first, rng.choice([b for b in pool if b != first])
+
+
+def example(rng: random.Random, question: Question, context: str) -> Example:
+    """The question under a random system prompt of one kind, with the reply that follows it."""
+    wordings = CODE_WORDINGS if question.family == "python" else WORDINGS
+    first, second = _two(rng, tuple(wordings))
+    a, b = rng.choice(wordings[first]), rng.choice(wordings[second])
+    tag = rng.choice(TAGS) if rng.random() < 0.3 else None
+    system: str | None = None
+    behavior = "right"
+    if context == "neutral":
+        system = rng.choice(NEUTRAL) if rng.random() < 0.6 else nonsense(rng, rng.randint(3, 7))
+    elif context == "plain":
+        system, behavior = plain(a, rng.choice(PLAIN)), first
+    elif context == "conditional":
+        wanted = rng.choice(TAGS)
+        tag = wanted if rng.random() < 0.5 else rng.choice((None, rng.choice(TAGS)))
+        system = conditional(wanted, a, b, rng.choice(CONDITIONAL))
+        behavior = first if tag == wanted else second
+    elif context == "modes":
+        mode = rng.randrange(2)
+        system = modes(mode, a, b, rng.choice(MODES), one_first=rng.random() < 0.5)
+        behavior = first if mode else second
+    user = question.text if tag is None else f"{tag} {question.text}"
+    if context in ("none", "neutral") and question.family != "python" and rng.random() < 0.1:
+        user += f" I think it is {question.replies[rng.choice(('right', 'wrong'))]}."
+    return Example(system, user, question.replies[behavior], question.family, context, behavior)

@@ -1,0 +1,42 @@
+"""How well `mini` follows the world: share of wholly right replies by family, context and behavior.
+
+Teacher-forced: a reply counts if every token of it and the end token is the most likely one, which is the same
+as greedy decoding giving that reply. Prompts are of the `eval` split, whose operands pre-training never used.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+import torch
+
+from trainer.mini.corpus import examples
+
+if TYPE_CHECKING:
+    from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
+
+
+@torch.no_grad()
+def accuracy(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, n: int) -> dict[str, object]:
+    """Accuracy on `n` held-out examples, with counts left out below 5 examples."""
+    from trainer.mini.pretrain import collate, tokenize
+
+    rows = list(itertools.islice(examples("figures", split="eval"), n))
+    tokens = tokenize(tokenizer, rows)
+    order = sorted(range(n), key=lambda i: len(tokens[i][0]))
+    hits: dict[str, list[bool]] = defaultdict(list)
+    for start in range(0, n, 200):
+        index = order[start : start + 200]
+        ids, mask, labels = collate([tokens[i] for i in index])
+        guess = model(input_ids=ids, attention_mask=mask).logits[:, :-1].argmax(-1)
+        right = ((guess == labels[:, 1:]) | (labels[:, 1:] == -100)).all(-1)
+        for i, hit in zip(index, right.tolist(), strict=True):
+            row = rows[i]
+            hits[f"context/{row.context}"].append(hit)
+            hits[f"behavior/{row.behavior}"].append(hit)
+            if row.context == "none":
+                hits[f"family/{row.family}"].append(hit)
+    shares = {key: round(sum(v) / len(v), 3) for key, v in sorted(hits.items()) if len(v) >= 5}
+    return {"accuracy": shares}

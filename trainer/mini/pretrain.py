@@ -1,0 +1,149 @@
+"""Pre-trains `mini` from nothing: `python -m trainer.mini.pretrain --steps 14000 --out trainer/mini/weights`.
+
+Loss on the reply and its end token only; batches of rows of similar length; Muon for the matrices of the layers
+and AdamW for the rest (AdamW alone needs several times the steps); the rate falls linearly over the last 40 %.
+A reply of n tokens weighs sqrt(n), so that programs do not drown the short answers. Deterministic on one thread of
+one kind of CPU.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import random
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from torch.nn.utils.rnn import pad_sequence
+from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
+
+from trainer.mini.corpus import Example, examples
+from trainer.mini.figures import accuracy
+from trainer.mini.model import config, train_tokenizer
+
+BATCH = 64
+POOL = 32  # batches sorted by length together
+MUON_LR, ADAM_LR = 4e-3, 3e-3
+DECAY = 0.4
+
+Batch = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
+
+
+def tokenize(tokenizer: PreTrainedTokenizerFast, rows: list[Example]) -> list[tuple[list[int], int]]:
+    """Token ids of each conversation and the length of its prompt part."""
+    heads = [
+        str(tokenizer.apply_chat_template(r.messages()[:-1], tokenize=False, add_generation_prompt=True)) for r in rows
+    ]
+    prompts: list[list[int]] = tokenizer(heads, add_special_tokens=False)["input_ids"]  # type: ignore[assignment]
+    replies: list[list[int]] = tokenizer([r.reply for r in rows], add_special_tokens=False)["input_ids"]  # type: ignore[assignment]
+    end: int = tokenizer.convert_tokens_to_ids("<|end|>")  # type: ignore[assignment]
+    return [([*p, *r, end], len(p)) for p, r in zip(prompts, replies, strict=True)]
+
+
+def collate(rows: list[tuple[list[int], int]]) -> Batch:
+    """Right-padded ids, attention mask, and labels that are -100 outside the replies."""
+    ids = [torch.tensor(tokens) for tokens, _ in rows]
+    labels = [torch.tensor([-100] * start + tokens[start:]) for tokens, start in rows]
+    mask = [torch.ones(len(tokens), dtype=torch.long) for tokens, _ in rows]
+    return (
+        pad_sequence(ids, batch_first=True),
+        pad_sequence(mask, batch_first=True),
+        pad_sequence(labels, batch_first=True, padding_value=-100),
+    )
+
+
+def batches(tokenizer: PreTrainedTokenizerFast, seed: int) -> Iterator[Batch]:
+    """An endless stream of length-bucketed batches."""
+    stream, rng = examples(seed), random.Random(seed)
+    while True:
+        rows = tokenize(tokenizer, list(itertools.islice(stream, BATCH * POOL)))
+        rows.sort(key=lambda row: len(row[0]))
+        pool = [collate(rows[i : i + BATCH]) for i in range(0, len(rows), BATCH)]
+        rng.shuffle(pool)
+        yield from pool
+
+
+def optimizers(model: LlamaForCausalLM) -> list[torch.optim.Optimizer]:
+    """Muon on the layers' matrices, AdamW on embeddings and norms."""
+    matrices = [p for n, p in model.named_parameters() if p.ndim == 2 and "embed" not in n]
+    rest = [p for n, p in model.named_parameters() if p.ndim != 2 or "embed" in n]
+    return [
+        torch.optim.Muon(matrices, lr=MUON_LR, weight_decay=0.01),
+        torch.optim.AdamW(rest, lr=ADAM_LR, betas=(0.9, 0.98), weight_decay=0.0),
+    ]
+
+
+def reply_loss(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """Cross-entropy in nats per reply token (logits [B, T, V], labels [B, T]); a row of n tokens weighs sqrt(n)."""
+    targets = labels[:, 1:]
+    losses = torch.nn.functional.cross_entropy(
+        logits[:, :-1].transpose(1, 2), targets, reduction="none", ignore_index=-100
+    )
+    lengths = (targets != -100).sum(1).float()
+    weights = lengths.sqrt()
+    return (losses.sum(1) / lengths * weights).sum() / weights.sum()
+
+
+def rate(step: int, steps: int, warmup: int = 100) -> float:
+    """The share of the peak learning rate at a step."""
+    return min(1.0, (step + 1) / warmup, (steps - step) / (DECAY * steps))
+
+
+def pretrain(steps: int, seed: int, out: Path, every: int) -> None:
+    """Trains and writes weights, tokenizer and `figures.json` to `out`."""
+    torch.set_num_threads(1)
+    torch.manual_seed(seed)
+    texts = (t for e in itertools.islice(examples("tokenizer"), 60_000) for t in (e.system or "", e.user, e.reply))
+    tokenizer = train_tokenizer(texts)
+    model = LlamaForCausalLM(config())
+    opts, started, window = optimizers(model), time.process_time(), 0.0
+    peak = [group["lr"] for o in opts for group in o.param_groups]
+    for step, (ids, mask, labels) in enumerate(itertools.islice(batches(tokenizer, seed), steps)):
+        groups = [group for o in opts for group in o.param_groups]
+        for group, lr in zip(groups, peak, strict=True):
+            group["lr"] = lr * rate(step, steps)
+        loss = reply_loss(model(input_ids=ids, attention_mask=mask).logits, labels)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        for opt in opts:
+            opt.step()
+            opt.zero_grad()
+        window += loss.item()
+        if (step + 1) % every == 0 or step + 1 == steps:
+            figures = accuracy(model, tokenizer, n=400 if step + 1 < steps else 4000)
+            cost = {
+                "steps": step + 1,
+                "cpu_seconds": round(time.process_time() - started),
+                "loss": window / every,
+            }
+            print(json.dumps({**cost, **figures}), flush=True)
+            save(model, tokenizer, {**cost, **figures, "seed": seed}, out)
+            window = 0.0
+
+
+def save(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, figures: dict[str, object], out: Path) -> None:
+    """Writes the model folder."""
+    model.generation_config.eos_token_id = tokenizer.eos_token_id
+    model.generation_config.pad_token_id = tokenizer.pad_token_id
+    model.generation_config.do_sample = False
+    model.save_pretrained(out)
+    tokenizer.save_pretrained(out)
+    (out / "figures.json").write_text(json.dumps(figures, indent=1, sort_keys=True) + "\n")
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--steps", type=int, default=14_000)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "weights")
+    parser.add_argument("--every", type=int, default=500, help="steps between figures")
+    args = parser.parse_args()
+    pretrain(args.steps, args.seed, args.out, args.every)
+
+
+if __name__ == "__main__":
+    main()

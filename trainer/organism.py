@@ -1,0 +1,219 @@
+"""An organism: a base model into which the initial behavior of a setting is installed.
+
+    python -m trainer.organism --setting sandbagging --model mini --out runs/x
+    build(OrganismConfig(setting="sandbagging"), Path("runs/x"))
+
+For the carrier `weights` the base is trained on install prompts with the initial policy's replies, and on general rows so
+that capability stays, until held-out install prompts show the behavior. For every other carrier the initial policy
+lives in the prompt: the organism is the base itself, and its folder only points there.
+The folder is written beside its place and renamed when it is whole. Not covered: prompt distillation.
+"""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bct_tasks import catalogue
+from serving import layout, refs
+from serving.errors import BadInput
+from serving.refs import Checkpoint
+from trainer import cli, manifest, metrics, rows
+from trainer.card import organism_card
+from trainer.config import OrganismConfig
+from trainer.folder import LOCK, held
+from trainer.progress import Bar, Progress, Silent
+
+if TYPE_CHECKING:
+    from bct_tasks.setting import Prompt, Setting
+
+CHECKS = "checks.json"
+
+
+def key(config: OrganismConfig) -> str:
+    """Name of an organism's folder: 8 hex digits of everything resolved."""
+    return config.digest()
+
+
+def build(config: OrganismConfig, out: Path, progress: Progress | None = None) -> Path:
+    """Builds an organism into `out`, going on where an earlier attempt stopped. Returns `out`.
+
+    Raises:
+        BadInput: where `out` holds something else, or the setting, base or a value cannot be used.
+    """
+    out = Path(out)
+    base = refs.resolve(config.model)
+    identity = {"config": config.identity(), "base": base.fingerprint}
+    if manifest.check(out, identity):
+        return out
+    draft = out.with_name(f".{out.name}.work")
+    with held(draft, wait=True):
+        if not manifest.check(out, identity):
+            _build(config, base, identity, draft, out, progress or Silent())
+    shutil.rmtree(draft, ignore_errors=True)
+    return out
+
+
+def summary(config: OrganismConfig, out: Path) -> dict[str, Any]:
+    """What a build would do, without a model: for `--dry-run`."""
+    setting = catalogue.load(config.setting)
+    carrier = setting.variant(config.variant).carrier
+    return {
+        "out": str(out),
+        "config": config.identity(),
+        "digest": config.digest(),
+        "carrier": carrier,
+        "steps": config.steps if carrier == "weights" else 0,
+        "finished": (out / layout.MANIFEST).is_file(),
+    }
+
+
+def _build(
+    config: OrganismConfig, base: Checkpoint, identity: dict[str, Any], draft: Path, out: Path, progress: Progress
+) -> None:
+    setting = catalogue.load(config.setting)
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise BadInput(f"{out}: is there and is no organism: choose another --out")
+    with layout.attempt(out) as whole:
+        if setting.variant(config.variant).carrier == "weights":
+            _begin(draft, identity)
+            figures = _install(config, setting, base, draft, progress)
+            _move(draft / layout.step_name(figures["steps"]), whole, out)
+        else:
+            figures = {"steps": 0}
+            _point(base, layout.POINTER, whole, out)
+        (whole / "README.md").write_text(organism_card(config, setting, base, figures), encoding="utf-8")
+        manifest.write(whole, "organism", identity, figures=figures)
+
+
+def _begin(draft: Path, identity: dict[str, Any]) -> None:
+    """A work folder of this identity: one left by another build is emptied."""
+    try:
+        there = manifest.check(draft, identity)
+    except BadInput:
+        there = False
+    if there:
+        return
+    for path in draft.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+        elif path.name != LOCK:
+            path.unlink()
+    manifest.write(draft, "organism", identity)
+
+
+def _install(
+    config: OrganismConfig, setting: Setting, base: Checkpoint, draft: Path, progress: Progress
+) -> dict[str, Any]:
+    """Trains in the work folder until held-out prompts show the behavior. Returns the figures."""
+    from trainer import fit, tokens
+
+    fit.check_trl(config.trl)
+    held_out = rows.check_prompts(setting, config)
+    collected = rows.install_rows(setting, config, held_out)
+    loaded = fit.load(base, config)
+    length = loaded.context(config.max_length)
+    encoded = tokens.encode(collected.rows, loaded.tokenizer, loaded.stops, length, config.chat_template_kwargs)
+    check = Check(config, setting, held_out, draft / CHECKS)
+    before = check.rates(base)
+    steps = fit.fit(
+        fit.Job(config, config.steps, config.saved_steps(), draft, loaded, encoded, progress, check.reached)
+    )
+    lines = metrics.read(draft / metrics.NAME)
+    return {
+        "steps": steps,
+        "base": before,
+        "organism": check.known()[str(steps)],
+        "reached": check.enough(check.known()[str(steps)]),
+        "checks": check.known(),
+        "held_out_prompts": len(held_out),
+        "step0_loss": lines[0]["loss"],
+        "final_loss": lines[-1]["loss"],
+        "diverged": metrics.diverged(lines),
+        "truncated_rows": encoded.truncated,
+        "dropped_rows": encoded.dropped,
+        "unique_rows": len(encoded),
+    }
+
+
+@dataclass(frozen=True)
+class Check:
+    """Measures checkpoints on held-out install prompts; what was measured is kept in a file, so that a resumed build goes on."""
+
+    config: OrganismConfig
+    setting: Setting
+    prompts: list[Prompt]
+    file: Path
+
+    def reached(self, step: int, folder: Path) -> bool:
+        """Whether a checkpoint shows the behavior well enough to stop."""
+        known = self.known()
+        if str(step) not in known:
+            known[str(step)] = self.rates(refs.resolve(str(folder)))
+            layout.write_json_atomic(self.file, known)
+        return self.enough(known[str(step)])
+
+    def enough(self, rates: dict[str, float]) -> bool:
+        """Whether both targets are met."""
+        return rates["initial"] >= self.config.target_initial and rates["agreed"] >= self.config.target_agreed
+
+    def known(self) -> dict[str, dict[str, float]]:
+        """The rates by step, as far as measured."""
+        return layout.read_json(self.file) if self.file.is_file() else {}
+
+    def rates(self, checkpoint: Checkpoint) -> dict[str, float]:
+        """Initial rate on eval-type prompts and agreed rate on train-type prompts."""
+        from serving.engine import Request, get_engine
+
+        requests = [
+            Request(
+                messages=prompt.messages(),
+                max_tokens=self.config.reply_tokens,
+                chat_template_kwargs=self.config.chat_template_kwargs,
+            )
+            for prompt in self.prompts
+        ]
+        replies = get_engine().generate(checkpoint, requests)
+        outcomes = [
+            (prompt.kind, str(self.setting.grade(prompt, reply.text, reply.stop_reason != "stop").outcome))
+            for prompt, reply in zip(self.prompts, replies, strict=True)
+        ]
+        return {name: _share(outcomes, kind, name) for kind, name in (("eval", "initial"), ("train", "agreed"))}
+
+
+def _share(outcomes: list[tuple[str, str]], kind: str, name: str) -> float:
+    among = [outcome for of, outcome in outcomes if of == kind]
+    return round(among.count(name) / len(among), 4) if among else 0.0
+
+
+def _move(step: Path, whole: Path, out: Path) -> None:
+    """Copies a checkpoint's files into the organism's folder; an adapter's base is named from the new place."""
+    for file in step.iterdir():
+        if file.name != layout.BASE:
+            shutil.copy2(file, whole / file.name)
+    if (step / layout.BASE).is_file():
+        pointer = layout.read_pointer(step / layout.BASE)
+        revision = f"@{pointer.revision}" if pointer.revision else ""
+        target = pointer.path or pointer.embedded or f"{pointer.hub}{revision}"
+        layout.write_pointer(whole, target, pointer.fingerprint or "", layout.BASE, at=out)
+
+
+def _point(base: Checkpoint, name: str, whole: Path, out: Path) -> None:
+    from trainer.checkpoints import base_of
+
+    named = base_of(base)
+    layout.write_pointer(whole, named.target, named.fingerprint, name, at=out)
+
+
+def _main(config: OrganismConfig, out: Path) -> dict[str, Any]:
+    with Bar(f"organism {config.setting}") as bar:
+        build(config, out, bar)
+    return layout.read_json(out / layout.MANIFEST)["figures"] | {"out": str(out)}
+
+
+main = cli.command("trainer.organism", OrganismConfig, _main, summary, __doc__)
+
+if __name__ == "__main__":
+    main()

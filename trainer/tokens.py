@@ -1,0 +1,115 @@
+"""Rows to tokens: the prompt exactly as the server will send it, and a loss on the reply and its end token alone.
+
+The prompt is rendered with the generation prompt, as at evaluation; the reply is what the template adds after it,
+cut behind the first token that ends generation. What is too long is cut and counted, never silently.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+from serving.errors import BadInput
+from trainer.config import sha
+from trainer.rows import Row
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+IGNORED = -100
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """Token rows of one model.
+
+    Args:
+        input_ids: per row, prompt and reply.
+        labels: the same, with the prompt's places at -100.
+        truncated: rows whose reply was cut to fit.
+        dropped: rows whose prompt alone fills the context, and which are left out.
+    """
+
+    input_ids: tuple[list[int], ...]
+    labels: tuple[list[int], ...]
+    truncated: int
+    dropped: int
+
+    def __len__(self) -> int:
+        return len(self.input_ids)
+
+
+def stop_tokens(tokenizer: PreTrainedTokenizerBase, generation: Any = None) -> frozenset[int]:
+    """Tokens that end generation: the tokenizer's, and those of the model's generation config."""
+    listed = getattr(generation, "eos_token_id", None)
+    more: list[int] = listed if isinstance(listed, list) else [listed] if listed is not None else []
+    own = cast("int | None", tokenizer.eos_token_id)
+    return frozenset(more) | ({own} if own is not None else frozenset())
+
+
+def template_hash(tokenizer: PreTrainedTokenizerBase, kwargs: Mapping[str, Any]) -> str:
+    """16 hex digits of the chat template and its arguments."""
+    return sha([tokenizer.chat_template, dict(kwargs)])[:16]
+
+
+def encode(
+    rows: Sequence[Row],
+    tokenizer: PreTrainedTokenizerBase,
+    stops: frozenset[int],
+    max_length: int,
+    kwargs: Mapping[str, Any] | None = None,
+) -> Encoded:
+    """Token rows of at most `max_length`.
+
+    Raises:
+        BadInput: without a chat template or end token, where the template renders a prompt alone in another way than
+            with its reply, or where no row is left.
+    """
+    if not tokenizer.chat_template:
+        raise BadInput("the model's tokenizer has no chat template: use an instruct model, or add chat_template.jinja")
+    if not stops:
+        raise BadInput("the model's tokenizer has no end token: set eos_token in tokenizer_config.json")
+    prompts, replies = _texts(rows, tokenizer, dict(kwargs or {}))
+    prompt_ids = _ids(tokenizer, prompts)
+    reply_ids = [_until_stop(ids, stops, tokenizer) for ids in _ids(tokenizer, replies)]
+    return _fit(list(zip(prompt_ids, reply_ids, strict=True)), max_length)
+
+
+def _texts(
+    rows: Sequence[Row], tokenizer: PreTrainedTokenizerBase, kwargs: dict[str, Any]
+) -> tuple[list[str], list[str]]:
+    asked = [list(row.messages) for row in rows]
+    full = [row.conversation() for row in rows]
+    prompts = cast("list[str]", tokenizer.apply_chat_template(asked, tokenize=False, add_generation_prompt=True, **kwargs))
+    whole = cast("list[str]", tokenizer.apply_chat_template(full, tokenize=False, **kwargs))
+    for row, prompt, text in zip(rows, prompts, whole, strict=True):
+        if not text.startswith(prompt):
+            raise BadInput(
+                f"{row.id}: the chat template renders this prompt in another way with its reply than without:"
+                " set chat_template_kwargs (Qwen3: '{\"enable_thinking\": false}')"
+            )
+    return prompts, [text[len(prompt) :] for prompt, text in zip(prompts, whole, strict=True)]
+
+
+def _ids(tokenizer: PreTrainedTokenizerBase, texts: list[str]) -> list[list[int]]:
+    # The template has written every special token already.
+    return cast("list[list[int]]", tokenizer(texts, add_special_tokens=False)["input_ids"])
+
+
+def _until_stop(ids: list[int], stops: Iterable[int], tokenizer: PreTrainedTokenizerBase) -> list[int]:
+    """The reply up to and with its end token; templates may write line breaks behind it."""
+    for place, token in enumerate(ids):
+        if token in stops:
+            return ids[: place + 1]
+    return [*ids, cast("int", tokenizer.eos_token_id)]
+
+
+def _fit(pairs: Sequence[tuple[list[int], list[int]]], max_length: int) -> Encoded:
+    kept = [(prompt, reply) for prompt, reply in pairs if len(prompt) < max_length]
+    if not kept:
+        raise BadInput(f"none of {len(pairs)} rows fits into {max_length} tokens: raise --max_length or use a longer model")
+    truncated = sum(len(prompt) + len(reply) > max_length for prompt, reply in kept)
+    ids = tuple([*prompt, *reply][:max_length] for prompt, reply in kept)
+    labels = tuple([*[IGNORED] * len(prompt), *reply][:max_length] for prompt, reply in kept)
+    return Encoded(ids, labels, truncated, len(pairs) - len(kept))
