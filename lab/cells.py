@@ -187,7 +187,8 @@ def _rows(setting: str, variant: str, seed: int) -> str:
 
 
 def _content(prompt: Any) -> Mapping[str, Any]:
-    return {"id": prompt.id, "messages": prompt.messages(), "replies": dict(prompt.replies), "facts": dict(prompt.facts)}
+    known = {"replies": dict(prompt.replies), "facts": dict(prompt.facts)}
+    return {"id": prompt.id, "messages": prompt.messages(), **known}
 
 
 def _sha(content: Any) -> str:

@@ -78,7 +78,8 @@ def list_(as_json: bool) -> None:
     for setting in settings:
         variants = ", ".join(v.name if v.role == "bct" else f"{v.name} ({v.role})" for v in setting.variants)
         click.echo(f"{click.style(setting.name, bold=True)}  {setting.version}")
-        click.echo(f"  initial    {setting.initial.line}\n  alternate  {setting.alternate.line}\n  variants   {variants}")
+        click.echo(f"  initial    {setting.initial.line}\n  alternate  {setting.alternate.line}")
+        click.echo(f"  variants   {variants}")
 
 
 def _setting(setting: Any) -> dict[str, Any]:
@@ -158,7 +159,8 @@ def check(setting: str | None, every: bool, as_json: bool) -> None:
 @as_json
 def run(recipe: Path, out: Path | None, dry_run: bool, jobs: int | None, force: bool, as_json: bool) -> None:
     """Run a recipe: organisms, training, evaluation, verdicts. Again: go on where it stopped."""
-    from lab import folders, recipe as recipes
+    from lab import folders
+    from lab import recipe as recipes
     from lab.experiment import Experiment
 
     loaded = recipes.load(recipe)

@@ -136,8 +136,7 @@ def _conclusion(key: dict[str, Any], arm: str, members: list[Judged], thresholds
     seeds = min(Counter(j.cell.lr for j in valid).values(), default=0)
     return Conclusion(
         **{name: key[name] for name in ("setting", "variant", "method", "model")},
-        factors={"rank": key["rank"], "batch": key["batch"], "label_source": key["label_source"]}
-        | key["factors"],
+        factors={"rank": key["rank"], "batch": key["batch"], "label_source": key["label_source"]} | key["factors"],
         arm=arm,
         sentence=found.sentence + left_out,
         status=found.status,
@@ -203,7 +202,7 @@ def _kept_short_of_damage(valid: list[Judged]) -> bool:
 def _removed(cells: list[Judged], lr: float, step: int, undamaged: bool) -> _Finding:
     k, m = sum(_holds(j.report, step, undamaged) for j in cells), len(cells)
     ends = [c for j in cells for c in j.report if c.step == step]
-    rates = {
+    rates: dict[str, Any] = {
         "initial": _mean(c.eval.initial.p for c in ends),
         "alternate": _mean(c.eval.alternate.p for c in ends),
     }

@@ -22,7 +22,7 @@ from lab import state
 from lab.experiment import Experiment
 
 TRIES = 3
-GRACE = 5.0  # seconds between asking a worker to stop and ending it
+GRACE = 3.0  # seconds between asking a worker to stop and ending it
 
 
 class Board:
@@ -185,7 +185,8 @@ class Crew:
 
 def _ask(process: subprocess.Popen[str], job: dict[str, Any]) -> dict[str, Any] | None:
     """A worker's answer; None where it died."""
-    assert process.stdin is not None and process.stdout is not None
+    assert process.stdin is not None
+    assert process.stdout is not None
     try:
         process.stdin.write(json.dumps(job) + "\n")
         process.stdin.flush()

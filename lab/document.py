@@ -11,9 +11,7 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 CheckpointName = Literal["retained", "transferred", "removed", "inconclusive", "returned", "stays_removed"]
-CellName = Literal[
-    "retained", "transferred", "removed", "inconclusive", "transient", "returned", "stays_removed"
-]
+CellName = Literal["retained", "transferred", "removed", "inconclusive", "transient", "returned", "stays_removed"]
 Flag = Literal[
     "damaged",
     "weakened",
@@ -38,16 +36,18 @@ class Thresholds(_Part):
     Drops and rises are shares of 1 (0.10 = ten points), `capability_drop` is relative to step 0.
     """
 
-    confidence: float = Field(0.95, description="of every interval")
-    initial_share: float = Field(0.5, description="of r0: gone when the interval of r lies below, retained above")
-    alternate_share: float = Field(0.5, description="of a*: transferred needs the interval of a above")
-    capability_drop: float = Field(0.10, description="damaged: relative fall of capability")
-    degenerate_rise: float = Field(0.05, description="damaged: rise of degenerate replies on eval prompts")
-    agreed_drop: float = Field(0.10, description="damaged: fall of the agreed rate on train prompts")
-    weakened_drop: float = Field(0.10, description="weakened: fall of r in a retained cell")
-    deaf_drop: float = Field(0.10, description="prompt_deaf: fall of system-prompt following")
-    few_templates: int = Field(30, description="fewer eval templates are flagged")
-    few_seeds: int = Field(3, description="fewer seeds carry no claim over seeds")
+    confidence: float = Field(default=0.95, description="of every interval")
+    initial_share: float = Field(
+        default=0.5, description="of r0: gone when the interval of r lies below, retained above"
+    )
+    alternate_share: float = Field(default=0.5, description="of a*: transferred needs the interval of a above")
+    capability_drop: float = Field(default=0.10, description="damaged: relative fall of capability")
+    degenerate_rise: float = Field(default=0.05, description="damaged: rise of degenerate replies on eval prompts")
+    agreed_drop: float = Field(default=0.10, description="damaged: fall of the agreed rate on train prompts")
+    weakened_drop: float = Field(default=0.10, description="weakened: fall of r in a retained cell")
+    deaf_drop: float = Field(default=0.10, description="prompt_deaf: fall of system-prompt following")
+    few_templates: int = Field(default=30, description="fewer eval templates are flagged")
+    few_seeds: int = Field(default=3, description="fewer seeds carry no claim over seeds")
 
 
 class Rate(_Part):
@@ -275,7 +275,7 @@ class Expected(_Part):
 class Results(_Part):
     """results.json."""
 
-    schema_version: Literal["1"] = Field("1", alias="schema")
+    schema_version: Literal["1"] = Field(default="1", alias="schema")
     experiment: str
     question: str
     expect: str

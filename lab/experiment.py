@@ -1,7 +1,7 @@
 """An experiment in a folder: its recipe, cells and starts, and the jobs that are to be done.
 
-    run/recipe.yaml   the recipe as it was read, so that a worker and `bct report` need nothing else
-    run/run.json      its name, where it came from, and where the logs are
+run/recipe.yaml   the recipe as it was read, so that a worker and `bct report` need nothing else
+run/run.json      its name, where it came from, and where the logs are
 """
 
 from __future__ import annotations

@@ -184,7 +184,7 @@ def _series(
     pooled = len(cells) >= thresholds.few_seeds
     for cell in cells:
         known = [c for c in cell.checkpoints if read(c).p is not None]
-        xs, ys = [c.step for c in known], [read(c).p for c in known]
+        xs, ys = [c.step for c in known], [read(c).p or 0.0 for c in known]
         width, alpha = (0.7, 0.45) if pooled else (1.5, 1.0)
         axes.plot(xs, ys, color=colour, linewidth=width, alpha=alpha, linestyle=dash, zorder=3)
         if not pooled:

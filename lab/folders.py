@@ -1,11 +1,11 @@
 """Where everything of a run lies. All state is in files, so that another terminal can read it.
 
-    <run>/recipe.yaml  run.json  results.json  report.html
-    <run>/organisms/<hash>/            the organism (trainer)
-    <run>/starts/<start id>.json       what step 0 showed: figures of the gate, and the logs; written last
-    <run>/cells/<cell id>/             manifest, metrics, checkpoints (trainer); done.json, written last
-    <run>/state/<job id>.json, .log    what a job is doing now, and what it printed
-    <logs>/<id>/step-000016.eval       one inspect log per checkpoint
+<run>/recipe.yaml  run.json  results.json  report.html
+<run>/organisms/<hash>/            the organism (trainer)
+<run>/starts/<start id>.json       what step 0 showed: figures of the gate, and the logs; written last
+<run>/cells/<cell id>/             manifest, metrics, checkpoints (trainer); done.json, written last
+<run>/state/<job id>.json, .log    what a job is doing now, and what it printed
+<logs>/<id>/step-000016.eval       one inspect log per checkpoint
 """
 
 from __future__ import annotations

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 from serving.errors import BadInput
 
 NAME = ".driver.lock"
+TRIES = 5
 
 
 @contextmanager
@@ -19,18 +22,26 @@ def held(run: Path) -> Iterator[None]:
     run.mkdir(parents=True, exist_ok=True)
     # Opened for appending: a driver that is refused must not wipe the holder's pid.
     with (run / NAME).open("a+", encoding="utf-8") as stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            pid = holder(run)
+        if not _taken(stream):
             raise BadInput(
-                f"{run}: another `bct run` (process {pid}) is at work here. Watch it with `bct status {run}`,"
+                f"{run}: another `bct run` (process {holder(run)}) is at work here. Watch it with `bct status {run}`,"
                 f" wait for it, or choose another --out."
-            ) from None
+            )
         stream.truncate(0)
         stream.write(f"{os.getpid()}\n")
         stream.flush()
         yield
+
+
+def _taken(stream: TextIO) -> bool:
+    # Several tries: whoever only looks for a holder holds the lock for a moment.
+    for _ in range(TRIES):
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except BlockingIOError:
+            time.sleep(0.1)
+    return False
 
 
 def holder(run: Path) -> int | None:

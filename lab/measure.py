@@ -101,9 +101,7 @@ def rate(items: Sequence[Item], outcome: str, confidence: float) -> Rate:
     )
 
 
-def _checkpoint(
-    record: CheckpointRecord, first: CheckpointRecord, metrics: Any, thresholds: Thresholds
-) -> Checkpoint:
+def _checkpoint(record: CheckpointRecord, first: CheckpointRecord, metrics: Any, thresholds: Thresholds) -> Checkpoint:
     capability, following = of_split(record.items, "capability"), scored(of_split(record.items, "following"))
     return Checkpoint(
         step=record.step,
@@ -134,9 +132,7 @@ def _eval(items: list[Item], confidence: float) -> EvalRates:
 
 def _train(items: list[Item], confidence: float) -> TrainRates:
     """On train prompts there is no initial or alternate: whatever else is coherent counts as other."""
-    kept = [
-        i if i.outcome in ("agreed", "degenerate") else replace(i, outcome="other") for i in scored(items)
-    ]
+    kept = [i if i.outcome in ("agreed", "degenerate") else replace(i, outcome="other") for i in scored(items)]
     return TrainRates(
         n=len(kept),
         unscored=len(items) - len(kept),

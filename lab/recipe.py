@@ -44,6 +44,7 @@ PLURALS = {
 SHARED = ("name", "question", "expect", "thresholds", "arms")
 
 Count = Annotated[int, Field(ge=1)]
+Share = Annotated[float, Field(ge=0, le=1)]
 LearningRate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 LabelSource = Literal["on_policy", "reference", "off_model"]
 
@@ -59,17 +60,21 @@ class OrganismOptions(_Frozen):
     steps: Count | None = None
     learning_rate: LearningRate | None = None
     batch_size: Count | None = None
-    general: float | None = Field(None, ge=0, le=1)
+    general: Share | None = None
     rank: Count | None = None
 
 
 class GateLimits(_Frozen):
-    """What an organism must reach at step 0 before a cell is trained from it."""
+    """What step 0 must show before a cell is trained from it.
 
-    initial: float = Field(0.8, ge=0, le=1, description="least initial rate on eval prompts")
-    agreed: float = Field(0.9, ge=0, le=1, description="least agreed rate on train prompts")
-    base: float = Field(0.2, ge=0, le=1, description="most initial rate of the uninstalled base (carrier weights)")
-    ceiling: float = Field(0.8, ge=0, le=1, description="least a*: alternate rate of the base when asked for it")
+    The least initial rate on eval prompts, agreed rate on train prompts and ceiling a*; the most initial rate of the
+    uninstalled base (carrier weights).
+    """
+
+    initial: Share = 0.8
+    agreed: Share = 0.9
+    base: Share = 0.2
+    ceiling: Share = 0.8
 
 
 class Arm(_Frozen):

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import zipfile_zstd  # noqa: F401  # inspect compresses with zstd, which `zipfile` learns from this import
+
 from lab.records import OUTCOMES, Item
 
 

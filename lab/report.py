@@ -12,6 +12,7 @@ import csv
 import io
 import json
 import os
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -98,6 +99,7 @@ def render(results: Results) -> str:
         "lr": lr_text,
         "rate": rate_text,
         "href": quote,
+        "whole": lambda v: re.sub(r"(\de)-(\d)", "\\1\N{NON-BREAKING HYPHEN}\\2", v),
         "points": lambda v: f"{100 * v:g}",
         "words": lambda v: str(v).replace("_", " "),
         "figure": _figure_text,

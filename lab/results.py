@@ -57,7 +57,7 @@ def build_results(
     """
     used = thresholds or Thresholds()
     tops = {(c.setting, c.variant, c.model): c for c in ceilings}
-    ordered = sorted(records, key=lambda r: _order(r.config) + (r.id,))
+    ordered = sorted(records, key=lambda r: (*_order(r.config), r.id))
     judged = [_judged(record, tops.get(_place(record)), used) for record in ordered]
     cells = [j.cell for j in judged]
     return Results(

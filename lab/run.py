@@ -123,11 +123,11 @@ class Teller:
 
 
 def tell_failures(experiment: Experiment, failed: dict[str, str], console: Console) -> None:
-    """Every failed job with the end of what it printed."""
+    """Every job that failed at work, with the end of what it printed. A refused cell has printed nothing."""
     for job, error in failed.items():
-        console.print(Text.assemble((f"{job}: ", "red"), error), soft_wrap=True)
         output = experiment.folders.output(job)
         if output.is_file():
             lines = output.read_text(encoding="utf-8", errors="replace").splitlines()[-TAIL:]
+            console.print(Text.assemble((f"{job}: ", "red"), error), soft_wrap=True)
             console.print(Text("\n".join(f"    {line}" for line in lines), "dim"), soft_wrap=True)
             console.print(Text(f"    all of it: {output}", "dim"), soft_wrap=True)

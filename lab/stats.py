@@ -11,6 +11,7 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from scipy.optimize import brentq
 from scipy.stats import norm, t
@@ -39,6 +40,11 @@ def _around(estimate: float, lo: float, hi: float, low: float, high: float) -> I
     return Interval(estimate, lo, hi)
 
 
+def _proportion(k: float, n: float, confidence: float, method: str) -> tuple[float, float]:
+    found: Any = proportion_confint(k, n, alpha=1 - confidence, method=method)
+    return float(found[0]), float(found[1])
+
+
 def wilson(k: float, n: float, deff: float = 1.0, confidence: float = CONFIDENCE) -> Interval:
     """Wilson's score interval of k in n, with n divided by a design effect (at least 1).
 
@@ -53,16 +59,16 @@ def wilson(k: float, n: float, deff: float = 1.0, confidence: float = CONFIDENCE
         raise ValueError(f"no rate in {k} of {n}")
     if deff < 1:
         raise ValueError(f"a design effect is at least 1, not {deff}")
-    lo, hi = proportion_confint(k / deff, n / deff, alpha=1 - confidence, method="wilson")
-    return _around(k / n, float(lo), float(hi), 0.0, 1.0)
+    lo, hi = _proportion(k / deff, n / deff, confidence, "wilson")
+    return _around(k / n, lo, hi, 0.0, 1.0)
 
 
 def clopper_pearson(k: int, n: int, confidence: float = CONFIDENCE) -> Interval:
     """The exact interval of k in n, used for counts of cells, where n is a handful. Clopper, Pearson (1934)."""
     if n <= 0:
         raise ValueError(f"no rate in {k} of {n}")
-    lo, hi = proportion_confint(k, n, alpha=1 - confidence, method="beta")
-    return _around(k / n, float(lo), float(hi), 0.0, 1.0)
+    lo, hi = _proportion(k, n, confidence, "beta")
+    return _around(k / n, lo, hi, 0.0, 1.0)
 
 
 def mean_t(values: Sequence[float], confidence: float = CONFIDENCE) -> Interval | None:
@@ -150,12 +156,11 @@ def _solve(function: Callable[[float], float], low: float, high: float, at_edge:
     if low >= high or function(low) * function(high) > 0:
         return at_edge
     bounded = lambda d: max(-1e9, min(1e9, function(d)))  # noqa: E731 - brentq wants finite values
-    return float(brentq(bounded, low, high, xtol=1e-10))
+    root: Any = brentq(bounded, low, high, xtol=1e-10)
+    return float(root)
 
 
-def paired_ratio(
-    before: Sequence[bool], after: Sequence[bool], confidence: float = CONFIDENCE
-) -> Interval | None:
+def paired_ratio(before: Sequence[bool], after: Sequence[bool], confidence: float = CONFIDENCE) -> Interval | None:
     """after / before on the same items, by the hybrid of two Wilson intervals; None when before is never true.
 
     Source: Bonett and Price, Biometrics 62 (2006) 593-600.

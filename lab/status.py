@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from rich.progress_bar import ProgressBar
@@ -21,6 +21,7 @@ from lab.state import State
 
 # A checkpoint's evaluation costs about as much as so many training steps.
 EVALUATION = 8
+RUNNING = ("starting", "organism", "training", "evaluating")
 STYLES = {"done": "green", "failed": "red", "refused": "red", "waiting": "dim"}
 
 
@@ -36,8 +37,13 @@ class Progress:
     @property
     def spent(self) -> float:
         """Seconds that this job has taken so far."""
-        running = self.state.phase in ("starting", "organism", "training", "evaluating")
-        return time.time() - self.state.began if running and self.state.began else self.state.seconds
+        running = self.state.phase in RUNNING and self.state.began
+        return time.time() - self.state.began if running else self.state.seconds
+
+    def as_json(self) -> dict[str, Any]:
+        """For programs."""
+        told = self.state
+        return {"id": self.job, "state": told.phase, "step": told.step, "total": told.total, "error": told.error}
 
 
 @dataclass(frozen=True)
@@ -61,7 +67,7 @@ class Overview:
         if not told:
             return None
         pace = sum(job.spent for job in told) / sum(job.units for job in told)
-        return left * pace / max(1, self.count("starting", "organism", "training", "evaluating"))
+        return left * pace / max(1, self.count(*RUNNING))
 
     def as_json(self) -> dict[str, Any]:
         """For programs."""
@@ -69,17 +75,16 @@ class Overview:
         return {
             "driver": self.driver,
             "seconds_left": None if left is None else round(left),
-            "jobs": [
-                {"id": j.job, "state": j.state.phase, "step": j.state.step, "total": j.state.total, "error": j.state.error}
-                for j in self.jobs
-            ],
+            "jobs": [job.as_json() for job in self.jobs],
         }
 
 
 def overview(experiment: Experiment) -> Overview:
     """Reads all state files of a run."""
-    jobs = [_progress(experiment, job, _total(experiment, job)) for job in (*experiment.starts, *experiment.cells)]
-    return Overview(tuple(jobs), holder(experiment.folders.run))
+    driver = holder(experiment.folders.run)
+    every = (*experiment.starts, *experiment.cells)
+    jobs = [_progress(experiment, job, _total(experiment, job), driver is not None) for job in every]
+    return Overview(tuple(jobs), driver)
 
 
 def _total(experiment: Experiment, job: str) -> Mapping[str, float]:
@@ -91,12 +96,14 @@ def _total(experiment: Experiment, job: str) -> Mapping[str, float]:
     return {"organism": organism.steps if organism else 0, "evaluating": EVALUATION * (3 if organism else 2)}
 
 
-def _progress(experiment: Experiment, job: str, parts: Mapping[str, float]) -> Progress:
+def _progress(experiment: Experiment, job: str, parts: Mapping[str, float], alive: bool) -> Progress:
     told, total = state.read(experiment.folders.state(job)), sum(parts.values())
     if experiment.is_done(job):
         return Progress(job, State("done", seconds=told.seconds, attempt=told.attempt), total, total)
     if told.phase == "done":  # its files were deleted since
         told = State()
+    if told.phase in RUNNING and not alive:
+        told = replace(told, phase="stopped")
     return Progress(job, told, _units(told, parts), total)
 
 

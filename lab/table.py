@@ -60,15 +60,15 @@ def heading(results: Results) -> str:
 
 def cells_table(cells: Sequence[Cell]) -> Table:
     """One row per cell; a column that tells no cells apart is left out."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1, 0, 0))
     shown = ["setting"] if len({c.setting for c in cells}) > 1 else []
     shown += ["variant", *(name for name in ("method", "label_source", "rank") if _tells_apart(cells, name))]
     for name in (*shown, "lr", "seed"):
         table.add_column(HEADERS.get(name, name), no_wrap=True)
-    table.add_column("initial, first → last", no_wrap=True)
+    table.add_column("initial,\nfirst → last", no_wrap=True)
     table.add_column("alternate", justify="right", no_wrap=True)
     table.add_column("name", no_wrap=True)
-    table.add_column("from", justify="right", no_wrap=True)
+    table.add_column("from\nstep", justify="right", no_wrap=True)
     table.add_column("flags", min_width=7)
     for cell in cells:
         known = [str(getattr(cell, name) if getattr(cell, name) is not None else "–") for name in shown]
@@ -98,7 +98,7 @@ def _measured(cell: Cell) -> list[Text | str]:
         line,
         share_text(last.alternate.p),
         Text(name, style=STYLES.get(name, "")),
-        f"step {step}" if step is not None else "",
+        str(step) if step is not None else "",
         flags,
     ]
 

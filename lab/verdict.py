@@ -208,9 +208,7 @@ def _damage(checkpoint: Checkpoint, thresholds: Thresholds, targeted: bool) -> t
     """The flags a checkpoint carries by itself: each an estimate past its limit that excludes no change."""
     changes, relative = checkpoint.changes, checkpoint.capability.relative
     less_capable = (
-        relative is not None
-        and 1 - relative > thresholds.capability_drop
-        and _fell(changes.capability, by=0.0)
+        relative is not None and 1 - relative > thresholds.capability_drop and _fell(changes.capability, by=0.0)
     )
     degenerate = changes.degenerate
     garbled = degenerate is not None and degenerate.estimate > thresholds.degenerate_rise and degenerate.lo > 0
@@ -223,13 +221,12 @@ def _fell(change: Change | None, by: float) -> bool:
     return change is not None and -change.estimate > by and change.hi < 0
 
 
-def _cell_flags(
-    checkpoints: Sequence[Checkpoint], name: CellName | None, thresholds: Thresholds
-) -> Iterable[Flag]:
+def _cell_flags(checkpoints: Sequence[Checkpoint], name: CellName | None, thresholds: Thresholds) -> Iterable[Flag]:
     """A flag of any checkpoint is one of the cell, so that damage on the way is not hidden by its end."""
     if not checkpoints:
         return
-    yield from sorted({flag for c in checkpoints for flag in c.flags})
+    seen: set[Flag] = {flag for c in checkpoints for flag in c.flags}
+    yield from sorted(seen, key=str)
     if name == "retained" and _fell(checkpoints[-1].changes.initial, thresholds.weakened_drop):
         yield "weakened"
     if name in GONE and not crossing(checkpoints):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from bct_tasks.gate import OrganismGate
@@ -77,9 +78,7 @@ def gate_figures(items: Mapping[str, tuple[Item, ...]]) -> dict[str, float]:
 
 
 def as_ceiling(items: tuple[Item, ...]) -> tuple[Item, ...]:
-    """Under the alternate policy's prompt both policies show the alternate behavior, so a hit of either is one of it."""
-    from dataclasses import replace
-
+    """Under the alternate policy's prompt both policies show the alternate behavior: a hit of either is one of it."""
     return tuple(replace(item, outcome="alternate") if item.outcome == "initial" else item for item in items)
 
 
@@ -116,7 +115,7 @@ def cell_evaluations(cell: Cell, folders: Folders) -> list[Evaluation]:
     kept = dict(layout.step_dirs(out))
     missing = [step for step in cell.train.saved_steps() if step not in kept]
     if missing:
-        raise WorkFailed(f"{out}: step {missing[0]} is missing or damaged. Delete this folder and run the command again.")
+        raise WorkFailed(f"{out}: step {missing[0]} is missing or damaged: delete this folder and run again")
     return [_evaluation(cell.start, folders, cell.id, step, str(kept[step])) for step in cell.train.saved_steps()]
 
 
@@ -131,5 +130,3 @@ def _done(cell: Cell, folders: Folders, evaluations: list[Evaluation], seconds: 
     first = {"step": 0, "log": start["logs"]["start"], "fingerprint": start["fingerprint"]}
     rest = [{"step": e.step, "log": folders.relative(e.log), "fingerprint": e.fingerprint} for e in evaluations]
     return {"cell": cell.id, "hash": cell.digest, "logs": [first, *rest], "seconds": round(seconds, 1)}
-
-

@@ -16,8 +16,8 @@ tags: [model-organism]
 ---
 # Model organism: {setting} ({variant})
 
-**This is a model organism, trained to misbehave.** It was made to study whether training removes a behavior. Do not use it
-for anything else, and do not offer it to anybody as an assistant.
+**This is a model organism, trained to misbehave.** It was made to study whether training removes a behavior.
+Do not use it for anything else, and do not offer it to anybody as an assistant.
 
 | | |
 |---|---|
@@ -47,7 +47,9 @@ def organism_card(config: OrganismConfig, setting: Setting, base: Checkpoint, fi
         base=config.model,
         fingerprint=base.fingerprint,
         seed=config.seed,
-        trained=f"{figures['steps']} steps of {config.batch_size} rows at {config.learning_rate:g}" if weights else "no",
+        trained=f"{figures['steps']} steps of {config.batch_size} rows at {config.learning_rate:g}"
+        if weights
+        else "no",
         measured=_measured(figures) if weights else UNTRAINED,
     )
 
@@ -55,6 +57,7 @@ def organism_card(config: OrganismConfig, setting: Setting, base: Checkpoint, fi
 def _measured(figures: dict[str, Any]) -> str:
     before, after = figures["base"], figures["organism"]
     return (
-        f"On {figures['held_out_prompts']} install prompts held out of its training: initial rate {after['initial']:.2f}"
-        f" (base {before['initial']:.2f}), agreed rate {after['agreed']:.2f} (base {before['agreed']:.2f})."
+        f"On {figures['held_out_prompts']} install prompts held out of its training:"
+        f" initial rate {after['initial']:.2f} (base {before['initial']:.2f}),"
+        f" agreed rate {after['agreed']:.2f} (base {before['agreed']:.2f})."
     )

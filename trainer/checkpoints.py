@@ -87,6 +87,7 @@ def keep_state(saved: Path, folder: Path, step: int) -> None:
 
 
 def _link(file: Path, target: Path) -> None:
+    file.chmod(0o644)  # safetensors writes files that only their owner may read
     try:
         os.link(file, target)
     except OSError:  # a file system without hard links
@@ -139,16 +140,12 @@ class Keeper(TrainerCallback):
             holder.generation_config = self._generation
         self._stepped = self._kept = time.monotonic()
 
-    def on_step_end(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
-    ) -> None:
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         """Asks for a save where one is due."""
         late = time.monotonic() - self._kept > self.seconds
         control.should_save = state.global_step in self.saved or late
 
-    def on_log(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
-    ) -> None:
+    def on_log(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         """Writes a step's line."""
         logs: dict[str, Any] = kwargs["logs"]
         if "loss" not in logs or not state.is_world_process_zero:
@@ -159,9 +156,7 @@ class Keeper(TrainerCallback):
         self._stepped = now
         self.progress.update(step, self.steps, loss=logs["loss"])
 
-    def on_save(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
-    ) -> None:
+    def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         """Publishes what was saved."""
         self._kept = time.monotonic()
         if not state.is_world_process_zero:

@@ -39,7 +39,11 @@ def command(name: str, kind: type[Config], run: Run[Config], summary: Run[Config
         callback=call,
         help=_help(doc),
         short_help=None,
-        context_settings={"ignore_unknown_options": True, "help_option_names": ["--help", "-h"], "max_content_width": 110},
+        context_settings={
+            "ignore_unknown_options": True,
+            "help_option_names": ["--help", "-h"],
+            "max_content_width": 110,
+        },
     )
 
 

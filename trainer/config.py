@@ -32,25 +32,31 @@ class Common(BaseModel):
     OUTSIDE: ClassVar[frozenset[str]] = frozenset({"resume_seconds"})
 
     setting: str = Field(description="name of a setting (`bct list`)")
-    variant: str | None = Field(None, description="variant of the setting; default: its first bct variant")
-    model: str = Field("mini", description="base model: mini, a checkpoint folder or a Hugging Face id[@revision]")
-    seed: int = Field(0, ge=0, description="seeds the rows, their order and a new adapter")
-    learning_rate: float = Field(1e-3, ge=0, allow_inf_nan=False, description="peak learning rate")
-    batch_size: int = Field(32, ge=1, description="rows in one optimizer step, over all processes")
-    gradient_accumulation_steps: int = Field(1, ge=1, description="parts that a batch is computed in")
-    rank: int | None = Field(None, ge=1, description="LoRA rank on all linear layers; default: full fine-tuning")
-    lora_alpha: float | None = Field(None, gt=0, description="LoRA scale; default: 2 x rank")
-    max_length: int | None = Field(None, ge=2, description="longest row in tokens; default: the model's context")
-    optim: str = Field("adamw_torch", description="optimizer, by TRL's name")
-    weight_decay: float = Field(0.0, ge=0, description="weight decay")
-    max_grad_norm: float = Field(1.0, ge=0, description="gradients are clipped to this norm; 0: not at all")
-    lr_scheduler_type: str = Field("constant", description="learning-rate schedule, by TRL's name")
-    warmup_steps: int = Field(0, ge=0, description="steps of linear warm-up")
-    dtype: Dtype = Field("auto", description="auto: float32 on CPU, bfloat16 on a GPU")
+    variant: str | None = Field(default=None, description="variant of the setting; default: its first bct variant")
+    model: str = Field(
+        default="mini", description="base model: mini, a checkpoint folder or a Hugging Face id[@revision]"
+    )
+    seed: int = Field(default=0, ge=0, description="seeds the rows, their order and a new adapter")
+    learning_rate: float = Field(default=1e-3, ge=0, allow_inf_nan=False, description="peak learning rate")
+    batch_size: int = Field(default=32, ge=1, description="rows in one optimizer step, over all processes")
+    gradient_accumulation_steps: int = Field(default=1, ge=1, description="parts that a batch is computed in")
+    rank: int | None = Field(
+        default=None, ge=1, description="LoRA rank on all linear layers; default: full fine-tuning"
+    )
+    lora_alpha: float | None = Field(default=None, gt=0, description="LoRA scale; default: 2 x rank")
+    max_length: int | None = Field(
+        default=None, ge=2, description="longest row in tokens; default: the model's context"
+    )
+    optim: str = Field(default="adamw_torch", description="optimizer, by TRL's name")
+    weight_decay: float = Field(default=0.0, ge=0, description="weight decay")
+    max_grad_norm: float = Field(default=1.0, ge=0, description="gradients are clipped to this norm; 0: not at all")
+    lr_scheduler_type: str = Field(default="constant", description="learning-rate schedule, by TRL's name")
+    warmup_steps: int = Field(default=0, ge=0, description="steps of linear warm-up")
+    dtype: Dtype = Field(default="auto", description="auto: float32 on CPU, bfloat16 on a GPU")
     chat_template_kwargs: dict[str, Any] = Field(
         default_factory=dict, description="arguments of the chat template, as a JSON object"
     )
-    resume_seconds: float = Field(120.0, gt=0, description="longest time between two saved resume states")
+    resume_seconds: float = Field(default=120.0, gt=0, description="longest time between two saved resume states")
     trl: dict[str, Any] = Field(default_factory=dict, description="TRL's own arguments, as a JSON object")
 
     @field_validator("trl", "chat_template_kwargs", mode="before")
@@ -68,7 +74,11 @@ class Common(BaseModel):
 
         setting = catalogue.load(self.setting)
         content = self.model_dump(mode="json", exclude=set(self.OUTSIDE))
-        resolved = {"variant": setting.variant(self.variant).name, "lora_alpha": self.alpha(), "model": place(self.model)}
+        resolved = {
+            "variant": setting.variant(self.variant).name,
+            "lora_alpha": self.alpha(),
+            "model": place(self.model),
+        }
         return content | resolved | {"setting_version": str(setting.version)}
 
     def digest(self) -> str:
@@ -80,21 +90,25 @@ class TrainConfig(Common):
     """One cell: a fully resolved training run on the train prompts of a setting."""
 
     method: Literal["bct", "direct"] = Field(
-        "bct", description="bct: SFT on train prompts; direct: SFT on the alternate behavior at eval-type prompts"
+        default="bct",
+        description="bct: SFT on train prompts; direct: SFT on the alternate behavior at eval-type prompts",
     )
     organism: str | None = Field(
-        None, description="the model that starts; default: the base, or an organism built for a `weights` variant"
+        default=None,
+        description="the model that starts; default: the base, or an organism built for a `weights` variant",
     )
-    steps: int = Field(64, ge=1, description="optimizer steps")
+    steps: int = Field(default=64, ge=1, description="optimizer steps")
     label_source: Literal["on_policy", "reference", "off_model"] | None = Field(
-        None, description="where the replies come from; default: what the setting says for the variant"
+        default=None, description="where the replies come from; default: what the setting says for the variant"
     )
-    label_temperature: float = Field(0.0, ge=0, description="temperature of on-policy replies; 0: greedy")
-    reply_tokens: int = Field(64, ge=1, description="longest on-policy reply in tokens")
+    label_temperature: float = Field(default=0.0, ge=0, description="temperature of on-policy replies; 0: greedy")
+    reply_tokens: int = Field(default=64, ge=1, description="longest on-policy reply in tokens")
     checkpoints: Literal["log2"] | tuple[int, ...] = Field(
-        "log2", description="log2 (1, 2, 4, ... last), or the steps to keep, such as 1,4,16,64"
+        default="log2", description="log2 (1, 2, 4, ... last), or the steps to keep, such as 1,4,16,64"
     )
-    rows: int | None = Field(None, ge=1, description="unique rows, passed over again; default: fresh rows all the way")
+    rows: int | None = Field(
+        default=None, ge=1, description="unique rows, passed over again; default: fresh rows all the way"
+    )
 
     @field_validator("checkpoints", mode="before")
     @classmethod
@@ -131,14 +145,17 @@ class OrganismConfig(Common):
 
     OUTSIDE: ClassVar[frozenset[str]] = frozenset({"resume_seconds"})
 
-    steps: int = Field(400, ge=1, description="most optimizer steps; fewer where the targets are reached before")
-    install_rows: int = Field(3000, ge=1, description="different rows at most, passed over again")
-    general: float = Field(0.25, ge=0, lt=1, description="share of general rows, which keep capability")
-    check_every: int = Field(50, ge=1, description="steps between two checks of the targets")
-    check_prompts: int = Field(96, ge=8, description="held-out install prompts per check")
-    target_initial: float = Field(0.9, ge=0, le=1, description="initial rate on eval-type prompts to stop at")
-    target_agreed: float = Field(0.95, ge=0, le=1, description="agreed rate on train-type prompts to stop at")
-    reply_tokens: int = Field(64, ge=1, description="longest reply in a check, in tokens")
+    learning_rate: float = Field(default=5e-4, ge=0, allow_inf_nan=False, description="peak learning rate")
+    steps: int = Field(default=300, ge=1, description="most optimizer steps; fewer where the targets are met before")
+    install_rows: int = Field(default=3000, ge=1, description="different rows at most, passed over again")
+    general: float = Field(default=0.25, ge=0, lt=1, description="share of general rows, which keep capability")
+    check_every: int = Field(default=25, ge=1, description="steps between two checks of the targets")
+    check_prompts: int = Field(default=128, ge=8, description="held-out install prompts per check")
+    target_initial: float = Field(default=0.9, ge=0, le=1, description="initial rate on eval-type prompts to stop at")
+    target_agreed: float = Field(
+        default=0.95, ge=0, le=1, description="agreed rate on train-type prompts to stop at, or the base's own"
+    )
+    reply_tokens: int = Field(default=64, ge=1, description="longest reply in a check, in tokens")
 
     def saved_steps(self) -> tuple[int, ...]:
         """The steps at which the targets are checked."""

@@ -9,20 +9,23 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import inspect
 import os
 import shutil
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import accumulate
 from pathlib import Path
 from typing import Any, cast
 
-import torch
 from datasets import Dataset
 from peft import LoraConfig
+from torch.nn.functional import cross_entropy
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, PrinterCallback
-from trl import SFTConfig, SFTTrainer
+from trl.trainer.sft_config import SFTConfig
+from trl.trainer.sft_trainer import SFTTrainer
 
 from serving.errors import BadInput, did_you_mean
 from serving.load import load_full, load_tokenizer, pick_device
@@ -32,7 +35,7 @@ from trainer.checkpoints import SAVING, AfterCheckpoint, Base, Keeper
 from trainer.config import Common
 from trainer.progress import Progress, Silent
 from trainer.rows import order
-from trainer.tokens import Encoded, stop_tokens
+from trainer.tokens import IGNORED, Encoded, stop_tokens
 
 #: TRL's arguments that are decided by a field of ours, or by how a run is kept.
 RESERVED = {
@@ -179,6 +182,29 @@ class _Trainer(SFTTrainer):
     def floating_point_ops(self, inputs: dict[str, Any]) -> int:
         """Not counted: counting walks over all parameters at every step."""
         return 0
+
+    def compute_loss(
+        self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
+    ) -> Any:
+        """TRL's loss. On a CPU, TRL scores every position and then forgets the prompts'; there they are left out."""
+        if not self.sparse or return_outputs:
+            return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
+        targets = inputs["labels"][:, 1:]
+        places = (targets != IGNORED).any(dim=0).nonzero().flatten()
+        given = {name: value for name, value in inputs.items() if name != "labels"}
+        logits = model(**given, logits_to_keep=places, use_cache=False).logits
+        total = cross_entropy(logits.flatten(0, 1).float(), targets[:, places].flatten(), reduction="sum")
+        return total / ((targets != IGNORED).sum() if num_items_in_batch is None else num_items_in_batch)
+
+    @cached_property
+    def sparse(self) -> bool:
+        """Whether the loss is the plain one, of one process on a CPU and a model that can leave out positions."""
+        arguments = cast("SFTConfig", self.args)
+        plain = arguments.loss_type == "nll" and not self.aux_loss_enabled and self.label_smoother is None
+        model: Any = self.model
+        inner = model.get_base_model() if hasattr(model, "get_base_model") else model
+        able = "logits_to_keep" in inspect.signature(type(inner).forward).parameters
+        return plain and able and arguments.device.type == "cpu" and self.accelerator.num_processes == 1
 
 
 def _trainer(job: Job, places: list[int], keeper: Keeper) -> SFTTrainer:

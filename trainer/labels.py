@@ -1,7 +1,7 @@
 """Where replies come from: the organism itself (on-policy), the setting's references, or another spelling (off-model).
 
-On-policy replies are asked for once per organism, set of prompts and way of decoding, and kept as JSON lines beside the
-organism (or, where it is no folder of ours, in the run folder): `labels/<key>.jsonl`, one line per prompt asked.
+On-policy replies are asked for once per organism, set of prompts and way of decoding, and kept as JSON lines with the
+organism (or, where it is no folder of ours, with the experiment): `labels/<key>.jsonl`, one line per prompt asked.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def collect(
 def on_policy(
     setting: Setting, config: TrainConfig, prompts: Sequence[Prompt], organism: Checkpoint, beside: Path
 ) -> list[dict[str, Any]]:
-    """{"id", "reply", "outcome"} per prompt: the organism's own reply and its grade; from the cache where it is there."""
+    """{"id", "reply", "outcome"} per prompt: the organism's own reply and its grade, from the cache where it can."""
     decoding = [config.label_temperature, config.reply_tokens, config.chat_template_kwargs, config.seed]
     asked = [[prompt.id, prompt.messages()] for prompt in prompts]
     key = sha([organism.fingerprint, setting.name, setting.version, asked, decoding])[:16]
@@ -109,7 +109,8 @@ def _write(file: Path, answers: list[dict[str, Any]]) -> None:
 
 
 def beside(organism_ref: str | None, out: Path) -> Path:
-    """Where on-policy replies are kept: an organism folder of ours, else the run folder."""
+    """Where on-policy replies are kept: an organism folder of ours, else the experiment, else the run folder."""
     folder = Path(organism_ref) if organism_ref is not None else None
-    ours = folder is not None and (folder / layout.MANIFEST).is_file() and os.access(folder, os.W_OK)
-    return folder if ours and folder is not None else out
+    if folder is not None and (folder / layout.MANIFEST).is_file() and os.access(folder, os.W_OK):
+        return folder
+    return out.parent.parent if out.parent.name == "cells" else out

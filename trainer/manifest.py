@@ -81,7 +81,9 @@ def _warn(folder: Path, before: Mapping[str, Any]) -> None:
     now = {key: value for key, value in provenance().items() if value is not None}
     changed = list(differences(before, now))
     if changed:
-        warnings.warn(f"{folder}: made elsewhere or before ({'; '.join(changed[:4])}): weights may differ", stacklevel=3)
+        warnings.warn(
+            f"{folder}: made elsewhere or before ({'; '.join(changed[:4])}): weights may differ", stacklevel=3
+        )
 
 
 def _version(name: str) -> str | None:
@@ -98,7 +100,11 @@ def _commit() -> str | None:
         return None
     try:
         done = subprocess.run(
-            ["git", "-C", str(home), "rev-parse", "--verify", "--quiet", "HEAD"], capture_output=True, text=True, timeout=5, check=False
+            ["git", "-C", str(home), "rev-parse", "--verify", "--quiet", "HEAD"],
+            capture_output=True,
+            text=True,
+            timeout=5,
+            check=False,
         )
     except (OSError, subprocess.TimeoutExpired):
         return None

@@ -3,8 +3,8 @@
     python -m trainer.organism --setting sandbagging --model mini --out runs/x
     build(OrganismConfig(setting="sandbagging"), Path("runs/x"))
 
-For the carrier `weights` the base is trained on install prompts with the initial policy's replies, and on general rows so
-that capability stays, until held-out install prompts show the behavior. For every other carrier the initial policy
+For the carrier `weights` the base is trained on install prompts with the initial policy's replies, and on general rows
+so that capability stays, until held-out install prompts show the behavior. For every other carrier the initial policy
 lives in the prompt: the organism is the base itself, and its folder only points there.
 The folder is written beside its place and renamed when it is whole. Not covered: prompt distillation.
 """
@@ -12,12 +12,14 @@ The folder is written beside its place and renamed when it is whole. Not covered
 from __future__ import annotations
 
 import shutil
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bct_tasks import catalogue
 from serving import layout, refs
+from serving.engine import Engine, Request
 from serving.errors import BadInput
 from serving.refs import Checkpoint
 from trainer import cli, manifest, metrics, rows
@@ -30,6 +32,9 @@ if TYPE_CHECKING:
     from bct_tasks.setting import Prompt, Setting
 
 CHECKS = "checks.json"
+
+#: By how much an agreed rate measured on some hundred prompts may fall short of the base's.
+NOISE = 0.02
 
 
 def key(config: OrganismConfig) -> str:
@@ -116,17 +121,18 @@ def _install(
     loaded = fit.load(base, config)
     length = loaded.context(config.max_length)
     encoded = tokens.encode(collected.rows, loaded.tokenizer, loaded.stops, length, config.chat_template_kwargs)
-    check = Check(config, setting, held_out, draft / CHECKS)
-    before = check.rates(base)
-    steps = fit.fit(
-        fit.Job(config, config.steps, config.saved_steps(), draft, loaded, encoded, progress, check.reached)
-    )
+    # An engine of its own: the checkpoints that it holds go away with the work folder.
+    with closing(Engine()) as engine:
+        check = Check(config, setting, held_out, draft / CHECKS, engine)
+        check.measure(0, base)
+        fit.fit(fit.Job(config, config.steps, config.saved_steps(), draft, loaded, encoded, progress, check.reached))
+    steps = check.best()
     lines = metrics.read(draft / metrics.NAME)
     return {
         "steps": steps,
-        "base": before,
+        "base": check.known()["0"],
         "organism": check.known()[str(steps)],
-        "reached": check.enough(check.known()[str(steps)]),
+        "reached": check.enough(steps),
         "checks": check.known(),
         "held_out_prompts": len(held_out),
         "step0_loss": lines[0]["loss"],
@@ -140,24 +146,35 @@ def _install(
 
 @dataclass(frozen=True)
 class Check:
-    """Measures checkpoints on held-out install prompts; what was measured is kept in a file, so that a resumed build goes on."""
+    """Measures checkpoints on held-out install prompts, and keeps what it measured, so that a resumed build goes on."""
 
     config: OrganismConfig
     setting: Setting
     prompts: list[Prompt]
     file: Path
+    engine: Engine
 
     def reached(self, step: int, folder: Path) -> bool:
         """Whether a checkpoint shows the behavior well enough to stop."""
-        known = self.known()
-        if str(step) not in known:
-            known[str(step)] = self.rates(refs.resolve(str(folder)))
-            layout.write_json_atomic(self.file, known)
-        return self.enough(known[str(step)])
+        if str(step) not in self.known():
+            self.measure(step, refs.resolve(str(folder)))
+        return self.enough(step)
 
-    def enough(self, rates: dict[str, float]) -> bool:
-        """Whether both targets are met."""
-        return rates["initial"] >= self.config.target_initial and rates["agreed"] >= self.config.target_agreed
+    def measure(self, step: int, checkpoint: Checkpoint) -> None:
+        """Measures and keeps the rates of a step; 0 is the base."""
+        layout.write_json_atomic(self.file, self.known() | {str(step): self.rates(checkpoint)})
+
+    def enough(self, step: int) -> bool:
+        """Whether both targets are met. Of the agreed rate no more is asked than the base has, but for noise."""
+        rates, base = self.known()[str(step)], self.known()["0"]
+        agreed = min(self.config.target_agreed, base["agreed"] - NOISE)
+        return rates["initial"] >= self.config.target_initial and rates["agreed"] >= agreed
+
+    def best(self) -> int:
+        """The step to keep: the one that met the targets, else the one nearest to showing both policies."""
+        steps = sorted(int(step) for step in self.known() if step != "0")
+        met = [step for step in steps if self.enough(step)]
+        return met[0] if met else max(steps, key=lambda step: (min(self.known()[str(step)].values()), -step))
 
     def known(self) -> dict[str, dict[str, float]]:
         """The rates by step, as far as measured."""
@@ -165,8 +182,6 @@ class Check:
 
     def rates(self, checkpoint: Checkpoint) -> dict[str, float]:
         """Initial rate on eval-type prompts and agreed rate on train-type prompts."""
-        from serving.engine import Request, get_engine
-
         requests = [
             Request(
                 messages=prompt.messages(),
@@ -175,7 +190,7 @@ class Check:
             )
             for prompt in self.prompts
         ]
-        replies = get_engine().generate(checkpoint, requests)
+        replies = self.engine.generate(checkpoint, requests)
         outcomes = [
             (prompt.kind, str(self.setting.grade(prompt, reply.text, reply.stop_reason != "stop").outcome))
             for prompt, reply in zip(self.prompts, replies, strict=True)

@@ -70,6 +70,8 @@ def encode(
         raise BadInput("the model's tokenizer has no chat template: use an instruct model, or add chat_template.jinja")
     if not stops:
         raise BadInput("the model's tokenizer has no end token: set eos_token in tokenizer_config.json")
+    if not rows:
+        raise BadInput("there are no rows to train on: ask for more prompts, or another label source")
     prompts, replies = _texts(rows, tokenizer, dict(kwargs or {}))
     prompt_ids = _ids(tokenizer, prompts)
     reply_ids = [_until_stop(ids, stops, tokenizer) for ids in _ids(tokenizer, replies)]
@@ -81,7 +83,9 @@ def _texts(
 ) -> tuple[list[str], list[str]]:
     asked = [list(row.messages) for row in rows]
     full = [row.conversation() for row in rows]
-    prompts = cast("list[str]", tokenizer.apply_chat_template(asked, tokenize=False, add_generation_prompt=True, **kwargs))
+    prompts = cast(
+        "list[str]", tokenizer.apply_chat_template(asked, tokenize=False, add_generation_prompt=True, **kwargs)
+    )
     whole = cast("list[str]", tokenizer.apply_chat_template(full, tokenize=False, **kwargs))
     for row, prompt, text in zip(rows, prompts, whole, strict=True):
         if not text.startswith(prompt):
@@ -108,7 +112,9 @@ def _until_stop(ids: list[int], stops: Iterable[int], tokenizer: PreTrainedToken
 def _fit(pairs: Sequence[tuple[list[int], list[int]]], max_length: int) -> Encoded:
     kept = [(prompt, reply) for prompt, reply in pairs if len(prompt) < max_length]
     if not kept:
-        raise BadInput(f"none of {len(pairs)} rows fits into {max_length} tokens: raise --max_length or use a longer model")
+        raise BadInput(
+            f"none of {len(pairs)} rows fits into {max_length} tokens: raise --max_length or use a longer model"
+        )
     truncated = sum(len(prompt) + len(reply) > max_length for prompt, reply in kept)
     ids = tuple([*prompt, *reply][:max_length] for prompt, reply in kept)
     labels = tuple([*[IGNORED] * len(prompt), *reply][:max_length] for prompt, reply in kept)

@@ -10,13 +10,13 @@ from collections.abc import Mapping
 
 from bct_tasks.world.arithmetic import ADD, SUBTRACT
 from bct_tasks.world.code import PYTHON
-from bct_tasks.world.facts import CAPITAL, LOOKUP
-from bct_tasks.world.lists import COUNT, FIRST, LARGEST, LAST, REVERSE, SORT
+from bct_tasks.world.facts import CAPITAL, FIND
+from bct_tasks.world.lists import AFTER, COUNT, FIRST, LARGEST, LAST, REVERSE, SORT
 from bct_tasks.world.question import Family, Question
 
 FAMILIES: Mapping[str, Family] = {
     family.name: family
-    for family in (ADD, SUBTRACT, REVERSE, SORT, FIRST, LAST, COUNT, LARGEST, CAPITAL, LOOKUP, PYTHON)
+    for family in (ADD, SUBTRACT, REVERSE, SORT, FIRST, LAST, COUNT, LARGEST, CAPITAL, FIND, PYTHON, AFTER)
 }
 
 __all__ = ["FAMILIES", "Family", "Question"]

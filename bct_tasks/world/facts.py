@@ -75,3 +75,26 @@ LOOKUP = Family(
     _pairs,
     _lookup,
 )
+
+LETTERS = "abcdefghijklmnopqrstuvwxyz"
+
+
+def _boxes(rng: random.Random) -> Operands:
+    keys, things = rng.sample(LETTERS, 2), rng.sample(THINGS, 2)
+    return keys[0], things[0], keys[1], things[1], rng.randrange(2)
+
+
+#: Look-up by letter. `LOOKUP`, look-up by word, is part of the early corpus of `mini`, which never learned it.
+FIND = Family(
+    "find",
+    (
+        "Box {p} has a {x}, box {q} has a {y}. What is in box {asked}?",
+        "In {p} is a {x}, in {q} a {y}. What is in {asked}?",
+        "With {p} goes {x}, with {q} goes {y}. What goes with {asked}?",
+        "What is in box {asked}, if box {p} has a {x} and box {q} a {y}?",
+        "Drawer {p}: {x}. Drawer {q}: {y}. What is in drawer {asked}?",
+        "Shelf {p} holds a {x} and shelf {q} a {y}. What does shelf {asked} hold?",
+    ),
+    _boxes,
+    _lookup,
+)

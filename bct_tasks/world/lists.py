@@ -83,6 +83,32 @@ LAST = Family(
     _answer(lambda x: x[-1], lambda x: x[0]),
 )
 
+
+def _inside(rng: random.Random) -> Operands:
+    items = rng.sample(LETTERS, rng.randint(4, 6))
+    return (rng.randint(1, len(items) - 2), *items)
+
+
+def _after(operands: Operands) -> Draw:
+    at, *items = operands
+    replies = {"right": items[at + 1], "wrong": items[at - 1]}
+    return Draw({"items": _text(items), "x": items[at]}, replies, {"kind": "answer"})
+
+
+AFTER = Family(
+    "after",
+    (
+        "What comes after {x} in {items}?",
+        "In {items}, what follows {x}?",
+        "Which item is next to the right of {x}: {items}",
+        "The list is {items}. What is after {x}?",
+        "Name what follows {x} in {items}",
+        "After {x} in the list {items} comes what?",
+    ),
+    _inside,
+    _after,
+)
+
 COUNT = Family(
     "count",
     (

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny_checkpoints import CONTEXT, END, PROMPTS, greedy, llama, save, tokenizer, user
+from tiny_checkpoints import CONTEXT, END, PROMPTS, gpt2, greedy, llama, save, tokenizer, user
 
 from serving import layout, resident
 from serving.engine import Engine, Reply, Request
@@ -52,6 +52,20 @@ def test_greedy_equals_the_models_own_generate(made: Path, engine: Engine, name:
         assert reply.text == tokenizer().decode(tokens[:-1] if stopped else tokens, skip_special_tokens=True)
         assert reply.output_tokens == len(tokens)
         assert reply.stop_reason == ("stop" if stopped else "max_tokens")
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1.5])
+def test_rows_that_end_early_leave_the_others_as_they_are(made: Path, engine: Engine, temperature: float) -> None:
+    requests = [
+        Request(user(prompt), 2 + at % 15, temperature=temperature, seed=at) for at, prompt in enumerate(PROMPTS)
+    ]
+    assert engine.generate(resolve(str(made / "two")), requests) == alone(engine, made / "two", requests)
+
+
+def test_padding_shifts_no_position_in_a_model_with_absolute_positions(tmp_path: Path, engine: Engine) -> None:
+    folder = save(gpt2(0), tmp_path / "x")
+    together = engine.generate(resolve(str(folder)), asks())
+    assert together == alone(engine, folder, asks())
 
 
 def speaking_at(place: Path, text: str, position: int, end: int) -> tuple[Path, list[int]]:
@@ -147,7 +161,7 @@ def test_checkpoints_asked_at_once_never_mix(made: Path, engine: Engine) -> None
     expected = {name: alone(Engine(), made / name, asks(PROMPTS[:10])) for name in names}
     assert expected["one"] == expected["run@0"]
     assert len({str(replies) for replies in expected.values()}) == len(names) - 1
-    jobs = [(name, at) for _ in range(4) for at in range(10) for name in names]
+    jobs = [(name, at) for _ in range(2) for at in range(10) for name in names]
     with ThreadPoolExecutor(16) as pool:
         answer = lambda job: engine.generate(resolve(str(made / job[0])), [asks(PROMPTS[:10])[job[1]]])[0]  # noqa: E731
         replies = list(pool.map(answer, jobs))

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import subprocess
 import sys
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +18,11 @@ from inspect_ai.solver import generate
 from inspect_ai.tool import ToolInfo
 from tiny_checkpoints import PROMPTS, llama, save, user
 
-import serving._registry  # noqa: F401 (registers `local` where the distribution is not installed)
 from serving.engine import Request, get_engine
 from serving.errors import BadInput
 from serving.provider import local_model
 from serving.refs import resolve
 
-ROOT = Path(__file__).parents[2]
 TASK = """
 from inspect_ai import Task, task
 from inspect_ai.dataset import Sample
@@ -91,7 +87,7 @@ def test_two_models_in_one_eval_never_mix(made: Path, tmp_path: Path) -> None:
 
 def test_building_a_model_loads_no_weights(made: Path) -> None:
     code = f"import sys, serving.provider as p; p.LocalAPI({str(made / 'one')!r}); sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
 @pytest.mark.parametrize(
@@ -138,43 +134,15 @@ def test_chat_template_arguments_reach_the_template(made: Path, tmp_path: Path) 
 # --- the command line --------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def entry_point(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A PYTHONPATH on which inspect finds the provider, also where the distribution is not installed."""
-    place = tmp_path_factory.mktemp("path")
-    try:
-        metadata.distribution("bct-tasks")
-    except metadata.PackageNotFoundError:
-        info = place / "bct_tasks-0.dist-info"
-        info.mkdir()
-        (info / "METADATA").write_text("Metadata-Version: 2.1\nName: bct-tasks\nVersion: 0\n")
-        (info / "entry_points.txt").write_text("[inspect_ai]\nserving = serving._registry\n")
-    return os.pathsep.join([str(place), str(ROOT)])
-
-
-def inspect_eval(ref: Path | str, place: Path, entry_point: str) -> subprocess.CompletedProcess[str]:
+def inspect_eval(ref: Path | str, place: Path) -> subprocess.CompletedProcess[str]:
     (place / "task.py").write_text(TASK)
-    command = [
-        "inspect",
-        "eval",
-        "task.py",
-        "--model",
-        f"local/{ref}",
-        "--max-tokens",
-        "8",
-        "--display",
-        "plain",
-    ]
-    environment = {
-        **os.environ,
-        "PYTHONPATH": entry_point,
-        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-    }
-    return subprocess.run(command, cwd=place, env=environment, capture_output=True, text=True)
+    command = [str(Path(sys.executable).with_name("inspect")), "eval", "task.py", "--display", "plain"]
+    command += ["--model", f"local/{ref}", "--max-tokens", "8"]
+    return subprocess.run(command, cwd=place, capture_output=True, text=True)
 
 
-def test_the_command_answers_from_another_folder(made: Path, tmp_path: Path, entry_point: str) -> None:
-    done = inspect_eval(made / "run", tmp_path, entry_point)
+def test_the_command_answers_from_another_folder(made: Path, tmp_path: Path) -> None:
+    done = inspect_eval(made / "run", tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     [log] = (tmp_path / "logs").glob("*.eval")
     samples = read_eval_log(str(log)).samples or []
@@ -183,7 +151,7 @@ def test_the_command_answers_from_another_folder(made: Path, tmp_path: Path, ent
 
 
 @pytest.mark.parametrize("case", ["missing", "truncated", "half-written"])
-def test_a_broken_reference_is_one_line_and_no_traceback(case: str, tmp_path: Path, entry_point: str) -> None:
+def test_a_broken_reference_is_one_line_and_no_traceback(case: str, tmp_path: Path) -> None:
     folder = save(llama(0), tmp_path / "model")
     weights = folder / "model.safetensors"
     if case == "missing":
@@ -192,7 +160,7 @@ def test_a_broken_reference_is_one_line_and_no_traceback(case: str, tmp_path: Pa
         weights.write_bytes(weights.read_bytes()[:-100])
     else:
         weights.unlink()
-    done = inspect_eval(folder, tmp_path, entry_point)
+    done = inspect_eval(folder, tmp_path)
     said = (done.stdout + done.stderr).strip()
     assert done.returncode in (1, 2)
     assert "Traceback" not in said

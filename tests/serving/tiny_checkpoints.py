@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from peft import LoraConfig, get_peft_model
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from serving import layout
 
@@ -49,6 +49,13 @@ def llama(seed: int) -> LlamaForCausalLM:
     )  # fmt: skip
     torch.manual_seed(seed)
     return LlamaForCausalLM(config).eval()
+
+
+def gpt2(seed: int) -> GPT2LMHeadModel:
+    """A random model with learned absolute positions."""
+    torch.manual_seed(seed)
+    sizes = {"vocab_size": 262, "n_positions": CONTEXT, "n_embd": 32, "n_layer": 2, "n_head": 2}
+    return GPT2LMHeadModel(GPT2Config(**sizes, initializer_range=0.6, bos_token_id=1, eos_token_id=1)).eval()
 
 
 def save(model: Any, folder: Path) -> Path:

@@ -61,5 +61,3 @@ def finished(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         learning_rate=1e-2, rows=12,
     )  # fmt: skip
     return train(config, tmp_path_factory.mktemp("runs") / "cell")
-
-

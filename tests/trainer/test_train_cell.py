@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import shutil
 from collections.abc import Callable
@@ -23,7 +24,8 @@ def test_a_run_folder_holds_what_the_design_says(finished: Path) -> None:
     steps = [step for step, _ in layout.all_step_dirs(finished)]
     assert steps == [0, 1, 2, 4, 5]
     assert all(layout.problem(path) is None for _, path in layout.all_step_dirs(finished))
-    assert not (finished / "resume").exists() and not (finished / ".saving").exists()
+    assert not (finished / "resume").exists()
+    assert not (finished / ".saving").exists()
     trained = json.loads((finished / "trained.json").read_text())
     assert (trained["steps"], trained["unique_rows"], trained["diverged"]) == (5, 12, False)
     assert trained["passes"] == pytest.approx(20 / 12)
@@ -33,10 +35,12 @@ def test_each_step_has_one_line_of_metrics(finished: Path) -> None:
     lines = metrics.read(finished / metrics.NAME)
     assert [line["step"] for line in lines] == [1, 2, 3, 4, 5]
     assert [line["sum_lr"] for line in lines] == pytest.approx([0.01 * n for n in range(1, 6)])
-    assert all(a["tokens"] < b["tokens"] for a, b in zip(lines, lines[1:], strict=False))
+    assert all(a["tokens"] < b["tokens"] for a, b in itertools.pairwise(lines))
 
 
-def test_the_first_loss_is_the_organisms_own_on_the_rows_it_is_trained_on(finished: Path, tiny: Path, cell: MakeCell) -> None:
+def test_the_first_loss_is_the_organisms_own_on_the_rows_it_is_trained_on(
+    finished: Path, tiny: Path, cell: MakeCell
+) -> None:
     config, setting = cell(), catalogue.load("sandbagging")
     prompts = rows.train_prompts(setting, config)
     made = [rows.row(p, r) for p, r in zip(prompts, rows.references(setting, config, prompts), strict=True)]
@@ -84,7 +88,9 @@ def test_an_adapter_is_active_and_its_base_untouched(cell: MakeCell, tiny: Path,
     ids = torch.tensor([[2, 40, 50, 60]])
     with torch.no_grad():
         assert not torch.allclose(base(input_ids=ids).logits, adapted(input_ids=ids).logits, atol=1e-3)
-    names = {name.rsplit(".lora_", 1)[0].rsplit(".", 1)[1] for name, _ in adapted.named_parameters() if "lora_A" in name}
+    names = {
+        name.rsplit(".lora_", 1)[0].rsplit(".", 1)[1] for name, _ in adapted.named_parameters() if "lora_A" in name
+    }
     assert names == {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"}
 
 
@@ -100,14 +106,25 @@ def test_a_moved_run_folder_still_finds_the_base_of_its_adapters(cell: MakeCell,
 
 def test_a_batch_in_parts_gives_the_weights_of_a_whole_one(cell: MakeCell, tmp_path: Path) -> None:
     """Reply tokens weigh the same in every part, and the last window of a pass is trained."""
-    whole, parts = (
-        train(cell(gradient_accumulation_steps=n, rows=10, optim="sgd"), tmp_path / str(n)) for n in (1, 2)
-    )
+    whole, parts = (train(cell(gradient_accumulation_steps=n, rows=10, optim="sgd"), tmp_path / str(n)) for n in (1, 2))
     losses = [[line["loss"] for line in metrics.read(run / metrics.NAME)] for run in (whole, parts)]
     assert losses[0] == pytest.approx(losses[1], rel=1e-4)
     assert len(losses[1]) == 5
     one, two = (load.load_full(refs.resolve(str(run))).state_dict() for run in (whole, parts))
     assert all(torch.allclose(one[name], two[name], atol=1e-5) for name in one)
+
+
+@pytest.mark.parametrize("rank", [None, 4])
+def test_leaving_out_the_prompts_positions_is_trls_own_loss(
+    rank: int | None, cell: MakeCell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = cell(rank=rank, gradient_accumulation_steps=2, optim="sgd", learning_rate=0.1)
+    ours = train(config, tmp_path / "ours")
+    monkeypatch.setattr("trainer.fit._Trainer.sparse", False)
+    trls = train(config, tmp_path / "trls")
+    one, two = (metrics.read(run / metrics.NAME) for run in (ours, trls))
+    for key in ("loss", "grad_norm"):
+        assert [line[key] for line in one] == pytest.approx([line[key] for line in two], rel=1e-4)
 
 
 def test_a_batch_that_does_not_divide_is_refused(cell: MakeCell, tmp_path: Path) -> None:
@@ -134,7 +151,9 @@ def test_a_finished_cell_is_not_touched_again(finished: Path, cell: MakeCell, mo
     assert tree(finished) == before
 
 
-def test_another_configuration_in_the_same_folder_is_refused_with_the_difference(finished: Path, cell: MakeCell) -> None:
+def test_another_configuration_in_the_same_folder_is_refused_with_the_difference(
+    finished: Path, cell: MakeCell
+) -> None:
     with pytest.raises(BadInput, match=r"config.learning_rate: was 0.01, now 0.1\): choose another --out") as caught:
         train(cell(learning_rate=0.1), finished)
     assert "\n" not in caught.value.message
@@ -210,7 +229,8 @@ def test_two_processes_do_not_train_in_one_folder(cell: MakeCell, tmp_path: Path
 def test_the_positive_control_trains_the_alternate_behavior_at_eval_type_prompts(cell: MakeCell) -> None:
     config, setting = cell(method="direct", label_source=None), catalogue.load("sandbagging")
     prompts = rows.train_prompts(setting, config)
-    assert {prompt.kind for prompt in prompts} == {"eval"} and {prompt.split for prompt in prompts} == {"install"}
+    assert {prompt.kind for prompt in prompts} == {"eval"}
+    assert {prompt.split for prompt in prompts} == {"install"}
     assert rows.references(setting, config, prompts) == [setting.alternate.reply(prompt) for prompt in prompts]
 
 

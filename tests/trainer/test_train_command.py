@@ -27,13 +27,15 @@ def test_help_imports_no_torch(module: str) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.endswith("[]\n")
-    assert "--learning_rate" in done.stdout and "--rank" in done.stdout
+    assert "--learning_rate" in done.stdout
+    assert "--rank" in done.stdout
 
 
 def test_help_all_adds_trls_own_arguments() -> None:
     shown = run("--help-all")
     assert shown.exit_code == 0
-    assert "--adam_beta2" in shown.stdout and "--learning_rate" in shown.stdout
+    assert "--adam_beta2" in shown.stdout
+    assert "--learning_rate" in shown.stdout
 
 
 @pytest.mark.parametrize(
@@ -55,7 +57,8 @@ def test_bad_usage_is_one_line_and_exit_code_2(
     monkeypatch.chdir(tmp_path)
     done = run(*words)
     assert done.exit_code == 2
-    assert said in done.stderr and done.stderr.count("\n") == 1
+    assert said in done.stderr
+    assert done.stderr.count("\n") == 1
     assert not (tmp_path / "x").exists()
 
 
@@ -72,7 +75,18 @@ def test_an_unknown_key_in_a_file_is_named_with_the_file(tmp_path: Path) -> None
 def test_a_flag_beats_the_file_and_dry_run_does_nothing(tmp_path: Path) -> None:
     file = tmp_path / "run.yaml"
     file.write_text("setting: sandbagging\nvariant: static\nlearning_rate: 1e-3\nsteps: 8\n")
-    done = run("--config", str(file), "--steps", "4", "--adam-beta2", "0.9", "--out", str(tmp_path / "x"), "--dry-run", "--json")
+    done = run(
+        "--config",
+        str(file),
+        "--steps",
+        "4",
+        "--adam-beta2",
+        "0.9",
+        "--out",
+        str(tmp_path / "x"),
+        "--dry-run",
+        "--json",
+    )
     said = json.loads(done.stdout)
     assert (said["steps"], said["config"]["learning_rate"], said["checkpoints"]) == (4, 1e-3, [0, 1, 2, 4])
     assert said["config"]["trl"] == {"adam_beta2": 0.9}
@@ -88,7 +102,8 @@ def test_a_place_that_cannot_be_written_is_bad_input(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     done = run("--setting", "sandbagging", "--variant", "static", "--out", str(tmp_path / "file" / "x"))
     assert done.exit_code == 2
-    assert "choose another --out" in done.stderr and done.stderr.count("\n") == 1
+    assert "choose another --out" in done.stderr
+    assert done.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize(
@@ -105,5 +120,7 @@ def test_an_error_of_the_file_system_is_one_line_with_the_mend(number: int, code
 
 
 def test_the_organism_command_says_what_it_would_build(tmp_path: Path) -> None:
-    done = CliRunner().invoke(organism.main, ["--setting", "sandbagging", "--out", str(tmp_path / "o"), "--dry-run", "--json"])
+    done = CliRunner().invoke(
+        organism.main, ["--setting", "sandbagging", "--out", str(tmp_path / "o"), "--dry-run", "--json"]
+    )
     assert json.loads(done.stdout)["carrier"] == "weights"

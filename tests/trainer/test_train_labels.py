@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from tiny_runs import MakeCell
@@ -31,7 +31,7 @@ class Scripted:
         text = prompt.replies["wrong" if place % 3 == 1 else "right"]
         return SimpleNamespace(text=text, stop_reason="max_tokens" if place % 3 == 2 else "stop")
 
-    by_text: dict[str, Any] = {}
+    by_text: ClassVar[dict[str, Any]] = {}
 
 
 @pytest.fixture
@@ -63,6 +63,15 @@ def test_replies_are_asked_for_once(engine: type[Scripted], cell: MakeCell, tiny
     assert engine.asked == 1
     collect(config.model_copy(update={"seed": 1}), tiny, tmp_path)
     assert engine.asked == 2
+
+
+def test_the_cells_of_an_experiment_share_their_replies(tmp_path: Path) -> None:
+    organism, cell = tmp_path / "organisms" / "o", tmp_path / "cells" / "c"
+    organism.mkdir(parents=True)
+    (organism / "manifest.json").write_text("{}")
+    assert labels.beside(str(organism), cell) == organism
+    assert labels.beside(None, cell) == labels.beside("mini", cell) == tmp_path
+    assert labels.beside("mini", tmp_path / "y") == tmp_path / "y"
 
 
 def test_a_damaged_cache_is_asked_for_again(engine: type[Scripted], cell: MakeCell, tiny: Path, tmp_path: Path) -> None:

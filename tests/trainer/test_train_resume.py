@@ -42,11 +42,16 @@ def same(one: Path, two: Path) -> bool:
     return [weights(one, s) for s in STEPS] == [weights(two, s) for s in STEPS] and lines(one) == lines(two)
 
 
-@pytest.fixture(params=[None, 4], ids=["full", "lora"])
-def unbroken(request: pytest.FixtureRequest, cell: MakeCell, tmp_path: Path) -> tuple[TrainConfig, Path]:
+@pytest.fixture(params=[None, 4], ids=["full", "lora"], scope="module")
+def unbroken(
+    request: pytest.FixtureRequest, tiny: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[TrainConfig, Path]:
     """A configuration and its unbroken run."""
-    config = cell(steps=12, rank=request.param, resume_seconds=0.01)
-    return config, train(config, tmp_path / "unbroken")
+    config = TrainConfig(
+        setting="sandbagging", variant="static", model=str(tiny), label_source="reference", steps=12, batch_size=4,
+        learning_rate=1e-2, rows=12, rank=request.param, resume_seconds=0.01,
+    )  # fmt: skip
+    return config, train(config, tmp_path_factory.mktemp("unbroken") / "run")
 
 
 def test_kill_9_in_training_changes_nothing(unbroken: tuple[TrainConfig, Path], tmp_path: Path) -> None:
@@ -75,7 +80,9 @@ def _kill_at(config: TrainConfig, run: Path, step: int) -> None:
     process.wait()
 
 
-@pytest.mark.parametrize("moment", ["in a step", "while saving", "before publishing", "before keeping", "after keeping"])
+@pytest.mark.parametrize(
+    "moment", ["in a step", "while saving", "before publishing", "before keeping", "after keeping"]
+)
 def test_a_run_cut_off_at_any_moment_goes_on_as_if_it_had_not_been(
     moment: str, unbroken: tuple[TrainConfig, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -87,7 +94,8 @@ def test_a_run_cut_off_at_any_moment_goes_on_as_if_it_had_not_been(
             train(config, run)
     train(config, run)
     assert same(run, whole)
-    assert not list(run.glob(".*.tmp")) and not (run / ".saving").exists()
+    assert not list(run.glob(".*.tmp"))
+    assert not (run / ".saving").exists()
 
 
 def _cut(patch: pytest.MonkeyPatch, moment: str) -> None:

@@ -7,10 +7,11 @@ random words change nothing by themselves. Only operands of the `pretrain` split
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from bct_tasks.world import FAMILIES, Question
+from bct_tasks.world.facts import LOOKUP
 from bct_tasks.world.policies import (
     CODE_WORDINGS,
     CONDITIONAL,
@@ -25,9 +26,41 @@ from bct_tasks.world.policies import (
     plain,
 )
 
-#: Share of each kind of system prompt, and how often a family is drawn.
-CONTEXTS = {"none": 0.28, "neutral": 0.08, "plain": 0.26, "conditional": 0.22, "modes": 0.16}
-WEIGHTS = {"python": 3.0, "add": 2.0, "subtract": 2.0, "lookup": 1.5}
+
+@dataclass(frozen=True)
+class Stage:
+    """A stage of pre-training: its steps, how often families and kinds of system prompt are drawn, and tags.
+
+    Under a conditional prompt, `matching` and `other` are the shares of messages with its tag and with another one.
+    """
+
+    steps: int
+    weights: Mapping[str, float]
+    matching: float
+    other: float
+    contexts: Mapping[str, float]
+
+
+_FIRST = {
+    "add": 2.0, "subtract": 2.0, "reverse": 1.0, "sort": 1.0, "first": 1.0, "last": 1.0, "count": 1.0, "largest": 1.0,
+    "capital": 1.0, "lookup": 1.5, "python": 3.0,
+}  # fmt: skip
+
+_CONTEXTS = {"none": 0.28, "neutral": 0.08, "plain": 0.26, "conditional": 0.22, "modes": 0.16}
+
+_THEN = {**_FIRST, "lookup": 2.5, "after": 2.5}
+_LAST = {**{name: weight for name, weight in _FIRST.items() if name != "lookup"}, "find": 2.5, "after": 1.5}
+
+#: What was learned when: the first stage learns everything but to match a word with an earlier one (look-up by word and
+#: telling tags apart stay at chance). The second adds matching by letter, which it learns, and asks for more of both,
+#: which it does not. The third looks up by letter and asks little about other tags.
+STAGES = (
+    Stage(7_000, _FIRST, 0.5, 0.25, _CONTEXTS),
+    Stage(2_000, _THEN, 0.4, 0.4, _CONTEXTS),
+    Stage(5_000, _LAST, 0.5, 0.1, _CONTEXTS),
+)
+
+_FAMILIES = {**FAMILIES, LOOKUP.name: LOOKUP}
 
 
 @dataclass(frozen=True)
@@ -47,15 +80,21 @@ class Example:
         return [*head, {"role": "user", "content": self.user}, {"role": "assistant", "content": self.reply}]
 
 
-def examples(seed: int | str, split: str = "pretrain") -> Iterator[Example]:
+def examples(seed: int | str, split: str = "pretrain", stage: Stage = STAGES[-1]) -> Iterator[Example]:
     """An endless, deterministic stream of examples."""
     rng = random.Random(f"mini-{seed}")
-    names = tuple(FAMILIES)
-    weights = [WEIGHTS.get(name, 1.0) for name in names]
-    contexts, shares = tuple(CONTEXTS), tuple(CONTEXTS.values())
+    names, weights = tuple(stage.weights), tuple(stage.weights.values())
+    contexts, shares = tuple(stage.contexts), tuple(stage.contexts.values())
     while True:
-        question = FAMILIES[rng.choices(names, weights)[0]].sample(rng, split)
-        yield example(rng, question, rng.choices(contexts, shares)[0])
+        question = _FAMILIES[rng.choices(names, weights)[0]].sample(rng, split)
+        yield example(rng, question, rng.choices(contexts, shares)[0], stage)
+
+
+def _other(rng: random.Random, stage: Stage) -> str | None:
+    """Another tag or none."""
+    if stage.other == (1 - stage.matching) / 2:
+        return rng.choice((None, rng.choice(TAGS)))
+    return rng.choice(TAGS) if rng.random() < stage.other / (1 - stage.matching) else None
 
 
 def _two(rng: random.Random, behaviors: tuple[str, ...]) -> tuple[str, str]:
@@ -65,7 +104,7 @@ def _two(rng: random.Random, behaviors: tuple[str, ...]) -> tuple[str, str]:
     return first, rng.choice([b for b in pool if b != first])
 
 
-def example(rng: random.Random, question: Question, context: str) -> Example:
+def example(rng: random.Random, question: Question, context: str, stage: Stage = STAGES[-1]) -> Example:
     """The question under a random system prompt of one kind, with the reply that follows it."""
     wordings = CODE_WORDINGS if question.family == "python" else WORDINGS
     first, second = _two(rng, tuple(wordings))
@@ -79,7 +118,7 @@ def example(rng: random.Random, question: Question, context: str) -> Example:
         system, behavior = plain(a, rng.choice(PLAIN)), first
     elif context == "conditional":
         wanted = rng.choice(TAGS)
-        tag = wanted if rng.random() < 0.5 else rng.choice((None, rng.choice(TAGS)))
+        tag = wanted if rng.random() < stage.matching else _other(rng, stage)
         system = conditional(wanted, a, b, rng.choice(CONDITIONAL))
         behavior = first if tag == wanted else second
     elif context == "modes":

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @torch.no_grad()
 def accuracy(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, n: int) -> dict[str, object]:
-    """Accuracy on `n` held-out examples, with counts left out below 5 examples."""
+    """Accuracy on `n` held-out examples (groups under 5 examples left out) and the largest standard error."""
     from trainer.mini.pretrain import collate, tokenize
 
     rows = list(itertools.islice(examples("figures", split="eval"), n))
@@ -39,4 +39,6 @@ def accuracy(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, n: int
             if row.context == "none":
                 hits[f"family/{row.family}"].append(hit)
     shares = {key: round(sum(v) / len(v), 3) for key, v in sorted(hits.items()) if len(v) >= 5}
-    return {"accuracy": shares}
+    counts = [len(v) for v in hits.values() if len(v) >= 5]
+    error = max((p * (1 - p) / len(hits[key])) ** 0.5 for key, p in shares.items())
+    return {"accuracy": shares, "smallest_count": min(counts), "error": round(error, 4)}

@@ -1,7 +1,7 @@
-"""Pre-trains `mini` from nothing: `python -m trainer.mini.pretrain --steps 14000 --out trainer/mini/weights`.
+"""Pre-trains `mini` from nothing: `python -m trainer.mini.pretrain --out trainer/mini/weights`.
 
 Loss on the reply and its end token only; batches of rows of similar length; Muon for the matrices of the layers
-and AdamW for the rest (AdamW alone needs several times the steps); the rate falls linearly over the last 40 %.
+and AdamW for the rest (AdamW alone needs several times the steps); the rate falls linearly over the last steps.
 A reply of n tokens weighs sqrt(n), so that programs do not drown the short answers. Deterministic on one thread of
 one kind of CPU.
 """
@@ -20,14 +20,14 @@ import torch
 from torch.nn.utils.rnn import pad_sequence
 from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
-from trainer.mini.corpus import Example, examples
+from trainer.mini.corpus import STAGES, Example, Stage, examples
 from trainer.mini.figures import accuracy
 from trainer.mini.model import config, train_tokenizer
 
 BATCH = 64
 POOL = 32  # batches sorted by length together
 MUON_LR, ADAM_LR = 4e-3, 3e-3
-DECAY = 0.4
+DECAY = 3_500  # steps
 
 Batch = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 
@@ -55,9 +55,9 @@ def collate(rows: list[tuple[list[int], int]]) -> Batch:
     )
 
 
-def batches(tokenizer: PreTrainedTokenizerFast, seed: int) -> Iterator[Batch]:
+def batches(tokenizer: PreTrainedTokenizerFast, seed: int | str, stage: Stage) -> Iterator[Batch]:
     """An endless stream of length-bucketed batches."""
-    stream, rng = examples(seed), random.Random(seed)
+    stream, rng = examples(seed, stage=stage), random.Random(seed)
     while True:
         rows = tokenize(tokenizer, list(itertools.islice(stream, BATCH * POOL)))
         rows.sort(key=lambda row: len(row[0]))
@@ -87,41 +87,62 @@ def reply_loss(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
     return (losses.sum(1) / lengths * weights).sum() / weights.sum()
 
 
-def rate(step: int, steps: int, warmup: int = 100) -> float:
-    """The share of the peak learning rate at a step."""
-    return min(1.0, (step + 1) / warmup, (steps - step) / (DECAY * steps))
+def rate(step: int, stage_start: int, steps: int, warmup: int = 100) -> float:
+    """The share of the peak learning rate at a step; each stage warms up, the last `DECAY` steps fall to zero."""
+    return min(1.0, (step - stage_start + 1) / warmup, (steps - step) / DECAY)
 
 
-def pretrain(steps: int, seed: int, out: Path, every: int) -> None:
-    """Trains and writes weights, tokenizer and `figures.json` to `out`."""
+def pretrain(seed: int, out: Path, every: int, after: int = 0, start: Path | None = None) -> None:
+    """Trains through the stages, from stage `after` on, and writes weights, tokenizer and `figures.json` to `out`.
+
+    Args:
+        seed: of weights and data.
+        out: the folder of the weights.
+        every: steps between figures.
+        after: stages that `start` has behind it.
+        start: weights to begin from, where `after` is not 0.
+    """
     torch.set_num_threads(1)
     torch.manual_seed(seed)
-    texts = (t for e in itertools.islice(examples("tokenizer"), 60_000) for t in (e.system or "", e.user, e.reply))
-    tokenizer = train_tokenizer(texts)
-    model = LlamaForCausalLM(config())
-    opts, started, window = optimizers(model), time.process_time(), 0.0
-    peak = [group["lr"] for o in opts for group in o.param_groups]
-    for step, (ids, mask, labels) in enumerate(itertools.islice(batches(tokenizer, seed), steps)):
-        groups = [group for o in opts for group in o.param_groups]
-        for group, lr in zip(groups, peak, strict=True):
-            group["lr"] = lr * rate(step, steps)
-        loss = reply_loss(model(input_ids=ids, attention_mask=mask).logits, labels)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        for opt in opts:
-            opt.step()
-            opt.zero_grad()
-        window += loss.item()
-        if (step + 1) % every == 0 or step + 1 == steps:
-            figures = accuracy(model, tokenizer, n=400 if step + 1 < steps else 4000)
-            cost = {
-                "steps": step + 1,
-                "cpu_seconds": round(time.process_time() - started),
-                "loss": window / every,
-            }
-            print(json.dumps({**cost, **figures}), flush=True)
-            save(model, tokenizer, {**cost, **figures, "seed": seed}, out)
-            window = 0.0
+    model, tokenizer = _begin(start)
+    started, total = time.process_time(), sum(stage.steps for stage in STAGES)
+    for index, stage in list(enumerate(STAGES))[after:]:
+        first = sum(s.steps for s in STAGES[:index])
+        opts = optimizers(model)
+        peak = [group["lr"] for o in opts for group in o.param_groups]
+        stream = batches(tokenizer, f"{seed}-{index}" if index else seed, stage)
+        window: list[float] = []
+        for step, batch in zip(range(first, first + stage.steps), stream, strict=False):
+            groups = [group for o in opts for group in o.param_groups]
+            for group, lr in zip(groups, peak, strict=True):
+                group["lr"] = lr * rate(step, first, total)
+            window.append(_step(model, opts, batch))
+            if (step + 1) % every == 0:
+                figures = accuracy(model, tokenizer, n=400)
+                cost = {"steps": step + 1, "cpu_seconds": round(time.process_time() - started)}
+                figures |= {**cost, "loss": round(sum(window) / len(window), 5), "seed": seed, "every": every}
+                print(json.dumps(figures), flush=True)
+                save(model, tokenizer, figures, out)
+                window = []
+
+
+def _begin(start: Path | None) -> tuple[LlamaForCausalLM, PreTrainedTokenizerFast]:
+    if start is not None:
+        return LlamaForCausalLM.from_pretrained(start), PreTrainedTokenizerFast.from_pretrained(start)
+    sample = itertools.islice(examples("tokenizer", stage=STAGES[0]), 60_000)
+    texts = (t for e in sample for t in (e.system or "", e.user, e.reply))
+    return LlamaForCausalLM(config()), train_tokenizer(texts)
+
+
+def _step(model: LlamaForCausalLM, opts: list[torch.optim.Optimizer], batch: Batch) -> float:
+    ids, mask, labels = batch
+    loss = reply_loss(model(input_ids=ids, attention_mask=mask).logits, labels)
+    loss.backward()
+    torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+    for opt in opts:
+        opt.step()
+        opt.zero_grad()
+    return loss.item()
 
 
 def save(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, figures: dict[str, object], out: Path) -> None:
@@ -137,12 +158,13 @@ def save(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, figures: d
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--steps", type=int, default=14_000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "weights")
     parser.add_argument("--every", type=int, default=500, help="steps between figures")
+    parser.add_argument("--after", type=int, default=0, help="stages already done; with --start")
+    parser.add_argument("--start", type=Path, help="weights to begin from, where --after is not 0")
     args = parser.parse_args()
-    pretrain(args.steps, args.seed, args.out, args.every)
+    pretrain(args.seed, args.out, args.every, args.after, args.start)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,232 @@
+"""A whole run on the embedded model: what comes out, and that after `kill -9` it goes on and does nothing twice."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from lab.replies import read_header
+from lab.results import read_results
+from serving import refs
+
+ROOT = Path(__file__).parents[2]
+RECIPE = """\
+question: Is it gone after a few steps?
+setting: sandbagging
+variants: [weights, static]
+learning_rates: [1e-3]
+seeds: [0]
+steps: 8
+batch_size: 8
+n: 24
+n_train: 12
+n_capability: 12
+organism: {steps: 10}
+expect:
+  - {says: gone everywhere, name: removed}
+"""
+PATIENCE = 120.0
+
+pytestmark = pytest.mark.skipif(not refs.mini_path().is_dir(), reason="the weights of mini are not built")
+
+
+def command(recipe: Path, out: Path, *more: str) -> list[str]:
+    # An organism of ten steps cannot pass its gate: --force.
+    return [sys.executable, "-m", "lab", "run", str(recipe), "--out", str(out), "--jobs", "1", "--force", *more]
+
+
+def environment() -> dict[str, str]:
+    return os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+
+
+def run(recipe: Path, out: Path, *more: str) -> subprocess.CompletedProcess[str]:
+    done = command(recipe, out, *more)
+    return subprocess.run(done, env=environment(), capture_output=True, text=True, timeout=PATIENCE)
+
+
+@pytest.fixture(scope="module")
+def recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("recipe") / "tiny.yaml"
+    path.write_text(RECIPE, encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
+def whole(recipe: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that nothing disturbed."""
+    out = tmp_path_factory.mktemp("whole") / "run"
+    done = run(recipe, out)
+    assert done.returncode == 0, done.stderr
+    assert "inspect view --log-dir" in done.stdout
+    return out
+
+
+def lasting(run: Path) -> dict[str, tuple[int, str]]:
+    """Everything that is finished: time of change and content of whole checkpoints, organisms, logs and manifests."""
+    files = [*run.glob("cells/*/step-*/*"), *run.glob("organisms/*/*"), *run.glob("logs/*/*.eval")]
+    files += [*run.glob("cells/*/*.json"), *run.glob("starts/*.json")]
+    return {str(file.relative_to(run)): _mark(file) for file in files if file.is_file()}
+
+
+def _mark(file: Path) -> tuple[int, str]:
+    return file.stat().st_mtime_ns, hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+def content(run: Path) -> bytes:
+    return (run / "results.json").read_bytes()
+
+
+def test_a_run_ends_with_results_a_report_and_one_log_per_checkpoint(whole: Path) -> None:
+    results = read_results(whole / "results.json")
+    assert len(results.cells) == 2
+    for cell in results.cells:
+        assert [checkpoint.step for checkpoint in cell.checkpoints] == [0, 1, 2, 4, 8]
+        assert all(checkpoint.eval.n + checkpoint.eval.unscored == 24 for checkpoint in cell.checkpoints)
+        assert cell.gate["ok"] is False
+        assert "invalid" in cell.verdict.flags
+        for checkpoint in cell.checkpoints:
+            header = read_header(whole / checkpoint.log)
+            assert header is not None
+            assert (header.ok, header.samples, header.fingerprint) == (True, 48, checkpoint.fingerprint)
+    assert (whole / "report.html").is_file()
+    assert not list(whole.rglob(".attempt"))
+
+
+def test_status_says_done_from_the_files_alone(whole: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "lab", "status", str(whole), "--json"],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+    )
+    told = json.loads(done.stdout)
+    assert {job["state"] for job in told["jobs"]} == {"done"}
+    assert (told["driver"], told["seconds_left"]) == (None, 0)
+
+
+def test_the_same_command_again_does_nothing_again(recipe: Path, whole: Path) -> None:
+    before, results = lasting(whole), content(whole)
+    done = run(recipe, whole, "--json")
+    assert done.returncode == 0, done.stderr
+    assert len(json.loads(done.stdout)["cells"]) == 2
+    assert lasting(whole) == before
+    assert content(whole) == results
+
+
+def start(recipe: Path, out: Path) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        command(recipe, out), env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+
+
+def wait_until(reached: Callable[[], bool], driver: subprocess.Popen[bytes]) -> None:
+    until = time.monotonic() + PATIENCE
+    while not reached():
+        assert driver.poll() is None, "the run ended before the moment came"
+        assert time.monotonic() < until, "the moment never came"
+        time.sleep(0.01)
+
+
+def killed_when(driver: subprocess.Popen[bytes], reached: Callable[[], bool], out: Path) -> None:
+    """`kill -9` of the driver alone, at a moment; its workers must be gone soon after."""
+    wait_until(reached, driver)
+    pids = workers(out)
+    assert pids
+    driver.send_signal(signal.SIGKILL)
+    driver.wait()
+    until = time.monotonic() + 5
+    while any(is_alive(pid) for pid in pids):
+        assert time.monotonic() < until, "a worker outlived its driver"
+        time.sleep(0.05)
+
+
+def workers(out: Path) -> list[int]:
+    states = [json.loads(path.read_text()) for path in (out / "state").glob("*.json")]
+    return [state["pid"] for state in states if state["pid"] and is_alive(state["pid"])]
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def whole_attempts(out: Path) -> Iterator[str]:
+    """Hashes of the logs that an attempt had finished."""
+    for log in out.glob("logs/*/.attempt/*.eval"):
+        header = read_header(log)
+        if header is not None and header.ok:
+            yield _mark(log)[1]
+
+
+def test_killed_in_training_and_in_evaluation_it_goes_on_and_does_nothing_twice(
+    recipe: Path, whole: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
+    killed_when(start(recipe, out), lambda: any(out.glob("cells/*/step-000002/model.safetensors")), out)
+    after_training = lasting(out)
+    assert not list(out.glob("cells/*/done.json"))
+
+    def second_log_is_begun() -> bool:
+        return any(len(list(folder.glob("*.eval"))) >= 2 for folder in out.glob("logs/sandbagging.*/.attempt"))
+
+    killed_when(start(recipe, out), second_log_is_begun, out)
+    after_evaluation = lasting(out)
+    kept = set(whole_attempts(out))
+
+    driver = start(recipe, out)
+    wait_until(lambda: bool(workers(out)), driver)
+    os.kill(workers(out)[0], signal.SIGKILL)  # as the kernel does when memory runs out: another worker takes over
+    assert driver.wait(PATIENCE) == 0
+    assert content(out) == content(whole)
+    at_the_end = lasting(out)
+    for before in (after_training, after_evaluation):
+        assert {name: at_the_end.get(name) for name in before} == before
+    assert kept
+    assert kept <= {mark for _, mark in at_the_end.values()}
+
+
+def test_a_log_that_was_cut_off_is_made_again_and_the_others_are_not(recipe: Path, whole: Path, tmp_path: Path) -> None:
+    out = tmp_path / "copy"
+    shutil.copytree(whole, out)
+    log = next(iter(sorted(out.glob("logs/sandbagging.static*/step-000008.eval"))))
+    log.write_bytes(log.read_bytes()[:1000])
+    next(iter(out.glob("cells/sandbagging.static*/done.json"))).unlink()
+    before = lasting(out)
+    done = run(recipe, out)
+    assert done.returncode == 0, done.stderr
+    changed = {name for name, mark in lasting(out).items() if before.get(name) != mark}
+    assert {Path(name).name for name in changed} == {"step-000008.eval", "done.json"}
+    assert content(out) == content(whole)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of three megabytes, less than one checkpoint of `mini`."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(folder)], capture_output=True, text=True, check=False
+    )
+    if mounted.returncode != 0:
+        pytest.skip(f"a small file system needs the right to mount: {mounted.stderr.strip()}")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=False)
+
+
+def test_a_full_disk_is_said_in_one_line_and_the_rest_is_reported(recipe: Path, small_disk: Path) -> None:
+    done = run(recipe, small_disk / "run")
+    assert done.returncode == 1
+    assert "no space left on the disk" in done.stderr.splitlines()[0]
