@@ -67,7 +67,8 @@ def decide(reading: Reading, reply: str, initial: str, alternate: str, agree: bo
     if agree and seen == wanted:
         return Grade(Outcome.AGREED, reading.why)
     if not agree and len(seen) == 1:
-        return Grade(Outcome.INITIAL if initial in seen else Outcome.ALTERNATE, reading.why)
+        # Under the alternate policy's prompt both policies show the alternate behavior (the ceiling a*).
+        return Grade(Outcome.ALTERNATE if alternate in seen else Outcome.INITIAL, reading.why)
     if reading.behaviors:
         return Grade(Outcome.OTHER, reading.why)
     if reason := degenerate(reply):

@@ -17,7 +17,7 @@ from lab.folders import read
 from lab.records import CeilingRecord, CellRecord, CheckpointRecord
 from lab.replies import read_items
 from lab.results import build_results, write_results
-from lab.work import as_ceiling, start_is_done
+from lab.work import start_is_done
 from serving import layout
 
 LIBRARIES = ("bct-tasks", "inspect-ai", "torch", "transformers", "trl", "peft")
@@ -99,7 +99,7 @@ def _failure(experiment: Experiment, cell: Cell) -> str:
 def _ceiling(experiment: Experiment, start: Start) -> CeilingRecord:
     measured = layout.read_json(experiment.folders.start(start))
     log = measured["logs"]["ceiling"]
-    items = as_ceiling(read_items(experiment.folders.absolute(log)))
+    items = read_items(experiment.folders.absolute(log))
     return CeilingRecord(start.setting, start.variant, start.model, items, log=log)
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from bct_tasks.gate import OrganismGate
@@ -72,14 +71,9 @@ def gate_figures(items: Mapping[str, tuple[Item, ...]]) -> dict[str, float]:
     figures = {
         "initial": _share(items["start"], "eval", "initial"),
         "agreed": _share(items["start"], "train", "agreed"),
-        "ceiling": _share(as_ceiling(items["ceiling"]), "eval", "alternate"),
+        "ceiling": _share(items["ceiling"], "eval", "alternate"),
     }
     return figures | ({"base": _share(items["base"], "eval", "initial")} if "base" in items else {})
-
-
-def as_ceiling(items: tuple[Item, ...]) -> tuple[Item, ...]:
-    """Under the alternate policy's prompt both policies show the alternate behavior: a hit of either is one of it."""
-    return tuple(replace(item, outcome="alternate") if item.outcome == "initial" else item for item in items)
 
 
 def _share(items: tuple[Item, ...], split: str, outcome: str) -> float:

@@ -151,6 +151,8 @@ def _same_shape(old: Checkpoint, new: Checkpoint) -> bool:
     """Whether both are folders of the same architecture, by their config.json."""
     if old.path is None or new.path is None or new.base is not None or old.base is not None:
         return False
+    if not (old.path / "config.json").is_file():  # the folder it was loaded from is gone
+        return False
     return layout.config_fingerprint(old.path) == layout.config_fingerprint(new.path)
 
 

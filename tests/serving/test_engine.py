@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import resource
+import shutil
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -195,6 +196,16 @@ def test_weights_are_replaced_in_place_and_leave_nothing_behind(made: Path, monk
         assert all(torch.equal(fresh[name], weight) for name, weight in first.state_dict().items())
     assert not residents.holds(resolve(str(made / "one")))
     assert not residents.holds(resolve(str(made / "lora")))
+
+
+def test_a_checkpoint_answers_after_the_folder_of_another_is_gone(
+    made: Path, tmp_path: Path, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resident, "MAX_MODELS", 1)
+    shutil.copytree(made / "one", tmp_path / "gone")
+    engine.generate(resolve(str(tmp_path / "gone")), asks())
+    shutil.rmtree(tmp_path / "gone")
+    assert engine.generate(resolve(str(made / "two")), asks()) == alone(engine, made / "two", asks())
 
 
 def test_an_adapter_may_stand_on_an_adapter(made: Path, tmp_path: Path, engine: Engine) -> None:
