@@ -77,4 +77,3 @@ def test_the_loss_of_pretraining_covers_the_reply_and_its_end_only(tokenizer) ->
     _, _, labels = collate(tokenize(tokenizer, rows))
     for row, label in zip(rows, labels, strict=True):
         assert tokenizer.decode(label[label != -100]) == f"{row.reply}<|end|>"
-
