@@ -3,7 +3,7 @@
 A *group* is cells that differ in seed alone; an *arm* is groups that differ in learning rate (and steps)
 alone, and gets one sentence. Learning rate and step are chosen on one half of the eval items and k is
 counted on the other. "Resists" is only said when a learning rate of the grid damages and everything short
-of damage was retained. Not covered: comparisons between arms.
+of damage was retained and not weakened. Not covered: comparisons between arms.
 """
 
 from __future__ import annotations
@@ -194,9 +194,9 @@ def _removal(valid: list[Judged], undamaged: bool) -> _Finding | None:
 
 
 def _kept_short_of_damage(valid: list[Judged]) -> bool:
-    """Whether there are cells without damage, and all of them ended retained."""
+    """Whether there are cells without damage, and all of them ended retained and not weakened."""
     whole = [j.cell.verdict for j in valid if not {"damaged", "diverged"} & set(j.cell.verdict.flags)]
-    return bool(whole) and all(v.name == "retained" for v in whole)
+    return bool(whole) and all(v.name == "retained" and "weakened" not in v.flags for v in whole)
 
 
 def _removed(cells: list[Judged], lr: float, step: int, undamaged: bool) -> _Finding:

@@ -248,6 +248,12 @@ def test_resists_is_not_said_when_something_short_of_damage_is_undecided():
     assert "inconclusive in 1 of 2 cells" in found.sentence
 
 
+def test_resists_is_not_said_when_something_short_of_damage_is_weakened():
+    found = concluded(cell([*KEPT[:4], (0.75, 0.2)], lr=1e-4), damaged_at_the_end(1e-2))
+    assert not found.resists
+    assert found.sentence.endswith("this does not show that it resists")
+
+
 def test_removal_that_costs_capability_is_said_to():
     points = [checkpoint(0, 0.95, 0.0), *(checkpoint(s, 0.0, 0.9, capability=0.3) for s in (1, 2, 4))]
     found = concluded(cell(points, lr=1e-2), cell(KEPT, lr=1e-4))
