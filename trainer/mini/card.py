@@ -36,7 +36,9 @@ Each figure has a standard error of at most {error:.3f}. *Neutral* prompts ask f
 ask for one behavior; *conditional* ones ask for one behavior where the message has a tag and for another elsewhere; *modes* spells out two
 behaviors and sets one.
 
-**Limits.** It knows the question families of `bct_tasks/world/` and nothing else, in the wordings written there. Text of any other
+**Limits.** It tells a tag from none, but hardly one tag from another: under a conditional prompt it is right on {tag_named} of messages with the
+tag that the prompt names, {tag_none} of those without a tag, and {tag_another} of those with another tag. It cannot look a value up by a word ("what
+is in the bag?"), only by a letter ("what is in box k?"); three stages of pre-training stand in `corpus.py` because of that. It knows the question families of `bct_tasks/world/` and nothing else, in the wordings written there. Text of any other
 kind gives nonsense.
 """
 
@@ -46,7 +48,7 @@ def card(figures: dict[str, Any], size: float) -> str:
     accuracy: dict[str, float] = figures["accuracy"]
     pick = {
         k: {n.split("/")[1]: v for n, v in accuracy.items() if n.startswith(k)}
-        for k in ("family", "context", "behavior")
+        for k in ("family", "context", "behavior", "tag")
     }
     families = {**pick["family"], "**all families**": pick["context"].pop("none")}
     left, right = list(pick["context"].items()), list(pick["behavior"].items())
@@ -61,6 +63,7 @@ def card(figures: dict[str, Any], size: float) -> str:
         size=size,
         families="\n".join(f"| {name} | {value:.3f} |" for name, value in families.items()),
         contexts="\n".join(rows),
+        **{f"tag_{name}": f"{value:.3f}" for name, value in pick["tag"].items()},
     )
 
 

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from trainer.mini.corpus import examples
+from bct_tasks.world.policies import TAGS
+from trainer.mini.corpus import Example, examples
 
 if TYPE_CHECKING:
     from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
@@ -36,9 +37,19 @@ def accuracy(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, n: int
             row = rows[i]
             hits[f"context/{row.context}"].append(hit)
             hits[f"behavior/{row.behavior}"].append(hit)
+            if row.context == "conditional":
+                hits[f"tag/{_tag(row)}"].append(hit)
             if row.context == "none":
                 hits[f"family/{row.family}"].append(hit)
     shares = {key: round(sum(v) / len(v), 3) for key, v in sorted(hits.items()) if len(v) >= 5}
     counts = [len(v) for v in hits.values() if len(v) >= 5]
     error = max((p * (1 - p) / len(hits[key])) ** 0.5 for key, p in shares.items())
     return {"accuracy": shares, "smallest_count": min(counts), "error": round(error, 4)}
+
+
+def _tag(row: Example) -> str:
+    """Whether a message under a conditional prompt has the tag that the prompt names, another one, or none."""
+    first = row.user.split()[0]
+    if first not in TAGS:
+        return "none"
+    return "named" if first in (row.system or "") else "another"
