@@ -36,7 +36,7 @@ SETTING = Setting(
     version="1-A",
     initial=Policy("wrong under the tag, right elsewhere", initial),
     alternate=Policy("right everywhere", alternate),
-    families=("add", "subtract", "first", "last", "largest", "capital"),
+    families=("add", "subtract", "count", "last", "largest", "capital"),
     variants=(
         Variant("weights", "weights", train=Ask(), eval=Ask(tag=TAG, cue=True), ceiling=Ask(tag=TAG)),
         Variant(
