@@ -250,6 +250,43 @@ def report(run: Path, as_json: bool) -> None:
     _emit(_summary(experiment, results)) if as_json else _tell(experiment, results)
 
 
+@main.command("table")
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--per", type=click.Choice(["sample", "checkpoint"]), default="sample", show_default=True)
+@click.option(
+    "--format", "form", type=click.Choice(["csv", "parquet", "json"]), help="Default: as --out ends, else csv."
+)
+@click.option("--out", type=click.Path(path_type=Path), help="File to write; default: stdout.")
+def table_(run: Path, per: Any, form: Any, out: Path | None) -> None:
+    """The tidy table of a run folder, or of any folder of logs that `inspect eval bct_tasks/...` wrote."""
+    from lab import tidy
+
+    endings = {".parquet": "parquet", ".json": "json"}
+    form = form or (endings.get(out.suffix, "csv") if out else "csv")
+    if form == "parquet" and out is None:
+        raise click.UsageError("parquet is no text: name a file with --out")
+    rows, left_out = tidy.table(run, per)
+    for line in left_out:
+        click.echo(f"left out: {line}", err=True)
+    if out is None:
+        click.echo(tidy.text(rows, "json" if form == "json" else "csv"), nl=False)
+        return
+    tidy.write(rows, form, out)
+    click.echo(f"{out}  {len(rows):,} rows, one per {per}")
+
+
+@main.command()
+@click.argument("run", type=click.Path(path_type=Path), required=False)
+@click.option("--out", type=click.Path(path_type=Path), help="Default: RUN/explain, or explain without a run.")
+@click.option("--items", type=click.IntRange(min=1), default=48, show_default=True, help="Eval prompts per checkpoint.")
+def explain(run: Path | None, out: Path | None, items: int) -> None:
+    """Why transfer happens: the theory, and with a run the first-order test on its checkpoints."""
+    from lab.explain import page
+
+    written = page.explain(run, out or (run / "explain" if run else Path("explain")), items, click.echo)
+    click.echo(f"{written}")
+
+
 @main.command()
 @as_json
 def doctor(as_json: bool) -> None:

@@ -94,7 +94,7 @@ def curves(cells: Sequence[Cell], thresholds: Thresholds, name: str) -> str:
         _series(axes, cells, lambda c: c.eval.alternate, ALTERNATE, DASHED, "s", thresholds, points)
         _ceiling(axes, cells)
         _crossings(axes, cells)
-        return points.place(_svg(figure, name, curves_text(cells)))
+        return points.place(as_svg(figure, name, curves_text(cells)))
 
 
 def curves_text(cells: Sequence[Cell]) -> str:
@@ -118,7 +118,7 @@ def trade(cells: Sequence[Cell], thresholds: Thresholds, name: str) -> str:
         figure = Figure(figsize=(3.5, 2.6))
         axes = figure.add_axes((0.13, 0.17, 0.85, 0.79))
         top = max([1.1, *(c.capability.relative or 0 for cell in cells for c in cell.checkpoints)]) + 0.05
-        _bare(axes)
+        bare(axes)
         axes.set(xlim=(-0.03, 1.03), ylim=(0, top), xlabel="initial rate", ylabel="capability, of step 0")
         axes.xaxis.set_major_formatter(lambda v, _: share_text(v) if v else "0")
         axes.yaxis.set_major_formatter(lambda v, _: share_text(v) if v else "0")
@@ -129,7 +129,7 @@ def trade(cells: Sequence[Cell], thresholds: Thresholds, name: str) -> str:
             _path(axes, cell, rates, points)
         for lr in rates:
             _label(axes, next(c for c in cells if c.lr == lr))
-        return points.place(_svg(figure, name, trade_text(cells)))
+        return points.place(as_svg(figure, name, trade_text(cells)))
 
 
 def trade_text(cells: Sequence[Cell]) -> str:
@@ -155,10 +155,11 @@ def _frame(axes: Axes, steps: Sequence[int]) -> None:
     axes.set_yticks([0, 0.5, 1], ["0", ".5", "1"])
     axes.grid(True, axis="y", color=GRID)
     axes.set_axisbelow(True)
-    _bare(axes)
+    bare(axes)
 
 
-def _bare(axes: Axes) -> None:
+def bare(axes: Axes) -> None:
+    """No frame but the axis below."""
     axes.patch.set_visible(False)
     for side in ("top", "right", "left"):
         axes.spines[side].set_visible(False)
@@ -253,7 +254,7 @@ def _rate_text(rate: Rate) -> str:
     return f"{share_text(rate.p)} [{share_text(rate.lo)}, {share_text(rate.hi)}]"
 
 
-def _svg(figure: Figure, name: str, text: str) -> str:
+def as_svg(figure: Figure, name: str, text: str) -> str:
     """The figure as an element of the page: its own ids, CSS colours, the page's font, a text alternative."""
     figure.patch.set_visible(False)
     buffer = io.StringIO()

@@ -49,10 +49,11 @@ def read_items(log: Path) -> tuple[Item, ...]:
     rows = _member(log, "summaries.json")
     if not isinstance(rows, list):
         raise ValueError(f"{log}: cut off or no inspect log: delete it and run the same command again")
-    return tuple(sorted((_item(row) for row in rows), key=lambda item: (item.split, item.id)))
+    return tuple(sorted((item_of(row) for row in rows), key=lambda item: (item.split, item.id)))
 
 
-def _item(row: Mapping[str, Any]) -> Item:
+def item_of(row: Mapping[str, Any]) -> Item:
+    """The item of one line of `summaries.json`."""
     score = (row.get("scores") or {}).get("outcome") or {}
     facts, value = row.get("metadata") or {}, score.get("value")
     outcome = (score.get("metadata") or {}).get("outcome")

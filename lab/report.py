@@ -8,8 +8,6 @@ logs hold them, and `inspect view` shows them.
 from __future__ import annotations
 
 import base64
-import csv
-import io
 import json
 import os
 import re
@@ -23,9 +21,12 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from markupsafe import Markup
 
 from lab.conclude import ARM, lr_text, share_text
-from lab.document import Capability, Cell, Checkpoint, Conclusion, Rate, Results
+from lab.document import Capability, Cell, Conclusion, Rate, Results
 from lab.figures import curves, trade
+from lab.robustness import figure as robustness_figure
+from lab.robustness import organisms
 from lab.table import crossed_at, heading
+from lab.tidy import csv_text
 
 LETTERS: Mapping[str | None, str] = {
     "retained": "K",
@@ -112,6 +113,7 @@ def render(results: Results) -> str:
         letters=LETTERS,
         meanings=MEANINGS,
         flag_meanings=_met(results),
+        robust=[(o, Markup(robustness_figure(o, f"o{i}"))) for i, o in enumerate(organisms(results))],
         csv=_csv_link(results),
         gates=_gates(results.cells),
         graders=_distinct(results.cells, "graders"),
@@ -124,45 +126,6 @@ def rate_text(rate: Rate | Capability | None) -> str:
     if rate is None or rate.p is None:
         return "–"
     return f"{share_text(rate.p)} [{share_text(rate.lo)}, {share_text(rate.hi)}]"
-
-
-def csv_text(results: Results) -> str:
-    """One row per checkpoint, with counts and intervals."""
-    buffer = io.StringIO()
-    writer: csv.DictWriter[str] | None = None
-    for cell in results.cells:
-        for checkpoint in cell.checkpoints:
-            row = _row(cell, checkpoint)
-            if writer is None:
-                writer = csv.DictWriter(buffer, list(row), lineterminator="\n")
-                writer.writeheader()
-            writer.writerow(row)
-    return buffer.getvalue()
-
-
-def _row(cell: Cell, checkpoint: Checkpoint) -> dict[str, Any]:
-    names = ("id", "setting", "variant", "role", "method", "model", "rank", "batch", "label_source", "lr", "seed")
-    row: dict[str, Any] = {name: getattr(cell, name) for name in names}
-    row |= {"step0_loss": cell.step0_loss, "step": checkpoint.step, "name": checkpoint.name}
-    row |= {"flags": " ".join(checkpoint.flags), "cell_name": cell.verdict.name}
-    row |= {"cell_flags": " ".join(cell.verdict.flags)}
-    row |= _rates("eval", checkpoint.eval, ("initial", "alternate", "other", "degenerate"))
-    row |= {"eval_truncated": checkpoint.eval.truncated, "eval_templates": checkpoint.eval.clusters}
-    row |= _rates("train", checkpoint.train, ("agreed", "other", "degenerate"))
-    row |= {"train_truncated": checkpoint.train.truncated}
-    c = checkpoint.capability
-    row |= {"capability_n": c.n, "capability_unscored": c.unscored, "capability": c.p}
-    row |= {"capability_lo": c.lo, "capability_hi": c.hi, "capability_relative": c.relative}
-    return row | {"log": checkpoint.log, "fingerprint": checkpoint.fingerprint}
-
-
-def _rates(split: str, part: Any, outcomes: Iterable[str]) -> dict[str, Any]:
-    row: dict[str, Any] = {f"{split}_n": part.n, f"{split}_unscored": part.unscored}
-    for outcome in outcomes:
-        rate: Rate = getattr(part, outcome)
-        keys = (f"{split}_{outcome}{end}" for end in ("_k", "", "_lo", "_hi"))
-        row |= zip(keys, (rate.k, rate.p, rate.lo, rate.hi), strict=True)
-    return row
 
 
 def _csv_link(results: Results) -> str:

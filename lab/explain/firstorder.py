@@ -1,0 +1,182 @@
+"""The first-order test: is the change of the eval margin what its gradient says of the parameters' change?
+
+For a margin m and checkpoints θ_0, θ_1, ... of a cell, the observed change m(θ_k) − m(θ_0) stands beside
+  from the start   ∇m(θ_0) · (θ_k − θ_0)
+  step by step     Σ_j ∇m(θ_j) · (θ_j+1 − θ_j)
+  trapezoid        the same with the mean of both ends' gradients, which is right to second order
+over the checkpoints that were kept. Full fine-tuning and LoRA alike: adapters are merged into their base. Three copies
+of the weights are in memory. Not covered: the steps between two kept checkpoints.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from serving import layout
+from serving.errors import BadInput
+
+if TYPE_CHECKING:
+    from lab.explain.margin import Asked, Margin, Tensors
+
+ITEMS = 48
+
+
+@dataclass(frozen=True)
+class Point:
+    """A checkpoint: margin in nats, changes since step 0, and the share of prompts that prefer the alternate reply."""
+
+    step: int
+    margin: float
+    alternate: float
+    observed: float
+    from_start: float
+    stepwise: float
+    trapezoid: float
+
+
+@dataclass(frozen=True)
+class Tested:
+    """A cell with its points. `items` is the number of eval prompts."""
+
+    cell: str
+    setting: str
+    variant: str
+    lr: float
+    rank: int | None
+    seed: int
+    items: int
+    points: tuple[Point, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """For explain.json."""
+        return asdict(self)
+
+
+def cells_of(run: Path) -> list[Path]:
+    """The folders of trained cells in a run, or the folder itself where it is one.
+
+    Raises:
+        BadInput: there is none.
+    """
+    folders = [run, *sorted((run / "cells").glob("*"))]
+    found = [folder for folder in folders if _config(folder) and len(layout.step_dirs(folder)) > 1]
+    if not found:
+        there = "holds no trained cell with two checkpoints" if run.is_dir() else "no such folder"
+        raise BadInput(f"{run}: {there}. Name the folder that `bct run` or `trainer.sft` wrote.")
+    return found
+
+
+def check_run(run: Path, items: int = ITEMS, tell: Callable[[str], None] = print) -> list[Tested]:
+    """Every cell of a run. `tell` gets one line per cell."""
+    found: list[Tested] = []
+    for folder in cells_of(run):
+        found.append(check_cell(folder, items))
+        last = found[-1].points[-1]
+        tell(
+            f"{found[-1].cell}: margin {last.observed:+.2f} nats observed, {last.stepwise:+.2f} step by step,"
+            f" {last.from_start:+.2f} from the start"
+        )
+    return found
+
+
+def check_cell(folder: Path, items: int = ITEMS) -> Tested:
+    """One cell, from its checkpoints."""
+    config = _config(folder)
+    points, asked = _points(folder, config, items)
+    return Tested(
+        cell=folder.name,
+        setting=config["setting"],
+        variant=config["variant"],
+        lr=config["learning_rate"],
+        rank=config["rank"],
+        seed=config["seed"],
+        items=asked,
+        points=points,
+    )
+
+
+def summary(tested: Sequence[Tested]) -> dict[str, dict[str, float]]:
+    """Of each prediction over all points after step 0: correlation with the observed change, slope of the observed
+    on the predicted through the origin, and the share of equal signs."""
+    points = [p for cell in tested for p in cell.points if p.step > 0]
+    names = ("from_start", "stepwise", "trapezoid")
+    return {name: _agreement([getattr(p, name) for p in points], [p.observed for p in points]) for name in names}
+
+
+def _agreement(predicted: Sequence[float], observed: Sequence[float]) -> dict[str, float]:
+    n = len(predicted)
+    known = [(p, o) for p, o in zip(predicted, observed, strict=True) if math.isfinite(p) and math.isfinite(o)]
+    pp, oo, po = (math.fsum(f(p, o) for p, o in known) for f in (_first, _second, _both))
+    mp, mo = math.fsum(p for p, _ in known) / max(1, len(known)), math.fsum(o for _, o in known) / max(1, len(known))
+    spread = math.sqrt(max(0.0, (pp - len(known) * mp**2) * (oo - len(known) * mo**2)))
+    return {
+        "n": float(n),
+        "correlation": (po - len(known) * mp * mo) / spread if spread else float("nan"),
+        "slope": po / pp if pp else float("nan"),
+        "same_sign": sum(p * o > 0 for p, o in known) / max(1, len(known)),
+    }
+
+
+def _first(p: float, _: float) -> float:
+    return p * p
+
+
+def _second(_: float, o: float) -> float:
+    return o * o
+
+
+def _both(p: float, o: float) -> float:
+    return p * o
+
+
+def _config(folder: Path) -> dict[str, Any]:
+    """The training configuration of a cell's folder; empty where it is none."""
+    manifest = folder / layout.MANIFEST
+    content = layout.read_json(manifest) if manifest.is_file() else {}
+    return content.get("identity", {}).get("config", {}) if content.get("kind") == "cell" else {}
+
+
+def _points(folder: Path, config: dict[str, Any], items: int) -> tuple[tuple[Point, ...], int]:
+    from lab.explain.margin import inner
+
+    points: list[Point] = []
+    stepwise = trapezoid = 0.0
+    start = before = None
+    asked = 0
+    for state in _states(folder, config, items):
+        start, before, asked = start or state, before or state, state.asked.items
+        left = inner(before.margin.gradient, before.weights, state.weights)
+        right = inner(state.margin.gradient, before.weights, state.weights)
+        stepwise, trapezoid = stepwise + left, trapezoid + (left + right) / 2
+        from_start = inner(start.margin.gradient, start.weights, state.weights)
+        observed = state.margin.value - start.margin.value
+        told = (state.margin.value, state.margin.alternate, observed, from_start, stepwise, trapezoid)
+        points.append(Point(state.step, *told))
+        before = state
+    return tuple(points), asked
+
+
+@dataclass(frozen=True)
+class _State:
+    step: int
+    weights: Tensors
+    margin: Margin
+    asked: Asked
+
+
+def _states(folder: Path, config: dict[str, Any], items: int) -> Iterator[_State]:
+    """The checkpoints in turn, each loaded with its adapters merged."""
+    from lab.explain.margin import ask, measure, parameters
+    from serving.load import load_full, load_tokenizer
+    from serving.refs import resolve
+
+    asked: Asked | None = None
+    for step, path in layout.step_dirs(folder):
+        checkpoint = resolve(str(path))
+        model = load_full(checkpoint)
+        asked = asked or ask(config, model, load_tokenizer(checkpoint), items)
+        yield _State(step, parameters(model), measure(model, asked), asked)
