@@ -24,7 +24,7 @@ import click
 
 from bct_tasks.world import FAMILIES, Question
 from bct_tasks.world.policies import NEUTRAL, WORDINGS, plain
-from graders import Grade, Reader, decide, read_answer, read_code
+from graders import Grade, Reader, Reading, Rubric, decide, read_answer, read_code
 
 Carrier = Literal["native", "static", "dynamic", "hint", "flag", "password", "flipped_password", "weights"]
 Role = Literal["bct", "control", "probe"]
@@ -114,6 +114,7 @@ class Setting:
         reader: reply and facts to the behaviors seen.
         off_model: behavior to the reply key of the same behavior in a spelling foreign to the model.
         references: papers and posts.
+        rubric: what a judge is asked about a reply; None where no judge may read it.
     """
 
     name: str
@@ -125,6 +126,7 @@ class Setting:
     reader: Reader = read_answer
     off_model: Mapping[str, str] = field(default_factory=dict)
     references: tuple[str, ...] = ()
+    rubric: Rubric | None = None
 
     def variant(self, name: str | Variant | None = None) -> Variant:
         """The variant of that name; None is the default. Raises `UnknownName`."""
@@ -197,13 +199,19 @@ class Setting:
             return "honest" if prompt.facts["kind"] == "code" else "right"
         return self.alternate.behavior(prompt)
 
+    def reader_of(self, prompt: Prompt) -> Reader:
+        """What reads the replies to a prompt: the setting's own reader, or the one for general questions."""
+        return general_reader(prompt) if prompt.kind == "capability" else self.reader
+
     def grade(self, prompt: Prompt, reply: str, truncated: bool = False) -> Grade:
         """The outcome of a reply. Raises `graders.Unreadable` where the grader failed."""
-        reader = general_reader(prompt) if prompt.kind == "capability" else self.reader
-        agree = prompt.kind != "eval"
+        return self.decided(prompt, self.reader_of(prompt)(reply, prompt.facts), reply, truncated)
+
+    def decided(self, prompt: Prompt, reading: Reading, reply: str, truncated: bool = False) -> Grade:
+        """The outcome of a reply that was read, by whatever reader."""
         wanted = self.wanted(prompt)
         initial = wanted if prompt.kind == "capability" else self.initial.behavior(prompt)
-        return decide(reader(reply, prompt.facts), reply, initial, wanted, agree, truncated)
+        return decide(reading, reply, initial, wanted, prompt.kind != "eval", truncated)
 
     def _general(self, split: str, n: int, seed: int) -> Iterator[Prompt]:
         families = tuple(f for f in FAMILIES if f not in self.families)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+import click
 from inspect_ai import Task
 from inspect_ai.dataset import MemoryDataset, Sample
 from inspect_ai.model import ChatMessage, ChatMessageSystem, ChatMessageUser, GenerateConfig
@@ -14,6 +15,7 @@ from inspect_ai.solver import TaskState, generate
 from bct_tasks.catalogue import load
 from bct_tasks.setting import Prompt, UnknownName
 from graders import Outcome, Unreadable
+from graders.judge import MODES, read
 
 if TYPE_CHECKING:
     from bct_tasks.setting import Setting, Variant
@@ -41,6 +43,7 @@ def bct_task(
     n_train: int | None = None,
     n_capability: int | None = None,
     max_tokens: int = 96,
+    judge: str = "off",
 ) -> Task:
     """The inspect task of a setting.
 
@@ -55,14 +58,19 @@ def bct_task(
         n_train: prompts of the train split.
         n_capability: general questions.
         max_tokens: longest reply.
+        judge: `off`, `cascade` (the setting's reader first, the model in the role `grader` for what it cannot tell)
+            or `only`; general questions are read by pattern in any case.
 
     Raises:
-        UnknownName: a variant, split or source that does not exist.
+        UnknownName: a variant, split, source or way to judge that does not exist.
+        click.UsageError: a judge for a setting without a rubric.
     """
     if source != "bundled":
         raise UnknownName("source", source, ("bundled",), "there is")
     if split not in SPLITS:
         raise UnknownName("split", split, SPLITS, "there are")
+    if judge != "off" and setting.rubric is None:
+        raise click.UsageError(f"{setting.name} has no rubric, so no judge can read its replies: leave judge=off")
     chosen = setting.variant(variant)
     sizes = {"train": n_train, "capability": n_capability}
     samples = [
@@ -74,7 +82,7 @@ def bct_task(
         name=setting.name,
         dataset=MemoryDataset(samples, name=f"{setting.name}/{chosen.name}"),
         solver=generate(),
-        scorer=outcome(),
+        scorer=outcome(judge),
         config=GenerateConfig(temperature=0.0, max_tokens=max_tokens, adaptive_connections=False),
         version=setting.version,
         metadata={
@@ -88,19 +96,31 @@ def bct_task(
 
 
 @scorer(metrics={"*": [mean(), stderr(cluster="template"), grouped(mean(), "split", all=False)]})
-def outcome() -> Scorer:
-    """One-hot outcome of a reply; everything it needs stands in the sample's metadata, so `inspect score` works."""
+def outcome(judge: str = "off") -> Scorer:
+    """One-hot outcome of a reply; everything it needs stands in the sample's metadata, so `inspect score` works.
+
+    Args:
+        judge: `off`, `cascade` or `only`, as in `bct_task`; the last two need `--model-role grader=...`.
+
+    Raises:
+        UnknownName: another value of `judge`.
+    """
+    if judge not in MODES:
+        raise UnknownName("judge", judge, MODES, "there are")
 
     async def score(state: TaskState, target: Target) -> Score:
-        facts = state.metadata
+        prompt, setting, reply = _from_metadata(state), load(state.metadata["setting"]), state.output.completion
         truncated = state.output.stop_reason in ("max_tokens", "model_length")
-        reply = state.output.completion
+        way = MODES["off" if prompt.kind == "capability" else judge]
+        ask = (setting.reader_of(prompt), setting.rubric, prompt.user, reply, prompt.facts, str(state.model))
         try:
-            grade = load(facts["setting"]).grade(_from_metadata(state), reply, truncated)
+            reading, by = await read(way, *ask)
         except Unreadable as error:
-            return Score.unscored(reason=str(error))
+            return Score.unscored(reason=str(error), answer=reply)
+        grade = setting.decided(prompt, reading, reply, truncated)
         value = {key: float(key == grade.outcome) for key in KEYS} | {"truncated": float(truncated)}
-        return Score(value=value, answer=reply, explanation=grade.explanation, metadata={"outcome": str(grade.outcome)})
+        metadata = {"outcome": str(grade.outcome), "read_by": by}
+        return Score(value=value, answer=reply, explanation=grade.explanation, metadata=metadata)
 
     return score
 

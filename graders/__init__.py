@@ -5,7 +5,9 @@ from __future__ import annotations
 from graders.answer import phrase_reader, read_answer
 from graders.execution import read_code
 from graders.outcome import Grade, Outcome, Reader, Reading, Unreadable, decide
+from graders.rubric import Rubric
 
 __all__ = [
-    "Grade", "Outcome", "Reader", "Reading", "Unreadable", "decide", "phrase_reader", "read_answer", "read_code",
+    "Grade", "Outcome", "Reader", "Reading", "Rubric", "Unreadable", "decide", "phrase_reader", "read_answer",
+    "read_code",
 ]  # fmt: skip

