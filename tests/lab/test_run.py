@@ -92,8 +92,9 @@ def test_a_run_ends_with_results_a_report_and_one_log_per_checkpoint(whole: Path
     for cell in results.cells:
         assert [checkpoint.step for checkpoint in cell.checkpoints] == [0, 1, 2, 4, 8]
         assert all(checkpoint.eval.n + checkpoint.eval.unscored == 24 for checkpoint in cell.checkpoints)
-        assert cell.gate["ok"] is False
-        assert "invalid" in cell.verdict.flags
+        passes = cell.variant == "static"  # the behavior of the prompt is there at once, ten steps install none
+        assert cell.gate["ok"] is passes
+        assert ("invalid" in cell.verdict.flags) is not passes
         for checkpoint in cell.checkpoints:
             header = read_header(whole / checkpoint.log)
             assert header is not None
