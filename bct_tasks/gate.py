@@ -107,7 +107,13 @@ def _diverge(setting: Setting, evals: Sequence[Prompt]) -> Iterator[str]:
     ):
         wrong = [p for p in evals if _graded(setting, p, policy.reply(p)) is not want]
         if wrong:
-            yield f"the {name} policy's reply is graded otherwise on {len(wrong)} eval prompts, as on {wrong[0].user!r}"
+            reply = policy.reply(wrong[0])
+            grade = setting.grade(wrong[0], reply)
+            yield (
+                f"the {name} policy's reply is not graded {want} on {len(wrong)} of {len(evals)} eval prompts: on "
+                f"{wrong[0].user!r} it is {reply!r}, graded {grade.outcome}, because it {grade.explanation}. "
+                "Does the setting's `reader` see this behavior?"
+            )
 
 
 def _strangers(setting: Setting, train: Sequence[Prompt]) -> Iterator[str]:

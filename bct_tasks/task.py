@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
 from inspect_ai import Task
 from inspect_ai.dataset import MemoryDataset, Sample
-from inspect_ai.model import ChatMessage, ChatMessageSystem, ChatMessageUser, GenerateConfig
+from inspect_ai.model import ChatMessage, ChatMessageSystem, ChatMessageUser, GenerateConfig, get_model
 from inspect_ai.scorer import Score, Scorer, Target, grouped, mean, scorer, stderr
 from inspect_ai.solver import TaskState, generate
 
@@ -19,6 +20,8 @@ from graders.judge import MODES, read
 
 if TYPE_CHECKING:
     from bct_tasks.setting import Setting, Variant
+
+logger = logging.getLogger(__name__)
 
 KEYS = ("initial", "alternate", "agreed", "other", "degenerate", "truncated")
 
@@ -49,7 +52,8 @@ def bct_task(
 
     Args:
         setting: what is asked.
-        variant: None is the default variant.
+        variant: None is the one the model under test was trained on, where its provider knows that
+            (`local/<run>`), else the setting's default.
         split: `train`, `eval`, `both`, `capability`, `all` (the three), or `ceiling` (eval questions under the
             alternate policy's prompt).
         source: `bundled`; public data sets are named in the catalogue where a setting has one.
@@ -71,7 +75,10 @@ def bct_task(
         raise UnknownName("split", split, SPLITS, "there are")
     if judge != "off" and setting.rubric is None:
         raise click.UsageError(f"{setting.name} has no rubric, so no judge can read its replies: leave judge=off")
-    chosen = setting.variant(variant)
+    trained = _trained_variant(setting)
+    chosen = setting.variant(variant or trained)
+    if trained not in (None, chosen.name):
+        logger.warning("the model was trained on variant %s and is asked variant %s", trained, chosen.name)
     sizes = {"train": n_train, "capability": n_capability}
     samples = [
         _sample(setting, chosen, prompt)
@@ -89,6 +96,7 @@ def bct_task(
             "setting": setting.name,
             "variant": chosen.name,
             "role": chosen.role,
+            "trained_variant": trained,
             "split": split,
             "seed": seed,
         },
@@ -123,6 +131,15 @@ def outcome(judge: str = "off") -> Scorer:
         return Score(value=value, answer=reply, explanation=grade.explanation, metadata=metadata)
 
     return score
+
+
+def _trained_variant(setting: Setting) -> str | None:
+    """The variant of this setting that the model under test was trained on, where its provider knows."""
+    try:
+        trained: tuple[str, str] | None = getattr(get_model().api, "trained_on", None)
+    except Exception:  # no model is chosen, or it cannot be made: inspect says so in its own words
+        return None
+    return trained[1] if trained and trained[0] == setting.name else None
 
 
 def _prompts(setting: Setting, variant: Variant, part: str, n: int, seed: int) -> list[Prompt]:

@@ -18,6 +18,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, field_validator
 
+from lab.document import CellName
+
 Answer = Literal["yes", "no", "undecided", "text"]
 MARKS: Mapping[Answer, str] = {"yes": "✓", "no": "✗", "undecided": "undecided", "text": ""}
 RATES = ("initial", "alternate", "other", "degenerate")
@@ -38,7 +40,7 @@ class Expectation(BaseModel):
     seed: int | None = None
     rank: int | None = None
     label_source: str | None = None
-    name: tuple[str, ...] | None = None
+    name: tuple[CellName, ...] | None = None
     initial: str | None = None
     alternate: str | None = None
     other: str | None = None

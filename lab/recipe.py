@@ -261,7 +261,36 @@ def _expectations(document: Document, arms: tuple[Arm, ...]) -> tuple[Expectatio
     """`expect` is a text, or a list of texts and of claims that can be checked."""
     raw = document.content.get("expect") or []
     entries = raw if isinstance(raw, list) else [raw]
-    return tuple(_expectation(document, entry, ("expect", i)) for i, entry in enumerate(entries))
+    expectations = tuple(_expectation(document, entry, ("expect", i)) for i, entry in enumerate(entries))
+    for i, expectation in enumerate(expectations):
+        _check_reach(document, expectation, arms, ("expect", i))
+    return expectations
+
+
+def _check_reach(document: Document, expectation: Expectation, arms: tuple[Arm, ...], place: Place) -> None:
+    """A claim about a value that no arm has would stay undecided for ever."""
+    grids = {
+        "setting": {name for arm in arms for name in arm.settings},
+        "variant": {name for arm in arms for name in _variants(arm)},
+        "method": {arm.method for arm in arms},
+        "model": {arm.model for arm in arms},
+        "lr": {lr for arm in arms for lr in arm.learning_rates},
+        "seed": {seed for arm in arms for seed in arm.seeds},
+        "rank": {rank for arm in arms for rank in arm.ranks},
+    }
+    for key, values in grids.items():
+        value = getattr(expectation, key)
+        if value is not None and value not in values:
+            near = did_you_mean(str(value), [str(v) for v in values])
+            there = ", ".join(sorted(str(v) for v in values))
+            message = f"no cell has {key} {value!r}.{near} This recipe has: {there}."
+            raise document.error((*place, key), message)
+
+
+def _variants(arm: Arm) -> tuple[str, ...]:
+    if arm.variants is not None:
+        return arm.variants
+    return tuple(variant.name for name in arm.settings for variant in catalogue.load(name).variants)
 
 
 def _expectation(document: Document, entry: Any, place: Place) -> Expectation:

@@ -65,6 +65,12 @@ class LocalAPI(ModelAPI):
             found = self.checkpoint.fingerprint
             raise BadInput(f"local/{model_name}: has fingerprint {found}, not {expected}: it was trained again")
 
+    @property
+    def trained_on(self) -> tuple[str, str] | None:
+        """The setting and variant that the checkpoint's run names, so that a task can ask the same."""
+        setting, variant = self.checkpoint.setting, self.checkpoint.variant
+        return (setting, variant) if setting and variant else None
+
     async def generate(
         self, input: list[ChatMessage], tools: list[ToolInfo], tool_choice: ToolChoice, config: GenerateConfig
     ) -> ModelOutput:

@@ -88,7 +88,7 @@ def test_the_gate_rejects_policies_that_disagree_on_train_prompts() -> None:
 
 def test_the_gate_rejects_policies_that_never_diverge() -> None:
     broken = dataclasses.replace(load("sandbagging"), initial=Policy("always right", lambda prompt: "right"))
-    assert any("graded otherwise" in r for r in check(broken).reasons)
+    assert any("policy's reply is not graded" in r for r in check(broken).reasons)
 
 
 def test_the_gate_rejects_a_control_that_agrees() -> None:

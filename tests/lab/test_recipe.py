@@ -145,3 +145,18 @@ def test_an_expected_name_must_hold_in_every_matching_cell_and_in_no_other() -> 
     assert answer(claim, [good, cell("retained", 0.8, 1)]) == "no"
     assert answer(claim, [other]) == "undecided"
     assert answer(Expectation(says="it is gone"), [good]) == "text"
+
+
+@pytest.mark.parametrize(
+    ("claim", "says"),
+    [
+        ("{name: retaind}", "expect, name: input should be 'retained'"),
+        ("{variant: sttaic, name: retained}", "no cell has variant 'sttaic'. Did you mean 'static'?"),
+        ("{lr: 3.0e-4, name: retained}", "no cell has lr 0.0003."),
+        ("{seed: 7, name: retained}", "no cell has seed 7."),
+    ],
+)
+def test_an_expectation_that_cannot_come_true_is_refused(tmp_path: Path, claim: str, says: str) -> None:
+    message = error_of(tmp_path, f"{GOOD}expect:\n  - {claim}\n")
+    assert message.startswith("mine.yaml, line 8: ")
+    assert says.casefold() in message.casefold()

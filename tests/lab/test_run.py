@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from inspect_ai.log import read_eval_log
 
 from lab.replies import read_header
 from lab.results import read_results
@@ -231,3 +232,17 @@ def test_a_full_disk_is_said_in_one_line_and_the_rest_is_reported(recipe: Path, 
     done = run(recipe, small_disk / "run")
     assert done.returncode == 1
     assert "no space left on the disk" in done.stderr.splitlines()[0]
+
+
+def test_a_task_asks_the_variant_that_the_checkpoint_was_trained_on(whole: Path, tmp_path: Path) -> None:
+    cell = next(whole.glob("cells/sandbagging.static.*"))
+    asked = {}
+    for name, options in (("own", []), ("other", ["-T", "variant=flag"])):
+        inspect = str(Path(sys.executable).parent / "inspect")
+        task = [inspect, "eval", "bct_tasks/sandbagging", "--model", f"local/{cell}", "-T", "n=2", *options]
+        run = [*task, "--log-dir", str(tmp_path / name), "--display", "none"]
+        own = {key: value for key, value in environment().items() if key != "PYTHONPATH"}  # as installed
+        subprocess.run(run, env=own, check=True, capture_output=True)
+        header = read_eval_log(str(next((tmp_path / name).glob("*.eval"))), header_only=True)
+        asked[name] = (header.eval.metadata or {})["variant"], (header.eval.metadata or {})["trained_variant"]
+    assert asked == {"own": ("static", "static"), "other": ("flag", "static")}
