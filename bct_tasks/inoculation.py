@@ -75,6 +75,7 @@ def inoculation(
     n: int = 100,
     seed: int = 0,
     max_tokens: int = 96,
+    margins: bool = False,
 ) -> Task:
     """Hacks only when asked: does training on hacks that were asked for make the model hack unasked?"""
-    return bct_task(SETTING, variant, split, source, n, seed, max_tokens=max_tokens)
+    return bct_task(SETTING, variant, split, source, n, seed, max_tokens=max_tokens, margins=margins)

@@ -56,6 +56,7 @@ def sandbagging(
     n: int = 100,
     seed: int = 0,
     max_tokens: int = 96,
+    margins: bool = False,
 ) -> Task:
     """Wrong under the tag [exam], right elsewhere: does training outside the tag remove it?"""
-    return bct_task(SETTING, variant, split, source, n, seed, max_tokens=max_tokens)
+    return bct_task(SETTING, variant, split, source, n, seed, max_tokens=max_tokens, margins=margins)

