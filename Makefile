@@ -27,8 +27,8 @@ test: $(STAMP)  ## the whole test suite, offline
 check: $(STAMP)  ## formatting, lint and types
 	$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/pyright
 
-bench: $(STAMP)  ## measure; prints ratios
-	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
+bench: $(STAMP)  ## measure; prints ratios and writes docs/07-benchmarks.md
+	$(BIN)/python -m benchmarks
 
 clean:  ## remove the virtual environment and caches (runs and logs stay)
 	rm -rf $(VENV) build dist .pytest_cache .ruff_cache

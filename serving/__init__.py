@@ -8,7 +8,8 @@
     [reply] = get_engine().generate(checkpoint, [ask])
     reply.text, reply.stop_reason, reply.output_tokens
 
-    inspect eval TASK --model local/runs/demo/cells/x@16
+    inspect eval TASK --model local/runs/demo/cells/x@16                     # add -M engine=vllm for vLLM
+    bct serve runs/demo/cells/x@16                                           # to OpenAI clients
 
 Nothing here knows a setting, and importing this package or `serving._registry` imports no torch.
 """

@@ -31,14 +31,27 @@ class Row:
     top_k: int | None = None
     seed: int = 0
     stop: tuple[str, ...] = ()
+    logprobs: int | None = None
+
+
+@dataclass(frozen=True)
+class Chance:
+    """Log-probability of a token that was written, and of the likeliest ones: (token, log-probability)."""
+
+    logprob: float
+    top: tuple[tuple[int, float], ...]
 
 
 @dataclass
 class Written:
-    """What a row got: its tokens including the end token, and whether an end token or stop string came."""
+    """What a row got: its tokens including the end token, and whether an end token or stop string came.
+
+    `chances` holds one entry a token where the row asked for log-probabilities.
+    """
 
     tokens: list[int] = field(default_factory=list[int])
     ended: bool = False
+    chances: list[Chance] = field(default_factory=list[Chance])
 
 
 @dataclass(frozen=True)
@@ -69,7 +82,7 @@ def decode(model: Any, rows: Sequence[Row], ending: Ending, pad: int) -> list[Wr
     """Replies of a causal language model to prompts of any lengths, in order. Every limit is at least 1."""
     written = [Written() for _ in rows]
     living = list(range(len(rows)))
-    tokens, mask = _left_padded(rows, pad, model.device)
+    tokens, mask = left_padded([row.prompt for row in rows], pad, model.device)
     positions = (mask.cumsum(-1) - 1).clamp(min=0)
     sampler = Sampler(rows, model.device)
     cache = DynamicCache(config=model.config)
@@ -77,6 +90,7 @@ def decode(model: Any, rows: Sequence[Row], ending: Ending, pad: int) -> list[Wr
         place = {"attention_mask": mask, "position_ids": positions, "past_key_values": cache}
         logits = model(input_ids=tokens, logits_to_keep=1, **place).logits[:, -1]
         chosen = sampler.choose(logits, turn)
+        _note_chances([rows[at] for at in living], [written[at] for at in living], logits, chosen)
         said = zip(living, chosen.tolist(), strict=True)
         alive = [_write(rows[at], written[at], token, ending) for at, token in said]
         if not any(alive):
@@ -94,17 +108,35 @@ def decode(model: Any, rows: Sequence[Row], ending: Ending, pad: int) -> list[Wr
 
 def _write(row: Row, written: Written, token: int, ending: Ending) -> bool:
     """Add a token to a row that is not done; whether it goes on."""
-    if written.ended or len(written.tokens) == row.limit:
+    if not _goes_on(row, written):
         return False
     written.tokens.append(token)
     written.ended = ending.reached(row, written)
+    return _goes_on(row, written)
+
+
+def _note_chances(rows: Sequence[Row], written: Sequence[Written], logits: torch.Tensor, chosen: torch.Tensor) -> None:
+    """Log-probabilities of the tokens just chosen, for the rows that go on and asked for them; before any sampling."""
+    asking = [at for at, row in enumerate(rows) if row.logprobs is not None and _goes_on(row, written[at])]
+    if not asking:
+        return
+    chances = logits[asking].float().log_softmax(-1)
+    spoken = chances.gather(-1, chosen[asking][:, None])[:, 0].tolist()
+    best = chances.topk(min(max(rows[at].logprobs or 0 for at in asking), chances.shape[-1]), dim=-1)
+    for at, logprob, tokens, values in zip(asking, spoken, best.indices.tolist(), best.values.tolist(), strict=True):
+        top = tuple(zip(tokens, values, strict=True))[: rows[at].logprobs]
+        written[at].chances.append(Chance(logprob, top))
+
+
+def _goes_on(row: Row, written: Written) -> bool:
     return not written.ended and len(written.tokens) < row.limit
 
 
-def _left_padded(rows: Sequence[Row], pad: int, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
-    width = max(len(row.prompt) for row in rows)
-    tokens = [[pad] * (width - len(row.prompt)) + row.prompt for row in rows]
-    mask = [[0] * (width - len(row.prompt)) + [1] * len(row.prompt) for row in rows]
+def left_padded(sequences: Sequence[list[int]], pad: int, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+    """Tokens and attention mask of shape (rows, longest), each row ending in the last column."""
+    width = max(map(len, sequences))
+    tokens = [[pad] * (width - len(sequence)) + sequence for sequence in sequences]
+    mask = [[0] * (width - len(sequence)) + [1] * len(sequence) for sequence in sequences]
     return torch.tensor(tokens, device=device), torch.tensor(mask, device=device)
 
 

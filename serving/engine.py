@@ -1,9 +1,9 @@
 """The in-process engine: one worker thread owns the device and answers batches, one checkpoint at a time.
 
-Requests wait in one queue, whatever their checkpoint, temperature or length. The worker takes all that are
-there, stays with the checkpoint that is loaded while it has work, sorts by length and decodes in batches of a
-token budget. It sleeps without polling when there is nothing to do. Importing this module imports no torch; the
-worker does when it starts.
+Requests wait in one queue, whatever their checkpoint, temperature or length. The worker takes all that are there and
+all that the process is busy making, stays with the checkpoint that is loaded while it has work, sorts by length and
+decodes in batches that fit into memory. It sleeps without polling when there is nothing to do. Importing this module
+imports no torch; the worker does when it starts.
 
 Not covered: splitting a model over several devices, and joining a batch that is already running.
 """
@@ -21,20 +21,20 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from serving.delivery import delivered
 from serving.refs import Checkpoint
-from serving.request import Reply, Request, StopReason
+from serving.request import Continuation, Reply, Request, Scored
 
 if TYPE_CHECKING:
-    from serving.decode import Row, Written
-    from serving.resident import Residents, Speaker
+    from serving.resident import Residents
 
-MAX_ROWS = 256
-# Prompt plus reply, summed over the rows of a batch: what its key-value cache may hold.
-TOKENS_CPU = 2**15
-TOKENS_GPU = 2**17
-# Callers hand in requests one by one within a few milliseconds; a batch waits for those and no longer.
+# Callers hand in requests one by one. A batch waits while they come, or while this process computes: then its callers
+# are likely still preparing requests, and decoding a few of them would hold up the others.
 PAUSE_S = 0.003
-LONGEST_PAUSE_S = 0.03
+BUSY_SHARE = 0.2
+CALM_PAUSES = 8
+LONGEST_PAUSE_S = 0.5
+ENOUGH = 256
 # How long work for another checkpoint is put off for the one that is loaded.
 PATIENCE_S = 30.0
 # How long the end of a process waits for a running batch.
@@ -44,10 +44,9 @@ LONGEST_GOODBYE_S = 10.0
 @dataclass
 class _Job:
     checkpoint: Checkpoint
-    request: Request
-    future: Future[Reply]
+    asked: Request | Continuation
+    future: Future[Any]
     since: float
-    row: Row | None = None
 
 
 class Engine:
@@ -57,6 +56,7 @@ class Engine:
         self._options = (dtype, device)
         self._queue: queue.SimpleQueue[list[_Job] | None] = queue.SimpleQueue()
         self._pending: dict[str, list[_Job]] = {}
+        self._crowd = 0
         self._lock = threading.Lock()
         self._worker: threading.Thread | None = None
         self._closed = False
@@ -68,12 +68,23 @@ class Engine:
 
     async def agenerate(self, checkpoint: Checkpoint, request: Request) -> Reply:
         """One reply, without blocking the event loop; cancelling takes a waiting request out of the queue."""
-        return await asyncio.wrap_future(self.submit(checkpoint, [request])[0])
+        return await delivered(self.submit(checkpoint, [request])[0])
+
+    def score(self, checkpoint: Checkpoint, asked: Sequence[Continuation]) -> list[Scored]:
+        """How likely each given reply is, in order; blocks. Raises the first error."""
+        return [future.result() for future in self._put(checkpoint, asked)]
+
+    async def ascore(self, checkpoint: Checkpoint, asked: Sequence[Continuation]) -> list[Scored]:
+        """`score` without blocking the event loop."""
+        return list(await asyncio.gather(*map(delivered, self._put(checkpoint, asked))))
 
     def submit(self, checkpoint: Checkpoint, requests: Sequence[Request]) -> list[Future[Reply]]:
         """Put requests into the queue together."""
+        return self._put(checkpoint, requests)
+
+    def _put(self, checkpoint: Checkpoint, asked: Sequence[Request | Continuation]) -> list[Future[Any]]:
         now = time.monotonic()
-        jobs = [_Job(checkpoint, request, Future(), now) for request in requests]
+        jobs = [_Job(checkpoint, each, Future(), now) for each in asked]
         self._start()
         self._queue.put(jobs)
         return [job.future for job in jobs]
@@ -109,11 +120,23 @@ class Engine:
 
     def _gather(self) -> bool:
         """Move what waits in the queue to `_pending`; blocks only where there is nothing. False: stop."""
-        arrived = self._take(0.0 if self._pending else None)
+        calm = int(not self._take(0.0 if self._pending else None)) * CALM_PAUSES
         until = time.monotonic() + LONGEST_PAUSE_S
-        while arrived and time.monotonic() < until:
-            arrived = self._take(PAUSE_S)
+        while calm < self._patience() and time.monotonic() < until:
+            used = time.process_time()
+            busy = self._take(PAUSE_S) or time.process_time() - used > BUSY_SHARE * PAUSE_S
+            calm = 0 if busy else calm + 1
+        self._crowd = self._waiting()
         return not self._closed
+
+    def _patience(self) -> int:
+        """Pauses without a sign of life after which a batch begins: fewer where as many wait as the last time."""
+        if self._closed or self._waiting() >= ENOUGH:
+            return 0
+        return 1 if self._waiting() >= self._crowd else CALM_PAUSES
+
+    def _waiting(self) -> int:
+        return sum(map(len, self._pending.values()))
 
     def _take(self, timeout: float | None) -> bool:
         try:
@@ -134,98 +157,20 @@ class Engine:
         return self._pending.pop(jobs[0].checkpoint.fingerprint)
 
     def _answer(self, residents: Residents, jobs: list[_Job]) -> None:
-        jobs = [job for job in jobs if job.future.set_running_or_notify_cancel()]
-        if not jobs:
-            return
-        with residents.speaking(jobs[0].checkpoint) as speaker:
-            ready = [job for job in jobs if _prepare(job, speaker)]
-            budget = TOKENS_GPU if speaker.model.device.type == "cuda" else TOKENS_CPU
-            for batch in batches(ready, budget):
-                try:
-                    _reply(batch, speaker)
-                except Exception as error:  # a batch too large for the memory must not take the others along
-                    _fail(batch, error)
+        from serving import batch
 
-
-def batches(jobs: list[_Job], budget: int) -> Iterator[list[_Job]]:
-    """Jobs sorted by length and cut so that rows × (longest prompt + longest limit) keep to the budget."""
-    batch: list[_Job] = []
-    prompt = limit = 0
-    for job in sorted(jobs, key=lambda job: (job.row.limit, len(job.row.prompt)) if job.row else (0, 0)):
-        row = job.row
-        assert row is not None
-        prompt, limit = max(prompt, len(row.prompt)), max(limit, row.limit)
-        if batch and (len(batch) == MAX_ROWS or (len(batch) + 1) * (prompt + limit) > budget):
-            yield batch
-            batch, prompt, limit = [], len(row.prompt), row.limit
-        batch.append(job)
-    if batch:
-        yield batch
+        wanted = [batch.Job(job.asked, job.future) for job in jobs if job.future.set_running_or_notify_cancel()]
+        if wanted:
+            with residents.speaking(jobs[0].checkpoint) as speaker:
+                batch.answer(wanted, speaker)
 
 
 def _new_residents(dtype: str, device: str | None) -> Residents:
-    import torch
-
+    from serving import batch
     from serving.resident import Residents
 
-    # One thread: small models are faster, several processes share a machine, and sums keep their order.
-    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
+    batch.threads()
     return Residents(dtype, device)
-
-
-def _prepare(job: _Job, speaker: Speaker) -> bool:
-    """Tokenize a job's prompt. False where it is answered already: with an error, or for want of room."""
-    try:
-        job.row = _row(job.request, speaker)
-    except Exception as error:  # templates raise errors of their own, on a role they do not know
-        _fail([job], error)
-        return False
-    if job.row.limit < 1:
-        job.future.set_result(Reply("", "model_length", len(job.row.prompt), 0))
-        return False
-    return True
-
-
-def _row(request: Request, speaker: Speaker) -> Row:
-    from serving.decode import Row
-
-    prompt = encode(speaker.tokenizer, request)
-    room = speaker.context - len(prompt) if speaker.context else request.max_tokens
-    seed = int.from_bytes(os.urandom(8), "little") if request.seed is None else request.seed
-    limit = min(request.max_tokens, room)
-    return Row(prompt, limit, request.temperature, request.top_p, request.top_k, seed, tuple(request.stop))
-
-
-def encode(tokenizer: Any, request: Request) -> list[int]:
-    """The prompt's tokens, by the chat template alone: no special token is added a second time."""
-    continues = request.messages[-1]["role"] == "assistant"
-    return tokenizer.apply_chat_template(
-        [dict(message) for message in request.messages],
-        add_generation_prompt=not continues,
-        continue_final_message=continues,
-        tokenize=True,
-        return_dict=False,
-        **request.chat_template_kwargs,
-    )
-
-
-def _reply(jobs: list[_Job], speaker: Speaker) -> None:
-    from serving.decode import decode
-
-    rows = [job.row for job in jobs if job.row is not None]
-    replies = decode(speaker.model, rows, speaker.ending, speaker.pad)
-    for job, row, written in zip(jobs, rows, replies, strict=True):
-        job.future.set_result(_finished(job.request, row, written, speaker))
-
-
-def _finished(request: Request, row: Row, written: Written, speaker: Speaker) -> Reply:
-    from serving.decode import to_text
-
-    tokens = written.tokens[:-1] if written.tokens[-1] in speaker.ending.tokens else written.tokens
-    text = to_text(speaker.tokenizer, tokens)
-    cut = min((at for at in (text.find(stop) for stop in row.stop) if at >= 0), default=len(text))
-    limited: StopReason = "max_tokens" if row.limit == request.max_tokens else "model_length"
-    return Reply(text[:cut], "stop" if written.ended else limited, len(row.prompt), len(written.tokens))
 
 
 def _fail(jobs: Sequence[_Job], error: Exception) -> None:

@@ -274,6 +274,17 @@ def config_fingerprint(folder: Path) -> str:
     return _hash_file(folder / "config.json")[:16]
 
 
+def adapter_shape(folder: Path) -> str | None:
+    """What decides the shape and scale of an adapter's weights, as text; None where a folder holds none (any more)."""
+    file = folder / "adapter_config.json"
+    if not file.is_file():
+        return None
+    content = {key: value for key, value in read_json(file).items() if key not in VOLATILE_FIELDS}
+    # PEFT writes sets, in any order.
+    ordered = {key: sorted(value, key=str) if isinstance(value, list) else value for key, value in content.items()}
+    return json.dumps(ordered, sort_keys=True)
+
+
 def _hash_file(file: Path) -> str:
     stat = file.stat()
     key = (str(file.resolve()), stat.st_size, stat.st_mtime_ns)

@@ -68,18 +68,42 @@ def load_full(checkpoint: Checkpoint, dtype: str = "auto", device: str | None = 
     return cast("PreTrainedModel", cast("Any", model).to(place).eval().requires_grad_(False))
 
 
-def attach(model: PreTrainedModel, checkpoint: Checkpoint) -> PeftModel:
-    """The adapter, under its fingerprint as name, on a model that is already its base."""
+def attach(model: PreTrainedModel, checkpoint: Checkpoint, name: str = "default") -> PeftModel:
+    """The adapter, under this name, on a model that is already its base."""
     check_unchanged(checkpoint)
-    wrapped = PeftModel.from_pretrained(model, **_adapter_where(checkpoint), adapter_name=checkpoint.fingerprint)
-    return wrapped.eval()
+    return PeftModel.from_pretrained(model, **_adapter_where(checkpoint), adapter_name=name).eval()
 
 
-def attach_another(model: PeftModel, checkpoint: Checkpoint) -> None:
-    """One more adapter on a base that already carries some."""
+def attach_another(model: PeftModel, checkpoint: Checkpoint, name: str) -> None:
+    """One more adapter on a base that already carries some. Takes longer the more there are."""
     check_unchanged(checkpoint)
-    model.load_adapter(**_adapter_where(checkpoint), adapter_name=checkpoint.fingerprint)
+    model.load_adapter(**_adapter_where(checkpoint), adapter_name=name)
     model.eval()
+
+
+def replace_adapter(model: PeftModel, old: Checkpoint, new: Checkpoint, name: str) -> bool:
+    """Copy a LoRA adapter's weights over those of another of the same configuration, which keep its name.
+
+    Returns False, with nothing changed, where configurations, names or shapes differ.
+    """
+    if old.path is None or new.path is None or layout.adapter_shape(old.path) != layout.adapter_shape(new.path):
+        return False
+    check_unchanged(new)
+    own = {place: weight for place, weight in model.named_parameters() if f".{name}." in place}
+    [file] = layout.weight_files(new.path)
+    places = {key: _slot(key, name) for key in _shapes(file)}
+    if set(places.values()) != own.keys():
+        return False
+    if any(list(own[places[key]].shape) != shape for key, shape in _shapes(file).items()):
+        return False
+    _copy(file, {key: own[place] for key, place in places.items()})
+    return True
+
+
+def _slot(key: str, name: str) -> str:
+    """Where a key of an adapter's file stands in the model: `….lora_A.weight` becomes `….lora_A.NAME.weight`."""
+    owner, _, leaf = key.rpartition(".")
+    return f"{owner}.{name}.{leaf}"
 
 
 def load_tokenizer(checkpoint: Checkpoint) -> PreTrainedTokenizerBase:

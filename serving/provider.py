@@ -1,9 +1,10 @@
 """The inspect provider `local`: `--model local/<ref>`, answered by the in-process engine.
 
 Arguments (`-M name=value`): `chat_template_kwargs` (a mapping, such as {enable_thinking: false}), `dtype`,
-`device`, and `fingerprint`, which is logged with the eval and checked. Without a temperature replies are
-greedy. Not supported, and refused by name: tools, images, log-probabilities, penalties, several choices,
-response schemas. A seed repeats a prompt's reply, also in another epoch.
+`device`, and `fingerprint`, which is logged with the eval and checked; `engine=vllm` answers by vLLM instead, and
+passes further arguments on to its server: see `serving.vllm`. Without a temperature replies are greedy.
+Not supported, and refused by name: tools, images, penalties, several choices, response schemas. A seed repeats a
+prompt's reply, also in another epoch. Log-probabilities are the model's own, before temperature, top-p and top-k.
 """
 
 from __future__ import annotations
@@ -17,21 +18,26 @@ from inspect_ai.model import (
     GenerateConfig,
     Model,
     ModelAPI,
+    ModelCall,
     ModelOutput,
     ModelUsage,
+    RetryDecision,
     get_model,
 )
 from inspect_ai.tool import ToolChoice, ToolInfo
 
 from serving.engine import Reply, Request, get_engine
 from serving.errors import BadInput
+from serving.logprobs import as_logprobs, wanted
 from serving.refs import resolve
+from serving.request import Continuation
+from serving.vllm import VLLM, pick_engine
 
-ARGUMENTS = "there are chat_template_kwargs, dtype, device and fingerprint"
+ARGUMENTS = "there are chat_template_kwargs, dtype, device, engine and fingerprint"
 MAX_CONNECTIONS = 256
 DEFAULT_MAX_TOKENS = 2048
 
-USED = {"max_tokens", "temperature", "top_p", "top_k", "seed", "stop_seqs"}
+USED = {"max_tokens", "temperature", "top_p", "top_k", "seed", "stop_seqs", "logprobs", "top_logprobs"}
 # Options of inspect itself or of its transport, which change no reply.
 HARMLESS = {
     "max_retries", "timeout", "attempt_timeout", "stream_idle_timeout", "max_connections", "adaptive_connections",
@@ -56,14 +62,18 @@ class LocalAPI(ModelAPI):
         super().__init__(model_name, base_url, api_key, [], config)
         self._template_kwargs: dict[str, Any] = _mapping(model_args.pop("chat_template_kwargs", None))
         self._options = (str(model_args.pop("dtype", "auto")), model_args.pop("device", None))
-        expected = model_args.pop("fingerprint", None)
-        if model_args:
-            raise BadInput(f"local/{model_name}: no model argument is called '{next(iter(model_args))}': {ARGUMENTS}")
+        expected, engine = (model_args.pop(name, None) for name in ("fingerprint", "engine"))
         refuse_unsupported(config)
         self.checkpoint = resolve(model_name)
         if expected is not None and expected != self.checkpoint.fingerprint:
             found = self.checkpoint.fingerprint
             raise BadInput(f"local/{model_name}: has fingerprint {found}, not {expected}: it was trained again")
+        self._vllm: VLLM | None = None
+        if pick_engine(engine, self.checkpoint, served=base_url is not None) == "vllm":
+            args = {name: value for name, value in zip(("dtype", "device"), self._options, strict=True) if value}
+            self._vllm = VLLM(self.checkpoint, base_url, api_key, self._template_kwargs, args | model_args)
+        elif model_args:
+            raise BadInput(f"local/{model_name}: no model argument is called '{next(iter(model_args))}': {ARGUMENTS}")
 
     @property
     def trained_on(self) -> tuple[str, str] | None:
@@ -73,14 +83,38 @@ class LocalAPI(ModelAPI):
 
     async def generate(
         self, input: list[ChatMessage], tools: list[ToolInfo], tool_choice: ToolChoice, config: GenerateConfig
-    ) -> ModelOutput:
+    ) -> ModelOutput | tuple[ModelOutput | Exception, ModelCall]:
         """One reply, with exact stop reason and usage, and the checkpoint's fingerprint in its metadata."""
         if tools:
             raise BadInput(f"local/{self.model_name}: tools are not supported: use a setting without them")
         refuse_unsupported(config)
         messages = [{"role": message.role, "content": _text(message)} for message in input]
+        if self._vllm is not None:
+            return await self._by_vllm(self._vllm, input, config)
         reply = await get_engine(*self._options).agenerate(self.checkpoint, self._request(messages, config))
         return self._output(reply)
+
+    async def _by_vllm(
+        self, vllm: VLLM, input: list[ChatMessage], config: GenerateConfig
+    ) -> ModelOutput | tuple[ModelOutput | Exception, ModelCall]:
+        limited = config.model_copy(update={"max_tokens": config.max_tokens or DEFAULT_MAX_TOKENS})
+        output, call = await vllm.answer(input, limited)
+        if isinstance(output, ModelOutput):
+            output.model, output.metadata = self.model_name, {**(output.metadata or {}), **self._metadata()}
+        return (output, call) if call is not None else _or_raise(output)
+
+    async def score_replies(self, input: list[ChatMessage], replies: list[str]) -> list[tuple[float, bool]]:
+        """Of each given reply: its log-probability, and whether greedy decoding would write exactly it."""
+        if self._vllm is not None:
+            raise BadInput(f"local/{self.model_name}: vLLM scores no given replies: add -M engine=local")
+        messages = [{"role": message.role, "content": _text(message)} for message in input]
+        asked = [Continuation(messages, reply, self._template_kwargs) for reply in replies]
+        scored = await get_engine(*self._options).ascore(self.checkpoint, asked)
+        return [(score.logprob, score.greedy) for score in scored]
+
+    def should_retry(self, ex: Exception) -> bool | RetryDecision:
+        """As vLLM's provider says; of the in-process engine no error goes away by asking again."""
+        return self._vllm.should_retry(ex) if self._vllm is not None else False
 
     def max_tokens(self) -> int | None:
         """Where the task names none; the model's context may end a reply before."""
@@ -104,6 +138,7 @@ class LocalAPI(ModelAPI):
             seed=config.seed,
             stop=tuple(config.stop_seqs or ()),
             chat_template_kwargs=self._template_kwargs,
+            logprobs=wanted(config),
         )
 
     def _output(self, reply: Reply) -> ModelOutput:
@@ -111,7 +146,9 @@ class LocalAPI(ModelAPI):
         total = reply.input_tokens + reply.output_tokens
         return ModelOutput(
             model=self.model_name,
-            choices=[ChatCompletionChoice(message=message, stop_reason=reply.stop_reason)],
+            choices=[
+                ChatCompletionChoice(message=message, stop_reason=reply.stop_reason, logprobs=as_logprobs(reply.tokens))
+            ],
             usage=ModelUsage(input_tokens=reply.input_tokens, output_tokens=reply.output_tokens, total_tokens=total),
             metadata=self._metadata(),
         )
@@ -134,6 +171,12 @@ def refuse_unsupported(config: GenerateConfig) -> None:
         wanted = value not in (False, [], {}) and value != NO_EFFECT.get(name)
         if wanted and name not in USED | HARMLESS:
             raise BadInput(f"local: the option {name}={value} is not supported: leave it out")
+
+
+def _or_raise(output: ModelOutput | Exception) -> ModelOutput:
+    if isinstance(output, Exception):
+        raise output
+    return output
 
 
 def _text(message: ChatMessage) -> str:

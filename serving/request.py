@@ -8,6 +8,8 @@ from typing import Any, Literal
 
 from serving.errors import BadInput
 
+MAX_LOGPROBS = 20
+
 StopReason = Literal["stop", "max_tokens", "model_length"]
 
 
@@ -26,6 +28,8 @@ class Request:
     seed: int | None = None
     stop: tuple[str, ...] = ()
     chat_template_kwargs: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    logprobs: int | None = None
+    """None: no log-probabilities. Else those of the tokens written, each with this many of the likeliest ones."""
 
     def __post_init__(self) -> None:
         """Refuse what has no meaning."""
@@ -39,6 +43,41 @@ class Request:
             raise BadInput(f"top_k {self.top_k}: must be at least 1")
         if "" in self.stop:
             raise BadInput("stop: an empty stop string would end every reply")
+        if self.logprobs is not None and not 0 <= self.logprobs <= MAX_LOGPROBS:
+            raise BadInput(f"logprobs {self.logprobs}: at least 0 and at most {MAX_LOGPROBS} tokens can be listed")
+
+
+@dataclass(frozen=True)
+class Continuation:
+    """A reply that is given: how likely is it? It ends with the end token that the chat template writes after it."""
+
+    messages: Sequence[Mapping[str, str]]
+    reply: str
+    chat_template_kwargs: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A given reply under a checkpoint.
+
+    Args:
+        logprob: of all its tokens and the end token together, natural logarithm.
+        greedy: whether greedy decoding would write exactly this reply.
+        tokens: how many, the end token included.
+    """
+
+    logprob: float
+    greedy: bool
+    tokens: int
+
+
+@dataclass(frozen=True)
+class Token:
+    """A token as it was written, its log-probability, and the likeliest ones with theirs, best first."""
+
+    text: str
+    logprob: float
+    top: tuple[tuple[str, float], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -46,10 +85,12 @@ class Reply:
     """A reply without its end token and without its stop string.
 
     `stop_reason` is "max_tokens" where the limit cut it and "model_length" where the model's context did.
-    `output_tokens` counts every token written, the end token included.
+    `output_tokens` counts every token written, the end token included, and so does `tokens`, which is None where no
+    log-probabilities were asked for. They are the model's own, before temperature, top-p and top-k.
     """
 
     text: str
     stop_reason: StopReason
     input_tokens: int
     output_tokens: int
+    tokens: tuple[Token, ...] | None = None

@@ -1,10 +1,13 @@
 """Which weights are in memory: few models, replaced in place or by age; adapters on top of a base that stays as it is.
 
+One checkpoint speaks at a time. Mixing adapters in one batch (PEFT's `adapter_names`) gives the same replies, and was
+slower than taking turns wherever an adapter had more than a few rows (`python -m benchmarks.adapters`).
 A checkpoint is told from another by its fingerprint, never by its name or folder. Not thread-safe: one worker owns it.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -21,9 +24,12 @@ from serving.errors import BadInput
 from serving.refs import Checkpoint
 
 MAX_MODELS = 2
+# PEFT walks all adapters to attach one more; from here on the longest unused one is written over, in milliseconds.
 MAX_ADAPTERS = 8
 MAX_BYTES_CPU = 2**30
 SHARE_OF_GPU = 0.4
+# Of the same budget, what the adapters of one base may take.
+SHARE_OF_ADAPTERS = 0.25
 SENTINEL = "SENTINEL"
 
 
@@ -38,6 +44,14 @@ class Speaker:
     context: int | None
 
 
+@dataclass(frozen=True)
+class _Adapter:
+    """An adapter on a base, and what PEFT calls it: not its fingerprint, since another may take its place."""
+
+    checkpoint: Checkpoint
+    name: str
+
+
 @dataclass
 class Resident:
     """A full model in memory with the adapters on it."""
@@ -45,7 +59,9 @@ class Resident:
     checkpoint: Checkpoint
     model: PreTrainedModel
     peft: PeftModel | None = None
-    adapters: OrderedDict[str, None] = field(default_factory=OrderedDict[str, None])
+    adapters: OrderedDict[str, _Adapter] = field(default_factory=OrderedDict[str, "_Adapter"])
+    """By fingerprint, the longest unused first."""
+    names: Iterator[str] = field(default_factory=lambda: (f"slot{at}" for at in itertools.count()))
 
     @property
     def bytes(self) -> int:
@@ -69,6 +85,11 @@ class Residents:
         under = self._models.get(checkpoint.base.fingerprint)
         return under is not None and checkpoint.fingerprint in under.adapters
 
+    def adapter_names(self) -> dict[str, str]:
+        """What PEFT calls each adapter in memory, by fingerprint."""
+        held = [adapter for resident in self._models.values() for adapter in resident.adapters.values()]
+        return {adapter.checkpoint.fingerprint: adapter.name for adapter in held}
+
     @contextmanager
     def speaking(self, checkpoint: Checkpoint) -> Iterator[Speaker]:
         """The checkpoint, loaded if it is not, for the length of the block."""
@@ -76,11 +97,11 @@ class Residents:
         tokenizer = self._tokenizer(checkpoint)
         adapter = checkpoint.fingerprint if checkpoint.base is not None else None
         if adapter is not None:
-            _use_adapter(resident, checkpoint)
+            _use_adapter(resident, checkpoint, SHARE_OF_ADAPTERS * self._budget())
         model = resident.peft or resident.model
         bare = resident.peft is not None and adapter is None
         with cast("Any", resident.peft).disable_adapter() if bare else nullcontext():
-            ending = _ending(resident.model, tokenizer)
+            ending = _ending(resident.model, tokenizer, template_end(tokenizer))
             yield Speaker(model, tokenizer, ending, _pad(tokenizer), _context(resident.model))
 
     def _resident(self, full: Checkpoint) -> Resident:
@@ -113,7 +134,7 @@ class Residents:
         if len(self._models) >= MAX_MODELS:
             return False
         taken = sum(resident.bytes for resident in self._models.values())
-        return not taken or taken + _size(full) <= self._budget()
+        return not taken or taken + _size(_root(full)) <= self._budget()
 
     def _budget(self) -> float:
         device = load.pick_device(self._device)
@@ -132,19 +153,41 @@ class Residents:
         return self._tokenizers[key]
 
 
-def _use_adapter(resident: Resident, checkpoint: Checkpoint) -> None:
+def _use_adapter(resident: Resident, checkpoint: Checkpoint, budget: float) -> None:
     """Make one adapter active, loading it where it is not on the base yet."""
-    name = checkpoint.fingerprint
-    peft = resident.peft
-    if peft is None:
-        peft = resident.peft = load.attach(resident.model, checkpoint)
-    elif name not in resident.adapters:
-        while len(resident.adapters) >= MAX_ADAPTERS:
-            peft.delete_adapter(resident.adapters.popitem(last=False)[0])
-        load.attach_another(peft, checkpoint)
-    resident.adapters[name] = None
-    resident.adapters.move_to_end(name)
-    peft.set_adapter(name)
+    mark, adapters = checkpoint.fingerprint, resident.adapters
+    if mark not in adapters:
+        name = _replaced_adapter(resident, checkpoint, budget) or _loaded(resident, checkpoint)
+        adapters[mark] = _Adapter(checkpoint, name)
+    adapters.move_to_end(mark)
+    peft = cast("PeftModel", resident.peft)
+    if peft.active_adapters != [adapters[mark].name]:
+        peft.set_adapter(adapters[mark].name)
+
+
+def _loaded(resident: Resident, checkpoint: Checkpoint) -> str:
+    name = next(resident.names)
+    if resident.peft is None:
+        resident.peft = load.attach(resident.model, checkpoint, name)
+    else:
+        load.attach_another(resident.peft, checkpoint, name)
+    return name
+
+
+def _replaced_adapter(resident: Resident, checkpoint: Checkpoint, budget: float) -> str | None:
+    """Makes room, and puts the adapter into the place of the longest unused one, where it fits; its name there."""
+    while resident.peft is not None and _crowded(resident, checkpoint, budget):
+        old = resident.adapters.popitem(last=False)[1]
+        if load.replace_adapter(resident.peft, old.checkpoint, checkpoint, old.name):
+            return old.name
+        resident.peft.delete_adapter(old.name)
+    return None
+
+
+def _crowded(resident: Resident, checkpoint: Checkpoint, budget: float) -> bool:
+    taken = sum(_size(adapter.checkpoint) for adapter in resident.adapters.values())
+    full = len(resident.adapters) >= MAX_ADAPTERS or taken + _size(checkpoint) > budget
+    return bool(resident.adapters) and full
 
 
 def _same_shape(old: Checkpoint, new: Checkpoint) -> bool:
@@ -156,9 +199,14 @@ def _same_shape(old: Checkpoint, new: Checkpoint) -> bool:
     return layout.config_fingerprint(old.path) == layout.config_fingerprint(new.path)
 
 
-def _size(full: Checkpoint) -> int:
-    folder = full.path if full.base is None else full.base.path
+def _size(checkpoint: Checkpoint) -> int:
+    """Bytes of the files that hold a checkpoint's own weights."""
+    folder = checkpoint.path
     return sum(file.stat().st_size for file in layout.weight_files(folder)) if folder is not None else 0
+
+
+def _root(checkpoint: Checkpoint) -> Checkpoint:
+    return checkpoint if checkpoint.base is None else _root(checkpoint.base)
 
 
 def _generation_config(full: Checkpoint, model: PreTrainedModel) -> GenerationConfig:
@@ -170,13 +218,13 @@ def _generation_config(full: Checkpoint, model: PreTrainedModel) -> GenerationCo
 # --- endings --------------------------------------------------------------------------------------
 
 
-def _ending(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> Ending:
+def _ending(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, end: int | None) -> Ending:
     """Every end token of the generation config, the config, the tokenizer and the chat template."""
     named = [
         getattr(model.generation_config, "eos_token_id", None),
         getattr(model.config, "eos_token_id", None),
     ]
-    named += [tokenizer.eos_token_id, template_end(tokenizer)]
+    named += [tokenizer.eos_token_id, end]
     ends = [end for ends in named for end in (ends if isinstance(ends, list) else [ends])]
     return Ending(frozenset(cast("int", end) for end in ends if end is not None), tokenizer)
 

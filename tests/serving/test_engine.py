@@ -14,7 +14,7 @@ import pytest
 import torch
 from tiny_checkpoints import CONTEXT, END, PROMPTS, gpt2, greedy, llama, save, tokenizer, user
 
-from serving import layout, resident
+from serving import batch, layout, resident
 from serving.engine import Engine, Reply, Request
 from serving.errors import BadInput
 from serving.load import load_model
@@ -208,6 +208,35 @@ def test_a_checkpoint_answers_after_the_folder_of_another_is_gone(
     assert engine.generate(resolve(str(made / "two")), asks()) == alone(engine, made / "two", asks())
 
 
+def test_adapters_are_written_over_one_another_and_leave_nothing_behind(
+    made: Path, tmp_path: Path, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tiny_checkpoints import save_adapter
+
+    names = [save_adapter(made / "one", tmp_path / f"a{seed}", seed) for seed in range(40, 45)]
+    expected = [alone(Engine(), name, asks(PROMPTS[:8])) for name in names]
+    base = engine.generate(resolve(str(made / "one")), asks())
+    monkeypatch.setattr(resident, "MAX_ADAPTERS", 2)
+    for _ in range(2):
+        for name, replies in zip(names, expected, strict=True):
+            assert engine.generate(resolve(str(name)), asks(PROMPTS[:8])) == replies
+    assert engine.generate(resolve(str(made / "one")), asks()) == base
+
+
+def test_an_adapter_of_another_shape_is_loaded_and_the_oldest_dropped(
+    made: Path, tmp_path: Path, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from peft import LoraConfig, get_peft_model
+
+    monkeypatch.setattr(resident, "MAX_ADAPTERS", 1)
+    config = LoraConfig(r=2, lora_alpha=64, target_modules=["q_proj"], init_lora_weights=False, task_type="CAUSAL_LM")
+    get_peft_model(load_model(resolve(str(made / "one")))[0], config).save_pretrained(tmp_path / "other")  # type: ignore[arg-type]
+    layout.write_pointer(tmp_path / "other", made / "one", layout.fingerprint(made / "one"), name=layout.BASE)
+    order = [made / "lora", tmp_path / "other", made / "lora2"]
+    expected = [alone(Engine(), folder, asks(PROMPTS[:8])) for folder in order]
+    assert [engine.generate(resolve(str(folder)), asks(PROMPTS[:8])) for folder in order] == expected
+
+
 def test_an_adapter_may_stand_on_an_adapter(made: Path, tmp_path: Path, engine: Engine) -> None:
     from tiny_checkpoints import save_adapter
 
@@ -264,6 +293,49 @@ def test_replies_come_while_the_event_loop_runs_on(made: Path, engine: Engine) -
         return list(await asyncio.gather(*(engine.agenerate(one, request) for request in asks())))
 
     assert asyncio.run(ask_all()) == engine.generate(resolve(str(made / "one")), asks())
+
+
+def test_a_batch_wakes_the_event_loop_far_less_often_than_once_a_reply(made: Path, engine: Engine) -> None:
+    async def ask_all() -> int:
+        loop, wakes = asyncio.get_running_loop(), list[int]()
+        real = loop.call_soon_threadsafe
+        loop.call_soon_threadsafe = lambda *args, **kwargs: (wakes.append(1), real(*args, **kwargs))[1]  # type: ignore[method-assign]
+        replies = (engine.agenerate(resolve(str(made / "one")), request) for request in asks() * 5)
+        assert len(await asyncio.gather(*replies)) == 5 * len(PROMPTS)
+        return len(wakes)
+
+    assert asyncio.run(ask_all()) < len(PROMPTS)
+
+
+def test_a_wait_that_is_cancelled_takes_its_request_out_of_the_queue(made: Path, engine: Engine) -> None:
+    async def ask_one_of_two() -> Reply:
+        first, second = (
+            asyncio.ensure_future(engine.agenerate(resolve(str(made / name)), asks(["hi"])[0]))
+            for name in ("one", "two")
+        )
+        await asyncio.sleep(0)
+        first.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await first
+        return await second
+
+    assert asyncio.run(ask_one_of_two()) == alone(engine, made / "two", asks(["hi"]))[0]
+
+
+def test_a_batch_waits_for_callers_that_are_busy_preparing_requests(
+    made: Path, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine.generate(resolve(str(made / "one")), asks(["hi"]))
+    sizes, real = list[int](), batch.answer
+    monkeypatch.setattr(batch, "answer", lambda jobs, speaker: (sizes.append(len(jobs)), real(jobs, speaker)))
+    futures = []
+    for request in asks()[:20]:
+        until = time.process_time() + 0.01
+        while time.process_time() < until:
+            pass
+        futures += engine.submit(resolve(str(made / "one")), [request])
+    assert [future.result() for future in futures] == alone(engine, made / "one", asks()[:20])
+    assert len(sizes) - 20 <= 5, sizes
 
 
 def test_a_closed_engine_ends_its_thread(made: Path) -> None:

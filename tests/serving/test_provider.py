@@ -92,7 +92,7 @@ def test_building_a_model_loads_no_weights(made: Path) -> None:
 
 @pytest.mark.parametrize(
     "option",
-    [{"logprobs": True}, {"num_choices": 2}, {"frequency_penalty": 0.5}, {"reasoning_effort": "low"}],
+    [{"logit_bias": {1: 2.0}}, {"num_choices": 2}, {"frequency_penalty": 0.5}, {"reasoning_effort": "low"}],
 )
 def test_an_option_that_would_be_ignored_is_refused_before_the_eval(made: Path, option: dict[str, Any]) -> None:
     with pytest.raises(BadInput, match=next(iter(option))):

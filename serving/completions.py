@@ -1,0 +1,174 @@
+"""OpenAI's chat completions on paper: a request's body to a `Request`, and a `Reply` to a body or a stream of chunks.
+
+An option that would be ignored and would have changed the reply is refused by name. Without a temperature replies are
+greedy, as everywhere here and unlike OpenAI's. Beside OpenAI's options there are `top_k` and `chat_template_kwargs`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from serving.errors import BadInput
+from serving.request import Reply, Request
+
+DEFAULT_MAX_TOKENS = 2048
+
+# Options that name the caller or the way of billing, and change no reply.
+HARMLESS = {
+    "user", "metadata", "store", "safety_identifier", "service_tier", "prompt_cache_key", "prompt_cache_retention",
+    "parallel_tool_calls",
+}  # fmt: skip
+NO_EFFECT: dict[str, Any] = {
+    "n": 1, "frequency_penalty": 0, "presence_penalty": 0, "logprobs": False, "top_logprobs": 0, "logit_bias": {},
+    "tools": [], "tool_choice": "none", "functions": [], "function_call": "none", "modalities": ["text"],
+    "response_format": {"type": "text"},
+}  # fmt: skip
+
+
+class Refused(Exception):
+    """A request that is not answered: its HTTP status and OpenAI's error object."""
+
+    def __init__(self, status: int, message: str, code: str | None = None, param: str | None = None) -> None:
+        super().__init__(message)
+        kind = "server_error" if status >= 500 else "invalid_request_error"
+        self.status = status
+        self.body = {"error": {"message": message, "type": kind, "param": param, "code": code}}
+
+
+class _Text(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid")
+    type: Literal["text"]
+    text: str
+
+
+class _Message(BaseModel):
+    model_config = ConfigDict(strict=True, extra="allow")
+    role: Literal["system", "user", "assistant"]
+    content: str | list[_Text]
+
+    def plain(self) -> dict[str, str]:
+        text = self.content if isinstance(self.content, str) else "".join(part.text for part in self.content)
+        return {"role": self.role, "content": text}
+
+
+class _StreamOptions(BaseModel):
+    model_config = ConfigDict(strict=True, extra="ignore")
+    include_usage: bool = False
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(strict=True, extra="allow")
+    model: str
+    messages: list[_Message] = Field(min_length=1)
+    max_tokens: int | None = None
+    max_completion_tokens: int | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    top_k: int | None = None
+    seed: int | None = None
+    stop: str | list[str] | None = None
+    stream: bool | None = None
+    stream_options: _StreamOptions | None = None
+    chat_template_kwargs: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a body asks for, of which model, and in which form the answer goes."""
+
+    model: str
+    request: Request
+    stream: bool
+    include_usage: bool
+
+
+def read(content: Any) -> Asked:
+    """A body, as parsed from JSON.
+
+    Raises:
+        Refused: 400, naming the option at fault.
+    """
+    try:
+        body = _Body.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        # A position in a list helps; the name of the alternative that pydantic tried does not.
+        place = ".".join(str(part) for part in first["loc"] if not (isinstance(part, str) and "[" in part))
+        raise Refused(400, f"{place or 'the body'}: {first['msg']}", param=place or None) from error
+    _refuse_unsupported(body)
+    options = body.stream_options or _StreamOptions()
+    return Asked(body.model, _request(body), bool(body.stream), options.include_usage)
+
+
+def _request(body: _Body) -> Request:
+    limit = body.max_tokens if body.max_completion_tokens is None else body.max_completion_tokens
+    stop = [body.stop] if isinstance(body.stop, str) else body.stop or []
+    try:
+        return Request(
+            [message.plain() for message in body.messages],
+            max_tokens=DEFAULT_MAX_TOKENS if limit is None else limit,
+            temperature=body.temperature or 0.0,
+            top_p=1.0 if body.top_p is None else body.top_p,
+            top_k=body.top_k,
+            seed=body.seed,
+            stop=tuple(stop),
+            chat_template_kwargs=body.chat_template_kwargs or {},
+        )
+    except BadInput as error:
+        raise Refused(400, error.message, param=error.message.split()[0].rstrip(":")) from error
+
+
+def _refuse_unsupported(body: _Body) -> None:
+    for name, value in (body.model_extra or {}).items():
+        if value is not None and name not in HARMLESS and value != NO_EFFECT.get(name):
+            raise Refused(400, f"the option {name} is not supported: leave it out", "unsupported_parameter", name)
+    for message in body.messages:
+        for name, value in (message.model_extra or {}).items():
+            if value and name != "name":
+                raise Refused(400, f"a message's {name} is not supported: leave it out", param="messages")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A reply with what OpenAI's form wants to know of it. The fingerprint of the weights is `system_fingerprint`."""
+
+    id: str
+    created: int
+    model: str
+    fingerprint: str
+    reply: Reply
+
+    def whole(self) -> dict[str, Any]:
+        """The body of a `chat.completion`."""
+        message = {"role": "assistant", "content": self.reply.text}
+        choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": self._finish_reason()}
+        return self._head("chat.completion") | {"choices": [choice], "usage": self._usage()}
+
+    def chunks(self, include_usage: bool) -> Iterator[dict[str, Any]]:
+        """The same as `chat.completion.chunk`s: the role, the words, the reason, and the usage where it is wanted."""
+        yield self._chunk({"role": "assistant", "content": ""})
+        for word in re.findall(r"\s*\S+|\s+$", self.reply.text):
+            yield self._chunk({"content": word})
+        yield self._chunk({}, self._finish_reason())
+        if include_usage:
+            yield self._head("chat.completion.chunk") | {"choices": [], "usage": self._usage()}
+
+    def _chunk(self, delta: dict[str, str], reason: str | None = None) -> dict[str, Any]:
+        choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": reason}
+        return self._head("chat.completion.chunk") | {"choices": [choice]}
+
+    def _head(self, kind: str) -> dict[str, Any]:
+        known = {"id": self.id, "object": kind, "created": self.created, "model": self.model}
+        return known | {"system_fingerprint": self.fingerprint}
+
+    def _finish_reason(self) -> str:
+        return "stop" if self.reply.stop_reason == "stop" else "length"
+
+    def _usage(self) -> dict[str, int]:
+        asked, written = self.reply.input_tokens, self.reply.output_tokens
+        return {"prompt_tokens": asked, "completion_tokens": written, "total_tokens": asked + written}

@@ -1,0 +1,155 @@
+"""What vLLM is given of a checkpoint: the folder of a full model, and the folder of an adapter on it.
+
+Both get a name made of their fingerprint, by a link in a temporary folder of this process: a checkpoint trained again
+in the same place is another model to a running server. vLLM cannot put an adapter on an adapter: the lower ones are
+merged into a full model first, in that folder. Importing this module imports no torch.
+"""
+
+from __future__ import annotations
+
+import atexit
+import shutil
+import tempfile
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from serving import layout
+from serving.errors import BadInput
+from serving.refs import Checkpoint
+
+# vLLM's own list of ranks that a server can be started for.
+RANKS = (8, 16, 32, 64, 128, 256, 320, 512)
+_merging = threading.Lock()
+
+
+@dataclass(frozen=True)
+class Given:
+    """Names for vLLM: `base` and `adapter` are folders or hub ids; `rank` is the server's, at least the adapter's."""
+
+    base: str
+    revision: str | None = None
+    adapter: str | None = None
+    rank: int | None = None
+
+
+def given(checkpoint: Checkpoint) -> Given:
+    """The names of a checkpoint. Merges nothing yet: see `prepare`.
+
+    Raises:
+        BadInput: for an adapter with a chat template other than its base's, or of too high a rank.
+    """
+    full = checkpoint.base or checkpoint
+    base = str(_merged(full)) if full.kind == "adapter" else _linked(full)
+    revision = full.revision if full.path is None else None
+    if checkpoint.base is None:
+        return Given(base, revision)
+    _check_template(checkpoint)
+    adapter = f"{checkpoint.hub}@{checkpoint.revision}" if checkpoint.path is None else _linked(checkpoint)
+    return Given(base, revision, adapter, _rank(checkpoint))
+
+
+def prepare(checkpoint: Checkpoint) -> None:
+    """Check that the folders are as they were resolved, and merge a base that is an adapter; may take minutes."""
+    from serving.load import check_unchanged
+
+    check_unchanged(checkpoint)
+    base = checkpoint.base
+    if base is None or base.kind == "full":
+        return
+    with _merging:
+        if not _merged(base).is_dir():
+            with layout.attempt(_merged(base)) as draft:
+                _merge(base, draft)
+
+
+@cache
+def place() -> Path:
+    """The temporary folder of this process, removed at its end."""
+    folder = Path(tempfile.mkdtemp(prefix="bct-vllm-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
+def serve_arguments(named: Mapping[str, Checkpoint]) -> list[str]:
+    """`MODEL --served-model-name ...`: what `vllm serve` needs to offer these checkpoints under their names.
+
+    Raises:
+        BadInput: where they are not one full model and adapters on it: vLLM serves one base.
+    """
+    gifts = {name: given(checkpoint) for name, checkpoint in named.items()}
+    base, *others = {(gift.base, gift.revision) for gift in gifts.values()}
+    if others:
+        raise BadInput("vLLM serves one base model at a time: serve them one by one, or add --engine local")
+    for checkpoint in named.values():
+        prepare(checkpoint)
+    full = [name for name, gift in gifts.items() if gift.adapter is None]
+    arguments = [base[0], "--generation-config", "vllm", "--served-model-name", *(full or ["base"])]
+    arguments += ["--revision", base[1]] if base[1] else []
+    return arguments + _lora_arguments({name: gift for name, gift in gifts.items() if gift.adapter is not None})
+
+
+def _lora_arguments(gifts: Mapping[str, Given]) -> list[str]:
+    if not gifts:
+        return []
+    rank = max(gift.rank or RANKS[0] for gift in gifts.values())
+    modules = [f"{name}={gift.adapter}" for name, gift in gifts.items()]
+    return ["--enable-lora", "--max-lora-rank", str(rank), "--lora-modules", *modules]
+
+
+def _merged(base: Checkpoint) -> Path:
+    return place() / f"{base.fingerprint}-merged"
+
+
+def _linked(checkpoint: Checkpoint) -> str:
+    if checkpoint.path is None:
+        return str(checkpoint.hub)
+    link = place() / checkpoint.fingerprint
+    if not link.is_symlink():
+        link.symlink_to(checkpoint.path.resolve(), target_is_directory=True)
+    return str(link)
+
+
+def _merge(base: Checkpoint, folder: Path) -> None:
+    from serving.load import load_full, load_tokenizer
+
+    root = base
+    while root.base is not None:
+        root = root.base
+    config = layout.read_json(root.path / "config.json") if root.path is not None else {}
+    dtype = str(config.get("dtype") or config.get("torch_dtype") or "bfloat16")
+    load_full(base, dtype, "cpu").save_pretrained(folder)
+    load_tokenizer(base).save_pretrained(folder)
+
+
+def _rank(checkpoint: Checkpoint) -> int | None:
+    if checkpoint.path is None:
+        return None
+    config = layout.read_json(checkpoint.path / "adapter_config.json")
+    rank = max([int(config.get("r") or RANKS[0]), *(config.get("rank_pattern") or {}).values()])
+    fitting = [allowed for allowed in RANKS if allowed >= rank]
+    if not fitting:
+        raise BadInput(f"{checkpoint.ref}: vLLM has no adapters of rank {rank}: add -M engine=local")
+    return fitting[0]
+
+
+def _check_template(checkpoint: Checkpoint) -> None:
+    """vLLM writes an adapter's prompts with the base's chat template."""
+    own, under = _template(checkpoint.path), None
+    base = checkpoint.base
+    while base is not None and under is None:
+        under, base = _template(base.path), base.base
+    if own is not None and under is not None and own != under:
+        raise BadInput(f"{checkpoint.ref}: its chat template is not its base's, which vLLM would use: -M engine=local")
+
+
+def _template(folder: Path | None) -> str | None:
+    if folder is None:
+        return None
+    if (folder / "chat_template.jinja").is_file():
+        return (folder / "chat_template.jinja").read_text(encoding="utf-8").strip()
+    file = folder / "tokenizer_config.json"
+    template = layout.read_json(file).get("chat_template") if file.is_file() else None
+    return template.strip() if isinstance(template, str) else None
