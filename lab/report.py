@@ -178,7 +178,7 @@ def _gates(cells: Iterable[Cell]) -> list[tuple[str, dict[str, Any]]]:
     found: dict[tuple[str, str], dict[str, Any]] = {}
     for cell in cells:
         found.setdefault((f"{cell.setting}, {cell.variant}", json.dumps(cell.gate, sort_keys=True)), cell.gate)
-    return [(place, gate) for (place, _), gate in found.items()]
+    return [(place, {k: v for k, v in gate.items() if v != []}) for (place, _), gate in found.items()]
 
 
 def _distinct(cells: Iterable[Cell], name: str) -> list[tuple[str, dict[str, Any]]]:
