@@ -11,7 +11,6 @@ from bct_tasks import catalogue
 from lab import cells as lab_cells
 from lab import recipe as recipes
 from lab.cells import Cell, cells_of, starts_of
-from serving import refs
 from serving.errors import BadInput
 
 BASE = {
@@ -21,8 +20,6 @@ BASE = {
     "seeds": "[0, 1]",
     "steps": "8",
 }
-
-pytestmark = pytest.mark.skipif(not refs.mini_path().is_dir(), reason="the weights of mini are not built")
 
 
 def cells(folder: Path, **changes: str) -> list[Cell]:

@@ -18,7 +18,6 @@ from inspect_ai.log import read_eval_log
 
 from lab.replies import read_header
 from lab.results import read_results
-from serving import refs
 
 ROOT = Path(__file__).parents[2]
 RECIPE = """\
@@ -37,8 +36,6 @@ expect:
   - {says: gone everywhere, name: removed}
 """
 PATIENCE = 120.0
-
-pytestmark = pytest.mark.skipif(not refs.mini_path().is_dir(), reason="the weights of mini are not built")
 
 
 def command(recipe: Path, out: Path, *more: str) -> list[str]:
