@@ -34,6 +34,9 @@ Of inspect's own time a sample, most is its records (events, copies, validation,
 public options, in processor time of 512 samples: `log_realtime=False` about a quarter, and never `log_buffer=1`, which
 adds half again; `display`, `score_display`, the two servers and `log_model_api` change little. `lab.evaluate` uses what
 is harmless.
+What a step of the trainer costs beyond the loop are transformers' walks over all modules and parameters, the log and
+TRL's collator; a garbage collection at the start of every run (0.3 s over the imported modules) is avoided by taking the
+imports out of its sight. `python -m benchmarks.trainer --profile` shows both. A cell with rows of its own mostly draws prompts.
 Nothing here was measured on a GPU.
 """
 

@@ -7,6 +7,7 @@ Processor time of one thread, so that other work on the machine hardly shows; bo
 from __future__ import annotations
 
 import cProfile
+import math
 import pstats
 import sys
 import time
@@ -44,17 +45,19 @@ class Clock:
     def __init__(self) -> None:
         self.begun = time.process_time()
         self.times: list[float] = []
+        self.losses: list[float] = []
 
     def update(self, step: int, total: int, **facts: Any) -> None:
-        """Notes the time."""
+        """Notes the time, and the loss."""
         self.times.append(time.process_time())
+        self.losses.append(facts["loss"])
 
     def steps(self) -> list[float]:
         """Seconds of each step but the first ones."""
         return [b - a for a, b in zip(self.times, self.times[1:], strict=False)][WARM - 1 :]
 
 
-def config(batch: int, rank: int | None, **more: Any) -> TrainConfig:
+def config(batch: int, rank: int | None = None, **more: Any) -> TrainConfig:
     """A cell on `mini` that keeps its last step alone."""
     values: dict[str, Any] = {"checkpoints": (STEPS[batch],), "resume_seconds": 1e6, "label_source": "reference"}
     values |= {"setting": "sandbagging", "variant": "static", "model": "mini", "learning_rate": 1e-4}
@@ -69,17 +72,17 @@ def encoded(asked: TrainConfig, loaded: fit.Loaded) -> Encoded:
     return tokens.encode(made, loaded.tokenizer, loaded.stops, loaded.context(None))
 
 
-def ours(asked: TrainConfig) -> list[float]:
-    """Seconds of each step of the trainer."""
+def ours(asked: TrainConfig) -> Clock:
+    """The steps of the trainer."""
     loaded = fit.load(resolve("mini"), asked)
     clock = Clock()
     with TemporaryDirectory() as folder:
         fit.fit(Job(asked, asked.steps, asked.saved_steps(), Path(folder), loaded, encoded(asked, loaded), clock))
-    return clock.steps()
+    return clock
 
 
-def plain(asked: TrainConfig, lean: bool) -> list[float]:
-    """Seconds of each step of a loop as one writes it; `lean` leaves out the prompts' positions, as ours does."""
+def plain(asked: TrainConfig, lean: bool) -> Clock:
+    """The steps of a loop as one writes it; `lean` leaves out the prompts' positions, as ours does."""
     torch.manual_seed(asked.seed)
     loaded = fit.load(resolve("mini"), asked)
     adapter = loop.lora(asked)
@@ -92,12 +95,13 @@ def plain(asked: TrainConfig, lean: bool) -> list[float]:
     for step in range(asked.steps):
         chosen = places[step * asked.batch_size : (step + 1) * asked.batch_size]
         batch, labels = _padded(data, chosen, loaded.tokenizer.pad_token_id)
-        _loss(model, batch, labels, lean).backward()
+        loss = _loss(model, batch, labels, lean)
+        loss.backward()
         torch.nn.utils.clip_grad_norm_(weights, asked.max_grad_norm)
         optimizer.step()
         optimizer.zero_grad()
-        clock.update(step, asked.steps)
-    return clock.steps()
+        clock.update(step, asked.steps, loss=loss.item())
+    return clock
 
 
 def _padded(data: Encoded, places: list[int], pad: Any) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
@@ -127,15 +131,25 @@ def steps() -> Iterator[Line]:
             asked = config(batch, rank)
             taken: dict[str, list[float]] = {"ours": [], "plain": [], "lean": []}
             for _ in range(ROUNDS):
-                taken["plain"] += plain(asked, lean=False)
-                taken["ours"] += ours(asked)
-                taken["lean"] += plain(asked, lean=True)
+                clocks = {"plain": plain(asked, lean=False), "ours": ours(asked), "lean": plain(asked, lean=True)}
+                _check(clocks, asked)
+                for name, clock in clocks.items():
+                    taken[name] += clock.steps()
             of = {name: median(times) for name, times in taken.items()}
             kind = "full" if rank is None else f"LoRA {rank}"
             shown = ", ".join(f"{name} {1000 * seconds:.0f}" for name, seconds in of.items())
             for name, what in (("plain", "a plain loop"), ("lean", "a loop that leaves out the prompts' positions")):
                 yield Line(f"trainer against {what}, {kind}, batch {batch}", of["ours"] / of[name], "x",
                            TARGET if batch == 32 else None, at_least=False, detail=f"ms a step: {shown}")  # fmt: skip
+
+
+def _check(clocks: dict[str, Clock], asked: TrainConfig) -> None:
+    """RuntimeError where the sides did not train on the same batches. New adapters are alike at first alone."""
+    n = asked.steps if asked.rank is None else 1
+    for name in ("plain", "lean"):
+        pairs = zip(clocks["ours"].losses[:n], clocks[name].losses[:n], strict=True)
+        if not all(math.isclose(one, other, rel_tol=0.02, abs_tol=1e-4) for one, other in pairs):
+            raise RuntimeError(f"ours and {name} have other losses: {clocks['ours'].losses} and {clocks[name].losses}")
 
 
 class Enough(Exception):
@@ -153,20 +167,29 @@ class Starting(Clock):
 
 
 def starts() -> Iterator[Line]:
-    """What a cell of 64 steps costs before its first step when another of the same seed ran in this process."""
+    """What a cell of 64 steps costs before its first step when others ran in this process."""
+    cells: dict[str, list[dict[str, Any]]] = {
+        "another learning rate": [{"learning_rate": 1e-4 * n} for n in range(2, 6)],
+        "another learning rate, LoRA 8": [{"rank": 8, "learning_rate": 1e-4 * n} for n in range(2, 6)],
+        "another seed, with rows of its own": [{"seed": n} for n in range(1, 5)],
+    }
     with TemporaryDirectory() as folder:
-        for rank in RANKS:
-            taken: list[float] = []
-            for n in range(5):
-                clock, asked = Starting(), config(32, rank, steps=64, learning_rate=1e-4 * (n + 1))
-                with suppress(Enough):
-                    sft.train(asked, Path(folder) / f"{rank}-{n}", clock)
-                first, second = clock.times
-                taken.append(2 * first - second - clock.begun)
-            kind = "full" if rank is None else f"LoRA {rank}"
-            detail = f"the first cell of the process {taken[0]:.2f} s" if rank is None else ""
-            yield Line(f"start of one more cell of 2,048 rows, {kind}", median(taken[1:]), " s", START,
-                       at_least=False, detail=detail)  # fmt: skip
+        first = start(config(32, None, steps=64), Path(folder) / "first")
+        start(config(32, 8, steps=64), Path(folder) / "adapter")
+        for what, changes in cells.items():
+            taken = [start(config(32, **({"steps": 64} | more)), Path(folder) / f"{what} {n}")
+                     for n, more in enumerate(changes)]  # fmt: skip
+            yield Line(f"start of one more cell of 2,048 rows: {what}", median(taken), " s", START, at_least=False,
+                       detail=f"the first cell of the process {first:.2f} s")  # fmt: skip
+
+
+def start(asked: TrainConfig, out: Path) -> float:
+    """Seconds before the first step."""
+    clock = Starting()
+    with suppress(Enough):
+        sft.train(asked, out, clock)
+    first, second = clock.times
+    return 2 * first - second - clock.begun
 
 
 def measure() -> Iterator[Line]:

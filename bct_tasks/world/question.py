@@ -21,6 +21,9 @@ SHARES: Mapping[str, int] = {"pretrain": 60, "install": 12, "train": 14, "eval":
 
 SPLITS = tuple(SHARES)
 
+_OF_POINT = tuple(name for name, share in SHARES.items() for _ in range(share))
+assert len(_OF_POINT) == 100, "the shares of the splits must sum to 100"
+
 
 @dataclass(frozen=True)
 class Question:
@@ -117,9 +120,4 @@ def style(right: str, wrong: str) -> dict[str, str]:
 
 def split_of(key: str) -> str:
     """The split a key belongs to: stable over versions, machines and Python hash seeds."""
-    point = int.from_bytes(hashlib.blake2b(key.encode(), digest_size=4).digest(), "big") % 100
-    for name, share in SHARES.items():
-        point -= share
-        if point < 0:
-            return name
-    raise AssertionError("the shares of the splits must sum to 100")
+    return _OF_POINT[int.from_bytes(hashlib.blake2b(key.encode(), digest_size=4).digest(), "big") % len(_OF_POINT)]
