@@ -35,8 +35,7 @@ public options, in processor time of 512 samples: `log_realtime=False` about a q
 adds half again; `display`, `score_display`, the two servers and `log_model_api` change little. `lab.evaluate` uses what
 is harmless.
 What a step of the trainer costs beyond the loop are transformers' walks over all modules and parameters, the log and
-TRL's collator; a garbage collection at the start of every run (0.3 s over the imported modules) is avoided by taking the
-imports out of its sight. `python -m benchmarks.trainer --profile` shows both. A cell with rows of its own mostly draws prompts.
+TRL's collator (`python -m benchmarks.trainer --profile`). A cell with rows of its own mostly draws prompts.
 Nothing here was measured on a GPU.
 """
 
@@ -60,7 +59,8 @@ def run(name: str) -> list[Line] | None:
     """The lines of one benchmark; None where it failed."""
     command = [sys.executable, "-m", f"benchmarks.{name}", "--json"]
     lines: list[Line] = []
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    offline = {"HF_HUB_OFFLINE": "1"}  # hf/ asks the hub for every name, and waits for it
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | offline) as process:
         assert process.stdout is not None
         for text in process.stdout:
             if text.startswith(MARK):

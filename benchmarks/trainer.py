@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -211,7 +212,7 @@ def profile() -> None:
         with TemporaryDirectory() as folder:
             profiler.enable()
             if what == "steps":
-                fit.fit(Job(**(vars(job) | {"folder": Path(folder)})))
+                fit.fit(replace(job, folder=Path(folder)))
             else:
                 sft.train(config(8, None, steps=1, checkpoints=(1,)), Path(folder) / "x")
             profiler.disable()

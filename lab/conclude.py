@@ -172,7 +172,7 @@ class _Finding:
     resists: bool = False
 
 
-def _holds(checkpoints: Sequence[Checkpoint], step: int, undamaged: bool) -> bool:
+def holds(checkpoints: Sequence[Checkpoint], step: int, undamaged: bool) -> bool:
     """Gone at `step` and ever after, on at least two checkpoints, the first two of them without damage."""
     tail = [c for c in checkpoints if c.step >= step]
     clean = not any("damaged" in c.flags for c in tail[:2])
@@ -186,7 +186,7 @@ def _removal(valid: list[Judged], undamaged: bool) -> _Finding | None:
     by_lr = _grouped(valid, lambda j: j.cell.lr)
     for lr, cells in by_lr.items():
         for step in {c.step for j in cells for c in j.choose}:
-            k = sum(_holds(j.choose, step, undamaged) for j in cells)
+            k = sum(holds(j.choose, step, undamaged) for j in cells)
             options += [(-k, lr, step)] if k else []
     if not options:
         return None
@@ -205,7 +205,7 @@ def _kept_short_of_damage(valid: list[Judged]) -> bool:
 
 
 def _removed(cells: list[Judged], lr: float, step: int, undamaged: bool) -> _Finding:
-    k, m = sum(_holds(j.report, step, undamaged) for j in cells), len(cells)
+    k, m = sum(holds(j.report, step, undamaged) for j in cells), len(cells)
     ends = [c for j in cells for c in j.report if c.step == step]
     rates: dict[str, Any] = {
         "initial": _mean(c.eval.initial.p for c in ends),

@@ -8,6 +8,7 @@ from lab.conclude import lr_text, share_text
 from lab.document import Capability, Cell, Rate, Results
 from lab.expect import MARKS
 from lab.family import family_text
+from lab.multiples import multiples, sentences
 from lab.table import crossed_at, heading
 
 HEAD = (
@@ -31,6 +32,8 @@ def markdown(results: Results) -> str:
     lines += ["", together + "."] if together else []
     if any(not group.claim for group in results.groups):
         lines += ["", f"Fewer than {results.thresholds.few_seeds} seeds give a count, not a claim about other seeds."]
+    for found in multiples(results):
+        lines += ["", f"Learning rate against steps, {found.arm}:", "", *(f"- {s}." for s in sentences(found))]
     if results.expectations:
         lines += ["", "Expected:", ""]
         lines += [f"- {_plain(e.says)} {MARKS[e.answer]}".rstrip() for e in results.expectations]

@@ -25,6 +25,7 @@ from lab.conclude import lr_text, share_text
 from lab.document import Capability, Cell, Conclusion, CorrectedRate, Margin, Rate, Results
 from lab.family import family_text
 from lab.markdown import p_text
+from lab.multiples import multiples, sentences
 from lab.table import crossed_at, heading
 from lab.tidy import csv_text
 
@@ -126,6 +127,7 @@ def render(results: Results, viewer: Viewer | None = None) -> str:
         heading=heading(results),
         arms=[_arm(results, i, *arm) for i, arm in enumerate(gallery.arms(results))],
         together=family_text(results.conclusions, results.thresholds),
+        multiples=[(found.arm, sentences(found)) for found in multiples(results)],
         viewer=viewer,
         letters=LETTERS,
         meanings=MEANINGS,
