@@ -1,9 +1,9 @@
 """`bct run --executor ray`: the jobs of a run as tasks of a Ray cluster whose nodes share the run folder's storage.
 
-A start is a task, and a cell is a task that waits for its start's. Ray places them by their resources and tries them
-again, a bounded number of times, when they fail or their node dies. A node that is only unreachable goes on writing,
-so every attempt writes apart (`lab.attempts`). Each node needs this package, and the same paths.
-Not covered: getting a cluster (`ray up`, `ray start`), and copying files between nodes.
+A start is a task; a cell is a task that waits for its start's, a reversal for that of the cell before it. Ray places
+them by their resources and tries them again, a bounded number of times, when they fail or their node dies. A node that
+is only unreachable goes on writing, so every attempt writes apart (`lab.attempts`). Each node needs this package, and
+the same paths. Not covered: getting a cluster (`ray up`, `ray start`), and copying files between nodes.
 """
 
 from __future__ import annotations
@@ -35,10 +35,11 @@ THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
 @dataclass(frozen=True)
 class Ended:
-    """How a job ended: well, or with this error, which another try would meet again."""
+    """How a job ended: well, left out with a reason, or with this error, which another try would meet again."""
 
     error: str = ""
     refused: bool = False
+    skipped: str = ""
 
 
 class Failed(Exception):
@@ -85,8 +86,6 @@ class RayCrew:
 
     def start(self) -> None:
         """Joins the cluster and hands over every job that is not done. Raises BadInput where there is none to join."""
-        if any(cell.after is not None for cell in self._experiment.cells.values()):
-            raise BadInput("reversals wait for the cells before them: run this recipe with --executor local")
         self._ray = connect(self._address, self._jobs)
         has_gpus = self._ray.cluster_resources().get("GPU", 0) > 0
         folders = Folders(self._experiment.folders.run.resolve(), self._experiment.folders.logs.resolve())
@@ -100,14 +99,18 @@ class RayCrew:
             options = self._options(start.id, start.resources, has_gpus)
             ends[start.id] = make.options(**options).remote(start, folders)
             self._pending[ends[start.id]] = start.id
-        for cell in self._experiment.cells.values():
-            if not self._experiment.is_done(cell.id):
-                self._forget(cell.id)
-                if not work.cell_is_trained(folders.cell(cell)):
-                    attempts.set_aside(folders.cell(cell))
-                options = self._options(cell.id, cell.resources, has_gpus)
-                ref = do.options(**options).remote(cell, folders, self._force, ends[cell.start.id])
-                self._pending[ref] = cell.id
+        limit = self._experiment.recipe.thresholds.reversal_start
+        for cell in sorted(self._experiment.cells.values(), key=lambda cell: cell.after is not None):
+            if self._experiment.is_done(cell.id):
+                ends[cell.id] = Ended()
+                continue
+            self._forget(cell.id)
+            if not work.cell_is_trained(folders.cell(cell)):
+                attempts.set_aside(folders.cell(cell))
+            options = self._options(cell.id, cell.resources, has_gpus)
+            before = Ended() if cell.after is None else ends[cell.after.id]
+            ends[cell.id] = do.options(**options).remote(cell, folders, self._force, limit, ends[cell.start.id], before)
+            self._pending[ends[cell.id]] = cell.id
 
     def is_working(self, timeout: float) -> bool:
         """Waits at most so many seconds for jobs to end; whether some are still to come."""
@@ -145,9 +148,13 @@ class RayCrew:
             ended: Ended = self._ray.get(ref)
         except Exception as error:
             ended = Ended(self._in_words(job, error))
+        path = self._experiment.folders.state(job)
+        if ended.skipped:
+            with suppress(OSError):
+                state.write(path, state.State("skipped", error=ended.skipped))
+            return
         if ended.error:
             self.failed[job] = ended.error
-            path = self._experiment.folders.state(job)
             with suppress(OSError):
                 phase = "refused" if ended.refused else "failed"
                 state.write(path, replace(state.read(path), phase=phase, error=ended.error))
@@ -157,6 +164,8 @@ class RayCrew:
         cell = self._experiment.cells.get(job)
         if cell is not None and cell.start.id in self.failed:
             return f"its start failed: {self.failed[cell.start.id]}"
+        if cell is not None and cell.after is not None and cell.after.id in self.failed:
+            return f"the cell it starts from failed: {self.failed[cell.after.id]}"
         cause = getattr(error, "cause", None)
         if isinstance(cause, Failed):
             return str(cause)
@@ -217,12 +226,19 @@ def make_start(start: Start, folders: Folders) -> Ended:
     return _do(start.id, folders, partial(work.make_start, start, folders))
 
 
-def do_cell(cell: Cell, folders: Folders, force: bool, start: Ended) -> Ended:
-    """The task of a cell; Ray hands over how its start ended."""
+def do_cell(cell: Cell, folders: Folders, force: bool, limit: float, start: Ended, before: Ended) -> Ended:
+    """The task of a cell; Ray hands over how its start ended, and the cell that a reversal comes after.
+
+    `limit`: the initial rate up to which a reversal has something to bring back.
+    """
     if start.error:
         return Ended(f"its start failed: {start.error}")
     if not force and (reasons := work.gate_reasons(cell.start, folders)):
         return Ended(work.refusal(reasons), refused=True)
+    if before.error:
+        return Ended(f"the cell it starts from failed: {before.error}")
+    if not force and (reason := work.nothing_to_reverse(cell, folders, limit)):
+        return Ended(skipped=reason)
     return _do(cell.id, folders, partial(work.do_cell, cell, folders))
 
 

@@ -19,7 +19,6 @@ pytest.importorskip("ray", reason="pip install 'bct-tasks[ray]'")
 
 RECIPE = """\
 setting: sandbagging
-variants: [weights, static]
 learning_rates: [1e-3]
 steps: 24
 seeds: [0, 1]
@@ -29,6 +28,10 @@ n_train: 12
 n_capability: 12
 organism: {steps: 10}
 resources: {cpus: 1}
+thresholds: {reversal_start: 0.5}
+arms:
+  - {variants: [weights]}
+  - {variants: [static], reversal: {learning_rate: 1e-3, steps: 4}}
 """
 PATIENCE = 150.0
 # A node is given up after about two seconds.
@@ -83,7 +86,7 @@ def survived(recipe: Path, local: Callable[[], Path], tmp_path_factory: pytest.T
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "_system_config": HEALTH, **small})
     nodes = [cluster.add_node(num_cpus=1, wait=False, object_store_memory=80 * 2**20) for _ in range(2)]
     out = tmp_path_factory.mktemp("ray") / "run"
-    driver = begun(recipe, out, "--executor", "ray", "--address", cluster.address)
+    driver = begun(recipe, out, "--executor", "ray", "--address", str(cluster.address))
     frozen: list[int] = []
     try:
         node, _ = mid_cell(out, nodes, driver)
@@ -141,6 +144,14 @@ def test_with_a_node_killed_and_a_node_lost_in_mid_cell_the_results_are_those_of
     assert content(survived.run) == content(whole)
     weights = {name: mark for name, (_, mark) in survived.left.items() if name.endswith(".safetensors")}
     assert weights == {name: mark for name, (_, mark) in lasting(whole).items() if name.endswith(".safetensors")}
+
+
+@pytest.mark.slow
+def test_reversals_wait_for_the_cells_before_them(survived: Survived) -> None:
+    reversals = [path.stem for path in survived.run.glob("state/*.json") if "reversal" in path.name]
+    phases = [json.loads((survived.run / "state" / f"{name}.json").read_text())["phase"] for name in reversals]
+    assert len(phases) == 2
+    assert set(phases) <= {"done", "skipped"}
 
 
 @pytest.mark.slow
