@@ -15,7 +15,7 @@ from inspect_ai import Task, task
 from bct_tasks.setting import Ask, Policy, Prompt, Setting, Variant
 from bct_tasks.task import bct_task
 from bct_tasks.world.policies import MANNERS, plain
-from graders.language import read_programming_language
+from graders.script import read_programming_language
 
 
 def initial(prompt: Prompt) -> str:
