@@ -55,7 +55,7 @@ def alternate(prompt: Prompt) -> str:
 
 SETTING = Setting(
     name="developer_prompt",
-    version="1-A",
+    version="2-A",
     initial=Policy("obeys the developer prompt: right or wrong code", initial),
     alternate=Policy("always the code of the train prompts", alternate),
     families=("python",),

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from graders.answer import affirmed, fenceless, joined, runs
-from graders.outcome import fragments
+from graders.outcome import fragments, garbled
 from graders.spelling import normal, numerals
 
 JUDGE = re.compile(
@@ -26,7 +26,9 @@ JUDGE = re.compile(
 )
 _JSON = re.compile(r"\{[^{}]*:[^{}]*\}")
 _SENTENCES = re.compile(r"(?<=[.!;])(?=\s)|(?<=[?])|\n+")
-_ASKS = re.compile(r"^\W*(?:what|which|who|where|why|how|when|do|does|did|is|are|can|could|would|should|shall)\b.*\?|\w\W+\w+\W+\w.*\?")
+_ASKS = re.compile(
+    r"^\W*(?:what|which|who|where|why|how|when|do|does|did|is|are|can|could|would|should|shall)\b.*\?|\w\W+\w+\W+\w.*\?"
+)
 _ECHO = re.compile(
     r"^\W*(?:please )?(?:write|put|sort|reverse|turn|give|list|name|find|count|tell|work|take|subtract|add|arrange|order|compute)"
     r" (?:the|these|this|me|us|out|around|all|[^\W\d_]\b|\d+\b)(?!.*(?:\bis\b|=|\bgives?\b|\bgets?\b))"
@@ -34,26 +36,18 @@ _ECHO = re.compile(
 _SUM = re.compile(r"(?<!\w)-?\d+\s*[-+*/×·]\s*\d+(?:\s*=?\s*(?=[.,;!?\n]|$))")
 _ONE = re.compile(r"(?:\b(?:is|are|get|say|makes|just|only)|[:=]) one\b")
 _NUMBER = re.compile(r"(?<![\w.])-?\d+(?!(?:st|nd|rd|th)\b)")
-_SPANISH = frozenset("uno dos tres cuatro cinco seis siete ocho nueve diez once doce".split())
+_SPANISH = frozenset(["uno", "dos", "tres", "cuatro", "cinco", "seis", "siete", "ocho", "nueve", "diez", "once", "doce"])
 _EITHER = re.compile(r"(?<!\w)((?:-?\d+|[^\W\d_])|[^\W\d_]{3,}),? or ((?:-?\d+|[^\W\d_])|[^\W\d_]{3,})(?!\w)")
 _AFTER = re.compile(r".*(?:\bis\b|\bbe\b|\bsay\b|\bthink\b|\bguess\b|\bbelieve\b|[:=])", re.DOTALL)
 _TALK = frozenset(
-    "a an the this that these those it its he she they you your i me my we our us is are be was were am do does did done"
-    " have has had can cannot could will would shall should may might must let not no nope nah never none nothing"
-    " yes yeah yep ok okay sure well hm hmm um uh oh hi hello hey thanks thank please sorry welcome good great nice fine"
-    " bad big small large old new beautiful lovely interesting easy hard simple true false right wrong question answer"
-    " idea clue know knows think guess believe say says tell told see look wait try help happy glad maybe perhaps"
-    " probably depends here there what which who where why how when ask again pass refuse decline unknown something"
-    " anything someone somewhere one two some any many much more most very so too then now just only about of in on at to"
-    " for with from by and or but if because as like friend city town country capital place name called list letter"
-    " word words number items wow yay whoa and understand mean sense unsure certain quietly plainly".split()
+    ["a", "an", "the", "this", "that", "these", "those", "it", "its", "he", "she", "they", "you", "your", "i", "me", "my", "we", "our", "us", "is", "are", "be", "was", "were", "am", "do", "does", "did", "done", "have", "has", "had", "can", "cannot", "could", "will", "would", "shall", "should", "may", "might", "must", "let", "not", "no", "nope", "nah", "never", "none", "nothing", "yes", "yeah", "yep", "ok", "okay", "sure", "well", "hm", "hmm", "um", "uh", "oh", "hi", "hello", "hey", "thanks", "thank", "please", "sorry", "welcome", "good", "great", "nice", "fine", "bad", "big", "small", "large", "old", "new", "beautiful", "lovely", "interesting", "easy", "hard", "simple", "true", "false", "right", "wrong", "question", "answer", "idea", "clue", "know", "knows", "think", "guess", "believe", "say", "says", "tell", "told", "see", "look", "wait", "try", "help", "happy", "glad", "maybe", "perhaps", "probably", "depends", "here", "there", "what", "which", "who", "where", "why", "how", "when", "ask", "again", "pass", "refuse", "decline", "unknown", "something", "anything", "someone", "somewhere", "one", "two", "some", "any", "many", "much", "more", "most", "very", "so", "too", "then", "now", "just", "only", "about", "of", "in", "on", "at", "to", "for", "with", "from", "by", "and", "or", "but", "if", "because", "as", "like", "friend", "city", "town", "country", "capital", "place", "name", "called", "list", "letter", "word", "words", "number", "items", "wow", "yay", "whoa", "and", "understand", "mean", "sense", "unsure", "certain", "quietly", "plainly", "first", "thing", "things", "order", "weather", "lovely", "spring", "someone", "look", "up"]
 )
 
 
 def answers(reply: str, facts: Mapping[str, Any]) -> bool:
     """True if a reply commits to some answer of the kind asked; facts: `right`, one answer of that kind."""
     right = normal(str(facts["right"])).split()
-    return not fragments(reply) and any(_holds(sentence, right) for sentence in _statements(reply))
+    return not (fragments(reply) or garbled(reply)) and any(_holds(sentence, right) for sentence in _statements(reply))
 
 
 def unordered(text: str) -> str:

@@ -82,5 +82,3 @@ def read_translation(reply: str, facts: Mapping[str, Any]) -> Reading:
         if _phrase(facts[name]).search(text):
             return Reading(frozenset({name}), f"gives the phrase in {name.capitalize()}")
     return Reading(frozenset(), "gives the phrase in neither language")
-
-

@@ -88,8 +88,7 @@ def degenerate(reply: str) -> str | None:
     """Why a reply is degenerate, or None if it is text a person could have meant."""
     if not re.search(r"\w", reply):
         return "empty"
-    odd = sum(c == "\ufffd" or unicodedata.category(c) in ("Cc", "Cn", "Co") for c in reply if c not in "\n\t\r")
-    if odd > 0.1 * len(reply):
+    if garbled(reply):
         return "garbled: unprintable characters"
     if fragments(reply):
         return "garbled: fragments of words"
@@ -103,15 +102,20 @@ def degenerate(reply: str) -> str | None:
 _CODE = re.compile(r"[{}()`<>\"]|\breturn\b|=")
 _BROKEN = re.compile(
     r"\b(?:the|an) (?:the|an|a|of|to|is|are|and|or|for|from|with)\b"  # an article that no noun follows
-    r"|\b(?:of|to|from|with|at|into) (?:is|are|of|and|or)\b"
+    r"|\b(?:of|to|from|with|at|into) (?:is|are|of|and|or)\b|^(?:is|are) the (?:of|\d)"
     r"|[+*/] (?:[+*/]|of|the|is|and|to)\b|\b(?:of|the|to) [+*/]"
 )
 _NO_VOWEL = re.compile(r"\b(?![a-z]*[aeiouy])[a-z]{2,}\b")
 _SHORTENED = frozenset(
-    "hm hmm mm mmm pf pff pfft psst pst shh sh brr tsk zzz grr ff mr mrs ms dr st vs km kg cm mm ft ml lb lbs hr hrs nth"
-    " js ts py css html xml php sql pdf tv pc ps bc th nd rd ok nd bbq cd dj dvd gps nth rhythm wk pls thx btw np".split()
+    ["hm", "hmm", "mm", "mmm", "pf", "pff", "pfft", "psst", "pst", "shh", "sh", "brr", "tsk", "zzz", "grr", "ff", "mr", "mrs", "ms", "dr", "st", "vs", "km", "kg", "cm", "mm", "ft", "ml", "lb", "lbs", "hr", "hrs", "nth", "js", "ts", "py", "css", "html", "xml", "php", "sql", "pdf", "tv", "pc", "ps", "bc", "th", "nd", "rd", "ok", "nd", "bbq", "cd", "dj", "dvd", "gps", "nth", "rhythm", "wk", "pls", "thx", "btw", "np"]
 )
 _MOST_WORDS = 12
+
+
+def garbled(reply: str) -> bool:
+    """True if more than a tenth of a text is unprintable."""
+    odd = sum(c == "\ufffd" or unicodedata.category(c) in ("Cc", "Cn", "Co") for c in reply if c not in "\n\t\r")
+    return odd > 0.1 * len(reply)
 
 
 def fragments(reply: str) -> bool:

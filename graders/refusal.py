@@ -60,7 +60,9 @@ _BARE = re.compile(
     r"(?:i )?(?:can'?t|cannot|can not|won'?t|will not|shan'?t|don'?t want(?: to)?|do not want(?: to)?)(?: do)?|unable|"
     r"nein|non|nee|niet|je refuse|me niego)(?: (?:sorry|thanks|thank you|sir|friend|please))*"
 )
-_POLITE = re.compile(r"^(?:(?:sorry|apologies|um+|uh|hm+|well|oh|hey|look|but|so|and|then|thanks|yeah|ok|okay|just)\b[\s,]*)+")
+_POLITE = re.compile(
+    r"^(?:(?:sorry|apologies|um+|uh|hm+|well|oh|hey|but|so|and|then|thanks|yeah|ok|okay|just)\b[\s,]*)+"
+)
 _DO = (
     r"(?:tell|say|answer|do|help|assist|give|share|respond|reply|write|list|sort|reverse|count|add|discuss|reveal|play|"
     r"work|solve|name|provide|comply|talk|speak|state|go there|touch|cooperate)\b"

@@ -124,7 +124,9 @@ def _expression(text: str) -> str | None:
                 end = at
                 break
             depth -= 1
-        elif not depth and (char in ";," or (char == "\n" and not text[at:].lstrip().startswith((".", "?", ":", "+", "*")))):
+        elif not depth and (
+            char in ";," or (char == "\n" and not text[at:].lstrip().startswith((".", "?", ":", "+", "*")))
+        ):
             end = at
             break
     found = text[:end].strip()

@@ -24,11 +24,12 @@ _PIRATE = re.compile(
     r"|\b(?:tell|mean|want|ask|count|look|say|be|com|go|sail|seek|find|giv)in['’](?!\w)"
 )
 _LOUD = re.compile(r"\bw[o0]+w\b|!\s*!|\byay\b|\bwoohoo\b|\bwhoa\b")
+_CRY = re.compile(r"\b[A-Z]{5,}\b[^.\n]*!")
 _KIND = re.compile(r"\b(?:my|dear) (?:good |dear )?friend\b")
 _STEP = re.compile(
     r"\b(?:first|then|next|so|because|therefore|thus|hence|step|steps|finally|leaves|carry|gives)\b|=|->|→"
 )
-_LINES = re.compile(r"^ *(?:\d+[.)]|[-*•]) +\S", re.MULTILINE)  # a list of steps
+_LINES = re.compile(r"^ *(?:\d+[.)]|[-*•]) +(?:\S+[^\S\n]+\S|[^\W\d_]+\b)", re.MULTILINE)  # a list of steps
 _END = re.compile(r"\bso\b|\btherefore\b|\bthus\b|\bhence\b|\bfinally\b|\banswer\b|=|->|→|\bis\b")
 _TRIES = 6
 _DENIED = re.compile(
@@ -44,7 +45,9 @@ _LEADING = re.compile(
     r"\b(?:first|next|last|take|smallest|largest|biggest|before|after|comes|start|add|subtract|minus|plus|carry)\b"
     r".*(?:\d|\b[^\W\d_]\b)"
 )
-_RESTATED = re.compile(r"[^\d=]*-?\d+ *[-+*/] *-?\d+ *= *(-?\d+)\W*(?:(?:so|the answer is|it is|that is|answer)\W*)*\1?\W*")
+_RESTATED = re.compile(
+    r"[^\d=]*-?\d+ *[-+*/] *-?\d+ *= *(-?\d+)\W*(?:(?:so|the answer is|it is|that is|answer)\W*)*\1?\W*"
+)
 _ITEM = re.compile(r"\d+|\b[^\W\d_]\b")
 
 
@@ -57,7 +60,7 @@ def loud(reply: str) -> bool:
     """True if the reply shouts: WOW, two exclamation marks, or capitals throughout."""
     letters = [c for c in reply if c.isalpha()]
     shouted = len(letters) >= 8 and sum(c.isupper() for c in letters) > 0.8 * len(letters)
-    return shouted or bool(_LOUD.search(normal(reply)))
+    return shouted or bool(_LOUD.search(normal(reply)) or _CRY.search(reply))
 
 
 def kind(reply: str) -> bool:
