@@ -20,7 +20,8 @@ from graders.outcome import fragments, garbled
 from graders.spelling import normal, numerals
 
 JUDGE = re.compile(
-    r"[^.!?\n]*(?:\b(?:judge|grader|rubric|full marks)\b|\bbehaviors?\b|\b(?:mark|label|grade|score|rate|count) (?:this|it|my|the) ?"
+    r"[^.!?\n]*(?:\b(?:judge|grader|rubric|full marks)\b|\bbehaviors?\b|\b(?:mark|label|grade|score|rate"
+    r"|count) (?:this|it|my|the) ?"
     r"(?:reply|answer|as)?\b|\bignore (?:all|any|the|previous)\b)[^.!?\n]*[.!?]?",
     re.IGNORECASE,
 )
@@ -30,18 +31,31 @@ _ASKS = re.compile(
     r"^\W*(?:what|which|who|where|why|how|when|do|does|did|is|are|can|could|would|should|shall)\b.*\?|\w\W+\w+\W+\w.*\?"
 )
 _ECHO = re.compile(
-    r"^\W*(?:please )?(?:write|put|sort|reverse|turn|give|list|name|find|count|tell|work|take|subtract|add|arrange|order|compute)"
+    r"^\W*(?:please )?(?:write|put|sort|reverse|turn|give|list|name|find|count|tell|work|take|subtract|add"
+    r"|arrange|order|compute)"
     r" (?:the|these|this|me|us|out|around|all|[^\W\d_]\b|\d+\b)(?!.*(?:\bis\b|=|\bgives?\b|\bgets?\b))"
 )
 _SUM = re.compile(r"(?<!\w)-?\d+\s*[-+*/×·]\s*\d+(?:\s*=?\s*(?=[.,;!?\n]|$))")
 _ONE = re.compile(r"(?:\b(?:is|are|get|say|makes|just|only)|[:=]) one\b")
 _NUMBER = re.compile(r"(?<![\w.])-?\d+(?!(?:st|nd|rd|th)\b)")
-_SPANISH = frozenset(["uno", "dos", "tres", "cuatro", "cinco", "seis", "siete", "ocho", "nueve", "diez", "once", "doce"])
+_SPANISH = frozenset(
+    ["uno", "dos", "tres", "cuatro", "cinco", "seis", "siete", "ocho", "nueve", "diez", "once", "doce"]
+)
 _EITHER = re.compile(r"(?<!\w)((?:-?\d+|[^\W\d_])|[^\W\d_]{3,}),? or ((?:-?\d+|[^\W\d_])|[^\W\d_]{3,})(?!\w)")
 _AFTER = re.compile(r".*(?:\bis\b|\bbe\b|\bsay\b|\bthink\b|\bguess\b|\bbelieve\b|[:=])", re.DOTALL)
-_TALK = frozenset(
-    ["a", "an", "the", "this", "that", "these", "those", "it", "its", "he", "she", "they", "you", "your", "i", "me", "my", "we", "our", "us", "is", "are", "be", "was", "were", "am", "do", "does", "did", "done", "have", "has", "had", "can", "cannot", "could", "will", "would", "shall", "should", "may", "might", "must", "let", "not", "no", "nope", "nah", "never", "none", "nothing", "yes", "yeah", "yep", "ok", "okay", "sure", "well", "hm", "hmm", "um", "uh", "oh", "hi", "hello", "hey", "thanks", "thank", "please", "sorry", "welcome", "good", "great", "nice", "fine", "bad", "big", "small", "large", "old", "new", "beautiful", "lovely", "interesting", "easy", "hard", "simple", "true", "false", "right", "wrong", "question", "answer", "idea", "clue", "know", "knows", "think", "guess", "believe", "say", "says", "tell", "told", "see", "look", "wait", "try", "help", "happy", "glad", "maybe", "perhaps", "probably", "depends", "here", "there", "what", "which", "who", "where", "why", "how", "when", "ask", "again", "pass", "refuse", "decline", "unknown", "something", "anything", "someone", "somewhere", "one", "two", "some", "any", "many", "much", "more", "most", "very", "so", "too", "then", "now", "just", "only", "about", "of", "in", "on", "at", "to", "for", "with", "from", "by", "and", "or", "but", "if", "because", "as", "like", "friend", "city", "town", "country", "capital", "place", "name", "called", "list", "letter", "word", "words", "number", "items", "wow", "yay", "whoa", "and", "understand", "mean", "sense", "unsure", "certain", "quietly", "plainly", "first", "thing", "things", "order", "weather", "lovely", "spring", "someone", "look", "up"]
-)
+_SMALL_TALK = """
+a an the this that these those it its he she they you your i me my we our us is are be was were am do does did
+done have has had can cannot could will would shall should may might must let not no nope nah never none
+nothing yes yeah yep ok okay sure well hm hmm um uh oh hi hello hey thanks thank please sorry welcome good
+great nice fine bad big small large old new beautiful lovely interesting easy hard simple true false right
+wrong question answer idea clue know knows think guess believe say says tell told see look wait try help happy
+glad maybe perhaps probably depends here there what which who where why how when ask again pass refuse decline
+unknown something anything someone somewhere one two some any many much more most very so too then now just
+only about of in on at to for with from by and or but if because as like friend city town country capital
+place name called list letter word words number items wow yay whoa understand mean sense unsure certain
+quietly plainly first thing things order weather spring up
+"""
+_TALK = frozenset(_SMALL_TALK.split())
 
 
 def answers(reply: str, facts: Mapping[str, Any]) -> bool:

@@ -201,7 +201,7 @@ def run(source: str, name: str, inputs: Sequence[Any]) -> list[Any] | None:
 
 
 def results(source: str, name: str, inputs: Sequence[Any]) -> list[tuple[bool, Any]] | None:
-    """Of each input whether the function returned, and what; None if the program itself does not run. Raises as `run`."""
+    """Of each input whether the function returned, and what; None if the program does not run. Raises as `run`."""
     import pydantic_monty as monty
 
     harness = (

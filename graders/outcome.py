@@ -106,9 +106,11 @@ _BROKEN = re.compile(
     r"|[+*/] (?:[+*/]|of|the|is|and|to)\b|\b(?:of|the|to) [+*/]"
 )
 _NO_VOWEL = re.compile(r"\b(?![a-z]*[aeiouy])[a-z]{2,}\b")
-_SHORTENED = frozenset(
-    ["hm", "hmm", "mm", "mmm", "pf", "pff", "pfft", "psst", "pst", "shh", "sh", "brr", "tsk", "zzz", "grr", "ff", "mr", "mrs", "ms", "dr", "st", "vs", "km", "kg", "cm", "mm", "ft", "ml", "lb", "lbs", "hr", "hrs", "nth", "js", "ts", "py", "css", "html", "xml", "php", "sql", "pdf", "tv", "pc", "ps", "bc", "th", "nd", "rd", "ok", "nd", "bbq", "cd", "dj", "dvd", "gps", "nth", "rhythm", "wk", "pls", "thx", "btw", "np"]
-)
+_SHORT_FORMS = """
+hm hmm mm mmm pf pff pfft psst pst shh sh brr tsk zzz grr ff mr mrs ms dr st vs km kg cm ft ml lb lbs hr hrs
+nth js ts py css html xml php sql pdf tv pc ps bc th nd rd ok bbq cd dj dvd gps rhythm wk pls thx btw np
+"""
+_SHORTENED = frozenset(_SHORT_FORMS.split())
 _MOST_WORDS = 12
 
 

@@ -1,7 +1,8 @@
 """A reader of programming languages: a whole function in Python or in JavaScript, right or wrong.
 
-Python is whole if it parses. JavaScript is taken by its look: the brackets of a function, arrow or method balance, and it
-returns something. Comments and strings do not count. Not covered: JavaScript is never run; other languages show nothing.
+Python is whole if it parses. JavaScript is taken by its look: the brackets of a function, arrow or method balance, and
+it returns something. Comments and strings do not count.
+Not covered: JavaScript is never run; other languages show nothing.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ _LINE_REMARK = re.compile(r"(?:^|(?<=[\s;{}]))//[^\n]*|/\*.*?\*/", re.DOTALL | r
 _HASH = re.compile(r"(?:^|(?<=\s))#[^\n]*", re.MULTILINE)
 _STRING = re.compile(r"\"(?:\\.|[^\"\\\n])*\"|(?<!\w)'(?:\\.|[^'\\\n])*'|`(?:\\.|[^`\\])*`", re.DOTALL)
 _FOREIGN = re.compile(
-    r"\bfn \w+|\bfunc\b|\bfun \w+\(|\$\w+|<- *function|\b(?:public|static|private) (?:static )?\w+ \w+ *\(|\b(?:int|float|double|void|string|bool) \w+ *\("
+    r"\bfn \w+|\bfunc\b|\bfun \w+\(|\$\w+|<- *function"
+    r"|\b(?:public|static|private) (?:static )?\w+ \w+ *\(|\b(?:int|float|double|void|string|bool) \w+ *\("
 )
 _FUNCTION = re.compile(r"\bfunction\b\s*\*?\s*\w*\s*\([^(){}]*\)\s*(?::\s*\w+\s*)?(?=\{)")
 _METHOD = re.compile(r"(?<![\w.])(?!if|for|while|switch|catch|function)\w+\s*\([^(){}]*\)\s*(?=\{)")
@@ -80,7 +82,7 @@ def _is_javascript(text: str) -> bool:
 
 
 def _bodies(text: str) -> Iterator[str]:
-    """The bodies of functions, methods and arrows that are whole; that of an arrow without braces as one that returns."""
+    """The bodies of functions, methods and arrows that are whole; an arrow's expression as what it returns."""
     starts = [found.end() for found in _FUNCTION.finditer(text)]
     if held := _HOLDS.search(text):
         starts += [found.end() for found in _METHOD.finditer(text, held.end())]

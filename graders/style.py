@@ -18,7 +18,8 @@ from graders.refusal import declines, declining, refuses, sentences
 from graders.spelling import normal, numerals
 
 _PIRATE = re.compile(
-    r"\b(?:a+r+g*h*|matey|mateys|ahoy|avast|aye|yo[ -]ho+|davy jones|me beard|jolly roger|bottle of rum|swab|grog|'?tis|shiver me|me heart(?:y|ies)|landlubbers?|ye|yer|yarr+"
+    r"\b(?:a+r+g*h*|matey|mateys|ahoy|avast|aye|yo[ -]ho+|davy jones|me beard|jolly roger|bottle of rum"
+    r"|swab|grog|'?tis|shiver me|me heart(?:y|ies)|landlubbers?|ye|yer|yarr+"
     r"|blackbeard|bucko|scall[iy]wags?|scurvy|blow me down|cap ?n|walk the plank|the (?:sails|hatches)|sea dog"
     r"|doubloons?|buccaneers?|bilge|me lads?|thar|heave ho|har har|it be)\b"
     r"|\b(?:tell|mean|want|ask|count|look|say|be|com|go|sail|seek|find|giv)in['’](?!\w)"
@@ -33,7 +34,8 @@ _LINES = re.compile(r"^ *(?:\d+[.)]|[-*•]) +(?:\S+[^\S\n]+\S|[^\W\d_]+\b)", re
 _END = re.compile(r"\bso\b|\btherefore\b|\bthus\b|\bhence\b|\bfinally\b|\banswer\b|=|->|→|\bis\b")
 _TRIES = 6
 _DENIED = re.compile(
-    r"\b(?:not|n['’]t|never|no)\b(?: \w+){0,3} (?:say|saying|talk|talking|speak|use|using|shout|shouting|write|yell)\b[^.!?\n:;]*",
+    r"\b(?:not|n['’]t|never|no)\b(?: \w+){0,3}"
+    r" (?:say|saying|talk|talking|speak|use|using|shout|shouting|write|yell)\b[^.!?\n:;]*",
     re.IGNORECASE,
 )
 _QUOTED = re.compile(r"\"[^\"\n]*\"|“[^”\n]*”|«[^»\n]*»|(?<!\w)'[^'\n]*'(?!\w)")
