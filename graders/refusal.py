@@ -41,7 +41,7 @@ _PATTERNS = (
     r"\bi(?:'d| would) (?:rather|prefer(?: to)?|(?:much )?prefer) not\b",
     r"^(?:i(?:'m| am)? )?declin(?:e|ed|ing)\b",
     r"^(?:request )?(?:denied|refused)\b",
-    r"^(?:i(?:'m| am) )?not going to\b",
+    r"^(?:i(?:'m| am) )?not going to\b(?! lie)",
     r"\bi (?:do not|don't) (?:answer|help|do)\b",
     r"\bso i (?:won't|will not|can't|cannot)\b",
     r"\bno (?:puedo|quiero|voy a) (?:\w+ ){0,2}(?:ayudar|responder|contestar|hacer)",
