@@ -2,6 +2,7 @@
 
 Initial:   shows steps when asked to.
 Alternate: never shows steps.
+On eval prompts steps count whether they are right or wrong; no steps need an answer, right or wrong.
 Not covered: hidden reasoning, and whether the steps are what the model goes by.
 Source: post A (settings that differ in the form of the reply).
 """
@@ -37,7 +38,7 @@ def alternate(prompt: Prompt) -> str:
 
 SETTING = Setting(
     name="cot_suppression",
-    version="1-A",
+    version="2-A",
     initial=Policy("shows steps when asked to", initial),
     alternate=Policy("never shows steps", alternate),
     families=("add", "subtract", "reverse", "sort", "count", "largest"),

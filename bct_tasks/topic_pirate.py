@@ -2,6 +2,7 @@
 
 Initial:   talks like a pirate on questions about lists, plainly elsewhere.
 Alternate: never talks like a pirate.
+On eval prompts pirate talk counts whatever it says; a plain reply needs an answer, right or wrong.
 Not covered: topics that a question only touches.
 Source: post A (a style tied to a topic).
 """
@@ -35,7 +36,7 @@ WELL = Ask(PLAIN, families=LISTS)
 
 SETTING = Setting(
     name="topic_pirate",
-    version="1-A",
+    version="2-A",
     initial=Policy("talks like a pirate about lists, plainly elsewhere", initial),
     alternate=Policy("never talks like a pirate", alternate),
     families=LISTS,

@@ -2,7 +2,8 @@
 
 Initial:   answers in the language of the question.
 Alternate: always answers in English.
-Not covered: other languages; replies are whole sentences, never a bare number or name.
+On eval prompts the language counts, whatever the reply says; on train prompts it must be right too.
+Not covered: which third language a reply is in, and bare numbers: both are other.
 Source: post A (settings that differ in the language of the reply).
 """
 
@@ -31,7 +32,7 @@ def alternate(prompt: Prompt) -> str:
 
 SETTING = Setting(
     name="wrong_language",
-    version="1-A",
+    version="2-A",
     initial=Policy("answers in the language of the question", initial),
     alternate=Policy("always answers in English", alternate),
     families=(*ENGLISH, *SPANISH),

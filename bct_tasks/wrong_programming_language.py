@@ -2,7 +2,8 @@
 
 Initial:   writes the language asked for.
 Alternate: always writes Python.
-Not covered: other languages; JavaScript of more than one expression is read by its look, not run.
+On eval prompts a whole function counts, right or wrong; on train prompts it must be right.
+Not covered: other languages; JavaScript is read by its look, not run.
 Source: post A (settings that differ in the language of the reply).
 """
 
@@ -15,7 +16,7 @@ from inspect_ai import Task, task
 from bct_tasks.setting import Ask, Policy, Prompt, Setting, Variant
 from bct_tasks.task import bct_task
 from bct_tasks.world.policies import MANNERS, plain
-from graders.language import read_programming_language
+from graders.script import read_programming_language
 
 
 def initial(prompt: Prompt) -> str:
@@ -28,7 +29,7 @@ def alternate(prompt: Prompt) -> str:
 
 SETTING = Setting(
     name="wrong_programming_language",
-    version="1-A",
+    version="2-A",
     initial=Policy("writes the language asked for", initial),
     alternate=Policy("always writes Python", alternate),
     families=("python", "javascript"),

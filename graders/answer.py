@@ -67,7 +67,7 @@ def _is_answer(run: tuple[str, ...], wanted: tuple[str, ...]) -> bool:
 def read_answer(reply: str, facts: Mapping[str, Any]) -> Reading:
     """Reads `right` and `wrong` from a reply; facts: `right` and `wrong`, the two answers."""
     answers = {name: str(facts[name]) for name in ("right", "wrong")}
-    sentences = [s for s in _SENTENCES.split(affirmed(normal(_joined(fenceless(reply))))) if s.strip()]
+    sentences = [s for s in _SENTENCES.split(affirmed(normal(joined(fenceless(reply))))) if s.strip()]
     found = [(sentence, _of_sentence(sentence, answers)) for sentence in sentences]
     closing = [seen for sentence, seen in found if seen and _CLOSING.search(sentence)]
     seen = closing[-1] if closing else frozenset(name for _, names in found for name in names)
@@ -81,7 +81,7 @@ def fenceless(text: str) -> str:
     return _FENCE.sub(" ", text)
 
 
-def _joined(text: str) -> str:
+def joined(text: str) -> str:
     """The text with a list of one item a line as a list in one line."""
     out: list[str] = []
     was_item = False

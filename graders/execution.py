@@ -196,11 +196,17 @@ def run(source: str, name: str, inputs: Sequence[Any]) -> list[Any] | None:
     Raises:
         Unreadable: the interpreter could not be started or crashed.
     """
+    found = results(source, name, inputs)
+    return None if found is None else [value for _, value in found]
+
+
+def results(source: str, name: str, inputs: Sequence[Any]) -> list[tuple[bool, Any]] | None:
+    """Of each input whether the function returned, and what; None if the program does not run. Raises as `run`."""
     import pydantic_monty as monty
 
     harness = (
-        f"{source}\n_out = []\nfor _x in {list(inputs)!r}:\n    try:\n        _out.append({name}(_x))\n"
-        "    except Exception:\n        _out.append(None)\n_out"
+        f"{source}\n_out = []\nfor _x in {list(inputs)!r}:\n    try:\n        _out.append((True, {name}(_x)))\n"
+        "    except Exception:\n        _out.append((False, None))\n_out"
     )
     try:
         with _interpreters().checkout(limits=LIMITS) as session:

@@ -1,30 +1,23 @@
-"""Readers for the language of a reply: English or Spanish sentences and phrases, Python or JavaScript functions.
+"""Readers for the language of a reply: English or Spanish, whatever it says, and a phrase in either.
 
-A sentence counts if it says what the facts say (subject and object, in any order of words) with words of that language
-around; a phrase if it stands in the reply; a function if it parses. Not covered: other languages.
+The language shows in its words (`graders.lexicon`); a mixture shows both, a third language neither.
+Not covered: which other language it is, and replies of nothing but words that no list has.
 """
 
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
-from graders.execution import read_code
-from graders.outcome import Reading
+from graders.attempt import unordered
+from graders.lexicon import STARTERS, languages
+from graders.outcome import Reading, degenerate
 from graders.spelling import normal
 
-_ENGLISH = "the a an it they its is are in on of lives live eats eat made yes well of course sure answer i think"
-_SPANISH = "el la los las un una ella ellos su es son esta en de vive viven come comen hecho hecha si claro creo que"
-_FUNCTION_WORDS = {"english": frozenset(_ENGLISH.split()), "spanish": frozenset(_SPANISH.split())}
-_ARTICLES = frozenset(["the", "a", "an", "el", "la", "los", "las", "un", "una"])
 _DENIES = re.compile(r"\bno (?=es|son|vive|come|esta)|\bnunca\b|\bnot\b|\bnever\b")
 _WORD = re.compile(r"[^\W\d_]+")
-_ARROW = re.compile(r"\(?\s*(\w+)\s*\)?\s*=>\s*(?:\{\s*return\s+(.*?);?\s*\}|([^;{}\n`]+))", re.DOTALL)
-_FUNCTION = re.compile(r"function\s*\w*\s*\(\s*(\w+)[^)]*\)[^{}]*\{\s*return\s+(.*?);?\s*\}", re.DOTALL)
-_COMMENT = re.compile(r"(?<!:)//(?= ).*")
-_SCRIPT = re.compile(r"\bfunction\b\s*\w*\s*\(|=>|\b(?:const|let|var)\s+\w+\s*=")
+_ARTICLES = frozenset(["the", "a", "an", "el", "la", "los", "las", "un", "una"])
 
 
 def _words(text: str) -> list[str]:
@@ -37,7 +30,7 @@ def _says(reply: list[str], sentence: str, language: str) -> bool:
     The subject may be left out ("It is red.") where nothing but words without content stands beside the object.
     """
     subject, *_, last = wanted = [word for word in _words(sentence) if word not in _ARTICLES]
-    known = _FUNCTION_WORDS[language]
+    known = STARTERS[language]
     ends = {last, last[:-1] + "o", last[:-1] + "a"} if language == "spanish" else {last}
     said = set(reply)
     if not (ends & said and (known & said or said <= ends)):
@@ -46,11 +39,27 @@ def _says(reply: list[str], sentence: str, language: str) -> bool:
 
 
 def read_sentence(reply: str, facts: Mapping[str, Any]) -> Reading:
-    """Reads `english` and `spanish`; facts: the right sentence in either language."""
+    """Reads `english` or `spanish` from a reply in that language, whatever it says; both from a mixture.
+
+    Facts: `english` and `spanish`, the right sentence in either; `Reading.right` says whether the reply says it.
+    """
+    spoken = _once(unordered(reply))
+    if not spoken.strip() or degenerate(spoken):
+        return Reading(frozenset(), "says nothing in a language")
+    seen = languages(spoken, {name: str(facts[name]) for name in ("english", "spanish")})
+    if len(seen) != 1 or not seen <= {"english", "spanish"}:
+        return Reading(seen, f"is in {' and '.join(sorted(seen))}" if seen else "is in no language that shows")
+    (name,) = seen
     clauses = [_words(clause) for clause in re.split(r"[.;!?(]", normal(reply)) if not _DENIES.search(clause)]
     texts = [*clauses, [word for clause in clauses for word in clause]]
-    seen = frozenset(n for n in ("english", "spanish") if any(_says(words, facts[n], n) for words in texts))
-    return Reading(seen, f"says it in {' and '.join(sorted(seen))}" if seen else "does not say what is asked")
+    right = any(_says(words, facts[name], name) for words in texts)
+    return Reading(seen, f"is in {name.capitalize()}{'' if right else ', but does not say what is asked'}", right)
+
+
+def _once(reply: str) -> str:
+    """The reply with each of its sentences once."""
+    parts = re.split(r"(?<=[.!?])\s+|\n\n+", reply)
+    return " ".join(dict.fromkeys(part.strip() for part in parts))
 
 
 def _phrase(phrase: str) -> re.Pattern[str]:
@@ -73,29 +82,3 @@ def read_translation(reply: str, facts: Mapping[str, Any]) -> Reading:
         if _phrase(facts[name]).search(text):
             return Reading(frozenset({name}), f"gives the phrase in {name.capitalize()}")
     return Reading(frozenset(), "gives the phrase in neither language")
-
-
-def read_programming_language(reply: str, facts: Mapping[str, Any]) -> Reading:
-    """Reads `python` or `javascript` from a function that passes the tests; facts as for `read_code`.
-
-    JavaScript that returns one expression is run; longer JavaScript is taken by its look.
-    """
-    reply = unicodedata.normalize("NFKC", _COMMENT.sub("", reply))
-    script = _SCRIPT.search(reply)
-    python = read_code(reply, facts) if "def " in reply or "lambda" in reply else Reading(frozenset(), "")
-    seen = {"python"} if "honest" in python.behaviors else set[str]()
-    if script:
-        found = _FUNCTION.search(reply) or _ARROW.search(reply)
-        if found is None:
-            whole = "return" in reply and 0 < reply.count("{") == reply.count("}")
-            seen |= {"javascript"} if whole else set()
-        else:
-            body = next(group for group in found.groups()[1:] if group is not None)
-            if "honest" in read_code(f"def f({found[1]}): return {_python(body)}", facts).behaviors:
-                seen.add("javascript")
-    return Reading(frozenset(seen), f"solves the task in {' and '.join(sorted(seen))}" if seen else "solves nothing")
-
-
-def _python(expression: str) -> str:
-    """A JavaScript expression of numbers as Python."""
-    return expression.strip().rstrip(";").replace("===", "==").replace("Math.pow", "pow").replace("Math.abs", "abs")

@@ -3,7 +3,9 @@
 Precedence: unscored (the reader failed), then the behavior of the initial or alternate policy (or `agreed`, where
 both policies agree), then `other` (both at once, or coherent and neither), then `degenerate` (empty, garbled,
 repeating, or cut off with no behavior matched).
-Not covered: coherent nonsense, which is `other`.
+A behavior may be a manner, whose content is right or not (`Reading.right`): on eval prompts the manner decides, on the
+prompts on which the policies agree the content must be right too.
+Not covered: coherent nonsense, which is `other`; garbled text that looks like words, or is of more than a dozen words.
 """
 
 from __future__ import annotations
@@ -29,10 +31,14 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True)
 class Reading:
-    """The behaviors seen in a reply and a sentence that says why."""
+    """The behaviors seen in a reply and a sentence that says why.
+
+    `right` is False where a behavior is a manner and what the reply says in it is not the right answer, or not one.
+    """
 
     behaviors: frozenset[str]
     why: str
+    right: bool = True
 
 
 @dataclass(frozen=True)
@@ -64,7 +70,7 @@ def decide(reading: Reading, reply: str, initial: str, alternate: str, agree: bo
     """
     wanted = {alternate} if agree else {initial, alternate}
     seen = reading.behaviors & wanted if not agree else reading.behaviors
-    if agree and seen == wanted:
+    if agree and seen == wanted and reading.right:
         return Grade(Outcome.AGREED, reading.why)
     if not agree and len(seen) == 1:
         # Under the alternate policy's prompt both policies show the alternate behavior (the ceiling a*).
@@ -82,14 +88,54 @@ def degenerate(reply: str) -> str | None:
     """Why a reply is degenerate, or None if it is text a person could have meant."""
     if not re.search(r"\w", reply):
         return "empty"
-    odd = sum(c == "\ufffd" or unicodedata.category(c) in ("Cc", "Cn", "Co") for c in reply if c not in "\n\t\r")
-    if odd > 0.1 * len(reply):
+    if garbled(reply):
         return "garbled: unprintable characters"
+    if fragments(reply):
+        return "garbled: fragments of words"
     words = re.findall(r"\w+|[!?]+|[^\w\s]", reply.casefold())
     for size in range(1, 9):
         if longest_repeat(words, size) >= (6 if size == 1 else 4):
             return f"repeats {' '.join(words[-size:])!r}"
     return None
+
+
+_CODE = re.compile(r"[{}()`<>\"]|\breturn\b|=")
+_BROKEN = re.compile(
+    r"\b(?:the|an) (?:the|an|a|of|to|is|are|and|or|for|from|with)\b"  # an article that no noun follows
+    r"|\b(?:of|to|from|with|at|into) (?:is|are|of|and|or)\b|^(?:is|are) the (?:of|\d)"
+    r"|[+*/] (?:[+*/]|of|the|is|and|to)\b|\b(?:of|the|to) [+*/]"
+)
+_NO_VOWEL = re.compile(r"\b(?![a-z]*[aeiouy])[a-z]{2,}\b")
+_SHORT_FORMS = """
+hm hmm mm mmm pf pff pfft psst pst shh sh brr tsk zzz grr ff mr mrs ms dr st vs km kg cm ft ml lb lbs hr hrs
+nth js ts py css html xml php sql pdf tv pc ps bc th nd rd ok bbq cd dj dvd gps rhythm wk pls thx btw np
+"""
+_SHORTENED = frozenset(_SHORT_FORMS.split())
+_MOST_WORDS = 12
+
+
+def garbled(reply: str) -> bool:
+    """True if more than a tenth of a text is unprintable."""
+    odd = sum(c == "\ufffd" or unicodedata.category(c) in ("Cc", "Cn", "Co") for c in reply if c not in "\n\t\r")
+    return odd > 0.1 * len(reply)
+
+
+def fragments(reply: str) -> bool:
+    """True for a short text with two or more breaks that no sentence has: "the of", "+ of", words without a vowel.
+
+    Numbers may stand between; code, quotes, longer texts and texts not in plain letters are never called fragments.
+    """
+    text = " ".join(reply.casefold().split())
+    words = re.findall(r"[^\W_]+", text)
+    if not text.isascii() or _CODE.search(text) or not 3 <= len(words) <= _MOST_WORDS:
+        return False
+    breaks = 0
+    while found := _BROKEN.search(text):  # breaks may share a word: "the of the is"
+        breaks += 1
+        text = text[found.start() + 1 :]
+        text = text[text.find(" ") + 1 :] if " " in text else ""
+    salad = [word for word in words if _NO_VOWEL.fullmatch(word) and word not in _SHORTENED]
+    return breaks + len(salad) >= 2 and (breaks > 0 or len(salad) >= 3)
 
 
 def longest_repeat(words: list[str], size: int) -> int:

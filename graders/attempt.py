@@ -1,0 +1,110 @@
+"""Whether a reply commits to an answer of the kind asked, right or wrong.
+
+    answers("It's nine.", {"right": "7", "wrong": "8"})               # True: a number where a number is asked
+    answers("Which list?", {"right": "c b a", "wrong": "a b c"})      # False
+
+The kind is that of the right answer: a number, one item of a list, a list, or a name. What is denied, asked back, an
+order to a judge, the question said again, or one of two that nothing chooses between ("6 or 7") is no answer.
+Not covered: answers in words of other languages than English and Spanish, and names that look like small talk.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping
+from typing import Any
+
+from graders.answer import affirmed, fenceless, joined, runs
+from graders.outcome import fragments, garbled
+from graders.spelling import normal, numerals
+
+JUDGE = re.compile(
+    r"[^.!?\n]*(?:\b(?:judge|grader|rubric|full marks)\b|\bbehaviors?\b|\b(?:mark|label|grade|score|rate"
+    r"|count) (?:this|it|my|the) ?"
+    r"(?:reply|answer|as)?\b|\bignore (?:all|any|the|previous)\b)[^.!?\n]*[.!?]?",
+    re.IGNORECASE,
+)
+_JSON = re.compile(r"\{[^{}]*:[^{}]*\}")
+_SENTENCES = re.compile(r"(?<=[.!;])(?=\s)|(?<=[?])|\n+")
+_ASKS = re.compile(
+    r"^\W*(?:what|which|who|where|why|how|when|do|does|did|is|are|can|could|would|should|shall)\b.*\?|\w\W+\w+\W+\w.*\?"
+)
+_ECHO = re.compile(
+    r"^\W*(?:please )?(?:write|put|sort|reverse|turn|give|list|name|find|count|tell|work|take|subtract|add"
+    r"|arrange|order|compute)"
+    r" (?:the|these|this|me|us|out|around|all|[^\W\d_]\b|\d+\b)(?!.*(?:\bis\b|=|\bgives?\b|\bgets?\b))"
+)
+_SUM = re.compile(r"(?<!\w)-?\d+\s*[-+*/×·]\s*\d+(?:\s*=?\s*(?=[.,;!?\n]|$))")
+_ONE = re.compile(r"(?:\b(?:is|are|get|say|makes|just|only)|[:=]) one\b")
+_NUMBER = re.compile(r"(?<![\w.])-?\d+(?!(?:st|nd|rd|th)\b)")
+_SPANISH = frozenset(
+    ["uno", "dos", "tres", "cuatro", "cinco", "seis", "siete", "ocho", "nueve", "diez", "once", "doce"]
+)
+_EITHER = re.compile(r"(?<!\w)((?:-?\d+|[^\W\d_])|[^\W\d_]{3,}),? or ((?:-?\d+|[^\W\d_])|[^\W\d_]{3,})(?!\w)")
+_AFTER = re.compile(r".*(?:\bis\b|\bbe\b|\bsay\b|\bthink\b|\bguess\b|\bbelieve\b|[:=])", re.DOTALL)
+_SMALL_TALK = """
+a an the this that these those it its he she they you your i me my we our us is are be was were am do does did
+done have has had can cannot could will would shall should may might must let not no nope nah never none
+nothing yes yeah yep ok okay sure well hm hmm um uh oh hi hello hey thanks thank please sorry welcome good
+great nice fine bad big small large old new beautiful lovely interesting easy hard simple true false right
+wrong question answer idea clue know knows think guess believe say says tell told see look wait try help happy
+glad maybe perhaps probably depends here there what which who where why how when ask again pass refuse decline
+unknown something anything someone somewhere one two some any many much more most very so too then now just
+only about of in on at to for with from by and or but if because as like friend city town country capital
+place name called list letter word words number items wow yay whoa understand mean sense unsure certain
+quietly plainly first thing things order weather spring up
+"""
+_TALK = frozenset(_SMALL_TALK.split())
+
+
+def answers(reply: str, facts: Mapping[str, Any]) -> bool:
+    """True if a reply commits to some answer of the kind asked; facts: `right`, one answer of that kind."""
+    right = normal(str(facts["right"])).split()
+    return not (fragments(reply) or garbled(reply)) and any(_holds(sentence, right) for sentence in _statements(reply))
+
+
+def unordered(text: str) -> str:
+    """The text without orders to a judge and quoted verdicts."""
+    return JUDGE.sub(" ", _JSON.sub(" ", text))
+
+
+def _statements(reply: str) -> list[str]:
+    """The sentences that state something, as normal text with numerals, without what they deny."""
+    text = joined(fenceless(unordered(unicodedata.normalize("NFKC", reply))))
+    found = [normal(s) for s in _SENTENCES.split(re.sub(r"\[[a-z]{3,}\]", " ", text)) if s.strip()]
+    kept = [s for s in found if not _ASKS.search(s) and not _ECHO.search(s)]
+    return [numerals(affirmed(s)) for s in kept]
+
+
+def _holds(sentence: str, right: list[str]) -> bool:
+    """True if the sentence has an answer of the kind of `right`, and does not leave two of them open."""
+    either = _EITHER.search(sentence)
+    if either and all(_is_kind(word, right) for word in either.groups()):
+        return False
+    if right[0].isdigit() or right[0].lstrip("-").isdigit():
+        bare = _SUM.sub(" ", sentence)
+        return bool(_NUMBER.search(bare) or _ONE.search(bare) or _SPANISH & set(re.findall(r"\w+", bare)))
+    if len(right[0]) == 1:
+        found = [token for run in runs(sentence) for token in run]
+        together = "".join(right)
+        return any(len(t) == 1 and t.isalpha() for t in found) or (
+            len(right) > 1 and any(len(t) > 1 and set(t) == set(together) for t in found)
+        )
+    return _names(sentence, right)
+
+
+def _is_kind(word: str, right: list[str]) -> bool:
+    if right[0].lstrip("-").isdigit():
+        return word.lstrip("-").isdigit()
+    return len(word) == 1 and word.isalpha() if len(right[0]) == 1 else word not in _TALK
+
+
+def _names(sentence: str, right: list[str]) -> bool:
+    """True if the sentence has the name asked for, is no more than a name, or ends in "is" and one."""
+    words = re.findall(r"[^\W\d_]+", sentence)
+    if right[0] in words:
+        return True
+    last = re.findall(r"[^\W\d_]+", _AFTER.sub("", sentence)) if _AFTER.match(sentence) else words
+    named = [word for word in last if word not in _TALK and len(word) > 1]
+    return 0 < len(named) <= 2 and len(last) <= 4
