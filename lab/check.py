@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from bct_tasks.gate import GateResult
+    from bct_tasks.setting import Setting, Variant
     from lab.organism_gate import Plan
 
 HOME = Path("runs") / "check"
@@ -90,21 +91,46 @@ def check(
 def _rows(
     names: tuple[str, ...], variant: str | None, model: str | None, options: dict[str, Any]
 ) -> list[dict[str, Any]]:
-    from bct_tasks import catalogue, gate
+    from bct_tasks import catalogue
 
-    pairs = [(s, v) for s in map(catalogue.load, names) for v in ([s.variant(variant)] if variant else s.variants)]
-    static = [gate.check(s, v) for s, v in pairs]
+    settings: list[Setting] = []
+    broken: list[dict[str, Any]] = []
+    for name in names:
+        try:
+            settings.append(catalogue.load(name))
+        except catalogue.BrokenSetting as error:
+            broken.append(_broken(name, error.message))
+    pairs = [(s, v) for s in settings for v in ([s.variant(variant)] if variant else s.variants)]
+    static = [_static(s, v) for s, v in pairs]
     if model is None:
-        return [_row(result, None, v.carrier) for result, (_, v) in zip(static, pairs, strict=True)]
+        return [*(_row(result, None, v.carrier) for result, (_, v) in zip(static, pairs, strict=True)), *broken]
     from lab import check_jobs
     from lab.organism_gate import Plan
 
     plans = [Plan(s.name, v.name, model, **{name: options[name] for name in MODEL_OPTIONS}) for s, v in pairs]
     failed = check_jobs.work(plans, options["cache"], options["jobs"])
-    return [
+    rows = [
         _with_model(result, plan, options["cache"], failed.get(plan))
         for result, plan in zip(static, plans, strict=True)
     ]
+    return [*rows, *broken]
+
+
+def _static(setting: Setting, variant: Variant) -> GateResult:
+    """The static gate; code of a setting that raises is a reason, with its line."""
+    from bct_tasks import catalogue, gate
+
+    try:
+        return gate.check(setting, variant)
+    except Exception as error:
+        reason = catalogue.fault(error, catalogue.file_of(setting.name))
+        return gate.GateResult(setting.name, variant.name, variant.role, (reason,))
+
+
+def _broken(name: str, reason: str) -> dict[str, Any]:
+    """The row of a setting whose file cannot be imported: its variants are not known."""
+    about = {"setting": name, "variant": "", "role": "", "carrier": ""}
+    return {**about, "passed": False, "static": False, "reasons": [reason], "figures": {}}
 
 
 def _with_model(result: GateResult, plan: Plan, home: Path, error: str | None) -> dict[str, Any]:
@@ -141,11 +167,12 @@ def _tell(rows: list[dict[str, Any]], with_model: bool) -> None:
     console.print(_table(rows, with_model))
     for row in rows:
         for reason in row["reasons"]:
-            click.echo(f"{row['setting']}.{row['variant']}: {reason}")
+            click.echo(f"{row['setting']}{'.' * bool(row['variant'])}{row['variant']}: {reason}")
     settings = {row["setting"] for row in rows}
     good = {name for name in settings if all(row["passed"] for row in rows if row["setting"] == name)}
-    passed = sum(row["passed"] for row in rows)
-    click.echo(f"{passed} of {len(rows)} variants passed; {len(good)} of {len(settings)} settings in every variant")
+    variants = [row for row in rows if row["variant"]]
+    passed = sum(row["passed"] for row in variants)
+    click.echo(f"{passed} of {len(variants)} variants passed; {len(good)} of {len(settings)} settings in every variant")
 
 
 def _table(rows: list[dict[str, Any]], with_model: bool) -> Table:
@@ -162,7 +189,7 @@ def _table(rows: list[dict[str, Any]], with_model: bool) -> Table:
     for row in rows:
         cells = [row["setting"], row["variant"], row["role"], row["carrier"], _mark(row["static"])]
         if with_model:
-            cells += [_share(row["rates"], name, row["carrier"]) for name in RATES] + [_mark(row["passed"])]
+            cells += [_share(row.get("rates", {}), name, row["carrier"]) for name in RATES] + [_mark(row["passed"])]
         table.add_row(*cells)
     return table
 
