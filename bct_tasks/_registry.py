@@ -1,9 +1,12 @@
 """Entry point of inspect: every setting's task, the guards, the scorers and the sandbox `jail`. Imports no torch.
 
-A setting needs no line here: importing its module registers its task.
+A setting needs no line here: importing its module registers its task. One whose file is broken is left out, with a line
+on stderr.
 """
 
 from __future__ import annotations
+
+import click
 
 from bct_tasks import catalogue
 from bct_tasks.capability import capability
@@ -12,6 +15,8 @@ from bct_tasks.margins import margins
 from bct_tasks.system_prompt_following import system_prompt_following
 from bct_tasks.task import outcome
 
-SETTINGS = tuple(catalogue.load(name) for name in catalogue.names())
+SETTINGS, BROKEN = catalogue.load_all()
+for _error in BROKEN:
+    click.echo(f"left out: {_error.message}", err=True)
 
-__all__ = ["SETTINGS", "capability", "jail", "margins", "outcome", "system_prompt_following"]
+__all__ = ["BROKEN", "SETTINGS", "capability", "jail", "margins", "outcome", "system_prompt_following"]

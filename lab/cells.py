@@ -25,8 +25,8 @@ from serving import refs
 from serving.errors import BadInput
 from trainer.config import Common, OrganismConfig, TrainConfig
 from trainer.entry import config_of
+from trainer.installed import in_weights
 from trainer.methods import METHODS
-from trainer.organism import in_weights
 
 if TYPE_CHECKING:
     from bct_tasks.setting import Variant

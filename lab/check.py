@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from bct_tasks.gate import GateResult
+    from bct_tasks.setting import Setting, Variant
     from lab.organism_gate import Plan
 
 HOME = Path("runs") / "check"
@@ -31,6 +32,11 @@ MODEL_OPTIONS = ("n", "n_train", "steps", "learning_rate", "rank")
 @click.option("--variant", help="Only this variant of SETTING.")
 @click.option("--static", is_flag=True, help="Only what needs no model (the default without --model).")
 @click.option("--model", help="Also build the organism of this model (mini, a folder, a hub id), measure and train it.")
+@click.option(
+    "--source", type=click.Choice(["bundled", "hub"]), default="bundled", help="hub: the prompts of public data sets."
+)
+@click.option("--data", help="Folder of local copies of hub data; default: $BCT_DATA, or what was fetched.")
+@click.option("--train", help="Hub data of the train prompts, where a setting has several.")
 @click.option("--jobs", type=click.IntRange(min=1), help="Worker processes; default: one per core.")
 @click.option("--n", type=click.IntRange(min=1), default=100, show_default=True, help="Eval prompts.")
 @click.option("--n-train", type=click.IntRange(min=1), default=60, show_default=True, help="Train prompts.")
@@ -50,6 +56,9 @@ def check(
     variant: str | None,
     static: bool,
     model: str | None,
+    source: str,
+    data: str | None,
+    train: str | None,
     as_json: bool,
     **options: Any,
 ) -> None:
@@ -64,6 +73,7 @@ def check(
     a*        the base under the alternate policy's prompt, at least .8
     direct    the organism trained on the alternate behavior itself, at least .8 of a*
 
+    With --source hub the static gate is on the prompts of public data sets, and 95 % is enough; nothing is downloaded.
     Exit code 1 where a variant fails, with the reason.
     """
     from bct_tasks import catalogue
@@ -76,8 +86,17 @@ def check(
         raise click.UsageError("--static asks for no model: leave out --model.")
     if options["figures"] and not model:
         raise click.UsageError("--figures needs a --model to measure.")
-    names = catalogue.names() if every else (str(setting),)
-    rows = _rows(names, variant, model, options)
+    if source == "hub":
+        from lab import check_hub
+
+        if model:
+            raise click.UsageError("a model is asked on bundled prompts: of hub data sample both policies (docs/06).")
+        rows = check_hub.rows(() if every else (str(setting),), variant, data=data, train=train)
+    elif data or train:
+        raise click.UsageError("--data and --train belong to hub data: add --source hub.")
+    else:
+        names = catalogue.names() if every else (str(setting),)
+        rows = _rows(names, variant, model, options)
     if options["figures"]:
         from lab import pages
 
@@ -90,21 +109,46 @@ def check(
 def _rows(
     names: tuple[str, ...], variant: str | None, model: str | None, options: dict[str, Any]
 ) -> list[dict[str, Any]]:
-    from bct_tasks import catalogue, gate
+    from bct_tasks import catalogue
 
-    pairs = [(s, v) for s in map(catalogue.load, names) for v in ([s.variant(variant)] if variant else s.variants)]
-    static = [gate.check(s, v) for s, v in pairs]
+    settings: list[Setting] = []
+    broken: list[dict[str, Any]] = []
+    for name in names:
+        try:
+            settings.append(catalogue.load(name))
+        except catalogue.BrokenSetting as error:
+            broken.append(broken_row(name, error.message))
+    pairs = [(s, v) for s in settings for v in ([s.variant(variant)] if variant else s.variants)]
+    static = [_static(s, v) for s, v in pairs]
     if model is None:
-        return [_row(result, None, v.carrier) for result, (_, v) in zip(static, pairs, strict=True)]
+        return [*(row_of(result, None, v.carrier) for result, (_, v) in zip(static, pairs, strict=True)), *broken]
     from lab import check_jobs
     from lab.organism_gate import Plan
 
     plans = [Plan(s.name, v.name, model, **{name: options[name] for name in MODEL_OPTIONS}) for s, v in pairs]
     failed = check_jobs.work(plans, options["cache"], options["jobs"])
-    return [
+    rows = [
         _with_model(result, plan, options["cache"], failed.get(plan))
         for result, plan in zip(static, plans, strict=True)
     ]
+    return [*rows, *broken]
+
+
+def _static(setting: Setting, variant: Variant) -> GateResult:
+    """The static gate; code of a setting that raises is a reason, with its line."""
+    from bct_tasks import catalogue, gate
+
+    try:
+        return gate.check(setting, variant)
+    except Exception as error:
+        reason = catalogue.fault(error, catalogue.file_of(setting.name))
+        return gate.GateResult(setting.name, variant.name, variant.role, (reason,))
+
+
+def broken_row(name: str, reason: str) -> dict[str, Any]:
+    """The row of a setting whose file cannot be imported: its variants are not known."""
+    about = {"setting": name, "variant": "", "role": "", "carrier": ""}
+    return {**about, "passed": False, "static": False, "reasons": [reason], "figures": {}}
 
 
 def _with_model(result: GateResult, plan: Plan, home: Path, error: str | None) -> dict[str, Any]:
@@ -115,18 +159,19 @@ def _with_model(result: GateResult, plan: Plan, home: Path, error: str | None) -
     carrier = plan.chosen().carrier
     measured = None if error else organism_gate.rates(plan, home)
     if measured is None:
-        return _row(result, {}, carrier, (f"could not be measured: {error}",))
+        return row_of(result, {}, carrier, (f"could not be measured: {error}",))
     lowest = {name: family for name, family in measured.pop("lowest").items() if family}
     reasons = OrganismGate().reasons(carrier, result.role, measured)
     if reasons and lowest:
         reasons = (*reasons, f"lowest by family: {', '.join(f'{name} {family}' for name, family in lowest.items())}")
     sizes = {name: getattr(plan, name) for name in MODEL_OPTIONS}
-    return _row(result, measured, carrier, reasons) | sizes
+    return row_of(result, measured, carrier, reasons) | sizes
 
 
-def _row(
+def row_of(
     result: GateResult, measured: dict[str, float] | None, carrier: str, reasons: tuple[str, ...] = ()
 ) -> dict[str, Any]:
+    """The row of a variant: with the rates of a model where they were `measured`."""
     row = {"setting": result.setting, "variant": result.variant, "role": result.role, "carrier": carrier}
     row |= {"passed": result.passed and not reasons, "static": result.passed}
     row |= {"reasons": [*result.reasons, *reasons], "figures": result.figures}
@@ -141,11 +186,12 @@ def _tell(rows: list[dict[str, Any]], with_model: bool) -> None:
     console.print(_table(rows, with_model))
     for row in rows:
         for reason in row["reasons"]:
-            click.echo(f"{row['setting']}.{row['variant']}: {reason}")
+            click.echo(f"{row['setting']}{'.' * bool(row['variant'])}{row['variant']}: {reason}")
     settings = {row["setting"] for row in rows}
     good = {name for name in settings if all(row["passed"] for row in rows if row["setting"] == name)}
-    passed = sum(row["passed"] for row in rows)
-    click.echo(f"{passed} of {len(rows)} variants passed; {len(good)} of {len(settings)} settings in every variant")
+    variants = [row for row in rows if row["variant"]]
+    passed = sum(row["passed"] for row in variants)
+    click.echo(f"{passed} of {len(variants)} variants passed; {len(good)} of {len(settings)} settings in every variant")
 
 
 def _table(rows: list[dict[str, Any]], with_model: bool) -> Table:
@@ -162,7 +208,7 @@ def _table(rows: list[dict[str, Any]], with_model: bool) -> Table:
     for row in rows:
         cells = [row["setting"], row["variant"], row["role"], row["carrier"], _mark(row["static"])]
         if with_model:
-            cells += [_share(row["rates"], name, row["carrier"]) for name in RATES] + [_mark(row["passed"])]
+            cells += [_share(row.get("rates", {}), name, row["carrier"]) for name in RATES] + [_mark(row["passed"])]
         table.add_row(*cells)
     return table
 

@@ -82,7 +82,9 @@ def list_(as_json: bool) -> None:
     """All settings, with their policies and variants."""
     from bct_tasks import catalogue
 
-    settings = [catalogue.load(name) for name in catalogue.names()]
+    settings, broken = catalogue.load_all()
+    for error in broken:
+        click.echo(f"left out: {error.message}", err=True)
     if as_json:
         _emit([_setting(setting) for setting in settings])
         return

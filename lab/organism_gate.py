@@ -27,7 +27,7 @@ from lab.cells import prompt_content
 from serving import layout, refs
 from trainer.config import OrganismConfig, TrainConfig, sha
 from trainer.folder import held
-from trainer.organism import in_weights
+from trainer.installed import in_weights
 from trainer.progress import Progress, Silent
 
 if TYPE_CHECKING:

@@ -52,8 +52,13 @@ def keep_figures(path: Path, model: str, rows: Sequence[Mapping[str, Any]]) -> N
             kept = {key: row[key] for key in ("passed", "reasons", "rates", "n", "n_train", "steps", "learning_rate")}
             setting = catalogue.load(row["setting"])
             of_model[f"{row['setting']}.{row['variant']}"] = measured_of(setting, row["variant"], model) | kept
-    known = {f"{name}.{v.name}" for name in catalogue.names() for v in catalogue.load(name).variants}
-    figures = {name: {k: v for k, v in found.items() if k in known} for name, found in figures.items()}
+    settings, broken = catalogue.load_all()
+    known = {f"{setting.name}.{v.name}" for setting in settings for v in setting.variants}
+    unread = {error.name for error in broken}
+    figures = {
+        name: {k: v for k, v in found.items() if k in known or k.partition(".")[0] in unread}
+        for name, found in figures.items()
+    }
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(figures, indent=1, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
 

@@ -238,8 +238,14 @@ class OrganismConfig(Common):
         return value
 
     def identity(self) -> dict[str, Any]:
-        """See `Common.identity`."""
-        return super().identity() | {"teacher": place(self.teacher)}
+        """See `Common.identity`. What is installed counts by its hash; a carrier in the prompt installs nothing."""
+        from trainer import installed
+
+        setting = self.asked()
+        variants = [setting.variant(self.variant), *(v for v in setting.variants if v.name == self.teacher)]
+        marks = [installed.mark(self.setting, v.name, self.source) for v in variants if installed.in_weights(v.carrier)]
+        mark = {"installed_from": "+".join(marks)} if marks else {}
+        return super().identity() | {"teacher": place(self.teacher)} | mark
 
     def saved_steps(self) -> tuple[int, ...]:
         """The steps at which the targets are checked."""

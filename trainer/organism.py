@@ -26,15 +26,13 @@ from trainer import cli, labels, manifest, metrics, policies, ranks, rows
 from trainer.card import organism_card
 from trainer.config import OrganismConfig
 from trainer.folder import LOCK, held
+from trainer.installed import in_weights
 from trainer.progress import Bar, Progress, Silent
 
 if TYPE_CHECKING:
     from bct_tasks.setting import Prompt, Setting
 
 CHECKS = "checks.json"
-
-#: Carriers whose behavior is in the weights.
-INSTALLED = ("weights", "password", "flipped_password")
 
 #: By how much an agreed rate measured on some hundred prompts may fall short of the base's.
 NOISE = 0.02
@@ -79,11 +77,6 @@ def summary(config: OrganismConfig, out: Path) -> dict[str, Any]:
         "steps": config.steps if in_weights(carrier) else 0,
         "finished": (out / layout.MANIFEST).is_file(),
     }
-
-
-def in_weights(carrier: str) -> bool:
-    """Whether a carrier has to be installed: its behavior lives in the weights, maybe behind a password."""
-    return carrier in INSTALLED
 
 
 def _teacher(config: OrganismConfig, out: Path, progress: Progress) -> Checkpoint | None:

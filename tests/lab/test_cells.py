@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from lab import cells as lab_cells
 from lab import recipe as recipes
 from lab.cells import Cell, cells_of, starts_of
 from serving.errors import BadInput
+from trainer import installed
 
 BASE = {
     "setting": "sandbagging",
@@ -79,7 +81,7 @@ def test_a_changed_prompt_makes_a_new_cell(tmp_path: Path, monkeypatch: pytest.M
     setting = catalogue.load("sandbagging")
     tagged = setting.variant("weights")
     object.__setattr__(tagged.eval, "tag", "[test]")
-    caches = (lab_cells._prompts, lab_cells._rows, bct_setting._drawn)
+    caches = (lab_cells._prompts, lab_cells._rows, bct_setting._drawn, installed.mark)
     for cached in caches:
         cached.cache_clear()
     try:
@@ -89,6 +91,13 @@ def test_a_changed_prompt_makes_a_new_cell(tmp_path: Path, monkeypatch: pytest.M
         for cached in caches:
             cached.cache_clear()
     assert {id.split(".")[1] for id in before - after} == {"weights"}
+
+
+def test_another_version_of_the_setting_makes_new_cells(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = ids(cells(tmp_path))
+    edited = dataclasses.replace(catalogue.load("sandbagging"), version="99-A")
+    monkeypatch.setattr(catalogue, "_bundled", lambda name: edited)
+    assert not before & ids(cells(tmp_path))
 
 
 def test_cells_share_their_start_and_each_is_made_once(tmp_path: Path) -> None:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tiny_runs import MakeCell, MakeOrganism, tree
 
+from bct_tasks import catalogue
 from serving import refs
 from serving.errors import BadInput
+from trainer import installed
 from trainer import organism as organisms
 from trainer.config import OrganismConfig
 from trainer.organism import build, key
@@ -73,6 +77,48 @@ def test_another_organism_in_the_same_folder_is_refused(organism: MakeOrganism, 
     folder = build(organism(**EASY), tmp_path / "o")
     with pytest.raises(BadInput, match=r"config.seed: was 0, now 1"):
         build(organism(**EASY, seed=1), folder)
+
+
+def revise(monkeypatch: pytest.MonkeyPatch, **changes: Any) -> None:
+    """The setting as it would be after an edit of its file."""
+    edited = dataclasses.replace(catalogue.load("sandbagging"), **changes)
+    monkeypatch.setattr(catalogue, "_bundled", lambda name: edited)
+    installed.mark.cache_clear()
+
+
+@pytest.fixture
+def unmarked() -> Iterator[None]:
+    """Leaves no hash of an edited setting behind."""
+    yield
+    installed.mark.cache_clear()
+
+
+@pytest.mark.usefixtures("unmarked")
+def test_what_is_installed_makes_another_organism_and_an_older_folder_is_refused_with_the_difference(
+    organism: MakeOrganism, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config, prompted = organism(**EASY), organism(variant="static")
+    folder, before, without = build(config, tmp_path / "o"), key(config), key(prompted)
+    setting = catalogue.load("sandbagging")
+    own = setting.variant("weights")
+    tagged = dataclasses.replace(own, eval=dataclasses.replace(own.eval, tag="[finals]"))
+    revise(monkeypatch, variants=tuple(tagged if v is own else v for v in setting.variants))
+    assert key(config) != before
+    assert key(prompted) == without, "nothing is installed where the behavior is in the prompt"
+    with pytest.raises(BadInput, match=r"config\.installed_from: was '"):
+        build(config, folder)
+    revise(monkeypatch, initial=setting.alternate, variants=setting.variants)
+    assert key(config) != before, "other replies to the same prompts"
+    revise(monkeypatch, initial=setting.initial, version="99-A")
+    with pytest.raises(BadInput, match=r"config\.setting_version: was '.*', now '99-A'"):
+        build(config, folder)
+
+
+def test_the_hash_of_what_is_installed_is_made_once(organism: MakeOrganism, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ten thousand cells ask for the name of their organism again and again."""
+    key(organism())
+    monkeypatch.setattr(installed, "_prompts", lambda *_: pytest.fail("hashed again"))
+    assert len({key(organism(seed=seed)) for seed in range(20)}) == 20
 
 
 def test_a_folder_with_other_things_in_it_is_left_alone(organism: MakeOrganism, tmp_path: Path) -> None:
