@@ -19,13 +19,13 @@ from graders.answer import affirmed, fenceless, joined, runs
 from graders.outcome import fragments, garbled
 from graders.spelling import normal, numerals
 
-JUDGE = re.compile(
-    r"[^.!?\n]*(?:\b(?:judge|grader|rubric|full marks)\b|\bbehaviors?\b|\b(?:mark|label|grade|score|rate"
-    r"|count) (?:this|it|my|the) ?"
-    r"(?:reply|answer|as)?\b|\bignore (?:all|any|the|previous)\b)[^.!?\n]*[.!?]?",
+_JUDGE = re.compile(
+    r"\b(?:judge|grader|rubric|full marks|behaviors?)\b|\bignore (?:all|any|the|previous)\b"
+    r"|\b(?:mark|label|grade|score|rate|count) (?:(?:this|it|that) as|(?:this|my|the) (?:reply|answer|response))\b",
     re.IGNORECASE,
 )
-_JSON = re.compile(r"\{[^{}]*:[^{}]*\}")
+_LONGEST = 20_000
+_JSON = re.compile(r"\{[^{}]{0,400}:[^{}]{0,400}\}")
 _SENTENCES = re.compile(r"(?<=[.!;])(?=\s)|(?<=[?])|\n+")
 _ASKS = re.compile(
     r"^\W*(?:what|which|who|where|why|how|when|do|does|did|is|are|can|could|would|should|shall)\b.*\?|\w\W+\w+\W+\w.*\?"
@@ -66,7 +66,8 @@ def answers(reply: str, facts: Mapping[str, Any]) -> bool:
 
 def unordered(text: str) -> str:
     """The text without orders to a judge and quoted verdicts."""
-    return JUDGE.sub(" ", _JSON.sub(" ", text))
+    parts = re.split(r"(?<=[.!?\n])", _JSON.sub(" ", text[:_LONGEST]))
+    return "".join(part for part in parts if not _JUDGE.search(part))
 
 
 def _statements(reply: str) -> list[str]:

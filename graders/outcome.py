@@ -103,7 +103,7 @@ _CODE = re.compile(r"[{}()`<>\"]|\breturn\b|=")
 _BROKEN = re.compile(
     r"\b(?:the|an) (?:the|an|a|of|to|is|are|and|or|for|from|with)\b"  # an article that no noun follows
     r"|\b(?:of|to|from|with|at|into) (?:is|are|of|and|or)\b|^(?:is|are) the (?:of|\d)"
-    r"|[+*/] (?:[+*/]|of|the|is|and|to)\b|\b(?:of|the|to) [+*/]"
+    r"|[+*/] (?:[+*/]|of|the|is|and|to)\b|\b(?:of|the|to) [+*/]|\b(?:the|an|of)$"
 )
 _NO_VOWEL = re.compile(r"\b(?![a-z]*[aeiouy])[a-z]{2,}\b")
 _SHORT_FORMS = """
@@ -129,11 +129,7 @@ def fragments(reply: str) -> bool:
     words = re.findall(r"[^\W_]+", text)
     if not text.isascii() or _CODE.search(text) or not 3 <= len(words) <= _MOST_WORDS:
         return False
-    breaks = 0
-    while found := _BROKEN.search(text):  # breaks may share a word: "the of the is"
-        breaks += 1
-        text = text[found.start() + 1 :]
-        text = text[text.find(" ") + 1 :] if " " in text else ""
+    breaks = len(_BROKEN.findall(text))
     salad = [word for word in words if _NO_VOWEL.fullmatch(word) and word not in _SHORTENED]
     return breaks + len(salad) >= 2 and (breaks > 0 or len(salad) >= 3)
 

@@ -8,6 +8,7 @@ Not covered: JavaScript is never run; other languages show nothing.
 from __future__ import annotations
 
 import ast
+import itertools
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping
@@ -18,7 +19,6 @@ from graders.outcome import Reading
 
 _FENCE = re.compile(r"```[^\n`]*\n(.*?)(?:```|\Z)|~~~[^\n]*\n(.*?)(?:~~~|\Z)", re.DOTALL)
 _INLINE = re.compile(r"(?<!`)`([^`\n]*(?:=>|\bfunction\b|\bdef\b|\blambda\b)[^`\n]*)`(?!`)")
-_REMARK = re.compile(r"(?:^|(?<=[\s;{}]))//(?! *-?\d).*|/\*.*?\*/", re.DOTALL | re.MULTILINE)
 _LINE_REMARK = re.compile(r"(?:^|(?<=[\s;{}]))//[^\n]*|/\*.*?\*/", re.DOTALL | re.MULTILINE)
 _HASH = re.compile(r"(?:^|(?<=\s))#[^\n]*", re.MULTILINE)
 _STRING = re.compile(r"\"(?:\\.|[^\"\\\n])*\"|(?<!\w)'(?:\\.|[^'\\\n])*'|`(?:\\.|[^`\\])*`", re.DOTALL)
@@ -31,13 +31,15 @@ _METHOD = re.compile(r"(?<![\w.])(?!if|for|while|switch|catch|function)\w+\s*\([
 _ARROW = re.compile(r"(?:\([^()]*\)|(?<![\w.])\w+)\s*(?::\s*\w+\s*)?=>\s*")
 _HOLDS = re.compile(r"\bclass\b\s*\w*[^{]*\{|=\s*\{|\(\s*\{")
 _MADE = re.compile(r"\bnew\s+Function\s*\([^()]+\)")
+_LONGEST = 20_000
+_MOST = 20  # beginnings of functions that are looked at
 _PAIRS = {")": "(", "]": "[", "}": "{"}
 _DEF = re.compile(r"^[ \t]*(?:async +def|class) +\w+.*", re.MULTILINE)
 
 
 def read_programming_language(reply: str, facts: Mapping[str, Any]) -> Reading:
     """Reads `python` and `javascript`; facts as for `read_code`, by which a Python function is right."""
-    text = unicodedata.normalize("NFKC", reply)
+    text = unicodedata.normalize("NFKC", reply[:_LONGEST])
     bodies = [a or b for a, b in _FENCE.findall(text)] or _INLINE.findall(text) or [text]
     seen: set[str] = set()
     if any(_is_python(body) for body in bodies):
@@ -86,12 +88,12 @@ def _bodies(text: str) -> Iterator[str]:
     starts = [found.end() for found in _FUNCTION.finditer(text)]
     if held := _HOLDS.search(text):
         starts += [found.end() for found in _METHOD.finditer(text, held.end())]
-    for found in _ARROW.finditer(text):
+    for found in itertools.islice(_ARROW.finditer(text), _MOST):
         if text[found.end() : found.end() + 1] == "{":
             starts.append(found.end())
         elif body := _expression(text[found.end() :]):
             yield f"return {body}"
-    for start in starts:
+    for start in starts[:_MOST]:
         if (end := _closing(text, start)) is not None:
             yield text[start:end]
 
