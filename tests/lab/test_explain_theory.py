@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from scipy.stats import ortho_group
 
-from lab.explain import page, simulate, studies, theory
+from lab.explain import simulate, studies, theory
 from lab.explain.theory import Problem, TwoFeatures, two_policies
 
 VARIANCES = np.array([1.0, 0.5, 0.25, 0.1])
@@ -141,7 +141,7 @@ def test_the_eval_margin_is_zero_at_the_crossing_and_there_is_none_for_the_small
 
 
 def test_every_figure_of_the_page_says_how_to_read_it():
-    template = (Path(page.__file__).parents[1] / "templates" / "explain.html.j2").read_text(encoding="utf-8")
+    template = (Path(__file__).parents[2] / "lab" / "templates" / "explain.html.j2").read_text(encoding="utf-8")
     figures = re.findall(r"<figure>.*?</figure>", template)
     assert len(figures) == 6
     assert all("<figcaption>How to read this: " in figure for figure in figures)
