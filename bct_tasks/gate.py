@@ -16,6 +16,7 @@ from graders import Outcome
 
 MIN_TEMPLATES = 30
 CONTROL_DISAGREES = 0.95
+BORDER = 0.02  # so near a threshold, a draw of other prompts may fall on its other side
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,16 @@ class OrganismGate:
                 f"({self.direct} of a*)"
             )
         return tuple(failed)
+
+    def borderline(
+        self, carrier: str, role: str, rates: Mapping[str, float], within: float = BORDER
+    ) -> tuple[str, ...]:
+        """The names of the rates that lie within so much of their threshold, on either side."""
+        limits = {"ceiling": self.ceiling, "direct": self.direct * rates.get("ceiling", 1.0)}
+        limits |= {"initial": self.initial} if role != "probe" else {}
+        limits |= {"agreed": self.agreed} if role == "bct" else {}
+        limits |= {"base": self.base} if carrier == "weights" else {}
+        return tuple(k for k, limit in limits.items() if k in rates and abs(rates[k] - limit) <= within + 1e-9)
 
 
 def check(setting: Setting, variant: str | Variant | None = None, n: int = 100) -> GateResult:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -107,11 +107,8 @@ def bct_task(
     sizes = {"train": n_train, "capability": n_capability}
     parts = [(part, sizes.get(part) or n) for part in SPLITS[split]]
     parts += [("following", n_following)] if split == "all" and n_following else []
-    samples = [
-        _sample(setting, chosen, prompt, margins)
-        for part, size in parts
-        for prompt in _prompts(setting, chosen, part, size, seed)
-    ]
+    drawn = [_prompts(setting, chosen, part, size, seed) for part, size in parts]
+    samples = [_sample(setting, chosen, prompt, margins) for prompt in _interleaved(drawn)]
     scorers = [outcome(judge), *([margins_scorer()] if margins else []), *extra_scorers(setting)]
     return Task(
         name=setting.name,
@@ -187,6 +184,12 @@ def _prompts(setting: Setting, variant: Variant, part: str, n: int, seed: int) -
     if part.startswith("policy_"):
         return policy_prompts(setting, variant, part, n, seed)
     return setting.prompts(variant, part, n, seed)
+
+
+def _interleaved(parts: Sequence[Sequence[Prompt]]) -> list[Prompt]:
+    """The prompts of all parts in proportion, each part in its own order: `--limit` then meets every part."""
+    placed = [(place / len(part), prompt) for part in parts for place, prompt in enumerate(part)]
+    return [prompt for _, prompt in sorted(placed, key=lambda each: each[0])]
 
 
 def _sample(setting: Setting, variant: Variant, prompt: Prompt, margins: bool) -> Sample:

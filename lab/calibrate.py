@@ -19,7 +19,7 @@ from typing import Any
 from bct_tasks import catalogue
 from bct_tasks.setting import Setting
 from graders import Grade
-from graders.calibration import LABELS, UNSCORED, Agreement, Gold, Share, agreement, gold_file, kappa
+from graders.calibration import LABELS, UNSCORED, Agreement, BadGold, Gold, Share, agreement, gold_file, kappa
 from lab.gold import checked, graded
 from serving.errors import BadInput
 
@@ -92,7 +92,14 @@ def calibrate(
     Raises:
         BadGold: there is no such file, or it is not well formed.
     """
-    lines = checked(setting, gold_file(setting.name, held_out))
+    file = gold_file(setting.name, held_out)
+    if not file.is_file():
+        more = " --held-out" if held_out else ""
+        raise BadGold(
+            f"{file}: {setting.name} has no labelled replies yet. Write some (docs/10): `python -m lab.gold prompts"
+            f" {setting.name}` lists prompts, `python -m lab.gold fill {setting.name}{more}` completes the lines"
+        )
+    lines = checked(setting, file)
     grades = grader(setting, lines)
     pairs = [(str(line.label), str(grade.outcome)) for line, grade in zip(lines, grades, strict=True)]
     misses = tuple(

@@ -13,7 +13,7 @@ from concurrent.futures import Future, wait
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.live import Live
 from rich.panel import Panel
 from rich.table import Table
@@ -228,18 +228,18 @@ class Talk:
 
     def _unfinished(self, said: Sequence[Said]) -> RenderableType:
         names = (checkpoint.ref for checkpoint in self.checkpoints)
-        panels = [Panel(Text(printable(s.text)), title=Text(name)) for s, name in zip(said, names, strict=True)]
+        panels = [Column(name, Text(printable(s.text))) for s, name in zip(said, names, strict=True)]
         return panels[0] if len(panels) == 1 else _side_by_side(panels)
 
-    def _panel(self, at: int, reply: Reply | Exception, prompt: Prompt | None) -> Panel:
-        name = Text(self.checkpoints[at].ref)
+    def _panel(self, at: int, reply: Reply | Exception, prompt: Prompt | None) -> Column:
+        name = self.checkpoints[at].ref
         if isinstance(reply, Exception):
             self.histories[at].pop()  # the question that was not answered
-            return Panel(Text(printable(str(reply)), style="red"), title=name)
+            return Column(name, Text(printable(str(reply)), style="red"))
         self.histories[at].append({"role": "assistant", "content": reply.text})
         notes = [self.prompts.grade(prompt, reply)] if self.prompts and prompt else []
         notes += [f"{reply.output_tokens} tokens", *(["cut off"] if reply.stop_reason != "stop" else [])]
-        return Panel(Text(printable(reply.text)), title=name, subtitle=Text(", ".join(notes)))
+        return Column(name, Text(printable(reply.text)), Text(", ".join(notes)))
 
 
 def _result(future: Future[Reply]) -> Reply | Exception:
@@ -254,7 +254,21 @@ def printable(text: str) -> str:
     return text.translate(CONTROLS)
 
 
-def _side_by_side(panels: Sequence[Panel]) -> RenderableType:
+@dataclass(frozen=True)
+class Column:
+    """What one checkpoint says. Of a name that is too long the end is shown, which tells steps apart."""
+
+    name: str
+    said: Text
+    notes: Text | None = None
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        room = max(8, options.max_width - 6)
+        name = self.name if len(self.name) <= room else f"…{self.name[1 - room :]}"
+        yield Panel(self.said, title=Text(name), subtitle=self.notes)
+
+
+def _side_by_side(panels: Sequence[RenderableType]) -> RenderableType:
     grid = Table.grid(expand=True)
     for _ in panels:
         grid.add_column(ratio=1)

@@ -74,7 +74,7 @@ def check(
     direct    the organism trained on the alternate behavior itself, at least .8 of a*
 
     With --source hub the static gate is on the prompts of public data sets, and 95 % is enough; nothing is downloaded.
-    Exit code 1 where a variant fails, with the reason.
+    ~ marks a rate within 2 points of its threshold. Exit code 1 where a variant fails, with the reason.
     """
     from bct_tasks import catalogue
 
@@ -165,7 +165,8 @@ def _with_model(result: GateResult, plan: Plan, home: Path, error: str | None) -
     if reasons and lowest:
         reasons = (*reasons, f"lowest by family: {', '.join(f'{name} {family}' for name, family in lowest.items())}")
     sizes = {name: getattr(plan, name) for name in MODEL_OPTIONS}
-    return row_of(result, measured, carrier, reasons) | sizes
+    near = {"borderline": list(OrganismGate().borderline(carrier, result.role, measured))}
+    return row_of(result, measured, carrier, reasons) | sizes | near
 
 
 def row_of(
@@ -184,6 +185,8 @@ def _tell(rows: list[dict[str, Any]], with_model: bool) -> None:
     # A table cut to 80 columns in a pipe would lose the names; on a terminal its own width holds.
     console = Console() if sys.stdout.isatty() else Console(width=140)
     console.print(_table(rows, with_model))
+    if any(row.get("borderline") for row in rows):
+        click.echo("~ within 2 points of its threshold: another draw of prompts may pass or fail")
     for row in rows:
         for reason in row["reasons"]:
             click.echo(f"{row['setting']}{'.' * bool(row['variant'])}{row['variant']}: {reason}")
@@ -208,15 +211,17 @@ def _table(rows: list[dict[str, Any]], with_model: bool) -> Table:
     for row in rows:
         cells = [row["setting"], row["variant"], row["role"], row["carrier"], _mark(row["static"])]
         if with_model:
-            cells += [_share(row.get("rates", {}), name, row["carrier"]) for name in RATES] + [_mark(row["passed"])]
+            cells += [_share(row, name) for name in RATES] + [_mark(row["passed"])]
         table.add_row(*cells)
     return table
 
 
-def _share(rates: dict[str, float], name: str, carrier: str) -> str:
-    if name == "base" and carrier != "weights" and rates:
+def _share(row: dict[str, Any], name: str) -> str:
+    rates: dict[str, float] = row.get("rates", {})
+    if name == "base" and row["carrier"] != "weights" and rates:
         return "="
-    return f"{rates[name]:.2f}" if name in rates else "–"
+    near = "~" if name in row.get("borderline", ()) else ""
+    return f"{near}{rates[name]:.2f}" if name in rates else "–"
 
 
 def _mark(passed: bool) -> str:

@@ -30,6 +30,12 @@ class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", serialize_by_alias=True)
 
 
+TESTED = (
+    "of the claim, on the half that reports. Null hypothesis of 'removed in k of m seeds': in fewer than k of them the"
+    " initial rate lies under its share of r0; of 'not removed': in some cell it does not lie above"
+)
+
+
 class Thresholds(_Part):
     """Every number of the criterion, in one place; written into results.json as used.
 
@@ -334,8 +340,8 @@ class Conclusion(_Part):
     initial: float | None
     alternate: float | None
     claim: bool
-    p_value: float | None = Field(default=None, description="of the claim, on the half that reports")
-    p_holm: float | None = Field(default=None, description="the same, adjusted for all conclusions")
+    p_value: float | None = Field(default=None, description=TESTED)
+    p_holm: float | None = Field(default=None, description="the same, adjusted for all conclusions by Holm")
     halves: tuple[HalfRate, ...] = Field(default=(), description="at the chosen learning rate")
 
 

@@ -1,4 +1,4 @@
-"""`bct new`: a new setting from a commented template that passes the static gate as it is.
+"""`bct new`: a new setting from a commented template, or from another setting; it passes the static gate as it is.
 
 A setting needs no registration: its module in `bct_tasks/` is found by its `SETTING`.
 """
@@ -34,19 +34,22 @@ NEXT = """\
 
 @click.command()
 @click.argument("name")
+@click.option("--like", metavar="SETTING", help="Begin with a copy of this setting's file instead of the template.")
 @click.option("--dir", "folder", type=click.Path(path_type=Path), help="Where it is written; default: bct_tasks/.")
-def new(name: str, folder: Path | None) -> None:
+def new(name: str, like: str | None, folder: Path | None) -> None:
     """Begin a setting: writes bct_tasks/NAME.py, which already passes the static gate.
 
-    NAME is lower case with underscores, and becomes the name of the file, the setting and its inspect task.
+    NAME is lower case with underscores, and becomes the name of the file, the setting and its inspect task. The file is
+    a commented template, or with --like SETTING a copy of a setting under the new name, at version 1-A.
     """
     home = _package()
     _refuse(name, home)
+    content = text(name) if like is None else copied(name, like)
     path = (folder or home) / f"{name}.py"
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         with path.open("x", encoding="utf-8") as stream:  # never over a file that is there
-            stream.write(text(name))
+            stream.write(content)
     except FileExistsError:
         raise BadInput(f"{path}: is there already: choose another name") from None
     click.echo(NEXT.format(path=_shown(path), name=name))
@@ -60,6 +63,27 @@ def text(name: str) -> str:
 
     template = Environment(keep_trailing_newline=True).from_string(TEMPLATE.read_text(encoding="utf-8"))
     return template.render(name=name, title=name.replace("_", " ").capitalize())
+
+
+def copied(name: str, like: str) -> str:
+    """A setting's file under another name: of the setting, of its task, and at the first version.
+
+    Raises:
+        UnknownName: no such setting.
+    """
+    from bct_tasks import catalogue
+
+    catalogue.load(like)
+    path = catalogue.file_of(like)
+    assert path is not None
+    source = path.read_text(encoding="utf-8")
+    for old, new_text in (
+        (rf'(?m)^(\s+name=)"{like}"', rf'\1"{name}"'),
+        (rf"(?m)^def {like}\(", f"def {name}("),
+        (r'(?m)^(\s+version=)"[^"]*"', r'\1"1-A"'),
+    ):
+        source = re.sub(old, new_text, source, count=1)
+    return source
 
 
 def _refuse(name: str, home: Path) -> None:

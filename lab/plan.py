@@ -72,6 +72,11 @@ class Plan:
         return [job for job in self.jobs if not job.done]
 
     @property
+    def starts(self) -> list[Job]:
+        """The jobs that are not done and that cells wait for: organisms, and the replies at step 0."""
+        return [job for job in self.left if job.id.startswith("start.")]
+
+    @property
     def seconds(self) -> float | None:
         """Of wall time with all workers busy; None where a job is unknown."""
         known = [job.seconds for job in self.left]
@@ -87,6 +92,7 @@ class Plan:
         """For programs."""
         total = {"tokens": sum(j.tokens for j in self.left), "replies": sum(j.replies for j in self.left)}
         total |= {"seconds": self.seconds, "bytes": self.bytes, "workers": self.workers}
+        total |= {"starts": len(self.starts), "starts_tokens": sum(job.tokens for job in self.starts)}
         jobs = [vars(job) for job in self.jobs]
         return {"run": self.run, "jobs": jobs, "checkpoints": self.checkpoints, "left": total, "basis": self.basis}
 
@@ -243,7 +249,24 @@ def tell(found: Plan) -> list[str]:
     took = "unknown" if time is None else f"about {duration(time)} with {found.workers} at work"
     disk = "unknown" if size is None else f"about {_bytes_text(size)}"
     total = f"{tokens:,} tokens to train on, {replies:,} replies; time {took}; disk {disk}"
-    return [*lines, count, total, *(f"estimated from  {line}" for line in found.basis)]
+    return [*lines, count, *_first_text(found), total, *(f"estimated from  {line}" for line in found.basis)]
+
+
+def _first_text(found: Plan) -> list[str]:
+    """What has to be done before any cell: one line, or none where every start is done."""
+    from lab.status import duration
+
+    first = found.starts
+    if not first:
+        return []
+    known = [job.seconds for job in first]
+    at_once = min(found.workers, len(first))
+    took = "unknown" if None in known else f"about {duration(sum(s or 0.0 for s in known) / at_once)}"
+    organisms = sum(job.tokens > 0 for job in first)
+    work = f"{sum(job.tokens for job in first):,} tokens, {sum(job.replies for job in first):,} replies"
+    return [
+        f"starts first: {len(first):,}, of which {organisms:,} train an organism; {work}, time {took}; their cells wait"
+    ]
 
 
 def _job_text(job: Job) -> str:

@@ -1,7 +1,8 @@
 """What a reference means: `mini`, a run, run@step, a checkpoint folder, a pointer, or a Hugging Face id[@revision].
 
-A run means its last finished step. An existing path beats a hub id; the embedded name `mini` beats both (`./mini`
-is the folder). Nothing here loads weights or imports torch; hub ids are looked up in the local cache first.
+A run means its last finished step, an experiment of one cell that cell. An existing path beats a hub id; the embedded
+name `mini` beats both (`./mini` is the folder). Nothing here loads weights or imports torch; hub ids are looked up in
+the local cache first.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from serving import layout
 from serving.errors import BadInput, did_you_mean
 
 MINI = "mini"
+NAMED = 8  # cells named where one has to be chosen
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 
 
@@ -108,7 +110,10 @@ def _holds_model(path: Path) -> bool:
 def _from_run(ref: str, run: Path, step: int | None) -> Checkpoint:
     steps = dict(layout.all_step_dirs(run))
     if not steps:
-        raise BadInput(_no_checkpoints(ref, run))
+        cells = _cells(run)
+        if len(cells) != 1:
+            raise BadInput(_no_checkpoints(ref, run, cells))
+        return _from_run(ref, cells[0], step)
     if step is None:
         step = _last_finished(ref, steps)
     if step not in steps:
@@ -217,10 +222,15 @@ def _no_such_path(ref: str, path: Path) -> str:
     return f"{ref}: no such checkpoint ({there} has no '{path.name}').{near or ' Name a run, run@step or a folder.'}"
 
 
-def _no_checkpoints(ref: str, run: Path) -> str:
-    cells = sorted(path.name for path in (run / "cells").glob("*") if path.is_dir())
+def _cells(run: Path) -> list[Path]:
+    """The cells of an experiment; a hidden folder is an attempt that was cut off."""
+    return sorted(path for path in (run / "cells").glob("[!.]*") if path.is_dir())
+
+
+def _no_checkpoints(ref: str, run: Path, cells: list[Path]) -> str:
     if cells:
-        return f"{ref}: an experiment of {len(cells)} cells: name one, such as {run / 'cells' / cells[0]}"
+        names = ", ".join(cell.name for cell in cells[:NAMED]) + (", ..." if len(cells) > NAMED else "")
+        return f"{ref}: an experiment of {len(cells)} cells: name one, as in {cells[0]}; there are {names}"
     return f"{ref}: no checkpoint in this folder: name a run with step-000000 folders, or a folder with config.json"
 
 

@@ -27,6 +27,9 @@ Run = Callable[[Config, Path], dict[str, Any]]
 #: Errors of a place that was named by the user, not of the work.
 PLACE_ERRORS = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG})
 
+#: What `bct run` leaves in the folder of an experiment.
+EXPERIMENT = ("recipe.yaml", "run.json")
+
 
 def command(name: str, kind: type[Config], run: Run[Config], summary: Run[Config], doc: str | None) -> click.Command:
     """A click command that parses a configuration and hands it to `run` with the folder."""
@@ -106,6 +109,8 @@ def _call(kind: type[Config], run: Run[Config], summary: Run[Config], given: dic
     config = parse(kind, values | flags | {"trl": trl}, where)
     if out is None:
         raise BadInput("'out' is missing: add --out FOLDER")
+    if any((out / name).is_file() for name in EXPERIMENT):
+        raise BadInput(f"{out}: is an experiment of `bct run`, which keeps its own cells: choose another --out")
     result = summary(config, out) if dry else run(config, out)
     if ranks.is_first():
         click.echo(json.dumps(result, indent=2, default=str) if as_json else _lines(result))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -57,4 +58,17 @@ def test_epochs_and_limit_keep_ids_and_one_outcome_each(tmp_path: Path) -> None:
     log = evaluated(tmp_path, 6, "sandbagging", split="both", limit=4, epochs=2)["sandbagging"]
     ids = [(sample.id, sample.epoch) for sample in log.samples or []]
     assert len(set(ids)) == 8
-    assert {i for i, _ in ids} == {p.id for p in load("sandbagging").prompts(None, "train", 6)[:4]}
+    setting = load("sandbagging")
+    assert {i for i, _ in ids} == {p.id for split in ("train", "eval") for p in setting.prompts(None, split, 6)[:2]}
+
+
+def test_every_beginning_of_the_samples_holds_every_split_in_proportion() -> None:
+    samples = bct_task(load("sandbagging"), split="all", n=30, n_train=20, n_capability=10).dataset
+    splits = [(sample.metadata or {})["split"] for sample in samples]
+    shares = {"eval": 1 / 2, "train": 1 / 3, "capability": 1 / 6}
+    assert set(splits[:3]) == {"train", "eval", "capability"}
+    for limit in range(1, 61):
+        found = Counter(splits[:limit])
+        assert all(abs(found[split] - limit * share) <= 1 for split, share in shares.items())
+    evals = [sample.id for sample in samples if str(sample.id).startswith("eval-")]
+    assert evals == [prompt.id for prompt in load("sandbagging").prompts(None, "eval", 30)]

@@ -66,6 +66,17 @@ def test_bad_usage_is_one_line_that_says_what_to_do(args: tuple[str, ...], says:
     assert says in done.output.strip().splitlines()[-1]
 
 
+def test_a_setting_without_labelled_replies_is_told_how_to_get_some(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(calibrate, "gold_file", lambda name, held_out=False: tmp_path / f"{name}.jsonl")
+    for words, fill in (((), "fill sandbagging`"), (("--held-out",), "fill sandbagging --held-out`")):
+        done = bct("sandbagging", *words)
+        assert (done.exit_code, done.output.count("\n")) == (2, 1)
+        assert "docs/10" in done.output
+        assert f"python -m lab.gold {fill}" in done.output
+
+
 def test_fill_names_the_line_whose_prompt_is_not_there(tmp_path: Path) -> None:
     setting = catalogue.load("sandbagging")
     known = setting.prompts("weights", "eval", 1)[0]

@@ -14,9 +14,10 @@ from typing import Any
 
 import pytest
 from rich.console import Console
+from rich.text import Text
 
 from bct_tasks import catalogue
-from lab.chat import Talk, at_hand, printable
+from lab.chat import Column, Talk, _side_by_side, at_hand, printable
 from serving.engine import Engine, get_engine
 from serving.errors import BadInput
 from serving.refs import Checkpoint, resolve
@@ -41,6 +42,18 @@ def shown(by: Talk, line: str) -> str:
 
 def reply(messages: list[dict[str, str]]) -> str:
     return get_engine().generate(resolve("mini"), [Request(messages, 32)])[0].text
+
+
+def test_of_a_long_name_the_end_is_shown_which_tells_steps_apart() -> None:
+    console = Console(width=80)
+    names = [f"runs/quickstart/cells/sandbagging.static.bct.1e-3.0.0a1b2c3d@{step}" for step in (0, 64)]
+    with console.capture() as capture:
+        console.print(_side_by_side([Column(name, Text("yes")) for name in names]))
+    [titles, *_] = capture.get().splitlines()
+    assert "…" in titles
+    assert titles.count(".0.0a1b2c3d@") == 2
+    assert "@0 " in titles
+    assert "@64 " in titles
 
 
 def test_two_checkpoints_answer_side_by_side_from_a_pipe(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from click.testing import CliRunner
 from bct_tasks import catalogue
 from bct_tasks.gate import OrganismGate
 from lab import organism_gate
+from lab.check import _share
 from lab.cli import main
 from lab.organism_gate import Plan
 
@@ -86,6 +87,26 @@ def test_each_rate_is_held_to_its_threshold(
     reasons = OrganismGate().reasons(carrier, role, {**PASSING, **changes})
     assert len(reasons) == (reason is not None)
     assert reason is None or reasons[0].startswith(reason)
+
+
+@pytest.mark.parametrize(
+    ("changes", "carrier", "role", "near"),
+    [
+        ({}, "weights", "bct", ()),
+        ({"initial": 0.82, "agreed": 0.88}, "weights", "bct", ("initial", "agreed")),
+        ({"initial": 0.83, "agreed": 0.87, "base": 0.18}, "weights", "bct", ("base",)),
+        ({"initial": 0.8, "agreed": 0.9, "base": 0.2}, "native", "probe", ()),
+        ({"ceiling": 0.9, "direct": 0.73}, "static", "control", ("direct",)),
+    ],
+)
+def test_a_rate_within_two_points_of_its_threshold_is_marked(
+    changes: dict[str, float], carrier: str, role: str, near: tuple[str, ...]
+) -> None:
+    rates = {**PASSING, "direct": 0.9, **changes}
+    marked = OrganismGate().borderline(carrier, role, rates)
+    assert set(marked) == set(near)
+    row = {"rates": rates, "carrier": carrier, "borderline": list(marked)}
+    assert {name for name in rates if _share(row, name).startswith("~")} == set(near)
 
 
 def test_a_probe_shares_the_positive_control_of_the_variant_whose_checkpoints_it_asks(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -136,3 +138,10 @@ def test_the_eval_margin_is_zero_at_the_crossing_and_there_is_none_for_the_small
     assert theory.logistic_eval_margin(two, crossing) == pytest.approx(0, abs=1e-6)
     assert theory.logistic_eval_margin(two, crossing / 2) > 0
     assert theory.logistic_crossing(TwoFeatures(2.0, 1.0, 2.0)) is None
+
+
+def test_every_figure_of_the_page_says_how_to_read_it():
+    template = (Path(__file__).parents[2] / "lab" / "templates" / "explain.html.j2").read_text(encoding="utf-8")
+    figures = re.findall(r"<figure>.*?</figure>", template)
+    assert len(figures) == 6
+    assert all("<figcaption>How to read this: " in figure for figure in figures)

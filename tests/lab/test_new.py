@@ -15,8 +15,8 @@ from bct_tasks.setting import Setting
 from lab.cli import main
 
 
-def new(name: str, folder: Path) -> tuple[int, str]:
-    done = CliRunner().invoke(main, ["new", name, "--dir", str(folder)])
+def new(name: str, folder: Path, *more: str) -> tuple[int, str]:
+    done = CliRunner().invoke(main, ["new", name, "--dir", str(folder), *more])
     return done.exit_code, done.output
 
 
@@ -60,6 +60,32 @@ def test_a_name_that_is_taken_is_refused(name: str, tmp_path: Path) -> None:
     code, output = new(name, tmp_path)
     assert code == 2
     assert "choose another name" in output
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("like", catalogue.names())
+def test_a_copy_of_a_setting_differs_from_it_in_its_names_alone(like: str, tmp_path: Path) -> None:
+    code, output = new("my_copy", tmp_path, "--like", like)
+    assert code == 0, output
+    before = Path(str(catalogue.file_of(like))).read_text(encoding="utf-8").splitlines()
+    after = (tmp_path / "my_copy.py").read_text(encoding="utf-8").splitlines()
+    changed = [(a.strip(), b.strip()) for a, b in zip(before, after, strict=True) if a != b]
+    assert (f'name="{like}",', 'name="my_copy",') in changed
+    assert any(b.startswith("def my_copy(") for _, b in changed)
+    assert all(b.startswith(("name=", "def my_copy(", 'version="1-A"')) for _, b in changed)
+
+
+def test_a_copy_of_a_setting_passes_the_static_gate_under_its_own_name(tmp_path: Path) -> None:
+    new("my_copy", tmp_path, "--like", "yes_no")
+    setting = written(tmp_path / "my_copy.py")
+    assert (setting.name, setting.version) == ("my_copy", "1-A")
+    assert [check(setting, variant).reasons for variant in setting.variants] == [()] * len(setting.variants)
+
+
+def test_a_copy_of_nothing_is_refused(tmp_path: Path) -> None:
+    code, output = new("my_copy", tmp_path, "--like", "sandbaging")
+    assert code == 2
+    assert "Did you mean 'sandbagging'" in output
     assert not list(tmp_path.iterdir())
 
 

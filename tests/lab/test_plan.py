@@ -76,6 +76,18 @@ def test_where_nothing_is_known_no_time_and_no_disk_is_made_up(tmp_path: Path):
     assert "time unknown; disk unknown" in told
 
 
+def test_what_cells_wait_for_is_told_first(tmp_path: Path):
+    found = planned(tmp_path)
+    [start] = found.starts
+    [line] = [line for line in tell(found) if line.startswith("starts first: 1, of which 0 train an organism")]
+    assert f"{start.replies:,} replies" in line
+    trained = replace(start, tokens=12_345)
+    other = replace(found, jobs=tuple(trained if job is start else job for job in found.jobs))
+    assert any("of which 1 train an organism; 12,345 tokens" in line for line in tell(other))
+    done = replace(found, jobs=tuple(replace(job, done=job is start) for job in found.jobs))
+    assert not any(line.startswith("starts first") for line in tell(done))
+
+
 def test_what_is_done_takes_nothing(tmp_path: Path):
     first = planned(tmp_path).jobs[1].id
     done = tmp_path / "runs" / "mine" / "cells" / first / "done.json"

@@ -108,6 +108,12 @@ def test_conclusions_come_first_with_what_was_expected_beside():
     assert page().index("✓ as expected") < page().index("Rates over training")
 
 
+def test_where_a_p_value_stands_its_null_hypothesis_stands_too():
+    shown = page()
+    assert (" by Holm)" in shown) == ("What each p tests:" in shown)
+    assert " by Holm)" in shown, "the example has a claim"
+
+
 def test_what_people_wrote_is_text_and_never_markup():
     assert "Does &lt;b&gt;it&lt;/b&gt; hold?" in page()
     assert "stopped: &lt;out of memory&gt;" in page()

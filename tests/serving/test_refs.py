@@ -107,8 +107,20 @@ def test_an_empty_step_and_an_empty_run_are_refused(tmp_path: Path) -> None:
 
 
 def test_an_experiment_names_its_cells(tmp_path: Path) -> None:
-    (tmp_path / "cells" / "sandbagging.weights").mkdir(parents=True)
-    assert "experiment of 1 cells" in refusal(tmp_path)
+    for name in ("a.0", "b.1", ".b.1.attempt"):
+        (tmp_path / "cells" / name).mkdir(parents=True)
+    told = refusal(tmp_path)
+    assert "experiment of 2 cells" in told
+    assert told.endswith("there are a.0, b.1")
+
+
+def test_an_experiment_of_one_cell_means_that_cell(tmp_path: Path) -> None:
+    for step in (1, 2):
+        save(llama(step), tmp_path / "cells" / "only.0" / layout.step_name(step))
+    (tmp_path / "cells" / ".only.0.attempt").mkdir()
+    assert resolve(str(tmp_path)).path == tmp_path / "cells" / "only.0" / "step-000002"
+    assert resolve(f"{tmp_path}@1").step == 1
+    assert "no step 7" in refusal(f"{tmp_path}@7")
 
 
 def test_a_base_that_changed_is_refused(made: Path, tmp_path: Path) -> None:

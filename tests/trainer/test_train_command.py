@@ -31,6 +31,16 @@ def test_help_imports_no_torch(module: str) -> None:
     assert "--rank" in done.stdout
 
 
+@pytest.mark.parametrize("mark", ["recipe.yaml", "run.json"])
+@pytest.mark.parametrize("more", [[], ["--dry-run"]])
+def test_the_folder_of_an_experiment_is_no_place_for_a_cell(tmp_path: Path, mark: str, more: list[str]) -> None:
+    (tmp_path / mark).write_text("{}")
+    done = run("--setting", "sandbagging", "--out", str(tmp_path), *more)
+    assert (done.exit_code, done.output.count("\n")) == (2, 1)
+    assert f"{tmp_path}: is an experiment of `bct run`" in done.output
+    assert [path.name for path in tmp_path.iterdir()] == [mark]
+
+
 def test_help_all_adds_trls_own_arguments() -> None:
     shown = run("--help-all")
     assert shown.exit_code == 0
