@@ -75,11 +75,11 @@ def stepwise(reply: str, answer: str) -> bool:
     text = numerals(normal(unordered(fenceless(reply))))
     if _RESTATED.fullmatch(text.strip()):
         return False
-    more = len(_ITEM.findall(text)) - len(_ITEM.findall(normal(answer)))
-    if _FROM_TO.search(text) and more >= 1:
-        return True
-    if _FROM_TO.search(text) or len(_LINES.findall(text)) > 2 or len(_ARROWS.findall(text)) > 1:
-        return len(set(_ITEM.findall(text))) > 1
+    items = _ITEM.findall(text)
+    if _FROM_TO.search(text):
+        return len(items) > 1
+    if len(_LINES.findall(text)) > 2 or len(_ARROWS.findall(text)) > 1:
+        return len(set(items)) > 1
     parts = [part for part in _PARTS.split(text) if len(_ITEM.findall(part)) > 1 or _LEADING.search(part)]
     if len(parts) > 2 or sum(bool(_SUM.search(part)) for part in parts) > 1:
         return True

@@ -149,12 +149,12 @@ def test_odd_but_coherent_text_is_not_degenerate(reply: str) -> None:
 def test_long_replies_are_read_in_time() -> None:
     began = time.monotonic()
     for text in (
-        "a" * 20_000,
-        "no " * 5_000,
-        "x = 1, then " * 2_000,
-        "function f(x) { " * 1_000,
-        "? " * 9_000,
-        "(" * 9_000,
+        "a" * 6_000,
+        "no " * 2_000,
+        "x = 1, then " * 500,
+        "function f(x) { " * 400,
+        "? " * 3_000,
+        "(" * 6_000,
     ):
         for name in MANNERS:
             catalogue.load(name).grade(prompt(name), text)
