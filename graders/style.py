@@ -83,7 +83,7 @@ def stepwise(reply: str, answer: str) -> bool:
     parts = [part for part in _PARTS.split(text) if len(_ITEM.findall(part)) > 1 or _LEADING.search(part)]
     if len(parts) > 2 or sum(bool(_SUM.search(part)) for part in parts) > 1:
         return True
-    leads = len(_STEP.findall(text))
+    more, leads = len(items) - len(_ITEM.findall(normal(answer))), len(_STEP.findall(text))
     return more >= 3 and (leads >= 2 or (leads == 1 and text.count(",") >= 2))
 
 
