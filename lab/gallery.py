@@ -11,7 +11,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from lab import sweeps
+from lab import overview, sweeps
 from lab.conclude import ARM, lr_text
 from lab.document import Cell, Conclusion, Rate, Results
 from lab.figures import Points, curves_text, draw_curves, draw_trade, trade_text
@@ -66,6 +66,18 @@ def of_arm(results: Results, conclusion: Conclusion, cells: Sequence[Cell]) -> l
     return found
 
 
+def of_all(results: Results) -> list[Picture]:
+    """All arms at a glance, one picture per learning rate; none where there are few."""
+    lines = overview.named([(conclusion.arm, cells) for conclusion, cells in arms(results)])
+    found: list[Picture] = []
+    for lr, shown in overview.by_rate(lines).items():
+        drawn = partial(overview.draw_overview, shown)
+        rows = tuple(rows_of(cell for _, cells in shown for cell in cells))
+        text, key = overview.overview_text(lr, shown), f"all.{slug(lr_text(lr))}"
+        found.append(Picture(key, "overview", f"lr {lr_text(lr)}", f"{len(shown)} arms", drawn, text, rows))
+    return found
+
+
 def of_organisms(results: Results) -> list[Picture]:
     """Robustness, one picture per organism."""
     return [_robustness(found) for found in organisms(results)]
@@ -76,7 +88,7 @@ def everything(results: Results) -> list[Picture]:
     found = [picture for conclusion, cells in arms(results) for picture in of_arm(results, conclusion, cells)]
     keys: dict[str, int] = {}
     unique: list[Picture] = []
-    for picture in (*found, *of_organisms(results)):
+    for picture in (*of_all(results), *found, *of_organisms(results)):
         keys[picture.key] = keys.get(picture.key, 0) + 1
         again = f"{picture.key}.{keys[picture.key]}" if keys[picture.key] > 1 else picture.key
         unique.append(Picture(**{**vars(picture), "key": again}))

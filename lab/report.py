@@ -132,6 +132,7 @@ def render(results: Results, viewer: Viewer | None = None) -> str:
         letters=LETTERS,
         meanings=MEANINGS,
         flag_meanings=_met(results),
+        overview=[_panel(picture, f"all{i}") for i, picture in enumerate(gallery.of_all(results))],
         robust=[_panel(picture, f"o{i}") for i, picture in enumerate(gallery.of_organisms(results))],
         csv=_csv_link(results),
         gates=_gates(results.cells),

@@ -1,0 +1,72 @@
+"""All arms of a run at a glance: one picture per learning rate, a line per arm, both rates at the last checkpoint.
+
+Not covered: controls and probes, which get no verdict, and what happened on the way there (`lab.figures`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from matplotlib.figure import Figure
+
+from lab.conclude import lr_text, share_text
+from lab.document import Cell
+from lab.figures import ALTERNATE, GRID, INITIAL, INK, PAPER, Points, bare
+
+FEWEST = 4  # arms; fewer are seen at once in their own pictures
+LONGEST = 25  # characters of a name for which there is room
+Line = tuple[str, list[Cell]]
+SHAPES = ((0.17, INITIAL, "o", "initial"), (-0.17, ALTERNATE, "s", "alternate"))
+
+
+def by_rate(arms: Sequence[Line]) -> dict[float, list[Line]]:
+    """Arms with their cells, by learning rate; a learning rate that fewer than four arms have is left out."""
+    known = [(name, [c for c in cells if c.checkpoints]) for name, cells in arms if cells[0].role == "bct"]
+    rates = sorted({c.lr for _, cells in known for c in cells})
+    found = {lr: [(name, [c for c in cells if c.lr == lr]) for name, cells in known] for lr in rates}
+    shown = {lr: [line for line in lines if line[1]] for lr, lines in found.items()}
+    return {lr: lines for lr, lines in shown.items() if len(lines) >= FEWEST}
+
+
+def named(arms: Sequence[Line]) -> list[Line]:
+    """The arms by what tells them apart: parts of the name that all of them have are left out."""
+    parts = [name.removeprefix("labels ").replace(", labels ", ", ").split(", ") for name, _ in arms]
+    shared = set(parts[0]).intersection(*parts[1:]) if len(parts) > 1 else set[str]()
+    names = [", ".join(part for part in each if part not in shared) or ", ".join(each) for each in parts]
+    return [(name, cells) for name, (_, cells) in zip(names, arms, strict=True)]
+
+
+def draw_overview(lines: Sequence[Line], points: Points) -> Figure:
+    """Initial (circles) and alternate (squares) rate of every seed, hollow where damaged; a bar at the mean."""
+    inches = 0.45 + 0.26 * len(lines)
+    figure = Figure(figsize=(3.5, inches))
+    axes = figure.add_axes((0.47, 0.4 / inches, 0.51, 1 - 0.45 / inches))
+    bare(axes)
+    for y, (_, cells) in enumerate(reversed(lines)):
+        for shift, colour, marker, name in SHAPES:
+            ends = [(c, c.checkpoints[-1], getattr(c.checkpoints[-1].eval, name).p) for c in cells]
+            known = [(c, end, p) for c, end, p in ends if p is not None]
+            fills = [PAPER if "damaged" in c.verdict.flags else colour for c, _, _ in known]
+            dots = axes.scatter([p for *_, p in known], [y + shift] * len(known), s=15, marker=marker, facecolor=fills,
+                                edgecolor=colour, linewidth=0.8, zorder=3)  # fmt: skip
+            dots.set_urls([points.link(c, end) for c, end, _ in known])
+            if len(known) > 1:
+                mean = sum(p for *_, p in known) / len(known)
+                axes.plot([mean, mean], [y + shift - 0.15, y + shift + 0.15], color=INK, linewidth=1.2, zorder=4)
+    axes.set(xlim=(-0.04, 1.04), ylim=(-0.6, len(lines) - 0.4))
+    axes.set_xticks([0, 0.5, 1], ["0", ".5", "1"])
+    names = [name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…" for name, _ in reversed(lines)]
+    axes.set_yticks(range(len(lines)), names, fontsize=7.5, color=INK)
+    axes.grid(True, axis="both", color=GRID)
+    axes.set_axisbelow(True)
+    return figure
+
+
+def overview_text(lr: float, lines: Sequence[Line]) -> str:
+    """The picture in words."""
+    told = [f"{name}: {_shares(cells, 'initial')} and {_shares(cells, 'alternate')}" for name, cells in lines]
+    return f"Initial and alternate rate of each seed at its last checkpoint, lr {lr_text(lr)}. {'; '.join(told)}."
+
+
+def _shares(cells: Sequence[Cell], name: str) -> str:
+    return ", ".join(share_text(getattr(c.checkpoints[-1].eval, name).p) for c in cells)
