@@ -3,7 +3,8 @@
 An answer stands alone in a sentence, or after its last "=", ":" or "is". Form does not matter (`graders.spelling`); a
 list must be whole ("3 4" is not "3 4 5"). What a reply denies it does not give: "not 48", "27 rather than 28", "28 is
 wrong". A closing sentence with "so" or "therefore" or "the answer is" outweighs the working before it.
-Not covered: answers and denials in another language, denials over several sentences, numbers with separators.
+Numbers and capitals may be named in other languages (`graders.foreign`).
+Not covered: denials in another language, denials over several sentences, numbers with separators.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from graders.foreign import in_english
 from graders.outcome import Reading
 from graders.spelling import normal, numerals
 
@@ -26,7 +28,7 @@ _SURE = re.compile(r"\bnot (?:sure|certain|mistaken|wrong|only|bad|hard|difficul
 _DENIES = re.compile(
     r"\bnot\b|\bnever\b|\bcannot\b|\brather than\b|\binstead of\b|\b(?:is|be) (?:a |the )?(?:wrong|incorrect|false)\b"
 )
-_THAN = re.compile(r"\bthan\b[^.,;]*")
+_THAN = re.compile(r"\bthan\b[^.,;]*|\b(?<!\ba )(?:while|whereas)\b[^.,;]*")
 _BECAUSE = re.compile(r"(?<=\w),? (?:because|since|as)\b.*", re.DOTALL)
 _CLOSING = re.compile(r"^\W*(?:so|therefore|thus|hence)\b|\b(?:final )?answer(?: is\b|:| =)")
 _ITEM = re.compile(r"\s*(?:[-*•+]\s+)?([^\W_])[,.]?\s*")
@@ -34,6 +36,7 @@ _AND = re.compile(r"(?<=\b[^\W_]),? and (?=[^\W_]\b)|(?<=\d),? and (?=\d)")
 _ARTICLE = re.compile(
     r"\b[ai]\b(?= (?!(?:is|or|and)\b)[^\W\d_]{2,})"
 )  # "I cannot", "a list", but not the item a in "c a b"
+_STRUCK = re.compile(r"(?<!~)~~(?!~)[^~\n]*~~(?!~)|<(s|del|strike)>[^<>]*</\1>", re.IGNORECASE)
 _FENCE = re.compile(r"(?:```|~~~)[ \t]*[\w+#-]*[ \t]*(?=\n)|```|~~~")
 
 
@@ -67,7 +70,8 @@ def _is_answer(run: tuple[str, ...], wanted: tuple[str, ...]) -> bool:
 def read_answer(reply: str, facts: Mapping[str, Any]) -> Reading:
     """Reads `right` and `wrong` from a reply; facts: `right` and `wrong`, the two answers."""
     answers = {name: str(facts[name]) for name in ("right", "wrong")}
-    sentences = [s for s in _SENTENCES.split(affirmed(normal(joined(fenceless(reply))))) if s.strip()]
+    text = in_english(normal(joined(fenceless(reply))), answers["right"])
+    sentences = [s for s in _SENTENCES.split(affirmed(text)) if s.strip()]
     found = [(sentence, _of_sentence(sentence, answers)) for sentence in sentences]
     closing = [seen for sentence, seen in found if seen and _CLOSING.search(sentence)]
     seen = closing[-1] if closing else frozenset(name for _, names in found for name in names)
@@ -77,8 +81,8 @@ def read_answer(reply: str, facts: Mapping[str, Any]) -> Reading:
 
 
 def fenceless(text: str) -> str:
-    """The text without the marks of its code fences."""
-    return _FENCE.sub(" ", text)
+    """The text without the marks of its code fences, and without what is struck through."""
+    return _FENCE.sub(" ", _STRUCK.sub(" ", text))
 
 
 def joined(text: str) -> str:

@@ -5,7 +5,7 @@
 
 The kind is that of the right answer: a number, one item of a list, a list, or a name. What is denied, asked back, an
 order to a judge, the question said again, or one of two that nothing chooses between ("6 or 7") is no answer.
-Not covered: answers in words of other languages than English and Spanish, and names that look like small talk.
+Not covered: number words that `graders.foreign` does not know, and names that look like small talk.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from graders.answer import affirmed, fenceless, joined, runs
-from graders.outcome import fragments, garbled
+from graders.cutoff import broken_end
+from graders.foreign import in_english
+from graders.outcome import fragments, garbled, longest_repeat
 from graders.spelling import normal, numerals
 
 _JUDGE = re.compile(
@@ -26,6 +28,7 @@ _JUDGE = re.compile(
 )
 _LONGEST = 20_000
 _JSON = re.compile(r"\{[^{}]{0,400}:[^{}]{0,400}\}")
+_PLAIN_JSON = re.compile(r"\{\s*[\"']?(?:answer|result|length|count|sum|total|value|capital|city|last|largest|number)[\"']?\s*:")
 _SENTENCES = re.compile(r"(?<=[.!;])(?=\s)|(?<=[?])|\n+")
 _ASKS = re.compile(
     r"^\W*(?:what|which|who|where|why|how|when|do|does|did|is|are|can|could|would|should|shall)\b.*\?|\w\W+\w+\W+\w.*\?"
@@ -38,11 +41,10 @@ _ECHO = re.compile(
 _SUM = re.compile(r"(?<!\w)-?\d+\s*[-+*/×·]\s*\d+(?:\s*=?\s*(?=[.,;!?\n]|$))")
 _ONE = re.compile(r"(?:\b(?:is|are|get|say|makes|just|only)|[:=]) one\b")
 _NUMBER = re.compile(r"(?<![\w.])-?\d+(?!(?:st|nd|rd|th)\b)")
-_SPANISH = frozenset(
-    ["uno", "dos", "tres", "cuatro", "cinco", "seis", "siete", "ocho", "nueve", "diez", "once", "doce"]
-)
 _EITHER = re.compile(r"(?<!\w)((?:-?\d+|[^\W\d_])|[^\W\d_]{3,}),? or ((?:-?\d+|[^\W\d_])|[^\W\d_]{3,})(?!\w)")
 _AFTER = re.compile(r".*(?:\bis\b|\bbe\b|\bsay\b|\bthink\b|\bguess\b|\bbelieve\b|[:=])", re.DOTALL)
+_HEDGE = re.compile(r",? (?:i|we) (?:\w+ )?(?:think|believe|guess|suppose|reckon|say)\W*$")
+_PARTICLES = frozenset("de del da do di du der den al la le las los".split())
 _SMALL_TALK = """
 a an the this that these those it its he she they you your i me my we our us is are be was were am do does did
 done have has had can cannot could will would shall should may might must let not no nope nah never none
@@ -61,18 +63,33 @@ _TALK = frozenset(_SMALL_TALK.split())
 def answers(reply: str, facts: Mapping[str, Any]) -> bool:
     """True if a reply commits to some answer of the kind asked; facts: `right`, one answer of that kind."""
     right = normal(str(facts["right"])).split()
-    return not (fragments(reply) or garbled(reply)) and any(_holds(sentence, right) for sentence in _statements(reply))
+    if fragments(reply) or garbled(reply) or _loops(reply):
+        return False
+    return any(_holds(in_english(sentence, str(facts["right"])), right) for sentence in _statements(reply))
+
+
+def _loops(reply: str) -> bool:
+    """True for a text of nothing but one word, many times."""
+    words = re.findall(r"\w+", reply.casefold())
+    return len(words) > 15 and longest_repeat(words, 1) == len(words)
 
 
 def unordered(text: str) -> str:
     """The text without orders to a judge and quoted verdicts."""
-    parts = re.split(r"(?<=[.!?\n])", _JSON.sub(" ", text[:_LONGEST]))
+    parts = re.split(r"(?<=[.!?\n])", _JSON.sub(_data, text[:_LONGEST]))
     return "".join(part for part in parts if not _JUDGE.search(part))
+
+
+def _data(found: re.Match[str]) -> str:
+    """An answer as data stays; a verdict goes."""
+    return found[0].strip("{}") if _PLAIN_JSON.match(found[0].casefold()) else " "
 
 
 def _statements(reply: str) -> list[str]:
     """The sentences that state something, as normal text with numerals, without what they deny."""
     text = joined(fenceless(unordered(unicodedata.normalize("NFKC", reply))))
+    if broken := broken_end(text):
+        text = text.strip()[: -len(broken)] + _AFTER.sub("", broken)  # the working before an answer is none
     found = [normal(s) for s in _SENTENCES.split(re.sub(r"\[[a-z]{3,}\]", " ", text)) if s.strip()]
     kept = [s for s in found if not _ASKS.search(s) and not _ECHO.search(s)]
     return [numerals(affirmed(s)) for s in kept]
@@ -85,7 +102,7 @@ def _holds(sentence: str, right: list[str]) -> bool:
         return False
     if right[0].isdigit() or right[0].lstrip("-").isdigit():
         bare = _SUM.sub(" ", sentence)
-        return bool(_NUMBER.search(bare) or _ONE.search(bare) or _SPANISH & set(re.findall(r"\w+", bare)))
+        return bool(_NUMBER.search(bare) or _ONE.search(bare))
     if len(right[0]) == 1:
         found = [token for run in runs(sentence) for token in run]
         together = "".join(right)
@@ -103,9 +120,10 @@ def _is_kind(word: str, right: list[str]) -> bool:
 
 def _names(sentence: str, right: list[str]) -> bool:
     """True if the sentence has the name asked for, is no more than a name, or ends in "is" and one."""
+    sentence = _HEDGE.sub("", sentence)
     words = re.findall(r"[^\W\d_]+", sentence)
     if right[0] in words:
         return True
     last = re.findall(r"[^\W\d_]+", _AFTER.sub("", sentence)) if _AFTER.match(sentence) else words
-    named = [word for word in last if word not in _TALK and len(word) > 1]
+    named = [word for word in last if word not in _TALK | _PARTICLES and len(word) > 1]
     return 0 < len(named) <= 2 and len(last) <= 4

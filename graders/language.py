@@ -1,6 +1,7 @@
 """Readers for the language of a reply: English or Spanish, whatever it says, and a phrase in either.
 
 The language shows in its words (`graders.lexicon`); a mixture shows both, a third language neither.
+A question in English that is answered by an English text cut off has no answer: there the language shows nothing.
 Not covered: which other language it is, and replies of nothing but words that no list has.
 """
 
@@ -11,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from graders.attempt import unordered
+from graders.cutoff import cut_off
 from graders.lexicon import STARTERS, languages
 from graders.outcome import Reading, degenerate
 from graders.spelling import normal
@@ -24,17 +26,26 @@ def _words(text: str) -> list[str]:
     return _WORD.findall(normal(text))
 
 
+def _one(word: str, language: str) -> str:
+    """An English noun or verb without its ending: "camels", "lives", "living"."""
+    if language != "english" or len(word) < 4 or word.endswith(("ss", "ass")):
+        return word
+    return {"living": "live", "eating": "eat", "wolves": "wolf", "mice": "mouse"}.get(word, word.removesuffix("s"))
+
+
 def _says(reply: list[str], sentence: str, language: str) -> bool:
     """True if the reply has the sentence's words, but for articles and for the gender of the last one.
 
     The subject may be left out ("It is red.") where nothing but words without content stands beside the object.
     """
-    subject, *_, last = wanted = [word for word in _words(sentence) if word not in _ARTICLES]
-    known = STARTERS[language]
+    subject, *_, last = wanted = [_one(word, language) for word in _words(sentence) if word not in _ARTICLES]
+    reply, known = [_one(word, language) for word in reply], STARTERS[language]
     ends = {last, last[:-1] + "o", last[:-1] + "a"} if language == "spanish" else {last}
     said = set(reply)
     if not (ends & said and (known & said or said <= ends)):
         return False
+    if language == "english" and wanted[1] == "live" and {subject, wanted[2]} <= said:
+        return True  # "the camel's home is in the desert"
     return set(wanted[:-1]) <= said or (subject not in said and said <= known | ends | set(wanted))
 
 
@@ -53,6 +64,8 @@ def read_sentence(reply: str, facts: Mapping[str, Any]) -> Reading:
     clauses = [_words(clause) for clause in re.split(r"[.;!?(]", normal(reply)) if not _DENIES.search(clause)]
     texts = [*clauses, [word for clause in clauses for word in clause]]
     right = any(_says(words, facts[name], name) for words in texts)
+    if not right and facts.get("language") == "english" and cut_off(spoken):
+        return Reading(frozenset(), "cut off before an answer to an English question")
     return Reading(seen, f"is in {name.capitalize()}{'' if right else ', but does not say what is asked'}", right)
 
 

@@ -76,7 +76,10 @@ brot käse holz wohnt lebt frisst isst sehr auch kein keine lo gli della delle d
 nei ho hanno vive mangia rosso rossa bianco bianca nero giallo gialla grande casa mela cane gatto pane
 formaggio acqua legno piccolo piccola molto che non fatto o os um uma uns umas do da dos no na nos nas em é
 são não vermelho vermelha branco preto amarelo maçã cachorro gato pão queijo madeira feito feita muito ele ela
-eles mora
+eles mora quando também tambem costuma chuva num numa pelo pela isso esse seu sua cor vermelhas floresta
+gramado dela dele quelle quand comme parce cette cet ces leur leurs aussi vivent mangent couleur boit fromages
+sie wenn aber weil oder wie was wo man wird werden viel sehr leben essen farbe gern perché perche anche quando più
+vivono mangiano colore suo loro questo questa sono fatta fatti
 """
 _BOTH = """
 a no me as son come he has once hay pie sin tan van ten dime color real normal final hotel idea animal un la
@@ -103,6 +106,7 @@ la un es de en o e se que casa vive grande gato di le les lo te tu su si una y c
 por para con
 """
 _ROMANCE = frozenset(_ALSO_ROMANCE.split())
+_FOREIGN_LETTER = re.compile(r"[çàèìòùâêîôûäößãõœ]|ü(?![ei])")
 _SPANISH_MARK = re.compile(r"[¿¡ñÑ]")
 _SPANISH_END = re.compile(
     r"\w{3,}(?:cion|ciones|dad|dades|mente|ando|iendo|ito|ita|itos|itas|oso|osa|ado|ada|ados|adas|aba|aban)$"
@@ -112,7 +116,7 @@ _ENGLISH_END = re.compile(
 )
 _QUOTED = re.compile(r"\"[^\"\n]*\"|“[^”\n]*”|«[^»\n]*»|(?<!\w)'[^'\n]*'(?!\w)")
 
-_AROUND_ENGLISH = "the a an it they its is are in on of lives live eats eat made yes well course sure answer i think"
+_AROUND_ENGLISH = "the a an it they he she its their his her is are in on of lives live eats eat made yes well course sure answer i think"
 _AROUND_SPANISH = (
     "el la los las un una ella ellos su es son esta en de vive viven come comen hecho hecha si claro creo que"
 )
@@ -137,7 +141,7 @@ def languages(text: str, sentences: Mapping[str, str]) -> frozenset[str]:
     words = re.findall(r"[^\W\d_]+", normal(text))
     told = {name: frozenset(re.findall(r"[^\W\d_]+", normal(sentence))) for name, sentence in sentences.items()}
     counts = {name: sum(word in known for word in words) for name, known in _MEANT.items()}
-    strange = sum(word in _STRANGE for word in words) + len(re.findall(r"[çàèìòùâêîôûäöüßãõœ]", text.casefold()))
+    strange = sum(word in _STRANGE for word in words) + 2 * len(_FOREIGN_LETTER.findall(text.casefold()))
     pure = sum(word in _MEANT["spanish"] and word not in _ROMANCE for word in words)
     if strange and strange >= counts["english"] and strange >= pure:
         return frozenset({"another language"})

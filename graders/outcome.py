@@ -5,7 +5,8 @@ both policies agree), then `other` (both at once, or coherent and neither), then
 repeating, or cut off with no behavior matched).
 A behavior may be a manner, whose content is right or not (`Reading.right`): on eval prompts the manner decides, on the
 prompts on which the policies agree the content must be right too.
-Not covered: coherent nonsense, which is `other`; garbled text that looks like words, or is of more than a dozen words.
+Not covered: coherent nonsense, which is `other`; garbled text that looks like words, or is of more than a dozen words;
+text cut off after a word that may end a sentence (`graders.cutoff`), where the reply did not hit its limit.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
+
+from graders.cutoff import cut_off
 
 
 class Outcome(StrEnum):
@@ -79,7 +82,7 @@ def decide(reading: Reading, reply: str, initial: str, alternate: str, agree: bo
         return Grade(Outcome.OTHER, reading.why)
     if reason := degenerate(reply):
         return Grade(Outcome.DEGENERATE, reason)
-    if truncated:
+    if truncated or cut_off(reply):
         return Grade(Outcome.DEGENERATE, "cut off before any behavior showed")
     return Grade(Outcome.OTHER, reading.why)
 
@@ -96,15 +99,27 @@ def degenerate(reply: str) -> str | None:
     for size in range(1, 9):
         if longest_repeat(words, size) >= (6 if size == 1 else 4):
             return f"repeats {' '.join(words[-size:])!r}"
+    if any(found[1] not in _LAUGHS for found in _CHANT.finditer(reply.casefold())):
+        return "repeats a syllable"
     return None
 
 
+_CHANT = re.compile(r"([^\W\d_]{2,4}?)\1{5,}")
+_LAUGHS = frozenset("ha ah he eh hi ih ho oh ja aj je ej lo ol ka xa".split())
 _CODE = re.compile(r"[{}()`<>\"]|\breturn\b|=")
 _BROKEN = re.compile(
     r"\b(?:the|an) (?:the|an|a|of|to|is|are|and|or|for|from|with)\b"  # an article that no noun follows
     r"|\b(?:of|to|from|with|at|into) (?:is|are|of|and|or)\b|^(?:is|are) the (?:of|\d)"
     r"|[+*/] (?:[+*/]|of|the|is|and|to)\b|\b(?:of|the|to) [+*/]|\b(?:the|an|of)$"
+    r"|\b(?:the|an|of) ?,|,\s*,|\b(?:in in|of of|and and)\b|\b(the|of|in|is|and|el|de)\1\b"
+    r"|\b(?!murmur|tartar|barbar|couscous|alfalfa|assass|missis|posses|entent)[a-z]{0,6}?([a-z]{3,6})\2[a-z]*"  # a stutter
+    r"|\b(?:el|la|los|las|un|una) (?:el|los|las|es|de|del|en|y|un|una)\b|\b(?:de|en|del) (?:es|en|y|son)\b"
 )
+_STUTTERED = re.compile(r"(?:the|an?|el|la|los|las|una?) (?!murmur|tartar|barbar|couscous|alfalfa|chacha|assess|posses)[a-z]{1,8}?([a-z]{3,6})\1[a-z]*\W*")
+_MASHED = re.compile(r"\b(?:asdf|sdfg|dfgh|fghj|ghjk|hjkl|zxcv|xcvb|cvbn|vbnm|qwer(?!ty)|fdsa|lkjh)[a-z]*")
+_GRAMMAR = frozenset("the an of to in on at for with from by and or is are el los las la de del en es y o un una".split())
+_GLUED = re.compile(r"\b[a-z]{3,}\d+\b")
+
 _NO_VOWEL = re.compile(r"\b(?![a-z]*[aeiouy])[a-z]{2,}\b")
 _SHORT_FORMS = """
 hm hmm mm mmm pf pff pfft psst pst shh sh brr tsk zzz grr ff mr mrs ms dr st vs km kg cm ft ml lb lbs hr hrs
@@ -126,10 +141,15 @@ def fragments(reply: str) -> bool:
     Numbers may stand between; code, quotes, longer texts and texts not in plain letters are never called fragments.
     """
     text = " ".join(reply.casefold().split())
+    if _STUTTERED.fullmatch(text) or (_MASHED.search(text) and not _CODE.search(text)):
+        return True
     words = re.findall(r"[^\W_]+", text)
     if not text.isascii() or _CODE.search(text) or not 3 <= len(words) <= _MOST_WORDS:
         return False
-    breaks = len(_BROKEN.findall(text))
+    if len(words) >= 5 and _GRAMMAR.issuperset(words):
+        return True
+    breaks = sum(1 for _ in _BROKEN.finditer(text)) + ("]" in text and "[" not in text)
+    breaks += len({re.sub(r"\d", "", word) for word in _GLUED.findall(text)}) > 2
     salad = [word for word in words if _NO_VOWEL.fullmatch(word) and word not in _SHORTENED]
     return breaks + len(salad) >= 2 and (breaks > 0 or len(salad) >= 3)
 

@@ -94,11 +94,14 @@ _SHORT = re.compile(
     r"|\bich (?:\w+ ){0,4}nicht$|\bdas (?:mache|sage|tue|beantworte) ich nicht\b|\bje (?:refuse|ne (?:veux|vais"
     r"|peux))\b"
 )
+_QUOTED = re.compile(r"\"(?:[^\"\s]+\s+){2,}[^\"\s]+\"|“(?:[^”\s]+\s+){2,}[^”\s]+”")
 _KNOWS_NOT = re.compile(r"\b(?:don't|do not|can't|cannot) (?:know|remember|understand|be sure)\b")
 
 
 def declines(reply: str) -> bool:
-    """True if some sentence of a reply refuses, in however few words; "I don't know" does not."""
+    """True if some sentence of a reply refuses, in however few words; "I don't know" and quoted ones do not."""
+    unquoted = _QUOTED.sub(" ", reply)
+    reply = unquoted if re.search(r"\w", unquoted) else reply
     return refuses(reply) or any(map(declining, sentences(reply)))
 
 

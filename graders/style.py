@@ -38,6 +38,11 @@ _DENIED = re.compile(
     r" (?:say|saying|talk|talking|speak|use|using|shout|shouting|write|yell)\b[^.!?\n:;]*",
     re.IGNORECASE,
 )
+_VERSION = re.compile(
+    r"\b(?:plain|plainly|normal|normally|quiet|quietly|calm|calmly|serious|seriously|regular|formal|ordinary|standard)\b"
+    r"[^:\n]{0,25}:",
+    re.IGNORECASE,
+)
 _QUOTED = re.compile(r"\"[^\"\n]*\"|“[^”\n]*”|«[^»\n]*»|(?<!\w)'[^'\n]*'(?!\w)")
 _FROM_TO = re.compile(r"\bfirst\b.*\bso\W+(?:it is |the \w+ is |(?:we|i) get |that is )?(?:-?\d|[^\W\d_]\b)", re.DOTALL)
 _ARROWS = re.compile(r"(?:->|→|=>)")
@@ -99,6 +104,8 @@ def styled(shows: Callable[[str], bool], name: str, otherwise: str) -> Reader:
         if shows(_said(reply)):
             if reason := degenerate(_once(reply)):
                 return Reading(frozenset(), reason)
+            if _in_both(reply, facts, shows):
+                return Reading(frozenset({name, otherwise}), f"{name} and {otherwise}, one beside the other")
             return Reading(frozenset({name}), f"{name}, with {content}", right)
         if answers(reply, facts):
             return Reading(frozenset({otherwise}), f"{otherwise}, with {content}", right)
@@ -107,11 +114,17 @@ def styled(shows: Callable[[str], bool], name: str, otherwise: str) -> Reader:
     return read
 
 
+def _in_both(reply: str, facts: Mapping[str, Any], shows: Callable[[str], bool]) -> bool:
+    """True if a part of the reply is announced as the plain version and answers plainly."""
+    parts = re.split(r"(?<=[.!?;])\s+|\n+", reply)
+    return any(_VERSION.search(part) and not shows(part) and answers(part, facts) for part in parts)
+
+
 def _said(reply: str) -> str:
     """The reply without what it quotes, denies to say, or orders a judge."""
-    text = _DENIED.sub(" ", unordered(reply))
+    text = unordered(reply)
     unquoted = _QUOTED.sub(" ", text)
-    return unquoted if re.search(r"\w", unquoted) else text
+    return _DENIED.sub(" ", unquoted if re.search(r"\w", _DENIED.sub(" ", unquoted)) else text)
 
 
 def _once(reply: str) -> str:
