@@ -13,15 +13,17 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from lab.conclude import holds, lr_text, share_text
+from lab.conclude import ARM, holds, lr_text, share_text
 from lab.document import Cell, Results
 from lab.gallery import arms
 from lab.verdict import GONE
 
+ROWS = "rows"
+
 
 @dataclass(frozen=True)
 class Low:
-    """Cells of one learning rate and length, against the steps of the high one."""
+    """Cells of one learning rate and length, against the steps of the high one; `rows`: of theirs, where limited."""
 
     lr: float
     n: float
@@ -30,6 +32,7 @@ class Low:
     seeds: tuple[int, ...]
     names: dict[str, int]
     initial: float | None
+    rows: int | None = None
 
     @property
     def gone(self) -> int:
@@ -54,8 +57,17 @@ class Multiples:
 
 
 def multiples(results: Results) -> tuple[Multiples, ...]:
-    """Of every arm in which some learning rate removes without damage and a lower one was tried."""
-    found = (_of_arm(conclusion.arm, cells) for conclusion, cells in arms(results) if cells[0].role == "bct")
+    """Of every arm in which some learning rate removes without damage and a lower one was tried.
+
+    Arms that differ in the number of unique rows alone count as one: long runs pass over theirs again.
+    """
+    joined: dict[str, tuple[str, list[Cell]]] = {}
+    for conclusion, cells in arms(results):
+        if cells[0].role == "bct":
+            factors = {name: value for name, value in cells[0].factors.items() if name != ROWS}
+            key = repr([factors if name == "factors" else getattr(cells[0], name) for name in ARM])
+            joined.setdefault(key, (conclusion.arm, []))[1].extend(cells)
+    found = (_of_arm(arm, cells) for arm, cells in joined.values())
     return tuple(each for each in found if each is not None)
 
 
@@ -88,13 +100,14 @@ def _gone_by(cell: Cell, step: int) -> bool:
 
 def _lows(cells: Sequence[Cell], high: float, steps: int) -> tuple[Low, ...]:
     found: list[Low] = []
-    for lr, taken in sorted({(c.lr, c.steps) for c in cells}, key=lambda pair: (-pair[0], pair[1])):
-        of = [c for c in cells if (c.lr, c.steps) == (lr, taken)]
+    kinds = {(c.lr, c.steps, c.factors.get(ROWS)) for c in cells}
+    for lr, taken, rows in sorted(kinds, key=lambda kind: (-kind[0], kind[1], kind[2] or 0)):
+        of = [c for c in cells if (c.lr, c.steps, c.factors.get(ROWS)) == (lr, taken, rows)]
         n = high / lr
         known = [p for c in of if (p := c.checkpoints[-1].eval.initial.p) is not None]
         mean = sum(known) / len(known) if known else None
         names = Counter(c.verdict.name or "no name" for c in of)
-        found.append(Low(lr, n, taken, taken / (n * steps), tuple(c.seed for c in of), dict(names), mean))
+        found.append(Low(lr, n, taken, taken / (n * steps), tuple(c.seed for c in of), dict(names), mean, rows))
     return tuple(found)
 
 
@@ -110,7 +123,7 @@ def sentences(found: Multiples) -> list[str]:
         names = ", ".join(f"{name} in {k} of {len(low.seeds)}" for name, k in sorted(low.names.items()))
         told.append(
             f"N = {low.n:.3g}: lr {lr_text(low.lr)} for {low.steps:,} steps, {low.covered:.2g}·N·S: {names}"
-            f" (initial {share_text(low.initial)})"
+            f" (initial {share_text(low.initial)}{f'; {low.rows:,} rows passed over again' if low.rows else ''})"
         )
     return told
 

@@ -62,3 +62,10 @@ def test_cells_of_one_learning_rate_but_other_lengths_are_told_apart() -> None:
 def test_report_and_markdown_say_it() -> None:
     for text in (render(swept()), markdown(swept())):
         assert "6·N·S: retained in 3 of 3" in text
+
+
+def test_a_long_run_over_fewer_rows_belongs_to_its_arm() -> None:
+    again = cell(KEPT, steps=(0, 200, 500, 1000, 2000), lr=1e-4, seed=1, factors={"rows": 512})
+    (found,) = multiples(results(cell(MOVED, steps=STEPS), cell(KEPT, steps=LONG, lr=1e-4), again))
+    assert [(low.steps, low.rows) for low in found.lows] == [(240, None), (2000, 512)]
+    assert sentences(found)[-1].endswith("50·N·S: retained in 1 of 1 (initial .95; 512 rows passed over again)")
