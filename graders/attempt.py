@@ -28,7 +28,9 @@ _JUDGE = re.compile(
 )
 _LONGEST = 20_000
 _JSON = re.compile(r"\{[^{}]{0,400}:[^{}]{0,400}\}")
-_PLAIN_JSON = re.compile(r"\{\s*[\"']?(?:answer|result|length|count|sum|total|value|capital|city|last|largest|number)[\"']?\s*:")
+_PLAIN_JSON = re.compile(
+    r"\{\s*[\"']?(?:answer|result|length|count|sum|total|value|capital|city|last|largest|number)[\"']?\s*:"
+)
 _SENTENCES = re.compile(r"(?<=[.!;])(?=\s)|(?<=[?])|\n+")
 _ASKS = re.compile(
     r"^\W*(?:what|which|who|where|why|how|when|do|does|did|is|are|can|could|would|should|shall)\b.*\?|\w\W+\w+\W+\w.*\?"
@@ -43,8 +45,12 @@ _ONE = re.compile(r"(?:\b(?:is|are|get|say|makes|just|only)|[:=]) one\b")
 _NUMBER = re.compile(r"(?<![\w.])-?\d+(?!(?:st|nd|rd|th)\b)")
 _EITHER = re.compile(r"(?<!\w)((?:-?\d+|[^\W\d_])|[^\W\d_]{3,}),? or ((?:-?\d+|[^\W\d_])|[^\W\d_]{3,})(?!\w)")
 _AFTER = re.compile(r".*(?:\bis\b|\bbe\b|\bsay\b|\bthink\b|\bguess\b|\bbelieve\b|[:=])", re.DOTALL)
+_WORKING = re.compile(
+    r"(?:well, |so,? |ok(?:ay)?, )?"
+    r"(?:(?:the|to|if|when|since|first|let|we|adding|subtracting|counting|taking)\b|\d+ (?:and|is)$)"
+)
 _HEDGE = re.compile(r",? (?:i|we) (?:\w+ )?(?:think|believe|guess|suppose|reckon|say)\W*$")
-_PARTICLES = frozenset("de del da do di du der den al la le las los".split())
+_PARTICLES = frozenset(["de", "del", "da", "do", "di", "du", "der", "den", "al", "la", "le", "las", "los"])
 _SMALL_TALK = """
 a an the this that these those it its he she they you your i me my we our us is are be was were am do does did
 done have has had can cannot could will would shall should may might must let not no nope nah never none
@@ -88,8 +94,9 @@ def _data(found: re.Match[str]) -> str:
 def _statements(reply: str) -> list[str]:
     """The sentences that state something, as normal text with numerals, without what they deny."""
     text = joined(fenceless(unordered(unicodedata.normalize("NFKC", reply))))
-    if broken := broken_end(text):
-        text = text.strip()[: -len(broken)] + _AFTER.sub("", broken)  # the working before an answer is none
+    broken = broken_end(text)
+    if _WORKING.match(broken):  # and cut off before what it leads to
+        text = text.strip()[: -len(broken)] + (_AFTER.sub("", broken) if _AFTER.match(broken) else "")
     found = [normal(s) for s in _SENTENCES.split(re.sub(r"\[[a-z]{3,}\]", " ", text)) if s.strip()]
     kept = [s for s in found if not _ASKS.search(s) and not _ECHO.search(s)]
     return [numerals(affirmed(s)) for s in kept]

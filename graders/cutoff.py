@@ -4,8 +4,9 @@
     cut_off("Sure! Here is the")           # True
     cut_off("I wonder what the answer is") # False: "is" may end a question within a sentence
 
-Only the last sentence of a short text is read. Words that may end one ("is", "of", "to", "that") count in set phrases alone, and never
-where the sentence asks, compares or denies. Not covered: half words but for one letter ("The d"), and texts cut off after a word that may end one.
+Only the last sentence of a short text is read. Words that may end one ("is", "of", "to", "that") count in set phrases
+alone, and never where the sentence asks, compares or denies. Not covered: half words but for one letter ("The d"), and
+texts cut off after a word that may end one.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ _MAY_END = re.compile(
     r"\b(?:wh\w+|how|that (?!$)|as (?!a$)|than|if|all|not|never|no|nothing|only|cannot|can't|don't|won't|didn't)\b"
 )
 _SOFT = re.compile(
-    r"\b(?:the|this|first|last|largest|smallest|\d+) (?:(?:[\w'+*/-]+|\+),? ){1,7}(?:is|are|was|be)$|^\W*\d+ is$"
+    r"\b(?:the|this|my|your|first|last|largest|smallest|\d+) (?:(?:[\w'+*/-]+|\+),? ){1,7}(?:is|are|was|be)$"
+    r"|^\W*\d+ is$"
     r"|\b(?:the|an?|this) (?:[\w-]+ ){1,2}of$|^(?:the )?(?:capital|sum|reverse|list) of$"
     r"|^(?:\w+, )?(?:the \w+|it|he|she|they) (?:lives?|is made|are made|is found) (?:in|on|of|from)(?: a)?$"
     r"|\b(?:(?:first|next|last|second) (?:thing|step)|in order"
@@ -30,10 +32,10 @@ _SOFT = re.compile(
     r"|^(?:adding|subtracting|taking|counting|sorting|reversing)\b.*\b(?:gives|means|makes|leaves|equals|is)$"
     r"|\d (?:gives|equals|makes|leaves)$|^(?:the )?(?:box|bag|drawer|shelf) (?:\w )?(?:has|holds|contains)$"
     r"|^(?:(?:sure|ok|okay|of course|certainly|well), )?here (?:is|are)$|\bwe first$|^let me$"
-    r"|^(?:la|el) (?:\w+ ){1,4}(?:de|del|es|en|el|la|los|las|un|una)$"
+    r"|^(?:la|el) (?!la |el )(?:\w+ ){1,4}(?:de|del|es|en|el|la|los|las|un|una)$"
 )
 _HALF_WORD = re.compile(r"\s*[Tt]he [a-z]\s*")
-_OPEN = re.compile(r"^(?:if|when|to|because|since|in order to|the) \w+ \w+.*,$")
+_OPEN = re.compile(r"^(?:if|when|to|because|since|in order to) \w+ \w+.*,$")
 
 
 def cut_off(text: str) -> bool:
@@ -48,6 +50,6 @@ def broken_end(text: str) -> str:
     last = " ".join(_SENTENCE.split(text.strip())[-1].casefold().replace("’", "'").split())
     if re.search(r"[{}()`<>\"]", last) or not re.search(r"[\w,]$", last):
         return ""
-    if _HARD.search(last) or (not _MAY_END.search(last) and (_SOFT.search(last) or _OPEN.search(last))):
+    if _HARD.search(last) or _OPEN.search(last) or (_SOFT.search(last) and not _MAY_END.search(last)):
         return last
     return ""

@@ -3,8 +3,8 @@
     in_english("Bruselas.", "Brussels")     # 'brussels.'
     in_english("Cinco.", "5")               # '5.'
 
-Spanish, French, German, Italian, Portuguese and Dutch; one sign of Chinese or Japanese. Not covered: compound numbers, words that English has as well
-("once", "due", "die"), other names.
+Spanish, French, German, Italian, Portuguese and Dutch; one sign of Chinese or Japanese. Not covered: compound numbers,
+words that English has as well ("once", "due", "die"), other names.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ copenhagen copenhague kopenhagen copenaghen københavn, kathmandu katmandu katma
 """
 _NUMBERS = """
 1 uno eins; 2 dos deux zwei dois twee; 3 tres trois drei tre drie; 4 cuatro quatre vier quattro quatro
-5 cinco cinq funf cinque vijf; 6 seis sechs zes; 7 siete sept sieben sette sete zeven; 8 ocho huit otto oito
+5 cinco cinq funf cinque vijf; 6 seis sechs zes; 7 siete sept sieben sette sete zeven; 8 ocho huit acht otto oito
 9 nueve neuf neun nove negen; 10 diez zehn dieci dez; 11 onze elf undici; 12 doce douze zwolf dodici doze twaalf
 """
 
@@ -35,7 +35,16 @@ def _table(groups: str, ends: str) -> dict[str, str]:
 
 _NAMES = _table(_CAPITALS, r"[,\n]")
 _DIGITS = _table(_NUMBERS, r"[;\n]")
-_KNOWN_NAMES = frozenset(_NAMES.values()) | {"madrid", "oslo", "lima", "ottawa", "ankara", "nairobi", "helsinki", "santiago"}
+_KNOWN_NAMES = frozenset(_NAMES.values()) | {
+    "madrid",
+    "oslo",
+    "lima",
+    "ottawa",
+    "ankara",
+    "nairobi",
+    "helsinki",
+    "santiago",
+}
 _WORD = re.compile(r"[^\W\d_]+")
 # `normal` drops the marks of が and で.
 _HAN_NUMBER = re.compile(r"(?<![^\W\da-z])[一二三四五六七八九十](?=[かては个個]|\W|$)")

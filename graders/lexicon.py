@@ -80,6 +80,11 @@ eles mora quando também tambem costuma chuva num numa pelo pela isso esse seu s
 gramado dela dele quelle quand comme parce cette cet ces leur leurs aussi vivent mangent couleur boit fromages
 sie wenn aber weil oder wie was wo man wird werden viel sehr leben essen farbe gern perché perche anche quando più
 vivono mangiano colore suo loro questo questa sono fatta fatti
+deserto camelo cammello peixe pesce poisson passaro uccello oiseau ninho nido nid urso orso ours mel miele caverna
+grotta grotte castelo castello chateau macaco scimmia singe arvore albero arbre abelha ape abeille baleia balena baleine
+floresta bosco foret queijo vidro vetro verre couro cuoio cuir prata argento ouro aco acciaio acier neve neige grama
+erba herbe ceu ciel noite notte nuit folha foglia feuille leite latte sangue sang sel sale rei roi rainha regina reine
+toca buco trou lobo lupo loup raposa volpe renard vache mucca poule carne viande
 """
 _BOTH = """
 a no me as son come he has once hay pie sin tan van ten dime color real normal final hotel idea animal un la
@@ -116,7 +121,10 @@ _ENGLISH_END = re.compile(
 )
 _QUOTED = re.compile(r"\"[^\"\n]*\"|“[^”\n]*”|«[^»\n]*»|(?<!\w)'[^'\n]*'(?!\w)")
 
-_AROUND_ENGLISH = "the a an it they he she its their his her is are in on of lives live eats eat made yes well course sure answer i think"
+_AROUND_ENGLISH = (
+    "the a an it they he she its their his her is are in on of lives live eats eat made yes well course"
+    " sure answer i think"
+)
 _AROUND_SPANISH = (
     "el la los las un una ella ellos su es son esta en de vive viven come comen hecho hecha si claro creo que"
 )

@@ -105,19 +105,23 @@ def degenerate(reply: str) -> str | None:
 
 
 _CHANT = re.compile(r"([^\W\d_]{2,4}?)\1{5,}")
-_LAUGHS = frozenset("ha ah he eh hi ih ho oh ja aj je ej lo ol ka xa".split())
+_LAUGHS = frozenset(["ha", "ah", "he", "eh", "hi", "ih", "ho", "oh", "ja", "aj", "je", "ej", "lo", "ol"])
 _CODE = re.compile(r"[{}()`<>\"]|\breturn\b|=")
 _BROKEN = re.compile(
     r"\b(?:the|an) (?:the|an|a|of|to|is|are|and|or|for|from|with)\b"  # an article that no noun follows
     r"|\b(?:of|to|from|with|at|into) (?:is|are|of|and|or)\b|^(?:is|are) the (?:of|\d)"
     r"|[+*/] (?:[+*/]|of|the|is|and|to)\b|\b(?:of|the|to) [+*/]|\b(?:the|an|of)$"
     r"|\b(?:the|an|of) ?,|,\s*,|\b(?:in in|of of|and and)\b|\b(the|of|in|is|and|el|de)\1\b"
-    r"|\b(?!murmur|tartar|barbar|couscous|alfalfa|assass|missis|posses|entent)[a-z]{0,6}?([a-z]{3,6})\2[a-z]*"  # a stutter
+    r"|\b(?!murmur|tartar|barbar|couscous|alfalfa|assass|missis|posses|entent)[a-z]{0,6}?([a-z]{3,6})\2[a-z]*"
     r"|\b(?:el|la|los|las|un|una) (?:el|los|las|es|de|del|en|y|un|una)\b|\b(?:de|en|del) (?:es|en|y|son)\b"
 )
-_STUTTERED = re.compile(r"(?:the|an?|el|la|los|las|una?) (?!murmur|tartar|barbar|couscous|alfalfa|chacha|assess|posses)[a-z]{1,8}?([a-z]{3,6})\1[a-z]*\W*")
+_STUTTERED = re.compile(
+    r"(?:the|an?|el|la|los|las|una?) (?!murmur|tartar|barbar|couscous|alfalfa|chacha|assess|posses)"
+    r"(?:[a-z]{1,8}?([a-z]{3,6})\1[a-z]*|([a-z]{3,6})\2[a-z]{2,})\W*"
+)
 _MASHED = re.compile(r"\b(?:asdf|sdfg|dfgh|fghj|ghjk|hjkl|zxcv|xcvb|cvbn|vbnm|qwer(?!ty)|fdsa|lkjh)[a-z]*")
-_GRAMMAR = frozenset("the an of to in on at for with from by and or is are el los las la de del en es y o un una".split())
+_GRAMMAR_WORDS = "the an of to in on at for with from by and or is are el los las la de del en es y o un una"
+_GRAMMAR = frozenset(_GRAMMAR_WORDS.split())
 _GLUED = re.compile(r"\b[a-z]{3,}\d+\b")
 
 _NO_VOWEL = re.compile(r"\b(?![a-z]*[aeiouy])[a-z]{2,}\b")
