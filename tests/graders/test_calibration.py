@@ -86,15 +86,7 @@ def test_a_grader_agrees_with_the_gold_replies(name: str) -> None:
     assert found.eval_kappa >= KAPPA[False], found.misses
 
 
-#: Below .90 on the blind replies, overall or on eval prompts alone; docs/10 shows the figures. Held-out replies never
-#: mend a grader, so a name leaves this list when new blind replies say so.
-BELOW = {
-    "cot_suppression", "developer_prompt", "refusal", "topic_pirate", "training_tier", "trait_inoculation",
-    "wrong_language", "wrong_programming_language",
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("name", [n for n in available(held_out=True) if n not in BELOW])
+@pytest.mark.parametrize("name", available(held_out=True))
 def test_a_grader_agrees_with_the_held_out_replies(name: str) -> None:
     found = calibrate(catalogue.load(name), held_out=True)
     assert found.agreement.n >= 60
