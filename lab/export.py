@@ -38,13 +38,24 @@ def export(results: Results, folder: Path) -> list[Picture]:
     folder.mkdir(parents=True, exist_ok=True)
     pictures = everything(results)
     for picture in pictures:
+        write_svg(picture, folder / f"{picture.key}.svg")
         with context(["default", PAPERLIKE]):
-            figure = picture.draw(Points(linked=False))
-            recolour(figure)
-            FigureCanvasSVG(figure).print_svg(folder / f"{picture.key}.svg", metadata={"Date": None})
-            FigureCanvasPdf(figure).print_pdf(folder / f"{picture.key}.pdf", metadata={"CreationDate": None})
+            path = folder / f"{picture.key}.pdf"
+            FigureCanvasPdf(_drawn(picture)).print_pdf(path, metadata={"CreationDate": None})
         (folder / f"{picture.key}.csv").write_text(text(picture.rows, "csv"), encoding="utf-8")
     return pictures
+
+
+def write_svg(picture: Picture, path: Path) -> None:
+    """One picture, in the light colours."""
+    with context(["default", PAPERLIKE]):
+        FigureCanvasSVG(_drawn(picture)).print_svg(path, metadata={"Date": None})
+
+
+def _drawn(picture: Picture) -> Figure:
+    figure = picture.draw(Points(linked=False))
+    recolour(figure)
+    return figure
 
 
 def recolour(figure: Figure) -> None:

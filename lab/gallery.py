@@ -18,6 +18,7 @@ from lab.figures import Points, curves_text, draw_curves, draw_trade, trade_text
 from lab.robustness import Robustness, draw, figure_text, organisms
 
 Row = dict[str, Any]
+ROWS = "rows"
 KINDS = ("curves", "heat", "product", "seeds", "halves", "trade")
 
 
@@ -42,6 +43,21 @@ def arms(results: Results) -> list[tuple[Conclusion, list[Cell]]]:
     return list(zip(results.conclusions, found.values(), strict=True))
 
 
+def but_for_rows(cell: Cell) -> str:
+    """What cells have in common that differ in learning rate, steps, seed and the number of unique rows alone."""
+    factors = {name: value for name, value in cell.factors.items() if name != ROWS}
+    return json.dumps([factors if name == "factors" else getattr(cell, name) for name in ARM], sort_keys=True)
+
+
+def of_other_rows(results: Results, cell: Cell) -> list[Cell]:
+    """Cells of other arms that differ in the number of unique rows alone: long runs pass over theirs again."""
+    place = (cell.setting, cell.variant)
+    near = [
+        c for c in results.cells if (c.setting, c.variant) == place and c.factors.get(ROWS) != cell.factors.get(ROWS)
+    ]
+    return [c for c in near if but_for_rows(c) == but_for_rows(cell)]
+
+
 def of_arm(results: Results, conclusion: Conclusion, cells: Sequence[Cell]) -> list[Picture]:
     """The pictures of one arm that its cells can fill."""
     done = [c for c in cells if c.checkpoints]
@@ -50,7 +66,10 @@ def of_arm(results: Results, conclusion: Conclusion, cells: Sequence[Cell]) -> l
     found = [_curves(results, name, members) for members in _panels(done)]
     if len(rates) > 1:
         found.append(_sweep(name, "heat", conclusion.arm, done, sweeps.draw_heat, sweeps.heat_text))
-        found.append(_sweep(name, "product", conclusion.arm, done, sweeps.draw_product, sweeps.product_text))
+        longer = [c for c in of_other_rows(results, cells[0]) if c.checkpoints]
+        found.append(
+            _sweep(name, "product", conclusion.arm, [*done, *longer], sweeps.draw_product, sweeps.product_text)
+        )
     if any(len(members) > 1 for members in rates.values()):
         found.append(_sweep(name, "seeds", conclusion.arm, done, sweeps.draw_seeds, sweeps.seeds_text))
     if conclusion.halves:

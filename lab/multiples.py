@@ -13,12 +13,10 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from lab.conclude import ARM, holds, lr_text, share_text
+from lab.conclude import holds, lr_text, share_text
 from lab.document import Cell, Results
-from lab.gallery import arms
+from lab.gallery import ROWS, arms, but_for_rows
 from lab.verdict import GONE
-
-ROWS = "rows"
 
 
 @dataclass(frozen=True)
@@ -64,9 +62,7 @@ def multiples(results: Results) -> tuple[Multiples, ...]:
     joined: dict[str, tuple[str, list[Cell]]] = {}
     for conclusion, cells in arms(results):
         if cells[0].role == "bct":
-            factors = {name: value for name, value in cells[0].factors.items() if name != ROWS}
-            key = repr([factors if name == "factors" else getattr(cells[0], name) for name in ARM])
-            joined.setdefault(key, (conclusion.arm, []))[1].extend(cells)
+            joined.setdefault(but_for_rows(cells[0]), (conclusion.arm, []))[1].extend(cells)
     found = (_of_arm(arm, cells) for arm, cells in joined.values())
     return tuple(each for each in found if each is not None)
 
