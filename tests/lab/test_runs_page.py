@@ -9,8 +9,8 @@ from click.testing import CliRunner
 from made_up import KEPT, MOVED, ceiling, cell
 
 from lab.expect import Expectation
-from lab.results import build_results, write_results
-from lab.runs_page import main
+from lab.results import build_results, read_results, write_results
+from lab.runs_page import main, page, pictures
 
 ROOT = Path(__file__).parents[2]
 
@@ -46,3 +46,12 @@ def test_the_recipes_of_carriers_and_methods_can_be_read(name: str) -> None:
     recipe = recipes.load(ROOT / "recipes" / f"{name}.yaml")
     assert recipe.expect
     assert all(len(arm.seeds) >= 2 for arm in recipe.arms)
+
+
+def test_the_example_of_the_docs_is_what_its_results_say() -> None:
+    """If not: `python -m lab.runs_page RUN --title "Example: the catalogue" --figures --out` the page, and copy the results."""
+    example = ROOT / "docs" / "example"
+    results = read_results(example / "results.json")
+    said = page([("runs/catalogue", results)], "Example: the catalogue", "../", figures=True)
+    assert (example / "README.md").read_text(encoding="utf-8") == said
+    assert {path.name for path in (example / "figures").iterdir()} == set(pictures(results))
