@@ -14,7 +14,7 @@ from lab.document import Cell
 from lab.figures import ALTERNATE, GRID, INITIAL, INK, PAPER, Points, bare
 
 FEWEST = 4  # arms; fewer are seen at once in their own pictures
-LONGEST = 25  # characters of a name for which there is room
+LONGEST = 26  # characters of a name for which there is room
 Line = tuple[str, list[Cell]]
 SHAPES = ((0.17, INITIAL, "o", "initial"), (-0.17, ALTERNATE, "s", "alternate"))
 
@@ -29,18 +29,24 @@ def by_rate(arms: Sequence[Line]) -> dict[float, list[Line]]:
 
 
 def named(arms: Sequence[Line]) -> list[Line]:
-    """The arms by what tells them apart: parts of the name that all of them have are left out."""
+    """The arms by what tells them apart: without the parts of the name that all have, and no longer than is needed."""
     parts = [name.removeprefix("labels ").replace(", labels ", ", ").split(", ") for name, _ in arms]
     shared = set(parts[0]).intersection(*parts[1:]) if len(parts) > 1 else set[str]()
-    names = [", ".join(part for part in each if part not in shared) or ", ".join(each) for each in parts]
-    return [(name, cells) for name, (_, cells) in zip(names, arms, strict=True)]
+    own = [[part for part in each if part not in shared] or each for each in parts]
+    return [(_shortest(each, own), cells) for each, (_, cells) in zip(own, arms, strict=True)]
+
+
+def _shortest(parts: list[str], of: Sequence[list[str]]) -> str:
+    """The fewest leading parts that no other arm has."""
+    n = next((i for i in range(1, len(parts)) if sum(other[:i] == parts[:i] for other in of) == 1), len(parts))
+    return ", ".join(parts[:n])
 
 
 def draw_overview(lines: Sequence[Line], points: Points) -> Figure:
     """Initial (circles) and alternate (squares) rate of every seed, hollow where damaged; a bar at the mean."""
     inches = 0.45 + 0.26 * len(lines)
     figure = Figure(figsize=(3.5, inches))
-    axes = figure.add_axes((0.47, 0.4 / inches, 0.51, 1 - 0.45 / inches))
+    axes = figure.add_axes((0.5, 0.4 / inches, 0.48, 1 - 0.45 / inches))
     bare(axes)
     for y, (_, cells) in enumerate(reversed(lines)):
         for shift, colour, marker, name in SHAPES:

@@ -49,7 +49,7 @@ def test_the_recipes_of_carriers_and_methods_can_be_read(name: str) -> None:
 
 
 def test_the_example_of_the_docs_is_what_its_results_say() -> None:
-    """If not: `python -m lab.runs_page RUN --title "Example: the catalogue" --figures --out` the page, and copy the results."""
+    """If not: lab.runs_page with this title, --figures and --out, and the run's results.json beside it."""
     example = ROOT / "docs" / "example"
     results = read_results(example / "results.json")
     said = page([("runs/catalogue", results)], "Example: the catalogue", "../", figures=True)
