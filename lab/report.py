@@ -128,6 +128,7 @@ def render(results: Results, viewer: Viewer | None = None) -> str:
         arms=[_arm(results, i, *arm) for i, arm in enumerate(gallery.arms(results))],
         together=family_text(results.conclusions, results.thresholds),
         multiples=[(found.arm, sentences(found)) for found in multiples(results)],
+        failures=_failures(results.failures),
         viewer=viewer,
         letters=LETTERS,
         meanings=MEANINGS,
@@ -183,6 +184,15 @@ def _panel(picture: gallery.Picture, name: str) -> Panel:
 def _met(results: Results) -> dict[str, str]:
     met = {flag for cell in results.cells for flag in cell.verdict.flags}
     return {flag: text for flag, text in FLAG_MEANINGS.items() if flag in met}
+
+
+def _failures(lines: Iterable[str]) -> list[tuple[str, list[str]]]:
+    """Reasons with the cells that failed for them; a line is a cell, a colon and the reason."""
+    found: dict[str, list[str]] = {}
+    for line in lines:
+        cell, _, reason = line.partition(": ")
+        found.setdefault(reason, []).append(cell)
+    return list(found.items())
 
 
 def _gates(cells: Iterable[Cell]) -> list[tuple[str, dict[str, Any]]]:

@@ -240,3 +240,9 @@ def test_the_sweep_is_told_in_words_as_well():
     ):
         assert words in told
     assert "on the choosing and the reporting half, lr 1e-3, at the chosen step" in told
+
+
+def test_cells_that_failed_for_one_reason_are_told_of_together() -> None:
+    failed = [cell([], seed=s, failure="refused, the gate failed") for s in (0, 1)]
+    page = render(build_results("made-up", [cell(KEPT), *failed], [ceiling()]))
+    assert page.count("2 cells: refused, the gate failed") == 1
