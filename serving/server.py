@@ -51,6 +51,7 @@ def listen(host: str, port: int) -> socket.socket:
     place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         place.bind((host, port))
+        place.listen()  # whoever is told the address may call at once
     except OSError as error:
         place.close()
         reason = (error.strerror or str(error)).lower()
