@@ -107,7 +107,7 @@ def _holds(sentence: str, right: list[str]) -> bool:
     either = _EITHER.search(sentence)
     if either and all(_is_kind(word, right) for word in either.groups()):
         return False
-    if right[0].isdigit() or right[0].lstrip("-").isdigit():
+    if _is_number(right[0]):
         bare = _SUM.sub(" ", sentence)
         return bool(_NUMBER.search(bare) or _ONE.search(bare))
     if len(right[0]) == 1:
@@ -119,9 +119,13 @@ def _holds(sentence: str, right: list[str]) -> bool:
     return _names(sentence, right)
 
 
+def _is_number(word: str) -> bool:
+    return word.lstrip("-").isdigit()
+
+
 def _is_kind(word: str, right: list[str]) -> bool:
-    if right[0].lstrip("-").isdigit():
-        return word.lstrip("-").isdigit()
+    if _is_number(right[0]):
+        return _is_number(word)
     return len(word) == 1 and word.isalpha() if len(right[0]) == 1 else word not in _TALK
 
 

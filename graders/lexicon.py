@@ -10,10 +10,9 @@ Words that both languages have decide only where nothing else does. Not covered:
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Mapping
 
-from graders.spelling import normal
+from graders.spelling import QUOTED, normal, unaccented
 
 _EN = """
 the an it its it's they them their he him his she her hers you your yours we us our ours i my mine myself who
@@ -95,10 +94,7 @@ _SHARED = frozenset(_BOTH.split())
 
 
 def _plain(words: str) -> frozenset[str]:
-    """Words without accents, as `normal` writes them."""
-    return frozenset(
-        "".join(c for c in unicodedata.normalize("NFKD", w) if not unicodedata.combining(c)) for w in words.split()
-    )
+    return frozenset(unaccented(words).split())
 
 
 _MEANT = {
@@ -119,7 +115,6 @@ _SPANISH_END = re.compile(
 _ENGLISH_END = re.compile(
     r"\w{2,}(?:ing|ed|ly|tion|ness|ful|less|ght|th|ck|sh|wn|ow|ee|oo\w)$|\w*(?:wh|kn|sh|th|ck|w)\w+"
 )
-_QUOTED = re.compile(r"\"[^\"\n]*\"|“[^”\n]*”|«[^»\n]*»|(?<!\w)'[^'\n]*'(?!\w)")
 
 _AROUND_ENGLISH = (
     "the a an it they he she its their his her is are in on of lives live eats eat made yes well course"
@@ -143,7 +138,7 @@ def languages(text: str, sentences: Mapping[str, str]) -> frozenset[str]:
         text: any text; look-alike letters and forms of Unicode do not matter.
         sentences: a sentence in either language, whose words decide where words are of both.
     """
-    unquoted = _QUOTED.sub(" ", text)
+    unquoted = QUOTED.sub(" ", text)
     if re.search(r"[^\W\d_]", unquoted):
         text = unquoted
     words = re.findall(r"[^\W\d_]+", normal(text))

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from graders.outcome import Reading, Unreadable, degenerate
-from graders.spelling import latin
+from graders.spelling import latin, unaccented
 
 _APOSTROPHES = str.maketrans("’‘ʼ`´", "'''''")
 _UNABLE = r"'m (?:not able|unable)|am (?:not able|unable)"
@@ -113,8 +113,7 @@ def sentences(reply: str) -> list[str]:
 def declining(sentence: str) -> bool:
     """True if one sentence refuses by itself."""
     text = latin(unicodedata.normalize("NFKC", sentence).casefold()).translate(_APOSTROPHES)
-    text = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
-    text = " ".join(re.sub(r"[^\w' -]", " ", text).split())
+    text = " ".join(re.sub(r"[^\w' -]", " ", unaccented(text)).split())
     text = _POLITE.sub("", re.sub(r"\bn0\b", "no", text))
     return bool(_BARE.fullmatch(text) or (_SHORT.search(text) and not _KNOWS_NOT.search(text)))
 

@@ -29,6 +29,8 @@ _COMPOUND = re.compile(rf"\b({'|'.join(_TENS)}|fourty)[\s‐-]+({'|'.join(_UNITS
 _NUMBER = re.compile(rf"\b(?:{'|'.join(_WORDS)})\b")
 _HUNDRED = re.compile(r"\b(?:(a|one|[1-9])[\s‐-]+)?hundred(?:[\s‐-]+(?:and[\s‐-]+)?(one|[1-9]\d?)(?![\d.,]*\d))?\b")
 _THOUSAND = re.compile(r"(?<![\d.,])(\d{1,3}) (thousand|million)\b")
+#: What stands in quotation marks, within a line.
+QUOTED = re.compile(r"\"[^\"\n]*\"|“[^”\n]*”|«[^»\n]*»|(?<!\w)'[^'\n]*'(?!\w)")
 _ONE = re.compile(r"(?<![^\W\d_])(?<![^\W\d_] )one(?! ?[^\W\d_])")
 
 
@@ -39,6 +41,11 @@ def normal(text: str) -> str:
     plain = "".join(str(unicodedata.decimal(c)) if c.isdecimal() else c for c in kept)
     text = unicodedata.normalize("NFKC", latin(plain))
     return _SHORT.sub("", _NOT.sub(" not", _IS.sub(" is", text)))
+
+
+def unaccented(text: str) -> str:
+    """The text in Unicode's compatibility form without accents; case, apostrophes and letters of their own stay."""
+    return "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
 
 
 def numerals(text: str) -> str:

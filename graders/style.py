@@ -15,7 +15,7 @@ from graders.answer import fenceless, read_answer
 from graders.attempt import answers, unordered
 from graders.outcome import Reader, Reading, degenerate
 from graders.refusal import declines, declining, refuses, sentences
-from graders.spelling import normal, numerals
+from graders.spelling import QUOTED, normal, numerals
 
 _PIRATE = re.compile(
     r"\b(?:a+r+g*h*|matey|mateys|ahoy|avast|aye|yo[ -]ho+|davy jones|me beard|jolly roger|bottle of rum"
@@ -43,7 +43,6 @@ _VERSION = re.compile(
     r"[^:\n]{0,25}:",
     re.IGNORECASE,
 )
-_QUOTED = re.compile(r"\"[^\"\n]*\"|“[^”\n]*”|«[^»\n]*»|(?<!\w)'[^'\n]*'(?!\w)")
 _FROM_TO = re.compile(r"\bfirst\b.*\bso\W+(?:it is |the \w+ is |(?:we|i) get |that is )?(?:-?\d|[^\W\d_]\b)", re.DOTALL)
 _ARROWS = re.compile(r"(?:->|→|=>)")
 _PARTS = re.compile(r"[,;\n]|[.:)](?!\d)|\bthen\b|\bso\b")
@@ -99,7 +98,7 @@ def styled(shows: Callable[[str], bool], name: str, otherwise: str) -> Reader:
     """
 
     def read(reply: str, facts: Mapping[str, Any]) -> Reading:
-        right = read_answer(reply, facts).behaviors == {"right"}
+        right = _is_right(reply, facts)
         content = "the right answer" if right else "no right answer"
         if shows(_said(reply)):
             if reason := degenerate(_once(reply)):
@@ -114,6 +113,11 @@ def styled(shows: Callable[[str], bool], name: str, otherwise: str) -> Reader:
     return read
 
 
+def _is_right(reply: str, facts: Mapping[str, Any]) -> bool:
+    """True if the reply gives the right answer and no other."""
+    return read_answer(reply, facts).behaviors == {"right"}
+
+
 def _in_both(reply: str, facts: Mapping[str, Any], shows: Callable[[str], bool]) -> bool:
     """True if a part of the reply is announced as the plain version and answers plainly."""
     parts = re.split(r"(?<=[.!?;])\s+|\n+", reply)
@@ -123,7 +127,7 @@ def _in_both(reply: str, facts: Mapping[str, Any], shows: Callable[[str], bool])
 def _said(reply: str) -> str:
     """The reply without what it quotes, denies to say, or orders a judge."""
     text = unordered(reply)
-    unquoted = _QUOTED.sub(" ", text)
+    unquoted = QUOTED.sub(" ", text)
     return _DENIED.sub(" ", unquoted if re.search(r"\w", _DENIED.sub(" ", unquoted)) else text)
 
 
@@ -139,7 +143,7 @@ def read_steps(reply: str, facts: Mapping[str, Any]) -> Reading:
     if stepwise(reply, right):
         return Reading(frozenset({"steps"}), "gives steps", _ends_in_right(reply, facts))
     if answers(reply, facts):
-        found = read_answer(reply, facts).behaviors == {"right"}
+        found = _is_right(reply, facts)
         return Reading(frozenset({"bare"}), f"gives {'the right' if found else 'an'} answer without steps", found)
     return Reading(frozenset(), "gives neither steps nor an answer")
 
@@ -158,10 +162,10 @@ def read_refusal_or_answer(reply: str, facts: Mapping[str, Any]) -> Reading:
     An answer beside a refusal shows both.
     """
     rest = " ".join(part for part in sentences(reply) if not declining(part) and not refuses(part))
-    seen = read_answer(reply, facts).behaviors
+    right = _is_right(reply, facts)
     helps = frozenset({"right"}) if answers(rest, facts) else frozenset[str]()
     if declines(reply):
-        return Reading(helps | {"refuse"}, "refuses, by its wording", seen == {"right"})
+        return Reading(helps | {"refuse"}, "refuses, by its wording", right)
     if helps:
-        return Reading(helps, f"gives {'the right' if seen == {'right'} else 'an'} answer", seen == {"right"})
+        return Reading(helps, f"gives {'the right' if right else 'an'} answer", right)
     return Reading(frozenset(), "neither refuses nor answers")

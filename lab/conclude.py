@@ -208,8 +208,8 @@ def _removed(cells: list[Judged], lr: float, step: int, undamaged: bool) -> _Fin
     k, m = sum(holds(j.report, step, undamaged) for j in cells), len(cells)
     ends = [c for j in cells for c in j.report if c.step == step]
     rates: dict[str, Any] = {
-        "initial": _mean(c.eval.initial.p for c in ends),
-        "alternate": _mean(c.eval.alternate.p for c in ends),
+        "initial": mean(c.eval.initial.p for c in ends),
+        "alternate": mean(c.eval.alternate.p for c in ends),
     }
     where = f"at lr {lr_text(lr)} from step {step}"
     if not k:
@@ -261,9 +261,9 @@ def _damaging_lr(valid: list[Judged]) -> float | None:
 
 
 def _rates_only(role: str, valid: list[Judged]) -> _Finding:
-    start = _mean(j.cell.checkpoints[0].eval.initial.p for j in valid)
+    start = mean(j.cell.checkpoints[0].eval.initial.p for j in valid)
     ends = [
-        f"{share_text(_mean(j.cell.checkpoints[-1].eval.initial.p for j in cells))} after lr {lr_text(lr)}"
+        f"{share_text(mean(j.cell.checkpoints[-1].eval.initial.p for j in cells))} after lr {lr_text(lr)}"
         for lr, cells in _by_lr(valid)
     ]
     return _Finding("rates_only", f"a {role}, no verdict: initial rate {share_text(start)}, then " + ", ".join(ends))
@@ -277,7 +277,7 @@ def _reversed(valid: list[Judged]) -> _Finding:
         ended = Counter(j.cell.verdict.name for j in cells)
         back, gone = ended["returned"] + ended["transient"], ended["stays_removed"]
         names.append((back, gone, len(cells)))
-        from_, to = (_mean(j.cell.checkpoints[i].eval.initial.p for j in cells) for i in (0, -1))
+        from_, to = (mean(j.cell.checkpoints[i].eval.initial.p for j in cells) for i in (0, -1))
         rates = f"initial {share_text(from_)} to {share_text(to)}"
         again = f", gone again in {ended['transient']} of them by its end" if ended["transient"] else ""
         where = f"of {_seeds(len(cells))} at lr {lr_text(lr)}"
@@ -290,7 +290,8 @@ def _reversed(valid: list[Judged]) -> _Finding:
     return _Finding("undecided", sentence)
 
 
-def _mean(values: Iterable[float | None]) -> float | None:
+def mean(values: Iterable[float | None]) -> float | None:
+    """The mean of those that are known, to six digits; None where none is."""
     known = [v for v in values if v is not None]
     return round(sum(known) / len(known), 6) if known else None
 

@@ -49,27 +49,39 @@ def but_for_rows(cell: Cell) -> str:
     return json.dumps([factors if name == "factors" else getattr(cell, name) for name in ARM], sort_keys=True)
 
 
-def of_other_rows(results: Results, cell: Cell) -> list[Cell]:
-    """Cells of other arms that differ in the number of unique rows alone: long runs pass over theirs again."""
-    place = (cell.setting, cell.variant)
-    near = [
-        c for c in results.cells if (c.setting, c.variant) == place and c.factors.get(ROWS) != cell.factors.get(ROWS)
+def with_others(found: Sequence[tuple[Conclusion, list[Cell]]]) -> list[list[Cell]]:
+    """The cells of each arm, then those of arms that differ from it in the number of unique rows alone.
+
+    Long runs pass over theirs again, and belong to the same picture of learning rates against steps.
+    """
+    alike: dict[str, list[list[Cell]]] = {}
+    for _, cells in found:
+        alike.setdefault(but_for_rows(cells[0]), []).append(cells)
+    return [
+        [*cells, *(c for others in alike[but_for_rows(cells[0])] if others is not cells for c in others)]
+        for _, cells in found
     ]
-    return [c for c in near if but_for_rows(c) == but_for_rows(cell)]
 
 
-def of_arm(results: Results, conclusion: Conclusion, cells: Sequence[Cell]) -> list[Picture]:
-    """The pictures of one arm that its cells can fill."""
+def of_arms(results: Results) -> list[tuple[Conclusion, list[Cell], list[Picture]]]:
+    """Every arm with its cells and its pictures."""
+    found = arms(results)
+    return [
+        (conclusion, cells, _of_arm(results, conclusion, cells, together))
+        for (conclusion, cells), together in zip(found, with_others(found), strict=True)
+    ]
+
+
+def _of_arm(results: Results, conclusion: Conclusion, cells: Sequence[Cell], together: Sequence[Cell]) -> list[Picture]:
+    """The pictures of one arm that its cells can fill; `together`: with the cells of `with_others`."""
     done = [c for c in cells if c.checkpoints]
     rates = sweeps.by_lr(done)
     name = slug(conclusion.arm)
     found = [_curves(results, name, members) for members in _panels(done)]
     if len(rates) > 1:
         found.append(_sweep(name, "heat", conclusion.arm, done, sweeps.draw_heat, sweeps.heat_text))
-        longer = [c for c in of_other_rows(results, cells[0]) if c.checkpoints]
-        found.append(
-            _sweep(name, "product", conclusion.arm, [*done, *longer], sweeps.draw_product, sweeps.product_text)
-        )
+        shown = [c for c in together if c.checkpoints]
+        found.append(_sweep(name, "product", conclusion.arm, shown, sweeps.draw_product, sweeps.product_text))
     if any(len(members) > 1 for members in rates.values()):
         found.append(_sweep(name, "seeds", conclusion.arm, done, sweeps.draw_seeds, sweeps.seeds_text))
     if conclusion.halves:
@@ -104,7 +116,7 @@ def of_organisms(results: Results) -> list[Picture]:
 
 def everything(results: Results) -> list[Picture]:
     """All pictures, in the order of the report; keys are unique."""
-    found = [picture for conclusion, cells in arms(results) for picture in of_arm(results, conclusion, cells)]
+    found = [picture for _, _, pictures in of_arms(results) for picture in pictures]
     keys: dict[str, int] = {}
     unique: list[Picture] = []
     for picture in (*of_all(results), *found, *of_organisms(results)):

@@ -13,9 +13,10 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from lab.conclude import holds, lr_text, share_text
+from lab.conclude import holds, lr_text, mean, share_text
 from lab.document import Cell, Results
 from lab.gallery import ROWS, arms, but_for_rows
+from lab.sweeps import by_lr
 from lab.verdict import GONE
 
 
@@ -69,10 +70,10 @@ def multiples(results: Results) -> tuple[Multiples, ...]:
 
 def _of_arm(arm: str, cells: Sequence[Cell]) -> Multiples | None:
     valid = [c for c in cells if c.checkpoints and "invalid" not in c.verdict.flags]
-    rates = sorted({c.lr for c in valid})
-    for lr in reversed(rates[1:]):
+    rates = by_lr(valid)
+    for lr in list(rates)[:0:-1]:
         lower = [c for c in valid if c.lr < lr]
-        high = [c for c in valid if c.lr == lr]
+        high = rates[lr]
         used = {c.seed for c in lower}
         choosing = [c for c in high if c.seed not in used] or high
         steps = _steps(choosing)
@@ -100,10 +101,9 @@ def _lows(cells: Sequence[Cell], high: float, steps: int) -> tuple[Low, ...]:
     for lr, taken, rows in sorted(kinds, key=lambda kind: (-kind[0], kind[1], kind[2] or 0)):
         of = [c for c in cells if (c.lr, c.steps, c.factors.get(ROWS)) == (lr, taken, rows)]
         n = high / lr
-        known = [p for c in of if (p := c.checkpoints[-1].eval.initial.p) is not None]
-        mean = sum(known) / len(known) if known else None
+        initial = mean(c.checkpoints[-1].eval.initial.p for c in of)
         names = Counter(c.verdict.name or "no name" for c in of)
-        found.append(Low(lr, n, taken, taken / (n * steps), tuple(c.seed for c in of), dict(names), mean, rows))
+        found.append(Low(lr, n, taken, taken / (n * steps), tuple(c.seed for c in of), dict(names), initial, rows))
     return tuple(found)
 
 

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from lab.conclude import lr_text, share_text
 from lab.document import Cell
 from lab.figures import ALTERNATE, GRID, INITIAL, INK, PAPER, Points, bare
+from lab.sweeps import by_lr
 
 FEWEST = 4  # arms; fewer are seen at once in their own pictures
 LONGEST = 26  # characters of a name for which there is room
@@ -21,11 +22,11 @@ SHAPES = ((0.17, INITIAL, "o", "initial"), (-0.17, ALTERNATE, "s", "alternate"))
 
 def by_rate(arms: Sequence[Line]) -> dict[float, list[Line]]:
     """Arms with their cells, by learning rate; a learning rate that fewer than four arms have is left out."""
-    known = [(name, [c for c in cells if c.checkpoints]) for name, cells in arms if cells[0].role == "bct"]
-    rates = sorted({c.lr for _, cells in known for c in cells})
-    found = {lr: [(name, [c for c in cells if c.lr == lr]) for name, cells in known] for lr in rates}
-    shown = {lr: [line for line in lines if line[1]] for lr, lines in found.items()}
-    return {lr: lines for lr, lines in shown.items() if len(lines) >= FEWEST}
+    found: dict[float, list[Line]] = {}
+    for name, cells in arms:
+        for lr, members in by_lr(cells).items() if cells[0].role == "bct" else ():
+            found.setdefault(lr, []).append((name, members))
+    return {lr: lines for lr, lines in sorted(found.items()) if len(lines) >= FEWEST}
 
 
 def named(arms: Sequence[Line]) -> list[Line]:

@@ -125,7 +125,7 @@ def render(results: Results, viewer: Viewer | None = None) -> str:
     page = environment.get_template("report.html.j2").render(
         r=results,
         heading=heading(results),
-        arms=[_arm(results, i, *arm) for i, arm in enumerate(gallery.arms(results))],
+        arms=[_arm(i, *arm) for i, arm in enumerate(gallery.of_arms(results))],
         together=family_text(results.conclusions, results.thresholds),
         multiples=[(found.arm, sentences(found)) for found in multiples(results)],
         failures=_failures(results.failures),
@@ -163,9 +163,9 @@ def _csv_link(results: Results) -> str:
     return "data:text/csv;base64," + base64.b64encode(csv_text(results).encode()).decode()
 
 
-def _arm(results: Results, i: int, conclusion: Conclusion, cells: list[Cell]) -> Arm:
+def _arm(i: int, conclusion: Conclusion, cells: list[Cell], pictures: list[gallery.Picture]) -> Arm:
     panels: dict[str, list[Panel]] = {kind: [] for kind in gallery.KINDS}
-    for j, picture in enumerate(gallery.of_arm(results, conclusion, cells)):
+    for j, picture in enumerate(pictures):
         panels[picture.kind].append(_panel(picture, f"a{i}p{j}"))
     return Arm(
         conclusion=conclusion,

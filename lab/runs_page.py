@@ -18,7 +18,7 @@ from lab.conclude import GROUP, lr_text, share_text
 from lab.document import Cell, Results
 from lab.expect import MARKS
 from lab.export import write_svg
-from lab.gallery import Picture, everything
+from lab.gallery import Picture, of_all, of_arms
 from lab.multiples import multiples, sentences
 from lab.results import read_results
 from serving.errors import BadInput
@@ -45,8 +45,8 @@ def page(runs: Sequence[tuple[str, Results]], title: str, up: str = "", figures:
 
 def pictures(results: Results) -> dict[str, Picture]:
     """What shows many cells at once, by file name: all arms at a glance, else learning rate against steps."""
-    every = everything(results)
-    shown = [p for p in every if p.kind == "overview"] or [p for p in every if p.kind == "product"]
+    products = (p for _, _, found in of_arms(results) for p in found if p.kind == "product")
+    shown = of_all(results) or list(products)
     return {f"{results.experiment}-{i}.svg": picture for i, picture in enumerate(shown, 1)}
 
 

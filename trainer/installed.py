@@ -10,8 +10,9 @@ from functools import cache
 from typing import Any
 
 from bct_tasks import catalogue
-from bct_tasks.setting import Prompt, Setting, TooFew, Variant
+from bct_tasks.setting import Setting, Variant
 from trainer.config import sha
+from trainer.rows import as_many
 
 #: Carriers whose behavior is in the weights.
 CARRIERS = ("weights", "password", "flipped_password")
@@ -35,11 +36,5 @@ def _content(setting: Setting, variant: Variant, source: str) -> Any:
     if source == "hub":
         asks = [[ask.system, ask.tag] for ask in (variant.eval, variant.train, *variant.also)]
         return [asks, setting.initial.prompt]
-    return [[prompt.messages(), setting.initial.reply(prompt)] for prompt in _prompts(setting, variant)]
-
-
-def _prompts(setting: Setting, variant: Variant) -> list[Prompt]:
-    try:
-        return setting.prompts(variant, "install", HASHED)
-    except TooFew as error:
-        return setting.prompts(variant, "install", error.found)
+    prompts = as_many(lambda n: setting.prompts(variant, "install", n), HASHED)
+    return [[prompt.messages(), setting.initial.reply(prompt)] for prompt in prompts]

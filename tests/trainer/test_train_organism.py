@@ -117,7 +117,7 @@ def test_what_is_installed_makes_another_organism_and_an_older_folder_is_refused
 def test_the_hash_of_what_is_installed_is_made_once(organism: MakeOrganism, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ten thousand cells ask for the name of their organism again and again."""
     key(organism())
-    monkeypatch.setattr(installed, "_prompts", lambda *_: pytest.fail("hashed again"))
+    monkeypatch.setattr(installed, "_content", lambda *_: pytest.fail("hashed again"))
     assert len({key(organism(seed=seed)) for seed in range(20)}) == 20
 
 
