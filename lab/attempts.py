@@ -1,38 +1,75 @@
 """A folder of its own for every attempt, renamed when whole: where a dead node cannot be told from a lost one.
 
 A node that is only unreachable goes on writing while its job is done again elsewhere. So no two attempts share a
-folder, the first whole one gets the name, and every later one finds it there and is dropped. An attempt begins with
-what an earlier one had finished. Not covered: evaluation, whose logs are published one by one (`lab.evaluate`).
+folder, the first whole one gets the name, and every other one is dropped, at its next step if it is still at work. An
+attempt begins with what an earlier one had finished. Not covered: evaluation, whose logs are published one by one
+(`lab.evaluate`).
 """
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from serving import layout
+from trainer.progress import Progress
 
 RESUME = "resume"
 BEFORE = "before"
 FILES = (layout.MANIFEST, "metrics.jsonl", "checks.json")
 
 
-def apart(final: Path, attempt: str, is_whole: Callable[[Path], bool], work: Callable[[Path], object]) -> Path:
+class Overtaken(Exception):
+    """Another attempt was whole first."""
+
+
+@dataclass(frozen=True)
+class UntilWhole:
+    """Passes progress on, and raises Overtaken at the first step at which a whole folder has the name."""
+
+    progress: Progress
+    final: Path
+    is_whole: Callable[[Path], bool]
+
+    def update(self, step: int, total: int, **facts: Any) -> None:
+        """After every step."""
+        if self.is_whole(self.final):
+            raise Overtaken
+        self.progress.update(step, total, **facts)
+
+
+def apart(
+    final: Path,
+    attempt: str,
+    is_whole: Callable[[Path], bool],
+    work: Callable[[Path, Progress], object],
+    progress: Progress,
+) -> Path:
     """Does `work` in a folder beside `final` and renames it, unless `final` is whole already. Returns `final`.
 
     Args:
         final: Where the folder lies in the end; the folder of the attempt has the same parent, so relative paths hold.
         attempt: Tells this attempt from all others.
         is_whole: Whether a folder needs no more work.
-        work: Fills a folder, going on from what is in it.
+        work: Fills a folder, going on from what is in it, and tells how far it is.
+        progress: Told what `work` tells.
     """
     if is_whole(final):
         return final
     draft = place(final, attempt)
     if (step := take_over(final, draft)) is not None:
         print(f"going on from step {step} of an earlier attempt")
-    work(draft)
+    try:
+        work(draft, UntilWhole(progress, final, is_whole))
+    except Exception:  # an overtaken attempt may also have lost its folder to `sweep`
+        if not is_whole(final):
+            raise
+        shutil.rmtree(draft, ignore_errors=True)
+        return final
     return layout.publish(draft, final)
 
 
@@ -50,7 +87,8 @@ def take_over(final: Path, draft: Path) -> int | None:
     """Copies what the most advanced other attempt had finished; its step, or None where there is nothing."""
     states = [(int(s.name), s) for other in others(final) for s in (other / RESUME).glob("[0-9]*") if other != draft]
     for step, state in sorted(states, reverse=True):
-        if _copied(state, draft / RESUME / state.name):
+        copy = layout.draft_of(draft / RESUME / state.name)
+        if _copied(state, copy):
             source = state.parent.parent
             for number, folder in layout.step_dirs(source):
                 if number <= step:
@@ -58,6 +96,7 @@ def take_over(final: Path, draft: Path) -> int | None:
             for file in (source / name for name in FILES):
                 if file.is_file():
                     shutil.copyfile(file, draft / file.name)
+            copy.rename(draft / RESUME / state.name)  # last: from here on others may go on from this attempt
             return step
     return None
 
@@ -76,13 +115,10 @@ def sweep(final: Path) -> None:
 
 
 def _copied(state: Path, target: Path) -> bool:
-    """Whether a state could be copied whole: its owner may be alive and replace it at any moment."""
-    try:
+    """Whether a state could be copied whole: its owner may be alive and put it away at any moment, before its files."""
+    with suppress(OSError):
         shutil.copytree(state, target)
-        # A state is never changed, only removed, file by file: what is still there was there all the time.
-        whole = {p.name for p in state.iterdir()} == {p.name for p in target.iterdir()} and any(target.iterdir())
-    except (OSError, shutil.Error):
-        whole = False
-    if not whole:
-        shutil.rmtree(target, ignore_errors=True)
-    return whole
+        if state.is_dir():
+            return True
+    shutil.rmtree(target, ignore_errors=True)
+    return False

@@ -10,7 +10,6 @@ import multiprocessing
 import os
 import signal
 import time
-import traceback
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -23,7 +22,7 @@ from lab import organism_gate, state
 from lab.organism_gate import Plan
 from lab.run import default_jobs
 from lab.status import duration
-from lab.worker import die_with, in_one_line, print_into
+from lab.worker import die_with, in_one_line, print_error, print_into
 from serving.errors import WorkFailed
 
 STATE, LOG = "state.json", "output.log"
@@ -104,7 +103,7 @@ def _do(plan: Plan, home: Path) -> str | None:
         organism_gate.measure(plan, home, reporter)
         return None
     except Exception as error:
-        traceback.print_exc()
+        print_error(error)
         return in_one_line(error)[0]
     finally:
         reporter.end()

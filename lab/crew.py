@@ -21,12 +21,12 @@ from typing import Any
 
 from lab import state
 from lab.experiment import Experiment
-from lab.work import refusal
+from lab.work import before_failed, refusal, start_failed
 
 CORE = "BCT_CORE"
 GPUS = "CUDA_VISIBLE_DEVICES"
 TRIES = 3
-GRACE = 3.0  # seconds between asking a worker to stop and ending it
+GRACE = 3.0  # seconds that a worker has to leave before it is ended
 
 
 def default_jobs() -> int:
@@ -141,11 +141,11 @@ class Board:
         if cell is None:
             return "", "waiting"
         if cell.start.id in self.failed:
-            return f"its start failed: {self.failed[cell.start.id]}", "failed"
+            return start_failed(self.failed[cell.start.id]), "failed"
         if not self._force and cell.start.id in self.done and (reasons := self._experiment.refused(cell.start)):
             return refusal(reasons), "refused"
         if cell.after is not None and cell.after.id in self.failed:
-            return f"the cell it starts from failed: {self.failed[cell.after.id]}", "failed"
+            return before_failed(self.failed[cell.after.id]), "failed"
         if not self._force and (reason := self._experiment.skipped(cell)):
             return reason, "skipped"
         return "", "waiting"
@@ -218,7 +218,7 @@ class Crew:
                 process = self._spawn(pin)
             answer = _ask(process, {"job": job, "attempt": self._board.tries[job]})
             if answer is None:
-                code = process.wait()
+                code = _left(process)
                 self._processes.discard(process)
                 process = None
                 answer = {"error": _death(code), "again": True}
@@ -226,7 +226,7 @@ class Crew:
         if process is not None and process.stdin is not None:
             with suppress(OSError):
                 process.stdin.close()
-            process.wait()
+            _left(process)
 
     def _spawn(self, pin: dict[str, str]) -> subprocess.Popen[str]:
         folders = self._experiment.folders
@@ -256,6 +256,15 @@ def _ask(process: subprocess.Popen[str], job: dict[str, Any]) -> dict[str, Any] 
         return json.loads(line) if line else None
     except OSError:
         return None
+
+
+def _left(process: subprocess.Popen[str]) -> int:
+    """The exit code of a worker that is done; one that a library's thread holds back is ended: its work is in files."""
+    try:
+        return process.wait(GRACE)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        return process.wait()
 
 
 def _death(code: int) -> str:

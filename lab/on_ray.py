@@ -25,7 +25,7 @@ from lab.experiment import Experiment
 from lab.folders import Folders
 from lab.recipe import Resources
 from lab.state import Reporter
-from lab.worker import in_one_line, print_into
+from lab.worker import in_one_line, print_error, print_into
 from serving.errors import BadInput
 
 #: Bytes of the object store of a cluster of our own: tasks hand over a line of text.
@@ -163,9 +163,9 @@ class RayCrew:
     def _in_words(self, job: str, error: Exception) -> str:
         cell = self._experiment.cells.get(job)
         if cell is not None and cell.start.id in self.failed:
-            return f"its start failed: {self.failed[cell.start.id]}"
+            return work.start_failed(self.failed[cell.start.id])
         if cell is not None and cell.after is not None and cell.after.id in self.failed:
-            return f"the cell it starts from failed: {self.failed[cell.after.id]}"
+            return work.before_failed(self.failed[cell.after.id])
         cause = getattr(error, "cause", None)
         if isinstance(cause, Failed):
             return str(cause)
@@ -232,11 +232,11 @@ def do_cell(cell: Cell, folders: Folders, force: bool, limit: float, start: Ende
     `limit`: the initial rate up to which a reversal has something to bring back.
     """
     if start.error:
-        return Ended(f"its start failed: {start.error}")
+        return Ended(work.start_failed(start.error))
     if not force and (reasons := work.gate_reasons(cell.start, folders)):
         return Ended(work.refusal(reasons), refused=True)
     if before.error:
-        return Ended(f"the cell it starts from failed: {before.error}")
+        return Ended(work.before_failed(before.error))
     if not force and (reason := work.nothing_to_reverse(cell, folders, limit)):
         return Ended(skipped=reason)
     return _do(cell.id, folders, partial(work.do_cell, cell, folders))
@@ -244,15 +244,17 @@ def do_cell(cell: Cell, folders: Folders, force: bool, limit: float, start: Ende
 
 def _do(job: str, folders: Folders, task: Callable[[Reporter, str], None]) -> Ended:
     _as_a_worker()
-    print_into(folders.output(job))
-    before = state.read(folders.state(job))
-    reporter = Reporter(folders.state(job), before.attempt + 1)
+    reporter = None
     try:
+        print_into(folders.output(job))
+        before = state.read(folders.state(job))
+        reporter = Reporter(folders.state(job), before.attempt + 1)
         task(reporter, secrets.token_hex(4))
     except Exception as error:
+        print_error(error)
         line, again = in_one_line(error)
-        sys.excepthook(type(error), error, error.__traceback__)
-        reporter.end(line)
+        if reporter is not None:
+            reporter.end(line)
         if again:
             raise Failed(line) from None
         return Ended(line)

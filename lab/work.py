@@ -21,6 +21,7 @@ from lab.state import Reporter
 from serving import layout, refs
 from serving.errors import WorkFailed
 from trainer.config import OrganismConfig
+from trainer.progress import Progress
 
 TRAINED = "trained.json"
 
@@ -51,10 +52,10 @@ def make_start(start: Start, folders: Folders, reporter: Reporter, attempt: str 
 def _built(config: OrganismConfig, out: Path, reporter: Reporter, attempt: str | None) -> Path:
     from trainer import organism as organisms
 
-    def build(folder: Path) -> Path:
-        return organisms.build(config, folder, reporter)
+    def build(folder: Path, progress: Progress) -> Path:
+        return organisms.build(config, folder, progress)
 
-    return apart(out, attempt, organism_is_whole, build) if attempt else build(out)
+    return apart(out, attempt, organism_is_whole, build, reporter) if attempt else build(out, reporter)
 
 
 def organism_is_whole(folder: Path) -> bool:
@@ -109,6 +110,16 @@ def gate_reasons(start: Start, folders: Folders) -> tuple[str, ...]:
     return OrganismGate(**start.limits.model_dump()).reasons(start.carrier, start.role, figures)
 
 
+def start_failed(error: str) -> str:
+    """Why a cell whose start failed is not trained."""
+    return f"its start failed: {error}"
+
+
+def before_failed(error: str) -> str:
+    """Why a reversal is not trained whose cell before it failed."""
+    return f"the cell it starts from failed: {error}"
+
+
 def refusal(reasons: tuple[str, ...]) -> str:
     """Why a cell is not trained, in one line with the mend."""
     return f"refused, the gate failed: {'; '.join(reasons)}. --force runs it and marks it invalid"
@@ -134,10 +145,10 @@ def _trained(cell: Cell, folders: Folders, reporter: Reporter, attempt: str | No
     out = folders.cell(cell)
     config = cell.train.model_copy(update={"organism": origin(cell, folders)})
 
-    def work(folder: Path) -> Path:
-        return train(config, folder, reporter)
+    def work(folder: Path, progress: Progress) -> Path:
+        return train(config, folder, progress)
 
-    return apart(out, attempt, cell_is_trained, work) if attempt else work(out)
+    return apart(out, attempt, cell_is_trained, work, reporter) if attempt else work(out, reporter)
 
 
 def cell_is_trained(folder: Path) -> bool:

@@ -17,6 +17,7 @@ import sys
 import threading
 import time
 import traceback
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn, TextIO
@@ -40,12 +41,12 @@ def main(run: Path, logs: Path, driver: int) -> None:
         os.sched_setaffinity(0, {int(core)})
     signal.signal(signal.SIGTERM, _stop)
     # What a library prints must not reach the driver's line: it goes where file descriptor 1 points later.
-    answers = os.fdopen(os.dup(1), "w")
-    experiment = load_experiment(places.Folders(run, logs))
-    for line in sys.stdin:
-        job = json.loads(line)
-        error, again = _do(experiment, job["job"], int(job["attempt"]))
-        _answer(answers, {"job": job["job"], "error": error, "again": again})
+    with os.fdopen(os.dup(1), "w") as answers:
+        experiment = load_experiment(places.Folders(run, logs))
+        for line in sys.stdin:
+            job = json.loads(line)
+            error, again = _do(experiment, job["job"], int(job["attempt"]))
+            _answer(answers, {"job": job["job"], "error": error, "again": again})
 
 
 def _answer(answers: TextIO, content: dict[str, Any]) -> None:
@@ -63,7 +64,7 @@ def _do(experiment: Experiment, job: str, attempt: int) -> tuple[str | None, boo
         reporter.end()
         return None, False
     except Exception as error:
-        traceback.print_exc()
+        print_error(error)
         line, again = in_one_line(error)
         if reporter is not None:
             reporter.end(line)
@@ -78,6 +79,12 @@ def print_into(path: Path) -> None:
         stream.flush()
         os.dup2(target, number)
     os.close(target)
+
+
+def print_error(error: BaseException) -> None:
+    """The whole of an error, into the job's log where that can be written."""
+    with suppress(OSError):  # the disk may be full, which is the error
+        traceback.print_exception(error)
 
 
 def in_one_line(error: BaseException) -> tuple[str, bool]:

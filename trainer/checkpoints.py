@@ -15,6 +15,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -76,15 +77,21 @@ def publish(saved: Path, folder: Path, step: int, base: Base | None) -> Path:
 
 
 def keep_state(saved: Path, folder: Path, step: int) -> None:
-    """Makes a full state the one to resume from."""
+    """Makes a full state the one to resume from. What has a number there is whole at every moment."""
     states = folder / RESUME
     states.mkdir(exist_ok=True)
     final = states / f"{step:06d}"
-    shutil.rmtree(final, ignore_errors=True)
+    _put_away(final)
     saved.rename(final)
     for path in states.iterdir():
         if path != final:
-            shutil.rmtree(path, ignore_errors=True)
+            _put_away(path)
+
+
+def _put_away(state: Path) -> None:
+    """Takes the name first: another attempt may be copying the state (`lab.attempts`)."""
+    with suppress(FileNotFoundError):
+        shutil.rmtree(state.rename(layout.draft_of(state)), ignore_errors=True)
 
 
 def _link(file: Path, target: Path) -> None:

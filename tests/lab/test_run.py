@@ -207,11 +207,20 @@ def killed_when(driver: subprocess.Popen[bytes], reached: Callable[[], bool], ou
 
 
 def workers(out: Path) -> list[int]:
+    """Those of this run: a number in a state of before may be another process's by now."""
     states: list[dict[str, Any]] = []
     for path in (out / "state").glob("*.json"):
         with suppress(FileNotFoundError):  # a driver that begins puts the states of before away
             states.append(json.loads(path.read_text()))
-    return [state["pid"] for state in states if state["pid"] and is_alive(state["pid"])]
+    return sorted({state["pid"] for state in states if str(out) in words(state["pid"]) and is_alive(state["pid"])})
+
+
+def words(pid: int) -> list[str]:
+    """The command line of a process; empty where there is none."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text().split("\0")
+    except OSError:
+        return []
 
 
 def is_alive(pid: int) -> bool:
@@ -270,13 +279,16 @@ def test_a_log_that_was_cut_off_is_made_again_and_the_others_are_not(recipe: Pat
     assert content(out) == content(whole)
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of three megabytes, less than one checkpoint of `mini`."""
+@pytest.fixture(params=["40k", "3m"])
+def small_disk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
+    """A file system too small for the logs, or for one checkpoint of `mini`."""
     folder = tmp_path / "small"
     folder.mkdir()
     mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(folder)], capture_output=True, text=True, check=False
+        ["mount", "-t", "tmpfs", "-o", f"size={request.param}", "tmpfs", str(folder)],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if mounted.returncode != 0:
         pytest.skip(f"a small file system needs the right to mount: {mounted.stderr.strip()}")
@@ -288,6 +300,7 @@ def test_a_full_disk_is_said_in_one_line_and_the_rest_is_reported(recipe: Path, 
     done = run(recipe, small_disk / "run")
     assert done.returncode == 1
     assert any("no space left on the disk" in line for line in done.stderr.splitlines())
+    assert "its worker ended" not in done.stderr
 
 
 def test_a_task_asks_the_variant_that_the_checkpoint_was_trained_on(whole: Path, tmp_path: Path) -> None:
