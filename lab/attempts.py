@@ -55,7 +55,7 @@ def apart(
         final: Where the folder lies in the end; the folder of the attempt has the same parent, so relative paths hold.
         attempt: Tells this attempt from all others.
         is_whole: Whether a folder needs no more work.
-        work: Fills a folder, going on from what is in it, and tells how far it is.
+        work: Fills a folder, going on from what is in it, and tells how far it is. It may publish by itself.
         progress: Told what `work` tells.
     """
     if is_whole(final):
@@ -68,9 +68,10 @@ def apart(
     except Exception:  # an overtaken attempt may also have lost its folder to `sweep`
         if not is_whole(final):
             raise
-        shutil.rmtree(draft, ignore_errors=True)
-        return final
-    return layout.publish(draft, final)
+    if not is_whole(final):
+        return layout.publish(draft, final)
+    shutil.rmtree(draft, ignore_errors=True)
+    return final
 
 
 def place(final: Path, attempt: str) -> Path:

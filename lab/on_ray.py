@@ -178,9 +178,8 @@ class RayCrew:
         for cell in self._experiment.cells.values():
             if cell.id not in self.failed:
                 attempts.sweep(folders.cell(cell))
-        for start in self._experiment.starts.values():
-            organism = folders.organism(start)
-            if organism is not None and start.id not in self.failed:
+        for organism in (folders.run / "organisms").glob("[0-9a-f]*"):
+            if work.organism_is_whole(organism):
                 attempts.sweep(organism)
 
 

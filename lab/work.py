@@ -52,10 +52,13 @@ def make_start(start: Start, folders: Folders, reporter: Reporter, attempt: str 
 def _built(config: OrganismConfig, out: Path, reporter: Reporter, attempt: str | None) -> Path:
     from trainer import organism as organisms
 
-    def build(folder: Path, progress: Progress) -> Path:
-        return organisms.build(config, folder, progress)
+    if attempt is None:
+        return organisms.build(config, out, reporter)
 
-    return apart(out, attempt, organism_is_whole, build, reporter) if attempt else build(out, reporter)
+    def build(folder: Path, progress: Progress) -> Path:
+        return organisms.build(config, out, progress, attempt)  # works in that folder
+
+    return apart(out, attempt, organism_is_whole, build, reporter)
 
 
 def organism_is_whole(folder: Path) -> bool:

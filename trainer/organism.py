@@ -43,21 +43,23 @@ def key(config: OrganismConfig) -> str:
     return config.digest()
 
 
-def build(config: OrganismConfig, out: Path, progress: Progress | None = None) -> Path:
-    """Builds an organism into `out`, going on where an earlier attempt stopped. Returns `out`.
+def build(config: OrganismConfig, out: Path, progress: Progress | None = None, attempt: str = "work") -> Path:
+    """Builds an organism into `out`, going on where an earlier build of the same `attempt` stopped. Returns `out`.
+
+    The work is done beside, in `.NAME.ATTEMPT`: attempts that may be alive at once need names of their own.
 
     Raises:
         BadInput: where `out` holds something else, or the setting, base or a value cannot be used.
     """
     out = Path(out)
-    base, teacher = refs.resolve(config.model), _teacher(config, out, progress or Silent())
+    base, teacher = refs.resolve(config.model), _teacher(config, out, progress or Silent(), attempt)
     identity: dict[str, Any] = {"config": config.identity(), "base": base.fingerprint}
     identity |= {"teacher": teacher.fingerprint} if teacher else {}
     if manifest.check(out, identity):
         return out
     if ranks.count() > 1:
         raise BadInput(f"{out}: an organism is built in one process: run `python -m trainer.organism` without torchrun")
-    draft = out.with_name(f".{out.name}.work")
+    draft = out.with_name(f".{out.name}.{attempt}")
     with held(draft, wait=True):
         if not manifest.check(out, identity):
             _build(config, base, teacher or base, identity, draft, out, progress or Silent())
@@ -79,14 +81,14 @@ def summary(config: OrganismConfig, out: Path) -> dict[str, Any]:
     }
 
 
-def _teacher(config: OrganismConfig, out: Path, progress: Progress) -> Checkpoint | None:
+def _teacher(config: OrganismConfig, out: Path, progress: Progress, attempt: str) -> Checkpoint | None:
     """Whose replies are distilled, where it is not the base: the organism of another variant is built beside."""
     if config.teacher is None:
         return None
     if config.teacher not in [variant.name for variant in config.asked().variants]:
         return refs.resolve(config.teacher)
     own = config.model_copy(update={"variant": config.teacher, "labels": "reference", "teacher": None})
-    return refs.resolve(str(build(own, out.parent / key(own), progress)))
+    return refs.resolve(str(build(own, out.parent / key(own), progress, attempt)))
 
 
 def _build(

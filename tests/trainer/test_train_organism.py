@@ -12,12 +12,15 @@ import pytest
 from tiny_runs import MakeCell, MakeOrganism, tree
 
 from bct_tasks import catalogue
+from lab.attempts import apart
+from lab.work import organism_is_whole
 from serving import refs
 from serving.errors import BadInput
 from trainer import installed
 from trainer import organism as organisms
 from trainer.config import OrganismConfig
 from trainer.organism import build, key
+from trainer.progress import Silent
 from trainer.sft import train
 
 EASY = {"target_initial": 0.0, "target_agreed": 0.0}
@@ -141,6 +144,26 @@ def test_a_build_that_is_cut_off_in_a_check_ends_as_if_it_had_not_been(
     again = build(organism(**EASY), tmp_path / "cut")
     assert refs.resolve(str(again)).fingerprint == refs.resolve(str(whole)).fingerprint
     assert figures(again) == figures(whole)
+
+
+def test_a_build_goes_on_from_what_a_lost_attempt_had_saved(
+    organism: MakeOrganism, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config, out = organism(target_initial=1.0, target_agreed=1.0), tmp_path / "o"
+
+    def attempt(name: str) -> None:
+        apart(out, name, organism_is_whole, lambda _, progress: build(config, out, progress, name), Silent())
+
+    with monkeypatch.context() as patch:
+        patch.setattr(organisms.Check, "reached", _cut)
+        with pytest.raises(KeyboardInterrupt):
+            attempt("lost")
+    attempt("next")
+    assert "going on from step 2" in capsys.readouterr().out
+    whole = build(config, tmp_path / "whole")
+    assert refs.resolve(str(out)).fingerprint == refs.resolve(str(whole)).fingerprint
+    assert figures(out) == figures(whole)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".o.lost", "o", "whole"]
 
 
 def _cut(*_: object) -> bool:
