@@ -33,7 +33,7 @@ arms:
   - {variants: [weights]}
   - {variants: [static], reversal: {learning_rate: 1e-3, steps: 4}}
 """
-PATIENCE = 150.0
+PATIENCE = 300.0
 # A node is given up after about two seconds.
 HEALTH = {
     "health_check_initial_delay_ms": 0,

@@ -40,7 +40,7 @@ organism: {steps: 10}
 expect:
   - {says: gone everywhere, name: removed}
 """
-PATIENCE = 120.0
+PATIENCE = 300.0
 
 
 def command(recipe: Path, out: Path, *more: str) -> list[str]:
