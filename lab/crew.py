@@ -26,7 +26,7 @@ from lab.work import before_failed, refusal, start_failed
 CORE = "BCT_CORE"
 GPUS = "CUDA_VISIBLE_DEVICES"
 TRIES = 3
-GRACE = 3.0  # seconds that a worker has to leave before it is ended
+GRACE = 10.0  # seconds that a worker has to leave before it is ended
 
 
 def default_jobs() -> int:
