@@ -60,7 +60,7 @@ def apart(
     """
     if is_whole(final):
         return final
-    draft = place(final, attempt)
+    draft = layout.place(final, attempt)
     if (step := take_over(final, draft)) is not None:
         print(f"going on from step {step} of an earlier attempt")
     try:
@@ -72,11 +72,6 @@ def apart(
         return layout.publish(draft, final)
     shutil.rmtree(draft, ignore_errors=True)
     return final
-
-
-def place(final: Path, attempt: str) -> Path:
-    """The folder of an attempt."""
-    return final.with_name(f".{final.name}.{attempt}")
 
 
 def others(final: Path) -> Iterable[Path]:
@@ -105,8 +100,9 @@ def take_over(final: Path, draft: Path) -> int | None:
 def set_aside(final: Path) -> None:
     """Makes an unfinished folder that an executor without attempts left an attempt like any other."""
     if final.is_dir():
-        shutil.rmtree(place(final, BEFORE), ignore_errors=True)
-        final.rename(place(final, BEFORE))
+        before = layout.place(final, BEFORE)
+        shutil.rmtree(before, ignore_errors=True)
+        final.rename(before)
 
 
 def sweep(final: Path) -> None:

@@ -13,6 +13,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
@@ -22,7 +23,7 @@ from lab import organism_gate, state
 from lab.organism_gate import Plan
 from lab.run import default_jobs
 from lab.status import duration
-from lab.worker import die_with, in_one_line, print_error, print_into
+from lab.worker import die_with, reported
 from serving.errors import WorkFailed
 
 STATE, LOG = "state.json", "output.log"
@@ -97,13 +98,4 @@ def _begin(driver: int) -> None:
 def _do(plan: Plan, home: Path) -> str | None:
     """One plan, in a worker; returns its error in one line."""
     place = organism_gate.folder(plan, home)
-    print_into(place / LOG)
-    reporter = state.Reporter(place / STATE, 1)
-    try:
-        organism_gate.measure(plan, home, reporter)
-        return None
-    except Exception as error:
-        print_error(error)
-        return in_one_line(error)[0]
-    finally:
-        reporter.end()
+    return reported(place / LOG, place / STATE, 1, partial(organism_gate.measure, plan, home))[0]

@@ -38,23 +38,19 @@ def export(results: Results, folder: Path) -> list[Picture]:
     folder.mkdir(parents=True, exist_ok=True)
     pictures = everything(results)
     for picture in pictures:
-        write_svg(picture, folder / f"{picture.key}.svg")
+        figure = write_svg(picture, folder / f"{picture.key}.svg")
         with context(["default", PAPERLIKE]):
-            path = folder / f"{picture.key}.pdf"
-            FigureCanvasPdf(_drawn(picture)).print_pdf(path, metadata={"CreationDate": None})
+            FigureCanvasPdf(figure).print_pdf(folder / f"{picture.key}.pdf", metadata={"CreationDate": None})
         (folder / f"{picture.key}.csv").write_text(text(picture.rows, "csv"), encoding="utf-8")
     return pictures
 
 
-def write_svg(picture: Picture, path: Path) -> None:
-    """One picture, in the light colours."""
+def write_svg(picture: Picture, path: Path) -> Figure:
+    """Draws one picture in the light colours and writes it. Returns what was drawn."""
     with context(["default", PAPERLIKE]):
-        FigureCanvasSVG(_drawn(picture)).print_svg(path, metadata={"Date": None})
-
-
-def _drawn(picture: Picture) -> Figure:
-    figure = picture.draw(Points(linked=False))
-    recolour(figure)
+        figure = picture.draw(Points(linked=False))
+        recolour(figure)
+        FigureCanvasSVG(figure).print_svg(path, metadata={"Date": None})
     return figure
 
 

@@ -18,6 +18,7 @@ from lab.figures import Points, curves_text, draw_curves, draw_trade, trade_text
 from lab.robustness import Robustness, draw, figure_text, organisms
 
 Row = dict[str, Any]
+Arm = tuple[Conclusion, list[Cell]]
 ROWS = "rows"
 KINDS = ("curves", "heat", "product", "seeds", "halves", "trade")
 
@@ -35,7 +36,7 @@ class Picture:
     rows: tuple[Row, ...]
 
 
-def arms(results: Results) -> list[tuple[Conclusion, list[Cell]]]:
+def arms(results: Results) -> list[Arm]:
     """Conclusions with their cells, in the order of results.json (both are grouped by the same key)."""
     found: dict[str, list[Cell]] = {}
     for cell in results.cells:
@@ -43,37 +44,32 @@ def arms(results: Results) -> list[tuple[Conclusion, list[Cell]]]:
     return list(zip(results.conclusions, found.values(), strict=True))
 
 
-def but_for_rows(cell: Cell) -> str:
-    """What cells have in common that differ in learning rate, steps, seed and the number of unique rows alone."""
+def alike(found: Iterable[Arm]) -> dict[str, list[Arm]]:
+    """Arms that differ in the number of unique rows alone, together: long runs pass over theirs again."""
+    groups: dict[str, list[Arm]] = {}
+    for arm in found:
+        groups.setdefault(_but_for_rows(arm[1][0]), []).append(arm)
+    return groups
+
+
+def _but_for_rows(cell: Cell) -> str:
     factors = {name: value for name, value in cell.factors.items() if name != ROWS}
     return json.dumps([factors if name == "factors" else getattr(cell, name) for name in ARM], sort_keys=True)
-
-
-def with_others(found: Sequence[tuple[Conclusion, list[Cell]]]) -> list[list[Cell]]:
-    """The cells of each arm, then those of arms that differ from it in the number of unique rows alone.
-
-    Long runs pass over theirs again, and belong to the same picture of learning rates against steps.
-    """
-    alike: dict[str, list[list[Cell]]] = {}
-    for _, cells in found:
-        alike.setdefault(but_for_rows(cells[0]), []).append(cells)
-    return [
-        [*cells, *(c for others in alike[but_for_rows(cells[0])] if others is not cells for c in others)]
-        for _, cells in found
-    ]
 
 
 def of_arms(results: Results) -> list[tuple[Conclusion, list[Cell], list[Picture]]]:
     """Every arm with its cells and its pictures."""
     found = arms(results)
-    return [
-        (conclusion, cells, _of_arm(results, conclusion, cells, together))
-        for (conclusion, cells), together in zip(found, with_others(found), strict=True)
-    ]
+    groups = alike(found)
+    shown: list[tuple[Conclusion, list[Cell], list[Picture]]] = []
+    for conclusion, cells in found:
+        others = [c for _, more in groups[_but_for_rows(cells[0])] if more is not cells for c in more]
+        shown.append((conclusion, cells, _of_arm(results, conclusion, cells, [*cells, *others])))
+    return shown
 
 
 def _of_arm(results: Results, conclusion: Conclusion, cells: Sequence[Cell], together: Sequence[Cell]) -> list[Picture]:
-    """The pictures of one arm that its cells can fill; `together`: with the cells of `with_others`."""
+    """The pictures of one arm that its cells can fill; `together`: with those of arms alike."""
     done = [c for c in cells if c.checkpoints]
     rates = sweeps.by_lr(done)
     name = slug(conclusion.arm)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from lab.conclude import holds, lr_text, mean, share_text
 from lab.document import Cell, Results
-from lab.gallery import ROWS, arms, but_for_rows
+from lab.gallery import ROWS, alike, arms
 from lab.sweeps import by_lr
 from lab.verdict import GONE
 
@@ -58,13 +58,10 @@ class Multiples:
 def multiples(results: Results) -> tuple[Multiples, ...]:
     """Of every arm in which some learning rate removes without damage and a lower one was tried.
 
-    Arms that differ in the number of unique rows alone count as one: long runs pass over theirs again.
+    Arms alike but for the number of unique rows count as one, by the name of the first.
     """
-    joined: dict[str, tuple[str, list[Cell]]] = {}
-    for conclusion, cells in arms(results):
-        if cells[0].role == "bct":
-            joined.setdefault(but_for_rows(cells[0]), (conclusion.arm, []))[1].extend(cells)
-    found = (_of_arm(arm, cells) for arm, cells in joined.values())
+    groups = alike(arm for arm in arms(results) if arm[1][0].role == "bct").values()
+    found = (_of_arm(group[0][0].arm, [c for _, cells in group for c in cells]) for group in groups)
     return tuple(each for each in found if each is not None)
 
 

@@ -24,8 +24,7 @@ from lab.crew import TRIES
 from lab.experiment import Experiment
 from lab.folders import Folders
 from lab.recipe import Resources
-from lab.state import Reporter
-from lab.worker import in_one_line, print_error, print_into
+from lab.worker import reported
 from serving.errors import BadInput
 
 #: Bytes of the object store of a cluster of our own: tasks hand over a line of text.
@@ -241,24 +240,14 @@ def do_cell(cell: Cell, folders: Folders, force: bool, limit: float, start: Ende
     return _do(cell.id, folders, partial(work.do_cell, cell, folders))
 
 
-def _do(job: str, folders: Folders, task: Callable[[Reporter, str], None]) -> Ended:
+def _do(job: str, folders: Folders, task: Callable[..., None]) -> Ended:
     _as_a_worker()
-    reporter = None
-    try:
-        print_into(folders.output(job))
-        before = state.read(folders.state(job))
-        reporter = Reporter(folders.state(job), before.attempt + 1)
-        task(reporter, secrets.token_hex(4))
-    except Exception as error:
-        print_error(error)
-        line, again = in_one_line(error)
-        if reporter is not None:
-            reporter.end(line)
-        if again:
-            raise Failed(line) from None
-        return Ended(line)
-    reporter.end()
-    return Ended()
+    attempt = state.read(folders.state(job)).attempt + 1
+    apart = partial(task, attempt=secrets.token_hex(4))  # a name that no other attempt has
+    line, again = reported(folders.output(job), folders.state(job), attempt, apart)
+    if again:
+        raise Failed(line)
+    return Ended(line or "")
 
 
 def _as_a_worker() -> None:

@@ -17,7 +17,9 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn, TextIO
@@ -55,23 +57,31 @@ def _answer(answers: TextIO, content: dict[str, Any]) -> None:
 
 
 def _do(experiment: Experiment, job: str, attempt: int) -> tuple[str | None, bool]:
-    """One job; returns its error in one line (None: done) and whether another try may help."""
+    folders = experiment.folders
+    return reported(folders.output(job), folders.state(job), attempt, partial(experiment.do, job))
+
+
+def reported(output: Path, state: Path, attempt: int, task: Callable[[Reporter], object]) -> tuple[str | None, bool]:
+    """Does a job that prints into one file and tells in another how far it is.
+
+    Returns its error in one line (None: done), and whether another try may help.
+    """
     reporter = None
     try:
-        print_into(experiment.folders.output(job))
-        reporter = Reporter(experiment.folders.state(job), attempt)
-        experiment.do(job, reporter)
+        _print_into(output)
+        reporter = Reporter(state, attempt)
+        task(reporter)
         reporter.end()
         return None, False
     except Exception as error:
-        print_error(error)
+        _print_error(error)
         line, again = in_one_line(error)
         if reporter is not None:
             reporter.end(line)
         return line, again
 
 
-def print_into(path: Path) -> None:
+def _print_into(path: Path) -> None:
     """From now on, what this process prints goes to the end of a file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     target = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
@@ -81,7 +91,7 @@ def print_into(path: Path) -> None:
     os.close(target)
 
 
-def print_error(error: BaseException) -> None:
+def _print_error(error: BaseException) -> None:
     """The whole of an error, into the job's log where that can be written."""
     with suppress(OSError):  # the disk may be full, which is the error
         traceback.print_exception(error)

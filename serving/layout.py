@@ -159,6 +159,11 @@ def draft_of(path: Path) -> Path:
     return path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
 
 
+def place(final: Path, attempt: str) -> Path:
+    """Where an attempt at a folder works: beside it, so that relative paths hold."""
+    return final.with_name(f".{final.name}.{attempt}")
+
+
 def write_json_atomic(path: Path, content: Any) -> None:
     """Write JSON so that a reader sees the old file or the whole new one, also after a crash."""
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -46,7 +46,7 @@ def key(config: OrganismConfig) -> str:
 def build(config: OrganismConfig, out: Path, progress: Progress | None = None, attempt: str = "work") -> Path:
     """Builds an organism into `out`, going on where an earlier build of the same `attempt` stopped. Returns `out`.
 
-    The work is done beside, in `.NAME.ATTEMPT`: attempts that may be alive at once need names of their own.
+    Attempts that may be alive at once need names of their own: each works in its `layout.place`.
 
     Raises:
         BadInput: where `out` holds something else, or the setting, base or a value cannot be used.
@@ -59,7 +59,7 @@ def build(config: OrganismConfig, out: Path, progress: Progress | None = None, a
         return out
     if ranks.count() > 1:
         raise BadInput(f"{out}: an organism is built in one process: run `python -m trainer.organism` without torchrun")
-    draft = out.with_name(f".{out.name}.{attempt}")
+    draft = layout.place(out, attempt)
     with held(draft, wait=True):
         if not manifest.check(out, identity):
             _build(config, base, teacher or base, identity, draft, out, progress or Silent())

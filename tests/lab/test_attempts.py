@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from lab.attempts import apart, others, place, set_aside, sweep, take_over
+from lab.attempts import apart, others, set_aside, sweep, take_over
 from serving import layout
+from serving.layout import place
 from trainer.progress import Progress, Silent
 
 

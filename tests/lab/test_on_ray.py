@@ -51,10 +51,11 @@ Moment = tuple[Any, int, Path]
 
 @dataclass(frozen=True)
 class Survived:
-    """A run with mishaps, what it left when its driver had ended, and the worker and job held back meanwhile."""
+    """A run with mishaps, what it had and what lay beside when its driver ended; the worker and job held back."""
 
     run: Path
     left: dict[str, tuple[int, str]]
+    beside: list[Path]
     late: int
     job: str
 
@@ -103,7 +104,7 @@ def survived(recipe: Path, local: Callable[[], Path], tmp_path_factory: pytest.T
             os.kill(pid, signal.SIGSTOP)
         _, told = driver.communicate(timeout=PATIENCE)
         assert driver.returncode == 0, told
-        yield Survived(out, lasting(out), late, job_of(held))
+        yield Survived(out, lasting(out), beside(out), late, job_of(held))
     finally:
         driver.kill()
         for pid in frozen:
@@ -130,6 +131,11 @@ def mid_cell(out: Path, nodes: list[Any], driver: subprocess.Popen[str], seen: P
                 return by_raylet[parent(told["pid"])], told["pid"], attempt
         time.sleep(0.01)
     raise AssertionError("the moment never came")
+
+
+def beside(run: Path) -> list[Path]:
+    """What attempts have left beside what is whole."""
+    return [*(path for path in run.glob("cells/.*") if path.is_dir()), *run.glob("organisms/.*")]
 
 
 def job_of(attempt: Path) -> str:
@@ -167,7 +173,7 @@ def test_reversals_wait_for_the_cells_before_them(survived: Survived) -> None:
 def test_an_attempt_goes_on_from_what_a_lost_one_had_saved_and_leaves_nothing_behind(survived: Survived) -> None:
     printed = "".join(path.read_text() for path in survived.run.glob("state/*.log"))
     assert "of an earlier attempt" in printed
-    assert not [name for name in survived.left if name.startswith(("cells/.", "organisms/."))]
+    assert not survived.beside
 
 
 @pytest.mark.slow
@@ -178,7 +184,9 @@ def test_a_lost_attempt_that_goes_on_after_the_end_changes_nothing(survived: Sur
         assert time.monotonic() < until, "the lost attempt neither ended nor was ended"
         time.sleep(0.05)
     now = lasting(survived.run)
-    if not has_ended(survived):  # Ray killed it where it was, and what it had begun may lie about
+    if has_ended(survived):
+        assert not beside(survived.run)
+    else:  # Ray killed it where it was, and what it had begun may lie about
         now = {name: mark for name, mark in now.items() if not name.startswith("cells/.")}
     assert now == survived.left
 
