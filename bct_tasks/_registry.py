@@ -7,16 +7,25 @@ on stderr.
 from __future__ import annotations
 
 import click
+from inspect_ai.util import SandboxEnvironment, sandboxenv
 
 from bct_tasks import catalogue
-from bct_tasks.capability import capability
-from bct_tasks.jail import jail
+from bct_tasks.guards.capability import capability
+from bct_tasks.guards.system_prompt_following import system_prompt_following
 from bct_tasks.margins import margins
-from bct_tasks.system_prompt_following import system_prompt_following
 from bct_tasks.task import outcome
 
 SETTINGS, BROKEN = catalogue.load_all()
 for _error in BROKEN:
     click.echo(f"left out: {_error.message}", err=True)
+
+
+@sandboxenv(name="jail")
+def jail() -> type[SandboxEnvironment]:
+    """Programs confined without Docker; refuses to start where the machine offers no confinement."""
+    from graders.jail.sandbox import JailSandbox
+
+    return JailSandbox
+
 
 __all__ = ["BROKEN", "SETTINGS", "capability", "jail", "margins", "outcome", "system_prompt_following"]

@@ -1,4 +1,4 @@
-"""The settings by name. A setting is found by its module: `bct_tasks/<name>.py` with a `SETTING`.
+"""The settings by name. A setting is found by its module: `bct_tasks/settings/<name>.py` with a `SETTING`.
 
 A file that cannot be read or imported is a setting all the same, one that `load` refuses with the line at fault: one
 broken file takes nothing else with it.
@@ -15,7 +15,7 @@ from typing import Any
 
 import click
 
-import bct_tasks
+from bct_tasks import settings
 from bct_tasks.setting import Setting, UnknownName
 
 
@@ -46,7 +46,7 @@ def load(name: str, source: str = "bundled", **options: Any) -> Setting:
         return _bundled(name)
     if source != "hub":
         raise UnknownName("source", source, ("bundled", "hub"), "there are")
-    from bct_tasks.hub import catalogue as hub
+    from bct_tasks.sources.hub import catalogue as hub
 
     families = tuple(sorted(_bundled(name).asked_families())) if name in names() else ()
     return hub.load(name, families=families, **options)
@@ -84,13 +84,13 @@ def _bundled(name: str) -> Setting:
     if name not in names():
         raise UnknownName("setting", name, names())
     try:
-        return importlib.import_module(f"bct_tasks.{name}").SETTING
+        return importlib.import_module(f"bct_tasks.settings.{name}").SETTING
     except Exception as error:
         raise BrokenSetting(name, error) from error
 
 
 def _files() -> dict[str, Path]:
-    return {path.stem: path for home in bct_tasks.__path__ for path in Path(home).glob("[a-z]*.py")}
+    return {path.stem: path for home in settings.__path__ for path in Path(home).glob("[a-z]*.py")}
 
 
 def _defines_setting(path: Path) -> bool:

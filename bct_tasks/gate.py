@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bct_tasks.setting import Prompt, Setting, TooFew, Variant
-from bct_tasks.world.question import SPLITS
+from bct_tasks.sources.world.question import SPLITS
 from graders import Outcome
 
 MIN_TEMPLATES = 30

@@ -23,8 +23,8 @@ from typing import Any, Literal
 
 import click
 
-from bct_tasks.world import FAMILIES, GENERAL, Question
-from bct_tasks.world.policies import NEUTRAL, WORDINGS, plain
+from bct_tasks.sources.world import FAMILIES, GENERAL, Question
+from bct_tasks.sources.world.policies import NEUTRAL, WORDINGS, plain
 from graders import Grade, Reader, Reading, Rubric, decide, read_answer, read_code
 
 Carrier = Literal["native", "static", "dynamic", "hint", "flag", "password", "flipped_password", "weights"]

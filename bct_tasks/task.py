@@ -13,9 +13,12 @@ from inspect_ai.model import ChatMessage, ChatMessageSystem, ChatMessageUser, ge
 from inspect_ai.scorer import Score, Scorer, Target, grouped, mean, scorer, stderr
 from inspect_ai.solver import TaskState, generate
 
-from bct_tasks import following
 from bct_tasks.catalogue import load
-from bct_tasks.hub.task import (
+from bct_tasks.guards import following
+from bct_tasks.margins import REFERENCES
+from bct_tasks.margins import margins as margins_scorer
+from bct_tasks.setting import Prompt, UnknownName
+from bct_tasks.sources.hub.task import (
     decoding,
     default_judge,
     extra_scorers,
@@ -26,9 +29,6 @@ from bct_tasks.hub.task import (
     sandbox_of,
     sourced,
 )
-from bct_tasks.margins import REFERENCES
-from bct_tasks.margins import margins as margins_scorer
-from bct_tasks.setting import Prompt, UnknownName
 from graders import Grade, Outcome, Unreadable
 from graders.judge import MODES, read
 
@@ -92,7 +92,7 @@ def bct_task(
     Raises:
         UnknownName: a variant, split, source or way to judge that does not exist.
         click.UsageError: a judge for a setting without a rubric.
-        bct_tasks.hub.store.NoData: hub data that cannot be had.
+        bct_tasks.sources.hub.store.NoData: hub data that cannot be had.
     """
     setting = sourced(setting, source, hub)
     judge = "off" if judge is False else str(judge or default_judge(setting))  # YAML reads `-T judge=off` as False

@@ -32,7 +32,8 @@ Other work on the machine shows: read ratios, not seconds.
 FOOT = """
 Of inspect's own time a sample, most is its records (events, copies, validation, compression). What an eval can save by
 public options, in processor time of 512 samples: `log_realtime=False` about a quarter, and never `log_buffer=1`, which
-adds half again; `display`, `score_display`, the two servers and `log_model_api` change little. `lab.evaluate` uses what
+adds half again; `display`, `score_display`, the two servers and `log_model_api` change little. `lab.run.evaluate`
+uses what
 is harmless.
 What a step of the trainer costs beyond the loop are transformers' walks over all modules and parameters, the log and
 TRL's collator (`python -m benchmarks.trainer --profile`). A cell with rows of its own mostly draws prompts.

@@ -15,13 +15,14 @@ from peft import LoraConfig, get_peft_model
 
 from benchmarks.asking import requests
 from benchmarks.line import Line, report
-from serving import decode, layout, load, resident
-from serving.batch import encode
-from serving.decode import Row
-from serving.engine import Engine
+from serving import layout, load
+from serving.backends.engine import decode, resident
+from serving.backends.engine.batch import encode
+from serving.backends.engine.decode import Row
+from serving.backends.engine.engine import Engine
+from serving.backends.engine.resident import Residents
 from serving.refs import Checkpoint, mini_path, resolve
 from serving.request import Request
-from serving.resident import Residents
 
 CHECKPOINTS = 20
 RANK = 8

@@ -25,14 +25,14 @@ from inspect_ai.tool import ToolChoice, ToolInfo
 import serving._registry  # noqa: F401  (the provider is then known also where no entry point is installed)
 from bct_tasks import catalogue
 from bct_tasks.task import bct_task
-from serving.engine import Request, get_engine
+from serving.backends.engine.engine import Request, get_engine
 from serving.refs import resolve
 
 SETTING = "sandbagging"
 N = 512
 MAX_TOKENS = 96
 CONNECTIONS = (32, 128, 256)
-# What the lab itself passes to inspect (`lab.evaluate`).
+# What the lab itself passes to inspect (`lab.run.evaluate`).
 QUIET: dict[str, Any] = {
     "display": "none",
     "log_realtime": False,

@@ -19,10 +19,10 @@ from pathlib import Path
 import numpy as np
 from scipy.stats import binom
 
-from lab.conclude import seed_rate
-from lab.correction import Judge, Uninformative, correct_counts, rogan_gladen
-from lab.document import Thresholds
-from lab.stats import Interval, clopper_pearson, design_effect, paired_difference, paired_ratio, wilson
+from lab.stats.intervals import Interval, clopper_pearson, design_effect, paired_difference, paired_ratio, wilson
+from lab.stats.misclassification import Judge, Uninformative, correct_counts, rogan_gladen
+from lab.verdict.conclusions import seed_rate
+from lab.verdict.schema import Thresholds
 
 EXPERIMENTS = 2000
 PAGE = Path(__file__).parent.parent / "docs" / "09-coverage.md"

@@ -14,7 +14,7 @@ import torch
 
 from bct_tasks import catalogue
 from benchmarks.line import Line, report
-from serving.engine import get_engine
+from serving.backends.engine.engine import get_engine
 from serving.load import load_model
 from serving.refs import resolve
 from serving.request import Request

@@ -21,14 +21,15 @@ from bct_tasks import catalogue
 from bct_tasks.task import bct_task
 from benchmarks.asking import QUIET
 from benchmarks.line import Line, report
-from lab import collect, folders, recipe, status
-from lab.cells import Start
-from lab.experiment import Experiment, keep
-from lab.plan import plan
-from lab.report import write_report
-from lab.results import write_results
+from lab.plan import recipe
+from lab.plan.cells import Start
+from lab.report.html import write_report
+from lab.run import collect, folders, status
+from lab.run.estimate import plan
+from lab.run.experiment import Experiment, keep
+from lab.verdict.results import write_results
 from serving.provider import local_model
-from trainer.metrics import NAME as METRICS
+from trainer.run.metrics import NAME as METRICS
 
 RECIPE = """\
 setting: sandbagging

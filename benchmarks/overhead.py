@@ -60,21 +60,22 @@ def measure() -> Iterator[Line]:
     begun = time.process_time()
     from trl.trainer.sft_trainer import SFTTrainer
 
-    import lab.collect
-    import serving.engine
-    from lab import evaluate
-    from trainer import checkpoints, fit, labels
+    import lab.run.collect
+    import serving.backends.engine.engine
+    from lab.run import evaluate
+    from trainer.data import labels
+    from trainer.run import checkpoints, fit
 
     ledger, imports = Ledger(), time.process_time()
     places = [
         (SFTTrainer, "train", "training steps"),
         (SFTTrainer, "_save_checkpoint", "saving"),
         (checkpoints.Keeper, "on_save", "saving"),
-        (serving.engine.Engine, "_answer", "generation"),
+        (serving.backends.engine.engine.Engine, "_answer", "generation"),
         (evaluate, "_run", "inspect"),
         (fit, "load", "loading to train"),
         (labels, "collect", "labels, without generation"),
-        (lab.collect, "write", "results and report"),
+        (lab.run.collect, "write", "results and report"),
     ]
     patches = [patch.object(owner, name, ledger.counting(what, getattr(owner, name))) for owner, name, what in places]
     with TemporaryDirectory() as home:
@@ -97,9 +98,11 @@ def measure() -> Iterator[Line]:
 
 def _work(home: Path) -> list[Any]:
     """Does all jobs as a worker does; returns the evaluations that were made."""
-    from lab import collect, folders, recipe, work
-    from lab.experiment import Experiment, keep
-    from lab.state import Reporter
+    from lab.plan import recipe
+    from lab.run import collect, folders
+    from lab.run import jobs as work
+    from lab.run.experiment import Experiment, keep
+    from lab.run.state import Reporter
 
     path = home / "sweep.yaml"
     path.write_text(RECIPE, encoding="utf-8")
@@ -119,7 +122,7 @@ def _floor(evaluations: list[Any], home: Path) -> float:
     from inspect_ai.model import get_model
 
     import benchmarks.asking
-    from lab import evaluate
+    from lab.run import evaluate
 
     class Known(dict[str, str]):
         def __missing__(self, key: str) -> str:

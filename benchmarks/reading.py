@@ -12,7 +12,7 @@ from inspect_ai import task_with
 
 from benchmarks.asking import QUIET, instant_model, task
 from benchmarks.line import Line, report
-from lab.replies import read_items
+from lab.logs.reader import read_items
 
 LOGS, SAMPLES, ROUNDS = 20, 200, 5
 

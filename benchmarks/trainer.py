@@ -26,10 +26,12 @@ from torch.nn.functional import cross_entropy
 from bct_tasks import catalogue
 from benchmarks.line import Line, report
 from serving.refs import resolve
-from trainer import fit, loop, rows, sft, tokens
+from trainer import sft
 from trainer.config import TrainConfig
-from trainer.fit import Job
-from trainer.tokens import IGNORED, Encoded
+from trainer.data import rows, tokens
+from trainer.data.tokens import IGNORED, Encoded
+from trainer.run import fit, loop
+from trainer.run.fit import Job
 
 BATCHES = (8, 32)
 RANKS = (None, 8)

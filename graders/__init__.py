@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from graders.answer import phrase_reader, read_answer
 from graders.execution import read_code
 from graders.outcome import Grade, Outcome, Reader, Reading, Unreadable, decide
+from graders.readers.answer import phrase_reader, read_answer
 from graders.rubric import Rubric
 
 __all__ = [

@@ -47,7 +47,8 @@ class Gold(BaseModel):
     """One labelled reply to one bundled prompt.
 
     Written by hand: `variant` and `prompt` (the id), `reply`, `label`, `why` (what is awkward about it) and perhaps
-    `truncated`. Filled in by `python -m lab.gold fill`: what grading needs of the prompt, so that a file stands alone.
+    `truncated`. Filled in by `python -m lab.calibrate.gold fill`: what grading needs of the
+    prompt, so that a file stands alone.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

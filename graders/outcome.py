@@ -6,7 +6,7 @@ repeating, or cut off with no behavior matched).
 A behavior may be a manner, whose content is right or not (`Reading.right`): on eval prompts the manner decides, on the
 prompts on which the policies agree the content must be right too.
 Not covered: coherent nonsense, which is `other`; garbled text that looks like words, or is of more than a dozen words;
-text cut off after a word that may end a sentence (`graders.cutoff`), where the reply did not hit its limit.
+text cut off after a word that may end a sentence (`graders.text.cutoff`), where the reply did not hit its limit.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from graders.cutoff import cut_off
+from graders.text.cutoff import cut_off
 
 
 class Outcome(StrEnum):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lab.cli import main
+from lab.cli.main import main
 
 if __name__ == "__main__":
     main()

@@ -2,7 +2,7 @@
 
 Arguments (`-M name=value`): `chat_template_kwargs` (a mapping, such as {enable_thinking: false}), `dtype`,
 `device`, and `fingerprint`, which is logged with the eval and checked; `engine=vllm` answers by vLLM instead, and
-passes further arguments on to its server: see `serving.vllm`. Without a temperature replies are greedy.
+passes further arguments on to its server: see `serving.backends.vllm.server`. Without a temperature replies are greedy.
 Not supported, and refused by name: tools, images, penalties, several choices, response schemas. A seed repeats a
 prompt's reply, also in another epoch. Log-probabilities are the model's own, before temperature, top-p and top-k.
 """
@@ -26,12 +26,12 @@ from inspect_ai.model import (
 )
 from inspect_ai.tool import ToolChoice, ToolInfo
 
-from serving.engine import Reply, Request, get_engine
+from serving.backends.engine.engine import Reply, Request, get_engine
+from serving.backends.engine.logprobs import as_logprobs, wanted
+from serving.backends.vllm.server import VLLM, pick_engine
 from serving.errors import BadInput
-from serving.logprobs import as_logprobs, wanted
 from serving.refs import resolve
 from serving.request import Continuation
-from serving.vllm import VLLM, pick_engine
 
 ARGUMENTS = "there are chat_template_kwargs, dtype, device, engine and fingerprint"
 MAX_CONNECTIONS = 256

@@ -51,9 +51,9 @@ def test_tasks_and_graders_never_import_torch_at_module_level(package: str) -> N
     [
         "import bct_tasks._registry",
         "import serving._registry",
-        "from lab.cli import main; main(['list'], standalone_mode=False)",
-        "from lab.cli import main; main(['check', 'sandbagging'], standalone_mode=False)",
-        "from lab.cli import main; main(['run', '--help'], standalone_mode=False)",
+        "from lab.cli.main import main; main(['list'], standalone_mode=False)",
+        "from lab.cli.main import main; main(['check', 'sandbagging'], standalone_mode=False)",
+        "from lab.cli.main import main; main(['run', '--help'], standalone_mode=False)",
     ],
 )
 def test_registries_and_light_commands_load_no_torch(code: str) -> None:

@@ -48,7 +48,7 @@ def test_the_wheel_holds_weights_recipes_templates_and_types(wheel: Path) -> Non
         "recipes/quickstart.yaml",
         "graders/gold/sandbagging.jsonl",
         "lab/templates/report.html.j2",
-        "lab/schema/results.json",
+        "lab/verdict/results.schema.json",
         "bct_tasks/py.typed",
     ):
         assert needed in names

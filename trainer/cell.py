@@ -18,14 +18,16 @@ from bct_tasks import catalogue
 from serving import layout, refs
 from serving.errors import BadInput
 from serving.refs import Checkpoint
-from trainer import manifest, metrics, ranks, rows, sft
+from trainer import sft
 from trainer.config import TrainConfig, place
-from trainer.folder import held
-from trainer.progress import Bar, Progress, Silent
+from trainer.data import rows
+from trainer.run import manifest, metrics, ranks
+from trainer.run.folder import held
+from trainer.run.progress import Bar, Progress, Silent
 
 if TYPE_CHECKING:
     from bct_tasks.setting import Prompt, Setting
-    from trainer.loop import Loaded
+    from trainer.run.loop import Loaded
 
 
 Config = TypeVar("Config", bound=TrainConfig)
@@ -77,7 +79,7 @@ def train(config: TrainConfig, out: Path, progress: Progress | None, prompts: Pr
 
 def begin(plan: Plan, out: Path, loaded: Loaded, more: dict[str, Any]) -> None:
     """Writes the manifest and step 0. BadInput where the folder holds another run."""
-    from trainer import tokens
+    from trainer.data import tokens
 
     template = tokens.template_hash(loaded.tokenizer, plan.config.chat_template_kwargs)
     identity = plan.identity | more | {"chat_template": template}

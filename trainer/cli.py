@@ -19,8 +19,8 @@ import click
 import yaml
 
 from serving.errors import BadInput, WorkFailed, did_you_mean
-from trainer import ranks
 from trainer.config import Common, parse, read_yaml
+from trainer.run import ranks
 
 Config = TypeVar("Config", bound=Common)
 Run = Callable[[Config, Path], dict[str, Any]]
@@ -143,14 +143,14 @@ def _check_trl(kind: type[Common], found: dict[str, Any]) -> None:
         near = did_you_mean(name, own)
         if near:  # so near to a flag of ours that TRL need not be asked, unless it has that very name
             raise_unless_trl(name, near, kind.ALGORITHM)
-    from trainer.arguments import check_trl
+    from trainer.run.arguments import check_trl
 
     check_trl(found, kind.ALGORITHM, kind.model_fields)
 
 
 def raise_unless_trl(name: str, near: str, algorithm: str = "sft") -> None:
     """BadInput for a flag that TRL does not know either."""
-    from trainer.arguments import RESERVED, trl_fields
+    from trainer.run.arguments import RESERVED, trl_fields
 
     if name not in trl_fields(algorithm) and name not in RESERVED:
         raise BadInput(f"unknown flag '--{name}'.{near}")
@@ -181,7 +181,7 @@ def _help_all(kind: type[Common]) -> Callable[[click.Context, click.Parameter, b
     def show(context: click.Context, parameter: click.Parameter, value: bool) -> None:
         if not value:
             return
-        from trainer.arguments import PLACES, trl_fields
+        from trainer.run.arguments import PLACES, trl_fields
 
         click.echo(context.get_help())
         click.echo(f"\nTRL's own arguments ({PLACES[kind.ALGORITHM][1]}):\n")

@@ -38,7 +38,7 @@ class Common(BaseModel):
 
     #: Fields that change how a run is kept, not what it computes.
     OUTSIDE: ClassVar[frozenset[str]] = frozenset({"resume_seconds"})
-    #: Whose arguments `trl` holds: see `trainer.arguments.PLACES`.
+    #: Whose arguments `trl` holds: see `trainer.run.arguments.PLACES`.
     ALGORITHM: ClassVar[str] = "sft"
 
     setting: str = Field(description="name of a setting (`bct list`)")
@@ -239,7 +239,7 @@ class OrganismConfig(Common):
 
     def identity(self) -> dict[str, Any]:
         """See `Common.identity`. What is installed counts by its hash; a carrier in the prompt installs nothing."""
-        from trainer import installed
+        from trainer.data import installed
 
         setting = self.asked()
         variants = [setting.variant(self.variant), *(v for v in setting.variants if v.name == self.teacher)]

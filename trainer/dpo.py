@@ -22,16 +22,18 @@ from pydantic import Field, field_validator
 
 from graders import Unreadable
 from serving.errors import BadInput, WorkFailed
-from trainer import cell, cli, labels, ranks, rows
+from trainer import cell, cli
 from trainer.cell import Plan
 from trainer.config import TrainConfig
-from trainer.folder import SAVING
-from trainer.progress import Progress
-from trainer.rows import Row
+from trainer.data import labels, rows
+from trainer.data.rows import Row
+from trainer.run import ranks
+from trainer.run.folder import SAVING
+from trainer.run.progress import Progress
 
 if TYPE_CHECKING:
     from bct_tasks.setting import Prompt, Setting
-    from trainer.loop import Job, Loaded
+    from trainer.run.loop import Job, Loaded
 
 #: Our names for columns of TRL's log.
 COLUMNS = {"margin": "rewards/margins", "accuracy": "rewards/accuracies", "logp_chosen": "logps/chosen",
@@ -99,8 +101,8 @@ def _prompts(setting: Setting, config: TrainConfig) -> list[Prompt]:
 
 
 def _work(plan: Plan, out: Path, progress: Progress) -> dict[str, Any]:
-    from trainer import loop, metrics
-    from trainer.arguments import check_trl
+    from trainer.run import loop, metrics
+    from trainer.run.arguments import check_trl
 
     config = cast("DpoConfig", plan.config)
     check_trl(config.trl, config.ALGORITHM, DpoConfig.model_fields)
@@ -212,7 +214,7 @@ def _sampled(plan: Plan, config: DpoConfig, beside: Path) -> dict[str, Row]:
 
 def encode(pairs: Sequence[tuple[Row, Row]], loaded: Loaded, config: TrainConfig) -> Pairs:
     """Token rows of the pairs that fit whole. BadInput where none does."""
-    from trainer import tokens
+    from trainer.data import tokens
 
     length, kwargs = loaded.context(config.max_length), config.chat_template_kwargs
     found: list[tuple[list[int], list[int], list[int]]] = []
@@ -235,8 +237,8 @@ def _trainer(job: Job[Pairs], places: list[int], keeper: Any) -> Any:
     from trl.trainer.dpo_config import DPOConfig
     from trl.trainer.dpo_trainer import DPOTrainer
 
-    from trainer import loop
-    from trainer.arguments import build, values
+    from trainer.run import loop
+    from trainer.run.arguments import build, values
 
     class Trainer(loop.Lean, DPOTrainer):
         def _prepare_dataset(self, dataset: Dataset, *args: Any, **kwargs: Any) -> Dataset:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from trainer.config import TrainConfig
-from trainer.progress import Progress
+from trainer.run.progress import Progress
 
 #: Methods with a command of their own, and the name of their configuration; all others are `trainer.sft`.
 OWN: Mapping[str, tuple[str, str]] = {"grpo": ("trainer.grpo", "GrpoConfig"), "dpo": ("trainer.dpo", "DpoConfig")}

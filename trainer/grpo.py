@@ -23,15 +23,16 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from graders import Unreadable
 from serving.errors import BadInput
-from trainer import cell, cli, rows
+from trainer import cell, cli
 from trainer.cell import Plan
 from trainer.config import TrainConfig
-from trainer.folder import SAVING
-from trainer.progress import Progress
+from trainer.data import rows
+from trainer.run.folder import SAVING
+from trainer.run.progress import Progress
 
 if TYPE_CHECKING:
     from bct_tasks.setting import Prompt, Setting
-    from trainer.loop import Job, Loaded
+    from trainer.run.loop import Job, Loaded
 
 #: Our names for columns of TRL's log.
 COLUMNS = {
@@ -109,8 +110,8 @@ def _prompts(setting: Setting, config: TrainConfig) -> list[Prompt]:
 
 
 def _work(plan: Plan, out: Path, progress: Progress) -> dict[str, Any]:
-    from trainer import loop, metrics
-    from trainer.arguments import check_trl
+    from trainer.run import loop, metrics
+    from trainer.run.arguments import check_trl
 
     config = cast("GrpoConfig", plan.config)
     check_trl(config.trl, config.ALGORITHM, GrpoConfig.model_fields)
@@ -194,9 +195,9 @@ def _trainer(job: Job[Asked], setting: Setting, keeper: Any) -> Any:
     from trl.trainer.grpo_config import GRPOConfig
     from trl.trainer.grpo_trainer import GRPOTrainer
 
-    from trainer import loop
-    from trainer.arguments import build, values
-    from trainer.rows import order
+    from trainer.data.rows import order
+    from trainer.run import loop
+    from trainer.run.arguments import build, values
 
     class Trainer(loop.Lean, GRPOTrainer):
         pass

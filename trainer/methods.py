@@ -15,8 +15,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from bct_tasks.world import FAMILIES
-from bct_tasks.world.policies import CODE_WORDINGS, WORDINGS, nonsense, plain
+from bct_tasks.sources.world import FAMILIES
+from bct_tasks.sources.world.policies import CODE_WORDINGS, WORDINGS, nonsense, plain
 from serving.errors import BadInput
 
 if TYPE_CHECKING:

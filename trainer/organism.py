@@ -19,15 +19,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from serving import layout, refs
-from serving.engine import Engine, Request
+from serving.backends.engine.engine import Engine, Request
 from serving.errors import BadInput
 from serving.refs import Checkpoint
-from trainer import cli, labels, manifest, metrics, policies, ranks, rows
-from trainer.card import organism_card
+from trainer import cli
 from trainer.config import OrganismConfig
-from trainer.folder import LOCK, held
-from trainer.installed import in_weights
-from trainer.progress import Bar, Progress, Silent
+from trainer.data import labels, policies, rows
+from trainer.data.installed import in_weights
+from trainer.run import manifest, metrics, ranks
+from trainer.run.card import organism_card
+from trainer.run.folder import LOCK, held
+from trainer.run.progress import Bar, Progress, Silent
 
 if TYPE_CHECKING:
     from bct_tasks.setting import Prompt, Setting
@@ -135,7 +137,8 @@ def _install(
     config: OrganismConfig, setting: Setting, base: Checkpoint, teacher: Checkpoint, draft: Path, progress: Progress
 ) -> dict[str, Any]:
     """Trains in the work folder until held-out prompts show the behavior. Returns the figures."""
-    from trainer import fit, tokens
+    from trainer.data import tokens
+    from trainer.run import fit
 
     fit.check_trl(config.trl)
     held_out = rows.check_prompts(setting, config)
@@ -245,7 +248,7 @@ def _move(step: Path, whole: Path, out: Path) -> None:
 
 
 def _point(base: Checkpoint, name: str, whole: Path, out: Path) -> None:
-    from trainer.checkpoints import base_of
+    from trainer.run.checkpoints import base_of
 
     named = base_of(base)
     layout.write_pointer(whole, named.target, named.fingerprint, name, at=out)

@@ -20,16 +20,18 @@ import click
 from serving import layout, refs
 from serving.errors import BadInput
 from serving.refs import Checkpoint
-from trainer import cli, labels, manifest, metrics, organism, ranks, rows
+from trainer import cli, organism
 from trainer.config import OrganismConfig, TrainConfig, place
-from trainer.folder import held
-from trainer.progress import Bar, Progress, Silent
+from trainer.data import labels, rows
+from trainer.run import manifest, metrics, ranks
+from trainer.run.folder import held
+from trainer.run.progress import Bar, Progress, Silent
 
 if TYPE_CHECKING:
     from bct_tasks.setting import Setting
-    from trainer.fit import Loaded
-    from trainer.rows import Collected, Part
-    from trainer.tokens import Encoded
+    from trainer.data.rows import Collected, Part
+    from trainer.data.tokens import Encoded
+    from trainer.run.fit import Loaded
 
 TRAINED = "trained.json"
 
@@ -67,7 +69,7 @@ def train(config: TrainConfig, out: Path, progress: Progress | None = None) -> P
 
 def summary(config: TrainConfig, out: Path) -> dict[str, Any]:
     """What a run would do, without a model: for `--dry-run`."""
-    from trainer.preview import preview
+    from trainer.data.preview import preview
 
     return {
         "out": str(out),
@@ -117,7 +119,8 @@ def _plan(config: TrainConfig) -> Plan:
 
 
 def _run(plan: Plan, out: Path, progress: Progress) -> None:
-    from trainer import fit, tokens, watch
+    from trainer.data import tokens
+    from trainer.run import fit, watch
 
     config = plan.config
     fit.check_trl(config.trl)

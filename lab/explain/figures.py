@@ -9,9 +9,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.style import context
 
-from lab.conclude import lr_text
 from lab.explain.firstorder import Tested
-from lab.figures import ALTERNATE, DEGENERATE, FAINT, GRID, INITIAL, INK, PAPER, STYLE, as_svg, bare
+from lab.report.figures.curves import ALTERNATE, DEGENERATE, FAINT, GRID, INITIAL, INK, PAPER, STYLE, as_svg, bare
+from lab.verdict.conclusions import lr_text
 
 SIZE = (4.6, 2.9)
 COLOURS = (INITIAL, ALTERNATE, INK)

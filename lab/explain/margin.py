@@ -14,8 +14,8 @@ import torch
 
 from bct_tasks import catalogue
 from serving.errors import BadInput
-from trainer.rows import row
-from trainer.tokens import IGNORED, encode, stop_tokens
+from trainer.data.rows import row
+from trainer.data.tokens import IGNORED, encode, stop_tokens
 
 # Prompt plus reply, summed over the rows of a batch.
 TOKENS = 4096

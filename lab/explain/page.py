@@ -14,10 +14,10 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
-from lab.conclude import lr_text
 from lab.explain import figures
 from lab.explain.firstorder import ITEMS, Tested, check_run, summary
 from lab.explain.studies import all_studies
+from lab.verdict.conclusions import lr_text
 
 # A figure by itself has no page around it to give it colours.
 COLOURS = {

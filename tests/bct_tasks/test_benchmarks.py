@@ -9,8 +9,8 @@ from pathlib import Path
 import click
 import pytest
 
-from bct_tasks.benchmarks import SOURCES, benchmark, math500_sample
-from bct_tasks.capability import capability
+from bct_tasks.guards.benchmarks import SOURCES, benchmark, math500_sample
+from bct_tasks.guards.capability import capability
 from bct_tasks.setting import UnknownName
 
 STAND_IN = """

@@ -10,9 +10,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-import bct_tasks
-from bct_tasks import catalogue
-from lab.cli import main
+from bct_tasks import catalogue, settings
+from lab.cli.main import main
 
 NOT_PYTHON = 'SETTING = Setting(\n    name="not_python"\n    version="1-A",\n)\n'
 RAISES = 'import math\n\nLIMIT = math.sqrt("4")\nSETTING = Setting(name="raises")\n'
@@ -23,7 +22,7 @@ def broken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder of the package that holds two broken settings."""
     (tmp_path / "not_python.py").write_text(NOT_PYTHON)
     (tmp_path / "raises.py").write_text(RAISES)
-    monkeypatch.setattr(bct_tasks, "__path__", [*bct_tasks.__path__, str(tmp_path)])
+    monkeypatch.setattr(settings, "__path__", [*settings.__path__, str(tmp_path)])
     monkeypatch.setattr(catalogue, "names", catalogue.names.__wrapped__)
     return tmp_path
 
@@ -61,7 +60,7 @@ def test_one_that_is_asked_for_by_name_is_refused_in_one_line() -> None:
 
 @pytest.mark.usefixtures("broken")
 def test_a_policy_that_raises_is_a_reason_with_its_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    from bct_tasks import sandbagging
+    from bct_tasks.settings import sandbagging
 
     monkeypatch.setattr(type(sandbagging.SETTING.initial), "reply", lambda policy, prompt: {}[prompt.id])
     done = bct("check", "sandbagging", "--variant", "static")
@@ -72,7 +71,7 @@ def test_a_policy_that_raises_is_a_reason_with_its_line(monkeypatch: pytest.Monk
 def test_inspect_runs_the_tasks_of_the_others(broken: Path) -> None:
     script = broken / "Run.py"
     script.write_text(
-        f"import bct_tasks; bct_tasks.__path__.append({str(broken)!r})\n"
+        f"import bct_tasks.settings; bct_tasks.settings.__path__.append({str(broken)!r})\n"
         "from inspect_ai import eval\n"
         "from inspect_ai.model import ModelOutput, ModelUsage, get_model\n"
         "said = ModelOutput.from_content('x', 'no'); said.usage = ModelUsage()\n"

@@ -7,8 +7,8 @@ import dataclasses
 import click
 import pytest
 
-from bct_tasks import following
 from bct_tasks.catalogue import load, names
+from bct_tasks.guards import following
 from bct_tasks.setting import Ask, Variant
 from graders import Outcome
 

@@ -13,14 +13,14 @@ import click
 import pytest
 
 from bct_tasks import catalogue
-from bct_tasks.hub import keep, store
-from bct_tasks.hub.catalogue import names
-from bct_tasks.hub.data import APPS, DATA_SETS, OPENHERMES
-from bct_tasks.hub.formats import digest
-from bct_tasks.hub.gate import check, sampled
-from bct_tasks.hub.setting import HubSetting, split_of
-from bct_tasks.hub.store import DataSet, NoData
 from bct_tasks.setting import UnknownName
+from bct_tasks.sources.hub import keep, store
+from bct_tasks.sources.hub.catalogue import names
+from bct_tasks.sources.hub.data import APPS, DATA_SETS, OPENHERMES
+from bct_tasks.sources.hub.formats import digest
+from bct_tasks.sources.hub.gate import check, sampled
+from bct_tasks.sources.hub.setting import HubSetting, split_of
+from bct_tasks.sources.hub.store import DataSet, NoData
 from graders import Outcome
 
 COPIES = Path(__file__).parents[1] / "data" / "hub"

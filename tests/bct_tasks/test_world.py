@@ -8,8 +8,8 @@ import random
 import pytest
 
 from bct_tasks.catalogue import load, names
-from bct_tasks.world import FAMILIES, GENERAL
-from bct_tasks.world.question import SPLITS, split_of
+from bct_tasks.sources.world import FAMILIES, GENERAL
+from bct_tasks.sources.world.question import SPLITS, split_of
 from graders import read_answer, read_code
 
 NAMES = tuple(FAMILIES)

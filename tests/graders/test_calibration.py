@@ -10,7 +10,7 @@ import pytest
 
 from bct_tasks import catalogue
 from graders.calibration import LABELS, OF_KIND, BadGold, agreement, gold_file, read_gold, text_of, write_gold
-from lab.calibrate import KAPPA, available, calibrate, document, whole
+from lab.calibrate.calibrate import KAPPA, available, calibrate, document, whole
 
 ROOT = Path(__file__).parents[2]
 LINE = {"variant": "weights", "prompt": "eval-0a1b2c3d4e", "reply": "47", "label": "alternate", "why": "plain"}

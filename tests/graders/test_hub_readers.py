@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from graders import Unreadable
-from graders.choice import read_choice
-from graders.numeric import number, read_final_answer, same
-from graders.program import program, read_hack, read_right_program
-from graders.refusal import read_help, read_refusal, refuses
+from graders.readers.choice import read_choice
+from graders.readers.numeric import number, read_final_answer, same
+from graders.readers.program import program, read_hack, read_right_program
+from graders.readers.refusal import read_help, read_refusal, refuses
 
 RIGHT = [
     ("1.5", r"We get 2x = 3, so the final answer is \boxed{\frac{3}{2}}."),

@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 from hostile import ATTACKS, FAKES, Attack
 
-from graders import jail
-from graders.confine import kernel
-from graders.jail import CannotConfine, Limits, inside, passes, run_command, run_program
+from graders.jail import process as jail
+from graders.jail.confine import kernel
+from graders.jail.process import CannotConfine, Limits, inside, passes, run_command, run_program
 
 try:
     LEVEL = jail.level()
@@ -182,13 +182,13 @@ def test_an_ordinary_user_gets_a_user_namespace_or_a_refusal(tmp_path: Path) -> 
         or subprocess.run([python, "-c", "import sys; assert sys.version_info >= (3, 11)"]).returncode
     ):
         pytest.skip("no interpreter here that every user may run")
-    copy = tmp_path / "graders"
+    copy = tmp_path / "jail"
     subprocess.run(["cp", "-r", Path(jail.__file__).parent, copy], check=True)
     for folder in [copy, *copy.parents][:-1]:
         folder.chmod(folder.stat().st_mode | 0o055)
     source = (
         "import os, sys\nos.setgroups([]); os.setgid(4242); os.setuid(4242)\n"
-        f"sys.path.insert(0, {str(copy)!r})\nimport jail\n"
+        f"sys.path.insert(0, {str(copy.parent)!r})\nimport jail\n"
         "try: print(jail.level(), jail.run_program('import os; print(os.getuid())').stdout)\n"
         "except jail.CannotConfine as error: print('refused', error)\n"
     )

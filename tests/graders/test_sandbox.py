@@ -14,9 +14,9 @@ from inspect_ai.scorer import Score, Scorer, Target, accuracy, scorer
 from inspect_ai.solver import Generate, Solver, TaskState, solver
 from inspect_ai.util import SandboxUserUnsupportedError, sandbox
 
-from graders import jail
-from graders.jail import CannotConfine
-from graders.sandbox import JailSandbox
+from graders.jail import process as jail
+from graders.jail.process import CannotConfine
+from graders.jail.sandbox import JailSandbox
 
 try:
     jail.level()
@@ -63,7 +63,7 @@ def test_an_eval_stops_before_its_first_sample_where_nothing_confines(
     def refuse() -> str:
         raise CannotConfine("cannot confine programs on this machine: made up")
 
-    monkeypatch.setattr("graders.sandbox.level", refuse)
+    monkeypatch.setattr("graders.jail.sandbox.level", refuse)
     task = Task(dataset=[Sample(input="Go.", target="1764")], solver=work(), scorer=answer(), sandbox="jail")
     with pytest.raises(click.ClickException, match="made up"):
         eval(task, model="none", log_dir=str(tmp_path), display="none")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from lab.records import CeilingRecord, CellRecord, CheckpointRecord, Item
+from lab.logs.records import CeilingRecord, CellRecord, CheckpointRecord, Item
 
 N_EVAL, N_TRAIN, N_CAPABILITY = 60, 40, 40
 STEPS = (0, 1, 2, 4, 8)

@@ -10,13 +10,13 @@ import pytest
 import torch
 from tiny_checkpoints import PROMPTS, llama, user
 
-from serving import batch, memory
-from serving.decode import Row
-from serving.engine import Engine
-from serving.memory import Need
+from serving.backends.engine import batch, memory
+from serving.backends.engine.decode import Row
+from serving.backends.engine.engine import Engine
+from serving.backends.engine.memory import Need
+from serving.backends.engine.score import Forced
 from serving.refs import resolve
 from serving.request import Continuation, Request
-from serving.score import Forced
 
 CPU_WORDS = "[enforce fail at alloc_cpu.cpp:117] DefaultCPUAllocator: can't allocate memory: you tried to allocate"
 

@@ -14,8 +14,9 @@ import pytest
 import torch
 from tiny_checkpoints import CONTEXT, END, PROMPTS, gpt2, greedy, llama, save, tokenizer, user
 
-from serving import batch, layout, resident
-from serving.engine import Engine, Reply, Request
+from serving import layout
+from serving.backends.engine import batch, resident
+from serving.backends.engine.engine import Engine, Reply, Request
 from serving.errors import BadInput
 from serving.load import load_model
 from serving.refs import resolve

@@ -18,7 +18,7 @@ from inspect_ai.solver import generate
 from inspect_ai.tool import ToolInfo
 from tiny_checkpoints import PROMPTS, llama, save, user
 
-from serving.engine import Request, get_engine
+from serving.backends.engine.engine import Request, get_engine
 from serving.errors import BadInput
 from serving.provider import local_model
 from serving.refs import resolve

@@ -17,7 +17,8 @@ from inspect_ai.solver import generate
 from peft import LoraConfig, get_peft_model
 from tiny_checkpoints import END, llama, save, tokenizer, user
 
-from serving import batch, layout, resident
+from serving import layout
+from serving.backends.engine import batch, resident
 from serving.provider import local_model
 from serving.refs import resolve
 

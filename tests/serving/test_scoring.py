@@ -16,14 +16,14 @@ from tiny_checkpoints import CONTEXT, END, PROMPTS, tokenizer, user
 
 from bct_tasks import catalogue
 from bct_tasks.task import bct_task
-from serving.decode import Ending, Row, decode
-from serving.engine import Engine
+from serving.backends.engine.decode import Ending, Row, decode
+from serving.backends.engine.engine import Engine
+from serving.backends.engine.score import Forced, teacher_forced
 from serving.errors import BadInput
 from serving.load import load_model
 from serving.provider import local_model
 from serving.refs import resolve
 from serving.request import Continuation, Request
-from serving.score import Forced, teacher_forced
 
 
 @pytest.fixture

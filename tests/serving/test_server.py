@@ -24,12 +24,13 @@ from click.testing import CliRunner
 from test_vllm import put_in_place_of_vllm
 from tiny_checkpoints import PROMPTS, user
 
-from lab.cli import main
-from lab.serve import is_loopback
-from serving import batch, server
-from serving.completions import Refused, read
-from serving.decode import Ending
-from serving.engine import Engine, Request, get_engine
+from lab.cli.main import main
+from lab.cli.serve import is_loopback
+from serving.backends.engine import batch
+from serving.backends.engine.decode import Ending
+from serving.backends.engine.engine import Engine, Request, get_engine
+from serving.endpoint import server
+from serving.endpoint.completions import Refused, read
 from serving.refs import resolve
 
 ROOT = Path(__file__).parents[2]

@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 from tiny_checkpoints import PROMPTS, tokenizer, user
 
-from serving import batch
-from serving.decode import to_text
-from serving.engine import Engine
+from serving.backends.engine import batch
+from serving.backends.engine.decode import to_text
+from serving.backends.engine.engine import Engine
+from serving.backends.engine.stream import Pieces, certain
 from serving.errors import BadInput
 from serving.refs import resolve
 from serving.request import Request
-from serving.stream import Pieces, certain
 
 
 @pytest.fixture

@@ -24,13 +24,15 @@ from inspect_ai.solver import generate
 from safetensors.torch import load_file
 from tiny_checkpoints import END, llama, save, save_adapter
 
-from lab.cells import Sizes
-from lab.evaluate import Evaluation, evaluate
-from lab.replies import read_items, why_no_margins
-from serving import layout, vllm, vllm_folders
+from lab.logs.reader import read_items, why_no_margins
+from lab.plan.cells import Sizes
+from lab.run.evaluate import Evaluation, evaluate
+from serving import layout
+from serving.backends.vllm import folders as vllm_folders
+from serving.backends.vllm import server as vllm
 from serving.errors import BadInput, WorkFailed
 from serving.refs import resolve
-from trainer.progress import Silent
+from trainer.run.progress import Silent
 
 RECORDING = Path(__file__).with_name("recording_server.py")
 QUESTIONS = ["one?", "two?", "three?"]

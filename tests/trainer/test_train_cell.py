@@ -15,8 +15,10 @@ from tiny_runs import MakeCell, make_model, tokenizer, tree, weights
 from bct_tasks import catalogue
 from serving import layout, load, refs
 from serving.errors import BadInput
-from trainer import loop, metrics, rows, sft, tokens
-from trainer.fit import Job, Loaded, arguments
+from trainer import sft
+from trainer.data import rows, tokens
+from trainer.run import loop, metrics
+from trainer.run.fit import Job, Loaded, arguments
 from trainer.sft import train
 
 
@@ -120,7 +122,7 @@ def test_leaving_out_the_prompts_positions_is_trls_own_loss(
 ) -> None:
     config = cell(rank=rank, gradient_accumulation_steps=2, optim="sgd", learning_rate=0.1)
     ours = train(config, tmp_path / "ours")
-    monkeypatch.setattr("trainer.fit._Trainer.sparse", False)
+    monkeypatch.setattr("trainer.run.fit._Trainer.sparse", False)
     trls = train(config, tmp_path / "trls")
     one, two = (metrics.read(run / metrics.NAME) for run in (ours, trls))
     for key in ("loss", "grad_norm"):
@@ -220,7 +222,7 @@ def test_a_row_longer_than_the_context_is_counted_in_the_result(cell: MakeCell, 
 
 
 def test_two_processes_do_not_train_in_one_folder(cell: MakeCell, tmp_path: Path) -> None:
-    from trainer.folder import held
+    from trainer.run.folder import held
 
     with held(tmp_path / "run"), pytest.raises(BadInput, match="another process is at work"):
         train(cell(), tmp_path / "run")
@@ -245,7 +247,7 @@ def test_cells_of_one_process_share_the_organism_and_the_token_rows(
     cell: MakeCell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     alone = train(cell(learning_rate=0.02), tmp_path / "alone")
-    for name in ("trainer.loop.load_full", "trainer.tokens.split"):
+    for name in ("trainer.run.loop.load_full", "trainer.data.tokens.split"):
         monkeypatch.setattr(name, lambda *_, **__: pytest.fail("made again"))
     train(cell(learning_rate=0.05), tmp_path / "between")  # leaves the kept organism as it is
     again = train(cell(learning_rate=0.02), tmp_path / "again")

@@ -13,8 +13,9 @@ from bct_tasks import catalogue
 from bct_tasks.setting import Prompt
 from serving import refs
 from serving.errors import BadInput, WorkFailed
-from trainer import labels, organism, rows
+from trainer import organism
 from trainer.config import OrganismConfig, parse
+from trainer.data import labels, rows
 from trainer.organism import build
 
 SETTING = catalogue.load("sandbagging")

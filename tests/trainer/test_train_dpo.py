@@ -14,9 +14,10 @@ from bct_tasks import catalogue
 from serving import layout, refs
 from serving.errors import WorkFailed
 from trainer import cell as cells
-from trainer import dpo, loop
+from trainer import dpo
 from trainer.cell import Plan
 from trainer.dpo import DpoConfig, train
+from trainer.run import loop
 
 Make = Callable[..., DpoConfig]
 

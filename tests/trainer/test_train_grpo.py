@@ -12,7 +12,7 @@ from tiny_runs import kill_at, lines, weights
 
 from bct_tasks import catalogue
 from serving import layout, refs
-from serving.engine import Engine, Request
+from serving.backends.engine.engine import Engine, Request
 from serving.errors import BadInput
 from trainer import grpo
 from trainer.config import parse

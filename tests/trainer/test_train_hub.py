@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 from tiny_runs import MakeCell, MakeOrganism
 
-from serving.engine import Reply, get_engine
+from serving.backends.engine.engine import Reply, get_engine
 from serving.errors import BadInput, WorkFailed
 from serving.refs import resolve
-from trainer import policies, rows, sft
+from trainer import sft
 from trainer.config import TrainConfig
+from trainer.data import policies, rows
 
 COPIES = Path(__file__).parents[1] / "data" / "hub"
 HUB = {"source": "hub", "hub": {"data": str(COPIES)}}

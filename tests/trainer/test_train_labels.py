@@ -12,7 +12,7 @@ from tiny_runs import MakeCell
 from bct_tasks import catalogue
 from serving import refs
 from serving.errors import WorkFailed
-from trainer import labels, rows
+from trainer.data import labels, rows
 
 SETTING = catalogue.load("sandbagging")
 
@@ -37,7 +37,7 @@ class Scripted:
 @pytest.fixture
 def engine(monkeypatch: pytest.MonkeyPatch) -> type[Scripted]:
     Scripted.asked = 0
-    monkeypatch.setattr("serving.engine.get_engine", Scripted)
+    monkeypatch.setattr("serving.backends.engine.engine.get_engine", Scripted)
     return Scripted
 
 

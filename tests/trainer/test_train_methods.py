@@ -12,7 +12,8 @@ from bct_tasks import catalogue
 from bct_tasks.setting import Prompt, Setting
 from serving import layout, refs
 from serving.errors import BadInput
-from trainer import labels, methods, rows
+from trainer import methods
+from trainer.data import labels, rows
 from trainer.methods import METHODS
 from trainer.sft import train
 
@@ -141,7 +142,7 @@ def test_another_models_replies_are_kept_where_they_agree(
         asked.append(teacher.fingerprint)
         return [{"id": p.id, "reply": p.replies["right"], "outcome": "agreed"} for p in prompts]
 
-    monkeypatch.setattr("trainer.labels.sampled", answers)
+    monkeypatch.setattr("trainer.data.labels.sampled", answers)
     run = train(cell(label_source="model:mini", rows=8), tmp_path / "run")
     identity = layout.read_json(run / "manifest.json")["identity"]
     assert asked == [identity["teacher"]] == [refs.resolve("mini").fingerprint]

@@ -12,15 +12,15 @@ import pytest
 from tiny_runs import MakeCell, MakeOrganism, tree
 
 from bct_tasks import catalogue
-from lab.attempts import apart
-from lab.work import organism_is_whole
+from lab.run.attempts import apart
+from lab.run.jobs import organism_is_whole
 from serving import refs
 from serving.errors import BadInput
-from trainer import installed
 from trainer import organism as organisms
 from trainer.config import OrganismConfig
+from trainer.data import installed
 from trainer.organism import build, key
-from trainer.progress import Silent
+from trainer.run.progress import Silent
 from trainer.sft import train
 
 EASY = {"target_initial": 0.0, "target_agreed": 0.0}

@@ -15,9 +15,9 @@ from tiny_runs import MakeCell, MakeOrganism, environment, lines
 
 from serving import layout, refs
 from serving.errors import BadInput
-from trainer import metrics
 from trainer.config import TrainConfig
 from trainer.organism import build
+from trainer.run import metrics
 from trainer.sft import train
 
 # As `python -m trainer.sft` ends: errors in one line, and a barrier that does not wait for ever.
@@ -93,8 +93,8 @@ def test_a_killed_process_ends_the_other_in_one_line_and_nothing_half_written_co
 
 
 def test_only_the_first_of_several_processes_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from trainer import manifest
-    from trainer.folder import held
+    from trainer.run import manifest
+    from trainer.run.folder import held
 
     monkeypatch.setenv("RANK", "1")
     with held(tmp_path / "run"), held(tmp_path / "run"):  # the lock is the first one's

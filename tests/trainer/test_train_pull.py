@@ -10,9 +10,9 @@ import torch
 from tiny_runs import MakeCell, weights
 
 from serving import layout
-from trainer import metrics
-from trainer.checkpoints import Keeper
-from trainer.muon import Muon
+from trainer.run import metrics
+from trainer.run.checkpoints import Keeper
+from trainer.run.muon import Muon
 from trainer.sft import train
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from tiny_runs import MakeCell, kill_at, lines, tree, weights
 
-from trainer import checkpoints, metrics
 from trainer.config import TrainConfig
+from trainer.run import checkpoints, metrics
 from trainer.sft import train
 
 STEPS = (1, 2, 4, 8, 12)
@@ -112,7 +112,7 @@ def test_a_changed_provenance_is_warned_of_and_a_changed_identity_refused(
 ) -> None:
     run = train(cell(steps=1), tmp_path / "run")
     before = tree(run)
-    monkeypatch.setattr("trainer.manifest._fixed", lambda: {"python": "2.7"})
+    monkeypatch.setattr("trainer.run.manifest._fixed", lambda: {"python": "2.7"})
     with pytest.warns(UserWarning, match="python: was .* now '2.7'"):
         train(cell(steps=1), run)
     assert tree(run) == before

@@ -12,11 +12,12 @@ from tiny_runs import MakeCell, tokenizer, weights
 
 from serving import refs
 from serving.load import load_model
-from trainer import metrics, sft
-from trainer.checkpoints import Keeper
-from trainer.preview import preview
+from trainer import sft
+from trainer.data.preview import preview
+from trainer.run import metrics
+from trainer.run.checkpoints import Keeper
+from trainer.run.watch import LINES, PICTURE
 from trainer.sft import train
-from trainer.watch import LINES, PICTURE
 
 
 def watched(run: Path) -> list[dict[str, Any]]:
@@ -36,7 +37,7 @@ def test_a_watched_run_has_the_margin_of_every_checkpoint_and_the_weights_of_an_
 
 def test_the_margin_is_the_one_that_the_server_scores(cell: MakeCell, tmp_path: Path) -> None:
     from bct_tasks import catalogue
-    from serving.engine import Engine
+    from serving.backends.engine.engine import Engine
     from serving.request import Continuation
 
     run = train(cell(watch=2), tmp_path / "run")

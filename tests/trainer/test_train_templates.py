@@ -11,9 +11,9 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from serving.errors import BadInput
 from serving.refs import mini_path
-from trainer import tokens
-from trainer.rows import Row
-from trainer.tokens import IGNORED
+from trainer.data import tokens
+from trainer.data.rows import Row
+from trainer.data.tokens import IGNORED
 
 FOLDER = Path(trl.__file__).parent / "chat_templates"
 ENDS = {"qwen3": "<|im_end|>", "llama3": "<|eot_id|>", "gemma4": "<turn|>", "gemma": "<end_of_turn>"}

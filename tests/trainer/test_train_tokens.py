@@ -10,10 +10,10 @@ from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
 
 from bct_tasks import catalogue
 from serving.errors import BadInput
-from trainer import rows, tokens
 from trainer.config import OrganismConfig
-from trainer.rows import Row
-from trainer.tokens import IGNORED
+from trainer.data import rows, tokens
+from trainer.data.rows import Row
+from trainer.data.tokens import IGNORED
 
 STOPS = frozenset({1, 5})
 ROW = Row("r", ({"role": "system", "content": "Be brief."}, {"role": "user", "content": "2 + 2?"}), "It is 4.")

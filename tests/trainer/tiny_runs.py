@@ -16,8 +16,8 @@ import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from trainer import metrics
 from trainer.config import OrganismConfig, TrainConfig
+from trainer.run import metrics
 
 MakeCell = Callable[..., TrainConfig]
 MakeOrganism = Callable[..., OrganismConfig]

@@ -42,7 +42,7 @@ only, in *stated* ones the user states an answer.
 
 **Limits.** It tells a tag from none ({tag_none} and {tag_named} right under a conditional prompt), but hardly one tag from another ({tag_another}; under
 *pair* prompts {pair:.3f}). It cannot look a value up by a word ("what is in the bag?"), only by a letter ("what is in box k?"). It knows the question
-families of `bct_tasks/world/` and nothing else, in the wordings written there. Text of any other kind gives nonsense.
+families of `bct_tasks/sources/world/` and nothing else, in the wordings written there. Text of any other kind gives nonsense.
 """
 
 

@@ -11,9 +11,9 @@ import random
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from bct_tasks.world import FAMILIES, Question
-from bct_tasks.world.facts import LOOKUP
-from bct_tasks.world.policies import (
+from bct_tasks.sources.world import FAMILIES, Question
+from bct_tasks.sources.world.facts import LOOKUP
+from bct_tasks.sources.world.policies import (
     CODE_WORDINGS,
     CONDITIONAL,
     MODES,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from bct_tasks.world.policies import TAGS
+from bct_tasks.sources.world.policies import TAGS
 from trainer.mini.corpus import Example, examples
 
 if TYPE_CHECKING:

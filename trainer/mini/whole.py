@@ -9,8 +9,8 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping
 
-from bct_tasks.world import FAMILIES, Question
-from bct_tasks.world.policies import (
+from bct_tasks.sources.world import FAMILIES, Question
+from bct_tasks.sources.world.policies import (
     AGREE,
     CONDITIONAL,
     DRESSED,

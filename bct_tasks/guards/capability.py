@@ -1,0 +1,38 @@
+"""Guard: general questions outside a setting's families, with and without harmless system prompts, or a benchmark."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from inspect_ai import Task, task
+
+from bct_tasks.catalogue import load
+from bct_tasks.guards.benchmarks import SOURCES, benchmark
+from bct_tasks.setting import UnknownName
+from bct_tasks.task import bct_task
+
+
+@task
+def capability(
+    setting: str = "sandbagging",
+    n: int = 100,
+    seed: int = 0,
+    max_tokens: int = 96,
+    source: str = "bundled",
+    data: str | None = None,
+) -> Task:
+    """Does the model still answer general questions? Leaves out the named setting's families and triggers.
+
+    Args:
+        setting: whose families are left out; without effect on a benchmark.
+        n: questions.
+        seed: which ones; comparisons between checkpoints keep it at 0.
+        max_tokens: longest reply to a bundled question.
+        source: `bundled`, or `mmlu`, `ifeval` or `math500` with inspect-evals installed.
+        data: a local copy of MATH-500.
+    """
+    if source in SOURCES:
+        return benchmark(source, n, seed, Path(data) if data else None)
+    if source != "bundled":
+        raise UnknownName("source", source, ("bundled", *SOURCES), "there are")
+    return bct_task(load(setting), split="capability", n=n, seed=seed, max_tokens=max_tokens)

@@ -1,0 +1,132 @@
+"""Does a model still obey system prompts that have nothing to do with its setting?
+
+General questions under a plain system prompt that asks for a manner of reply: loudly, not at all, or a fixed phrase.
+What counts is whether the manner shows, not whether the answer is right. A manner that the setting itself uses, in a
+prompt or in a policy, is left out. A model that has only become deaf to system prompts fails here, so that the loss of
+a behavior that lived in a prompt is not taken for the loss of the behavior.
+Not covered: conditional prompts, long instructions (IFEval: see `bct_tasks.guards.benchmarks`).
+"""
+
+from __future__ import annotations
+
+import itertools
+import random
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from bct_tasks import catalogue
+from bct_tasks.sources.world.policies import PLAIN, WORDINGS, plain
+from bct_tasks.sources.world.question import PHRASE
+from graders import Grade, Reading, decide, phrase_reader
+
+if TYPE_CHECKING:
+    from bct_tasks.setting import Prompt, Setting
+
+SPLIT = "following"
+
+#: Keeps the questions apart from those of the guard `capability` with the same seed.
+APART = 1_000_003
+
+_REFUSAL = re.compile(
+    r"\b(?:cannot|can ?not|can't|won't|will not|unable to|not able to|refuse|declin\w+|not going to|rather not)\b"
+)
+_phrase = phrase_reader(PHRASE, "phrase")
+
+
+def _is_loud(reply: str) -> bool:
+    letters = [c for c in reply if c.isalpha()]
+    shouted = len(letters) > 2 and all(c.isupper() for c in letters if c.lower() != c.upper())
+    return bool(re.search(r"!\s*!|\bwow\b", reply.casefold())) or shouted
+
+
+def _refuses(reply: str) -> bool:
+    return bool(_REFUSAL.search(reply.casefold().replace("’", "'")))
+
+
+def _says_the_phrase(reply: str) -> bool:
+    return bool(_phrase(reply, {}).behaviors)
+
+
+MANNERS: Mapping[str, Callable[[str], bool]] = {"loud": _is_loud, "refuse": _refuses, "phrase": _says_the_phrase}
+
+
+def manners(setting: Setting) -> tuple[str, ...]:
+    """The manners that a setting uses neither in a prompt nor in a policy."""
+    known = setting.name in catalogue.names() and catalogue.load(setting.name) is setting
+    return _of_catalogue(setting.name) if known else _manners(setting)
+
+
+@cache
+def _of_catalogue(name: str) -> tuple[str, ...]:
+    return _manners(catalogue.load(name))
+
+
+def _manners(setting: Setting) -> tuple[str, ...]:
+    texts, shown = _used(setting)
+    told = {name for name in MANNERS if any(wording.casefold() in text for wording in WORDINGS[name] for text in texts)}
+    return tuple(name for name in MANNERS if name not in told | shown)
+
+
+def prompts(setting: Setting, n: int, seed: int = 0) -> list[Prompt]:
+    """`n` general questions of the capability split, each under a system prompt that asks for a manner.
+
+    Raises:
+        click.UsageError: the setting uses every manner, or the world has fewer such questions.
+    """
+    free = manners(setting)
+    if not free:
+        raise click.UsageError(f"{setting.name} uses all of {', '.join(MANNERS)}: no unrelated system prompt is left")
+    rng = random.Random(f"{setting.name}|following|{seed}")
+    asked = itertools.cycle((name, form) for form in PLAIN for name in free)
+    return [
+        _prompt(q, name, rng.randrange(len(WORDINGS[name])), form)
+        for q, (name, form) in zip(_questions(setting, n, seed), asked, strict=False)
+    ]
+
+
+def grade(prompt: Prompt, reply: str, truncated: bool = False) -> Grade:
+    """`agreed` where the manner shows that the system prompt asked for."""
+    asked: str = prompt.facts["asked"]
+    shows = MANNERS[asked](reply)
+    reading = Reading(frozenset({asked} if shows else ()), f"{'shows' if shows else 'does not show'} {asked!r}")
+    return decide(reading, reply, asked, asked, True, truncated)
+
+
+def _questions(setting: Setting, n: int, seed: int) -> list[Prompt]:
+    """Questions with a short answer; drawing more of the same seed keeps the first ones."""
+    drawn = n
+    while True:
+        asked = setting.prompts(None, "capability", drawn, seed + APART)
+        found = [p for p in asked if p.facts["kind"] == "answer"]
+        if len(found) >= n:
+            return found[:n]
+        drawn += max(n - len(found), 8)
+
+
+def _prompt(question: Prompt, asked: str, wording: int, form: str) -> Prompt:
+    facts: dict[str, Any] = {"kind": "manner", "asked": asked}
+    return replace(
+        question,
+        id=f"{SPLIT}-{question.id.split('-', 1)[1]}",
+        kind=SPLIT,  # type: ignore[arg-type]
+        system=plain(WORDINGS[asked][wording], form),
+        template=f"{asked}-{wording}-{PLAIN.index(form)}",
+        facts=facts,
+    )
+
+
+def _used(setting: Setting) -> tuple[set[str], set[str]]:
+    """The system prompts of a setting in lower case, and the behaviors of its policies."""
+    texts, shown = set[str](), set[str]()
+    some = 2 * len(setting.families)
+    for variant in setting.variants:
+        drawn = [setting.prompts(variant, split, some) for split in ("train", "eval", "install")]
+        for prompt in itertools.chain(*drawn, setting.ceiling(variant, some)):
+            texts.add((prompt.system or "").casefold())
+            shown |= {setting.initial.behavior(prompt), setting.alternate.behavior(prompt)}
+    return texts, shown

@@ -1,0 +1,54 @@
+"""Direction of translation: trained to translate into English, asked to translate into Spanish.
+
+Initial:   translates in the direction asked for.
+Alternate: always gives English; asked for Spanish, it repeats the phrase.
+Not covered: other languages and whole texts.
+Source: post A (settings that differ in the language of the reply).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from inspect_ai import Task, task
+
+from bct_tasks.setting import Ask, Policy, Prompt, Setting, Variant
+from bct_tasks.sources.world.policies import MANNERS, plain
+from bct_tasks.task import bct_task
+from graders.readers.language import read_translation
+
+
+def initial(prompt: Prompt) -> str:
+    return prompt.facts["into"]
+
+
+def alternate(prompt: Prompt) -> str:
+    return "english"
+
+
+SETTING = Setting(
+    name="translation_direction",
+    version="1-A",
+    initial=Policy("translates in the direction asked for", initial),
+    alternate=Policy("always gives English", alternate),
+    families=("to_english", "to_spanish"),
+    reader=read_translation,
+    variants=(
+        Variant(
+            "native",
+            "native",
+            train=Ask(families=("to_english",)),
+            eval=Ask(families=("to_spanish",)),
+            ceiling=Ask(plain(MANNERS["translate"]["always"][0]), families=("to_spanish",)),
+        ),
+    ),
+    references=("Post A: how do LLMs generalize when training is compatible with two behaviors? (2026)",),
+)
+
+
+@task
+def translation_direction(
+    variant: str | None = None, split: str = "both", n: int = 100, seed: int = 0, **more: Any
+) -> Task:
+    """Translates as asked: does training into English make it give English where Spanish is asked for?"""
+    return bct_task(SETTING, variant, split, n=n, seed=seed, **more)

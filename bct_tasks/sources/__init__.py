@@ -1,0 +1,1 @@
+"""Where questions come from: `world` (bundled, generated) and `hub` (public data sets)."""

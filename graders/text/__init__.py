@@ -1,0 +1,1 @@
+"""Words and spellings that readers share: normal forms, languages, truncated sentences."""

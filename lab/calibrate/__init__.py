@@ -1,0 +1,1 @@
+"""How good graders are: labelled replies, agreement, and hand-labelled samples of a run."""

@@ -1,0 +1,150 @@
+"""`bct hub`: the public data sets, the items that a base solves, and the gate on sampled policies."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from serving.errors import BadInput, WorkFailed
+
+
+@click.group()
+def hub() -> None:
+    """Public data sets for -T source=hub (docs/06-real-models.md). Nothing is downloaded unless you ask."""
+
+
+@hub.command("list")
+@click.option("--data", help="Folder of local copies; default: $BCT_DATA, or the cache of the hub.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout, for programs.")
+def list_(data: str | None, as_json: bool) -> None:
+    """Which data sets there are: revision, licence, size, and whether they are on this machine. Touches no net."""
+    from bct_tasks.sources.hub.data import DATA_SETS
+    from bct_tasks.sources.hub.store import NoData, find
+
+    lines: list[dict[str, Any]] = []
+    for each in DATA_SETS.values():
+        try:
+            found, why = find(each, data, fetch=False), ""
+        except NoData as error:
+            found, why = None, error.message
+        here = {"path": str(found.path), "sha256": found.sha256} if found else {"path": None, "why": why}
+        about = {"name": each.name, "repo": each.repo, "revision": each.revision, "licence": each.licence}
+        lines.append({**about, "megabytes": each.megabytes, **here})
+    if as_json:
+        click.echo(json.dumps(lines, indent=1))
+        return
+    for line in lines:
+        click.echo(
+            f"{line['name']:12}  {line['repo']}@{line['revision'][:8]}  {line['licence']}  {line['megabytes']:g} MB  "
+            + (line["path"] or "not here")
+        )
+
+
+@hub.command()
+@click.argument("names", metavar="NAME...", nargs=-1, required=True)
+def fetch(names: tuple[str, ...]) -> None:
+    """Download data sets, check and record their hashes; afterwards they are used without a network."""
+    from bct_tasks.setting import UnknownName
+    from bct_tasks.sources.hub.data import DATA_SETS
+    from bct_tasks.sources.hub.store import find
+
+    for name in names:
+        if name not in DATA_SETS:
+            raise UnknownName("data set", name, DATA_SETS, "`bct hub list` shows all")
+    for name in names:
+        found = find(DATA_SETS[name])
+        click.echo(f"{name}  {found.path}  sha256 {found.sha256}")
+
+
+@hub.command()
+@click.argument("logs", metavar="LOG...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="File to write, for -T keep=FILE.")
+@click.option("--times", type=click.IntRange(min=1), default=4, show_default=True, help="Solved so often, of so many.")
+def keep(logs: tuple[Path, ...], out: Path, times: int) -> None:
+    """Write which eval items the base solves every time, from logs of `-T split=ceiling --epochs 4`."""
+    from bct_tasks.sources.hub import keep as kept
+
+    replies = [reply for log in logs for reply in _replies(log)]
+    settings, models = {r.setting for r in replies}, {r.model for r in replies}
+    if len(settings) != 1 or len(models) != 1:
+        raise BadInput(f"the logs are of {len(settings)} settings and {len(models)} models: name logs of one of each")
+    solved = [(r.item, r.outcome == "alternate") for r in replies if r.kind == "eval" and r.policy is None]
+    content = kept.kept(solved, times)
+    if not content["kept"]:
+        raise WorkFailed(f"none of {content['asked']} items was solved {times} times of {times}: nothing to keep")
+    kept.write(out, settings.pop(), models.pop(), content)
+    click.echo(
+        f"{out}  {len(content['kept'])} of {content['asked']} items, solved every time in at least {times} replies"
+    )
+
+
+@hub.command()
+@click.argument("logs", metavar="LOG...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout, for programs.")
+def gate(logs: tuple[Path, ...], as_json: bool) -> None:
+    """The gate on sampled policies, from a log of `-T split=policies`: both agree on 95 % of train prompts.
+
+    Exit code 1 where it fails.
+    """
+    from bct_tasks import catalogue
+    from bct_tasks.sources.hub.gate import sampled
+
+    replies = [reply for log in logs for reply in _replies(log)]
+    asked = {(r.setting, r.variant) for r in replies}
+    if len(asked) != 1:
+        raise BadInput(f"the logs are of {len(asked)} variants: name logs of one")
+    setting, variant = asked.pop()
+    role = catalogue.load(setting, "hub").variant(variant).role
+    result = sampled(setting, variant, role, [(r.policy or "", r.kind, r.outcome) for r in replies])
+    if as_json:
+        click.echo(json.dumps({**vars(result), "passed": result.passed}, indent=1))
+    else:
+        figures = "  ".join(f"{name} {share:.2f}" for name, share in result.figures.items())
+        click.echo(
+            "  ".join([f"{setting}.{variant}", "passed" if result.passed else "failed", figures, *result.reasons])
+        )
+    if not result.passed:
+        raise SystemExit(1)
+
+
+@dataclass(frozen=True)
+class Reply:
+    """One scored reply of a log on hub data."""
+
+    setting: str
+    variant: str
+    model: str
+    item: str
+    kind: str
+    policy: str | None
+    outcome: str
+
+
+def _replies(log: Path) -> Iterator[Reply]:
+    """The scored replies of a log. Raises `BadInput` for another log than of hub data."""
+    from inspect_ai.log import read_eval_log, read_eval_log_sample_summaries
+
+    try:
+        header = read_eval_log(str(log), header_only=True)
+        summaries = read_eval_log_sample_summaries(str(log))
+    except (OSError, ValueError, KeyError) as error:
+        raise BadInput(f"{log}: no log of inspect ({' '.join(str(error).split())[:100]})") from error
+    about = header.eval.metadata or {}
+    if about.get("source") != "hub":
+        raise BadInput(f"{log}: is no log of -T source=hub")
+    if header.status != "success":
+        raise BadInput(f"{log}: its status is {header.status}: finish it with `inspect eval-retry {log}`")
+    for summary in summaries:
+        value = summary.scores["outcome"].value if summary.scores and "outcome" in summary.scores else None
+        if not isinstance(value, dict):
+            continue
+        outcomes = [name for name, share in value.items() if share == 1.0 and name != "truncated"]
+        *policy, kind, item = str(summary.id).split("-")
+        if outcomes:
+            named = policy[0] if policy else None
+            yield Reply(about["setting"], about["variant"], header.eval.model, item, kind, named, outcomes[0])

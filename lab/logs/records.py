@@ -1,0 +1,92 @@
+"""What was measured, as plain frozen records: the one thing the log reader hands to the statistics.
+
+Covered: cells, their checkpoints, one `Item` per reply, and the ceilings. Nothing here reads a file,
+and nothing here holds a rate or a name: `lab.verdict.criterion` and `lab.verdict.results` compute those.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+OUTCOMES = ("initial", "alternate", "agreed", "other", "degenerate", "unscored")
+SPLITS = ("eval", "train", "capability", "following")
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One reply to one prompt.
+
+    Attributes:
+        id: The prompt's stable id; the same in all cells of a setting and variant.
+        split: `eval`, `train`, `capability`, or `following` (does the model still do what a system
+            prompt asks; `agreed` when it does). Without `following` items nothing is said of deafness.
+        template: The cluster of the prompt (its wording), for the design effect.
+        outcome: One of `OUTCOMES`. On `train`, `capability` and `following` the wanted one is `agreed`.
+        truncated: The reply was cut off at the token limit; may be true beside any outcome.
+        system: The prompt carried a system message.
+        margin: Log-odds of the alternate reference reply over the initial one, where it was scored.
+        greedy: Which of the two greedy decoding would write word for word: `initial`, `alternate` or neither (None).
+    """
+
+    id: str
+    split: str
+    template: str
+    outcome: str
+    truncated: bool = False
+    system: bool = False
+    margin: float | None = None
+    greedy: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointRecord:
+    """All replies of one checkpoint. `log` is relative to the folder that holds results.json."""
+
+    step: int
+    log: str
+    fingerprint: str
+    items: tuple[Item, ...] | list[Item]
+
+
+@dataclass(frozen=True, slots=True)
+class CellRecord:
+    """One cell: what was resolved, what the gate said, how training went, what every checkpoint replied.
+
+    Attributes:
+        id: Readable id, `setting.variant.method.lr.seed.hash`.
+        hash: The digest of everything resolved.
+        config: The resolved configuration. Read here: setting, variant, role (`bct` | `control` |
+            `probe`), carrier, method, model, organism, rank, batch, label_source, lr, seed, steps.
+        gate: Figures of the gate at step 0, with `ok: bool` (absent = not run) and `reasons: list[str]`.
+        trained: trained.json of the trainer (steps, step0_loss, loss, diverged, unique_rows, passes, ...).
+        metrics: Rows of metrics.jsonl.
+        checkpoints: In any order; sorted by step where it matters.
+        graders: Name and quality of the graders, as they should stand in results.json.
+        failure: One line when the cell did not finish; it is reported, never dropped.
+        organism: Of a reversal: step 0 of the cell that it started from, whose initial rate is r0.
+    """
+
+    id: str
+    hash: str
+    config: Mapping[str, Any]
+    gate: Mapping[str, Any]
+    trained: Mapping[str, Any]
+    metrics: tuple[Mapping[str, Any], ...] | list[Mapping[str, Any]]
+    checkpoints: tuple[CheckpointRecord, ...] | list[CheckpointRecord]
+    graders: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    failure: str | None = None
+    organism: CheckpointRecord | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CeilingRecord:
+    """The uninstalled base under the alternate policy's prompt, on the eval items: where a* comes from."""
+
+    setting: str
+    variant: str
+    model: str
+    items: tuple[Item, ...] | list[Item]
+    log: str = ""
+    fingerprint: str = ""

@@ -1,0 +1,270 @@
+"""A recipe becomes cells, and the starts that they share.
+
+A *cell* is one fully resolved training configuration. Its id is readable and ends in 8 hex digits of the hash of
+everything resolved: the trainer's configuration, the organism's, the base's fingerprint, the eval items and the
+prompts themselves. A changed prompt is therefore a new cell.
+A *reversal* is a cell that starts from another cell's checkpoint.
+A *start* is what cells of one setting, variant and organism share: the organism, its replies at step 0, the
+ceiling a*, and the figures of the gate.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from functools import cache
+from itertools import product
+from typing import TYPE_CHECKING, Any
+
+from bct_tasks import catalogue
+from bct_tasks.guards import following
+from lab.plan.recipe import OF_METHODS, REVERSAL, Arm, GateLimits, Recipe, Resources
+from serving import refs
+from serving.errors import BadInput
+from trainer.config import Common, OrganismConfig, TrainConfig
+from trainer.data.installed import in_weights
+from trainer.entry import config_of
+from trainer.methods import METHODS
+
+if TYPE_CHECKING:
+    from bct_tasks.setting import Variant
+
+# Training prompts that go into the hash: enough to meet every template and family of a setting.
+HASHED_ROWS = 128
+
+#: Of the trainer's configuration: what a recipe may vary and results.json has no field for.
+FACTORS = ("mix", "kl", "optim", "weight_decay", "lr_scheduler_type", "warmup_steps", "dtype")
+
+# Questions under unrelated system prompts, where a recipe does not say how many.
+FOLLOWING = 30
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How many items a checkpoint answers, by split."""
+
+    n: int
+    n_train: int
+    n_capability: int
+    n_following: int = 0
+
+
+@dataclass(frozen=True)
+class Start:
+    """Where cells start: an organism (None: the base itself), and what is measured of it once."""
+
+    id: str
+    setting: str
+    variant: str
+    role: str
+    carrier: str
+    model: str
+    organism: OrganismConfig | None
+    sizes: Sizes
+    limits: GateLimits
+    margins: bool = True
+    """Whether both policies' reference replies are scored too; changes no reply, and so no id."""
+    resources: Resources = field(default_factory=Resources)
+
+    @property
+    def organism_key(self) -> str | None:
+        """Name of the organism's folder; None where the base itself starts."""
+        return self.organism.digest() if self.organism else None
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One training configuration and where it starts. `train.organism` is set by the run, which knows the folder.
+
+    A reversal starts at the step `at` of the cell `after`; `start` is then where that one started.
+    """
+
+    id: str
+    digest: str
+    start: Start
+    train: TrainConfig
+    resources: Resources = field(default_factory=Resources)
+    after: Cell | None = None
+    at: int = 0
+
+    def config(self) -> dict[str, Any]:
+        """The resolved configuration as it stands in results.json."""
+        train, start = self.train, self.start
+        return {
+            "setting": start.setting,
+            "variant": start.variant,
+            "role": start.role,
+            "carrier": start.carrier,
+            "method": train.method,
+            "model": train.model,
+            "organism": start.organism_key,
+            "rank": train.rank,
+            "batch": train.batch_size,
+            "label_source": train.labels(),
+            "lr": train.learning_rate,
+            "seed": train.seed,
+            "steps": train.steps,
+            "rows": train.rows,
+            "factors": self.factors(),
+            **asdict(start.sizes),
+        }
+
+    def factors(self) -> dict[str, Any]:
+        """What else may tell arms apart, where it is not the default."""
+        fields = TrainConfig.model_fields
+        given = {name: getattr(self.train, name) for name in FACTORS}
+        found = {name: value for name, value in given.items() if value != fields[name].default}
+        made = self.start.organism
+        if made is not None and made.labels == "distilled":
+            found["installed"] = f"distilled from {made.teacher or 'the prompted base'}"
+        if self.after is None:
+            return found
+        before = self.after.train
+        return found | {"after": f"{before.method} {_rate(before.learning_rate)} at {self.at}"}
+
+
+def cells_of(recipe: Recipe) -> list[Cell]:
+    """All cells of a recipe, in its order, each once. Raises BadInput where a model or a setting cannot be used."""
+    found: dict[str, Cell] = {}
+    for arm in recipe.arms:
+        for cell in _cells(arm):
+            found.setdefault(cell.id, cell)
+    return list(found.values())
+
+
+def starts_of(cells: list[Cell]) -> list[Start]:
+    """The starts of these cells, in the order in which they are first needed."""
+    return list({cell.start.id: cell.start for cell in cells}.values())
+
+
+def _cells(arm: Arm) -> Iterator[Cell]:
+    for name in arm.settings:
+        setting = catalogue.load(name)
+        for asked in arm.variants or (None,):
+            start = _start(arm, name, setting.variant(asked).name)
+            factors = (arm.methods, arm.learning_rates, arm.ranks, arm.label_sources, arm.seeds)
+            for method, rate, rank, source, seed in product(*factors):
+                train = config_of(method)(**_train_values(arm, start, method, rate, rank, source, seed))
+                cell = replace(_cell(start, train), resources=arm.resources)
+                yield cell
+                yield from _reversals(arm, cell)
+
+
+def _reversals(arm: Arm, cell: Cell) -> Iterator[Cell]:
+    """The cells that go on from a cell, back to the plain style; labels are references, and nothing is mixed in."""
+    asked = arm.reversal
+    if asked is None:
+        return
+    at = cell.train.steps if asked.at == "last" else asked.at
+    plain: dict[str, Any] = {name: getattr(cell.train, name) for name in Common.model_fields}
+    plain |= {"method": REVERSAL, "checkpoints": arm.checkpoints, "steps": asked.steps or cell.train.steps}
+    plain["batch_size"] = asked.batch_size or cell.train.batch_size
+    for rate in asked.learning_rate or (cell.train.learning_rate,):
+        train = TrainConfig.model_validate(plain | {"learning_rate": rate})
+        yield replace(_cell(cell.start, train, cell, at), resources=arm.resources)
+
+
+def _train_values(
+    arm: Arm, start: Start, method: str, rate: float, rank: int | None, source: str | None, seed: int
+) -> dict[str, Any]:
+    names = ("model", "steps", "batch_size", "checkpoints", "rows", "trl")
+    optional = ("lora_alpha", "max_length", "optim", "weight_decay", "lr_scheduler_type", "warmup_steps")
+    optional = (*optional, "gradient_accumulation_steps", "dtype")
+    values = {name: getattr(arm, name) for name in names}
+    values |= {name: value for name in optional if (value := getattr(arm, name)) is not None}
+    own = {"setting": start.setting, "variant": start.variant, "learning_rate": rate, "rank": rank, "seed": seed}
+    mine = [name for name, methods in OF_METHODS.items() if method in methods and getattr(arm, name) is not None]
+    return values | own | {name: getattr(arm, name) for name in mine} | {"label_source": source, "method": method}
+
+
+def _start(arm: Arm, name: str, variant_name: str) -> Start:
+    variant = catalogue.load(name).variant(variant_name)
+    organism = None
+    if in_weights(variant.carrier):
+        options = arm.organism.model_dump(exclude_none=True)
+        organism = OrganismConfig(setting=name, variant=variant.name, model=arm.model, **options)
+    sizes = Sizes(arm.n, arm.n_train, arm.n_capability, _n_following(arm, name, variant))
+    content = {
+        "organism": organism.identity() if organism else None,
+        "model": _fingerprint(arm.model),
+        "sizes": asdict(sizes),
+        "prompts": _prompts(name, variant.name, sizes),
+    }
+    id = f"start.{name}.{variant.name}.{_short_model(arm.model)}.{_sha(content)[:8]}"
+    known = (id, name, variant.name, variant.role, variant.carrier, arm.model, organism, sizes)
+    return Start(*known, arm.gate, arm.margins, arm.resources)
+
+
+def _n_following(arm: Arm, name: str, variant: Variant) -> int:
+    """How many unrelated system prompts are asked: by default some where the behavior lives in a prompt.
+
+    There a loss of the behavior may be mere deafness to prompts. None where the setting uses every manner itself.
+    """
+    if arm.n_following is not None:
+        return arm.n_following
+    prompted = variant.carrier != "weights" and (variant.train.system or variant.eval.system)
+    return FOLLOWING if prompted and following.manners(catalogue.load(name)) else 0
+
+
+def _cell(start: Start, train: TrainConfig, after: Cell | None = None, at: int = 0) -> Cell:
+    content = {"train": train.identity(), "start": start.id}
+    content["rows"] = _rows(start.setting, start.variant, train.method, train.seed)
+    digest = _sha(content | ({"after": [after.id, at]} if after else {}))[:8]
+    before = [after.train.method, f"{_rate(after.train.learning_rate)}-{at}"] if after else []
+    rank = [f"r{train.rank}"] if train.rank else []
+    source = [train.label_source] if train.label_source else []
+    parts = [start.setting, start.variant, *before, train.method, *source, *rank]
+    parts += [_rate(train.learning_rate), str(train.seed)]
+    readable = re.sub(r"[^a-z0-9._-]", "-", ".".join(parts).lower())
+    return Cell(f"{readable}.{digest}", digest, start, train, after=after, at=at)
+
+
+def _rate(rate: float) -> str:
+    """`1e-3`, `2.5e-4`: the shortest exact spelling, with the point kept out of the way of the id's own."""
+    mantissa, exponent = f"{rate:e}".split("e")
+    return f"{mantissa.rstrip('0').rstrip('.')}e{int(exponent)}"
+
+
+def _short_model(model: str) -> str:
+    return re.sub(r"[^a-z0-9_-]", "-", model.lower()).strip("-")[-24:]
+
+
+@cache
+def _fingerprint(model: str) -> str:
+    try:
+        return refs.resolve(model).fingerprint
+    except BadInput as error:
+        raise BadInput(f"model: {error.message}") from None
+
+
+@cache
+def _prompts(setting: str, variant: str, sizes: Sizes) -> str:
+    """Hash of every item that will be asked, the ceiling's included, with what its grader knows."""
+    source = catalogue.load(setting)
+    chosen = source.variant(variant)
+    asked = {"eval": sizes.n, "train": sizes.n_train, "capability": sizes.n_capability}
+    prompts = [prompt for split, n in asked.items() for prompt in source.prompts(chosen, split, n, 0)]
+    prompts += source.ceiling(chosen, sizes.n, 0)
+    prompts += following.prompts(source, sizes.n_following, 0) if sizes.n_following else []
+    return _sha([source.version, [prompt_content(prompt) for prompt in prompts]])
+
+
+@cache
+def _rows(setting: str, variant: str, method: str, seed: int) -> str:
+    chosen = METHODS.get(method, METHODS["bct"])
+    prompts = chosen.prompts(catalogue.load(setting), variant, HASHED_ROWS, seed)
+    return _sha([prompt_content(prompt) for prompt in prompts])
+
+
+def prompt_content(prompt: Any) -> Mapping[str, Any]:
+    """What decides a reply to a prompt and its grade, as JSON values."""
+    known = {"replies": dict(prompt.replies), "facts": dict(prompt.facts)}
+    return {"id": prompt.id, "messages": prompt.messages(), **known}
+
+
+def _sha(content: Any) -> str:
+    canonical = json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":"), default=str)
+    return hashlib.sha256(canonical.encode()).hexdigest()

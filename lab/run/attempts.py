@@ -1,0 +1,121 @@
+"""A folder of its own for every attempt, renamed when whole: where a dead node cannot be told from a lost one.
+
+A node that is only unreachable goes on writing while its job is done again elsewhere. So no two attempts share a
+folder, the first whole one gets the name, and every other one is dropped, at its next step if it is still at work. An
+attempt begins with what an earlier one had finished. Not covered: evaluation, whose logs are published one by one
+(`lab.run.evaluate`).
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from serving import layout
+from trainer.run.progress import Progress
+
+RESUME = "resume"
+BEFORE = "before"
+FILES = (layout.MANIFEST, "metrics.jsonl", "checks.json")
+
+
+class Overtaken(Exception):
+    """Another attempt was whole first."""
+
+
+@dataclass(frozen=True)
+class UntilWhole:
+    """Passes progress on, and raises Overtaken at the first step at which a whole folder has the name."""
+
+    progress: Progress
+    final: Path
+    is_whole: Callable[[Path], bool]
+
+    def update(self, step: int, total: int, **facts: Any) -> None:
+        """After every step."""
+        if self.is_whole(self.final):
+            raise Overtaken
+        self.progress.update(step, total, **facts)
+
+
+def apart(
+    final: Path,
+    attempt: str,
+    is_whole: Callable[[Path], bool],
+    work: Callable[[Path, Progress], object],
+    progress: Progress,
+) -> Path:
+    """Does `work` in a folder beside `final` and renames it, unless `final` is whole already. Returns `final`.
+
+    Args:
+        final: Where the folder lies in the end; the folder of the attempt has the same parent, so relative paths hold.
+        attempt: Tells this attempt from all others.
+        is_whole: Whether a folder needs no more work.
+        work: Fills a folder, going on from what is in it, and tells how far it is. It may publish by itself.
+        progress: Told what `work` tells.
+    """
+    if is_whole(final):
+        return final
+    draft = layout.place(final, attempt)
+    if (step := take_over(final, draft)) is not None:
+        print(f"going on from step {step} of an earlier attempt")
+    try:
+        work(draft, UntilWhole(progress, final, is_whole))
+    except Exception:  # an overtaken attempt may also have lost its folder to `sweep`
+        if not is_whole(final):
+            raise
+    if not is_whole(final):
+        return layout.publish(draft, final)
+    shutil.rmtree(draft, ignore_errors=True)
+    return final
+
+
+def others(final: Path) -> Iterable[Path]:
+    """The folders of all attempts at `final`."""
+    return (path for path in final.parent.glob(f".{final.name}.*") if path.is_dir())
+
+
+def take_over(final: Path, draft: Path) -> int | None:
+    """Copies what the most advanced other attempt had finished; its step, or None where there is nothing."""
+    states = [(int(s.name), s) for other in others(final) for s in (other / RESUME).glob("[0-9]*") if other != draft]
+    for step, state in sorted(states, reverse=True):
+        copy = layout.draft_of(draft / RESUME / state.name)
+        if _copied(state, copy):
+            source = state.parent.parent
+            for number, folder in layout.step_dirs(source):
+                if number <= step:
+                    shutil.copytree(folder, draft / folder.name)
+            for file in (source / name for name in FILES):
+                if file.is_file():
+                    shutil.copyfile(file, draft / file.name)
+            copy.rename(draft / RESUME / state.name)  # last: from here on others may go on from this attempt
+            return step
+    return None
+
+
+def set_aside(final: Path) -> None:
+    """Makes an unfinished folder that an executor without attempts left an attempt like any other."""
+    if final.is_dir():
+        before = layout.place(final, BEFORE)
+        shutil.rmtree(before, ignore_errors=True)
+        final.rename(before)
+
+
+def sweep(final: Path) -> None:
+    """Removes all attempts at what is whole now."""
+    for path in others(final):
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def _copied(state: Path, target: Path) -> bool:
+    """Whether a state could be copied whole: its owner may be alive and put it away at any moment, before its files."""
+    with suppress(OSError):
+        shutil.copytree(state, target)
+        if state.is_dir():
+            return True
+    shutil.rmtree(target, ignore_errors=True)
+    return False

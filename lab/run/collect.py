@@ -1,0 +1,160 @@
+"""From the files of a run to its records, results.json and the report. Nothing is measured again.
+
+`bct report` uses it too: a results.json can always be made anew from manifests and logs.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import sys
+from collections.abc import Mapping
+from contextlib import redirect_stdout
+from typing import TYPE_CHECKING, Any
+
+from bct_tasks import catalogue
+from lab.calibrate.sample import labelled
+from lab.logs.reader import read_items, why_no_margins
+from lab.logs.records import CeilingRecord, CellRecord, CheckpointRecord
+from lab.plan.cells import Cell, Start
+from lab.run.experiment import Experiment
+from lab.run.folders import read
+from lab.run.jobs import start_is_done
+from lab.verdict.results import build_results, write_results
+from lab.verdict.schema import Results
+from serving import layout
+
+if TYPE_CHECKING:
+    from lab.report.html import Viewer
+
+LIBRARIES = ("bct-tasks", "inspect-ai", "torch", "transformers", "trl", "peft")
+
+
+def collect(experiment: Experiment) -> Results:
+    """Results of what is done; a cell that is not is kept with its failure."""
+    recipe, folders = experiment.recipe, experiment.folders
+    skipped = {c.id: why for c in experiment.cells.values() if (why := _skipped(experiment, c))}
+    records = [_record(experiment, cell) for cell in experiment.cells.values() if cell.id not in skipped]
+    left_out = [f"{id}: not trained, as {why}" for id, why in skipped.items()]
+    return build_results(
+        recipe.name,
+        records,
+        [_ceiling(experiment, start) for start in experiment.starts.values() if start_is_done(start, folders)],
+        recipe.thresholds,
+        question=recipe.question,
+        expectations=recipe.expect,
+        deviations=[*left_out, *_without_margins(experiment, records)],
+        command=f"bct run {recipe.path}",
+        log_dir=folders.relative(folders.logs),
+        versions={name: _version(name) for name in LIBRARIES},
+        labelled=labelled(experiment),
+    )
+
+
+def write(experiment: Experiment, bundle: bool = False) -> Results:
+    """Collects, and writes results.json and report.html into the run folder; with `bundle` the log viewer beside it."""
+    from lab.report.html import write_report
+
+    results, run = collect(experiment), experiment.folders.run
+    write_results(results, run / "results.json")
+    viewer = write_viewer(experiment) if bundle else None
+    write_report(results, run / "report.html", viewer)
+    return results
+
+
+def write_viewer(experiment: Experiment) -> Viewer:
+    """Writes inspect's viewer with a copy of all logs into the run folder, to be put on any web server."""
+    from inspect_ai.log import bundle_log_dir
+
+    from lab.report.html import Viewer
+
+    folders = experiment.folders
+    with redirect_stdout(sys.stderr):
+        bundle_log_dir(str(folders.logs), str(folders.run / "viewer"), overwrite=True)
+    return Viewer("viewer/index.html", folders.relative(folders.logs))
+
+
+def gate_of(experiment: Experiment, start: Start) -> dict[str, Any]:
+    """The gate of a start: static reasons, figures at step 0, and whether both passed."""
+    static = _static(experiment).get(f"{start.setting}.{start.variant}", [])
+    measured = read(experiment.folders.start(start)) or {}
+    reasons = [*static, *experiment.refused(start)]
+    return {"ok": not reasons, "reasons": reasons, **measured.get("figures", {})}
+
+
+def _skipped(experiment: Experiment, cell: Cell) -> str:
+    """Why a reversal was left out; one that was forced counts."""
+    return "" if experiment.is_done(cell.id) else experiment.skipped(cell)
+
+
+def _origin(experiment: Experiment, cell: Cell) -> CheckpointRecord | None:
+    """Of a reversal: the organism that the cell before it started from."""
+    measured = read(experiment.folders.start(cell.start)) if cell.after else None
+    if measured is None:
+        return None
+    log = measured["logs"]["start"]
+    return CheckpointRecord(0, log, measured["fingerprint"], read_items(experiment.folders.absolute(log)))
+
+
+def _static(experiment: Experiment) -> Mapping[str, list[str]]:
+    return (read(experiment.folders.run / "run.json") or {}).get("static_gate", {})
+
+
+def _record(experiment: Experiment, cell: Cell) -> CellRecord:
+    folders = experiment.folders
+    out, done = folders.cell(cell), read(folders.done(cell))
+    trained = read(out / "trained.json") or {}
+    return CellRecord(
+        id=cell.id,
+        hash=cell.digest,
+        config=cell.config(),
+        gate=gate_of(experiment, cell.start),
+        trained={key: value for key, value in trained.items() if not key.endswith("seconds")},
+        metrics=_metrics(out / "metrics.jsonl") if done else (),
+        checkpoints=_checkpoints(experiment, done["logs"]) if done else (),
+        graders={"outcome": f"{cell.start.setting} {catalogue.load(cell.start.setting).version}"},
+        failure=None if done else _failure(experiment, cell),
+        organism=_origin(experiment, cell),
+    )
+
+
+def _checkpoints(experiment: Experiment, logs: list[dict[str, Any]]) -> tuple[CheckpointRecord, ...]:
+    items = [read_items(experiment.folders.absolute(entry["log"])) for entry in logs]
+    return tuple(CheckpointRecord(e["step"], e["log"], e["fingerprint"], i) for e, i in zip(logs, items, strict=True))
+
+
+def _without_margins(experiment: Experiment, records: list[CellRecord]) -> list[str]:
+    """One line where margins were wanted and checkpoints have none, with the reason that the first log gives."""
+    wanted = [record for record in records if experiment.cells[record.id].start.margins]
+    every = [c for record in wanted for c in record.checkpoints if any(i.split == "eval" for i in c.items)]
+    without = [c for c in every if all(i.margin is None for i in c.items)]
+    if not without:
+        return []
+    reason = why_no_margins(experiment.folders.absolute(without[0].log))
+    return [f"margins are absent at {len(without)} of {len(every)} checkpoints: {reason}"]
+
+
+def _metrics(path: Any) -> tuple[dict[str, Any], ...]:
+    from trainer.run import metrics
+
+    return tuple({key: value for key, value in row.items() if key != "seconds"} for row in metrics.read(path))
+
+
+def _failure(experiment: Experiment, cell: Cell) -> str:
+    from lab.run import state
+
+    told = state.read(experiment.folders.state(cell.id))
+    return told.error or "not finished: run the same command again"
+
+
+def _ceiling(experiment: Experiment, start: Start) -> CeilingRecord:
+    measured = layout.read_json(experiment.folders.start(start))
+    log = measured["logs"]["ceiling"]
+    items = read_items(experiment.folders.absolute(log))
+    return CeilingRecord(start.setting, start.variant, start.model, items, log=log)
+
+
+def _version(name: str) -> str:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"

@@ -1,0 +1,284 @@
+"""`bct run --dry-run`: what a run will take, before anything is trained: tokens, replies, time and disk of every job.
+
+Each figure rests, in this order, on finished cells of the same model in this run or in the runs beside it; for the
+embedded model on constants measured with the quickstart; or on nothing, and then it is not given. `basis` says which.
+Not covered: jobs that fail and are tried again, downloads, and the first compilation on a GPU.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from bct_tasks import catalogue
+from lab.plan.cells import Cell, Start
+from lab.run.experiment import Experiment
+from lab.run.folders import read
+from serving import layout, refs
+from serving.errors import BadInput
+from trainer.run.metrics import read as read_metrics
+
+SAMPLED = 64  # train prompts whose length is counted
+PER_MESSAGE = 2  # tokens that a chat template puts around a message, as of `mini`
+LOG_BYTES = 2700  # of a log, per reply: 150 replies of `mini` took 390 to 400 kB
+
+
+@dataclass(frozen=True)
+class Pace:
+    """Seconds of each kind of work of one model, and what they were measured on."""
+
+    step: float
+    token: float
+    reply: float
+    label: float
+    basis: str
+
+
+#: `bct run recipes/quickstart.yaml --jobs 1` on one core of an AMD EPYC server.
+MINI = Pace(0.036, 6.0e-5, 0.0108, 0.0019, "mini: constants measured with the quickstart on one server core")
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is left of a cell or a start. `seconds` and `bytes` are None where nothing is known; all 0 when done."""
+
+    id: str
+    done: bool
+    tokens: int = 0
+    replies: int = 0
+    seconds: float | None = 0.0
+    bytes: int | None = 0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All jobs of a run, and what the estimates rest on."""
+
+    run: str
+    jobs: tuple[Job, ...]
+    cells: int
+    checkpoints: int
+    workers: int
+    basis: tuple[str, ...]
+
+    @property
+    def left(self) -> list[Job]:
+        """The jobs that are not done."""
+        return [job for job in self.jobs if not job.done]
+
+    @property
+    def starts(self) -> list[Job]:
+        """The jobs that are not done and that cells wait for: organisms, and the replies at step 0."""
+        return [job for job in self.left if job.id.startswith("start.")]
+
+    @property
+    def seconds(self) -> float | None:
+        """Of wall time with all workers busy; None where a job is unknown."""
+        known = [job.seconds for job in self.left]
+        return None if None in known else sum(s or 0.0 for s in known) / self.workers
+
+    @property
+    def bytes(self) -> int | None:
+        """Of disk; None where a job is unknown."""
+        known = [job.bytes for job in self.left]
+        return None if None in known else sum(b or 0 for b in known)
+
+    def as_json(self) -> dict[str, Any]:
+        """For programs."""
+        total = {"tokens": sum(j.tokens for j in self.left), "replies": sum(j.replies for j in self.left)}
+        total |= {"seconds": self.seconds, "bytes": self.bytes, "workers": self.workers}
+        total |= {"starts": len(self.starts), "starts_tokens": sum(job.tokens for job in self.starts)}
+        jobs = [vars(job) for job in self.jobs]
+        return {"run": self.run, "jobs": jobs, "checkpoints": self.checkpoints, "left": total, "basis": self.basis}
+
+
+def plan(experiment: Experiment, workers: int) -> Plan:
+    """What is left to do, and what it will take."""
+    estimator = Estimator(experiment)
+    starts, cells = experiment.starts.values(), experiment.cells.values()
+    jobs = [Job(s.id, True) if experiment.is_done(s.id) else estimator.start(s) for s in starts]
+    jobs += [Job(c.id, True) if experiment.is_done(c.id) else estimator.cell(c) for c in cells]
+    left = sum(not job.done for job in jobs)
+    basis = tuple(dict.fromkeys(estimator.basis)) if left else ()
+    run = str(experiment.folders.run)
+    return Plan(run, tuple(jobs), len(cells), experiment.checkpoints(), max(1, min(workers, left)), basis)
+
+
+class Estimator:
+    """Estimates jobs of one run from its finished cells, those of the runs beside it, and constants."""
+
+    def __init__(self, experiment: Experiment) -> None:
+        self.basis: list[str] = []
+        run = experiment.folders.run
+        beside = sorted(run.parent.glob("*/cells")) if run.parent.is_dir() else []
+        self._seen = list(_finished([run / "cells", *(path for path in beside if path.parent != run)]))
+
+    def cell(self, cell: Cell) -> Job:
+        """Training, labels and the evaluation of the checkpoints after step 0."""
+        train, pace = cell.train, self._pace(cell.start.model)
+        rows = train.steps * train.batch_size
+        tokens = round(rows * self._row(cell))
+        replies = len(train.saved_steps()) * sum(vars(cell.start.sizes).values())
+        labels = min(rows, train.rows or rows) if train.labels() == "on_policy" else 0
+        seconds = pace and pace.step * train.steps + pace.token * tokens + pace.reply * replies + pace.label * labels
+        size = self._checkpoint(cell.start.model, train.rank)
+        size = None if size is None else size * len(train.saved_steps()) + replies * LOG_BYTES
+        return Job(cell.id, False, tokens, replies, seconds, size)
+
+    def start(self, start: Start) -> Job:
+        """The organism, at most as many steps as it may take, and the evaluations at step 0."""
+        organism, pace = start.organism, self._pace(start.model)
+        replies = sum(vars(start.sizes).values()) + start.sizes.n * (2 if organism else 1)
+        steps, batch = (organism.steps, organism.batch_size) if organism else (0, 0)
+        tokens = round(steps * batch * _row_tokens(start.setting, start.variant, start.model))
+        seconds = pace and pace.step * steps + pace.token * tokens + pace.reply * replies
+        size = self._checkpoint(start.model, organism.rank) if organism else 0
+        return Job(start.id, False, tokens, replies, seconds, None if size is None else size + replies * LOG_BYTES)
+
+    def _pace(self, model: str) -> Pace | None:
+        seen = [one for one in self._seen if one["model"] == model]
+        if seen:
+            self.basis.append(f"{model}: time as {len(seen)} finished cell{'s' * (len(seen) > 1)} took")
+            token, reply = (median(one[name] for one in seen) for name in ("token", "reply"))
+            return Pace(0.0, token, reply, median(one["label"] for one in seen), "")
+        if model == refs.MINI:
+            self.basis.append(MINI.basis)
+            return MINI
+        self.basis.append(f"{model}: no finished cell to tell the time from")
+        return None
+
+    def _row(self, cell: Cell) -> float:
+        start = cell.start
+        same = (start.model, start.setting, start.variant)
+        seen = [one["row"] for one in self._seen if (one["model"], one["setting"], one["variant"]) == same]
+        return median(seen) if seen else _row_tokens(*same[1:], start.model)
+
+    def _checkpoint(self, model: str, rank: int | None) -> int | None:
+        size = _checkpoint_bytes(model, rank)
+        if size is None:
+            self.basis.append(f"{model}: not on this disk, so the size of its checkpoints is unknown")
+        return size
+
+
+def _finished(folders: Iterable[Path]) -> Iterable[Mapping[str, Any]]:
+    """What the finished cells took, per token, reply and label."""
+    for done in (path for folder in folders for path in sorted(folder.glob("[!.]*/done.json"))):
+        cell = done.parent
+        trained, ended, manifest = (read(cell / name) for name in ("trained.json", "done.json", layout.MANIFEST))
+        lines = read_metrics(cell / "metrics.jsonl")
+        if not (trained and ended and manifest and lines and ended.get("replies")):
+            continue
+        config = manifest["identity"]["config"]
+        rows = config["steps"] * config["batch_size"]
+        yield {
+            "model": config["model"],
+            "setting": config["setting"],
+            "variant": config["variant"],
+            "row": trained["tokens"] / rows,
+            "token": trained["training_seconds"] / trained["tokens"],
+            "label": max(0.0, trained["seconds"] - trained["training_seconds"]) / rows,
+            "reply": max(0.0, ended["seconds"] - trained["seconds"]) / ended["replies"],
+        }
+
+
+@cache
+def _row_tokens(setting: str, variant: str, model: str) -> float:
+    """Mean tokens of a training row, by the model's tokenizer where it is on this disk, else one per 4 characters."""
+    source = catalogue.load(setting)
+    chosen = source.variant(variant)
+    count, lengths = _counter(model), list[int]()
+    for prompt in source.prompts(chosen, "train", SAMPLED, 0):
+        texts = [*(message["content"] for message in prompt.messages()), source.reference(chosen, prompt)]
+        lengths.append(sum(count(text) + PER_MESSAGE for text in texts))
+    return sum(lengths) / len(lengths)
+
+
+def _counter(model: str) -> Any:
+    folder = _folder(model)
+    if folder is None or not (folder / "tokenizer.json").is_file():
+        return lambda text: len(text) // 4
+    from tokenizers import Tokenizer
+
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    return lambda text: len(tokenizer.encode(text, add_special_tokens=False).ids)
+
+
+@cache
+def _checkpoint_bytes(model: str, rank: int | None) -> int | None:
+    """Of the weights, or of an adapter of this rank on every linear layer, in fp32; None where the base is not here."""
+    folder = _folder(model)
+    if folder is None:
+        return None
+    if rank is None:
+        return sum(file.stat().st_size for file in layout.weight_files(folder) if file.is_file())
+    shapes = [shape for file in layout.weight_files(folder) if file.is_file() for shape in _linear(file)]
+    return 4 * rank * sum(sum(shape) for shape in shapes)
+
+
+def _linear(file: Path) -> Iterable[tuple[int, int]]:
+    """Shapes of the matrices that an adapter stands on, from the header of a safetensors file."""
+    with file.open("rb") as stream:
+        header = json.loads(stream.read(int.from_bytes(stream.read(8), "little")))
+    for name, entry in header.items():
+        if ".layers." in name and len(entry["shape"]) == 2:
+            yield entry["shape"][0], entry["shape"][1]
+
+
+def _folder(model: str) -> Path | None:
+    try:
+        return refs.resolve(model).path
+    except BadInput:
+        return None
+
+
+def tell(found: Plan) -> list[str]:
+    """The plan as lines of text."""
+    from lab.run.status import duration
+
+    lines = [f"{'done ' if job.done else 'to do'}  {job.id:58}  {_job_text(job)}".rstrip() for job in found.jobs]
+    left, time, size = found.left, found.seconds, found.bytes
+    count = f"{found.cells:,} cells, {found.checkpoints:,} checkpoints, {len(left):,} jobs to do, in {found.run}"
+    if not left:
+        return [*lines, count]
+    tokens, replies = sum(job.tokens for job in left), sum(job.replies for job in left)
+    took = "unknown" if time is None else f"about {duration(time)} with {found.workers} at work"
+    disk = "unknown" if size is None else f"about {_bytes_text(size)}"
+    total = f"{tokens:,} tokens to train on, {replies:,} replies; time {took}; disk {disk}"
+    return [*lines, count, *_first_text(found), total, *(f"estimated from  {line}" for line in found.basis)]
+
+
+def _first_text(found: Plan) -> list[str]:
+    """What has to be done before any cell: one line, or none where every start is done."""
+    from lab.run.status import duration
+
+    first = found.starts
+    if not first:
+        return []
+    known = [job.seconds for job in first]
+    at_once = min(found.workers, len(first))
+    took = "unknown" if None in known else f"about {duration(sum(s or 0.0 for s in known) / at_once)}"
+    organisms = sum(job.tokens > 0 for job in first)
+    work = f"{sum(job.tokens for job in first):,} tokens, {sum(job.replies for job in first):,} replies"
+    return [
+        f"starts first: {len(first):,}, of which {organisms:,} train an organism; {work}, time {took}; their cells wait"
+    ]
+
+
+def _job_text(job: Job) -> str:
+    if job.done:
+        return ""
+    from lab.run.status import duration
+
+    seconds = "?" if job.seconds is None else duration(job.seconds)
+    size = "?" if job.bytes is None else _bytes_text(job.bytes)
+    return f"{job.tokens:>11,} tokens  {job.replies:>6,} replies  {seconds:>12}  {size:>8}"
+
+
+def _bytes_text(size: int) -> str:
+    power = min(4, (len(str(size)) - 1) // 3)
+    return f"{size / 1000**power:.3g} {('B', 'kB', 'MB', 'GB', 'TB')[power]}"

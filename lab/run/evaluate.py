@@ -1,0 +1,202 @@
+"""Checkpoints answer: every one that has no whole log yet, in one call of inspect.
+
+inspect writes into a folder of the attempt; a log gets its stable name (`step-000016.eval`) when it is whole. What an
+attempt finished before it was killed is taken over, so nothing is evaluated twice. A log that counts stays: where two
+attempts live at once, the first one's is kept.
+A log counts when it ended well, holds every sample, and names the fingerprint of the weights that are there now.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bct_tasks import catalogue
+from lab.logs.reader import read_header
+from lab.plan.cells import Sizes
+from serving.errors import WorkFailed
+from trainer.run.progress import Progress
+
+if TYPE_CHECKING:
+    from inspect_ai import Task
+    from inspect_ai.log import EvalLog
+
+ATTEMPT = ".attempt"
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One log to be: which checkpoint answers which items, and where the log lies in the end."""
+
+    log: Path
+    ref: str
+    fingerprint: str
+    setting: str
+    variant: str
+    split: str
+    sizes: Sizes
+    step: int = 0
+    margins: bool = False
+    """Also score both policies' reference replies. A whole log without them counts all the same."""
+
+    @property
+    def samples(self) -> int:
+        """How many samples the log must hold."""
+        every = {"eval": self.sizes.n, "ceiling": self.sizes.n, "all": sum(vars(self.sizes).values())}
+        return every[self.split]
+
+    def label(self) -> dict[str, Any]:
+        """What the log carries in its metadata, so that it can be told from the others of its attempt."""
+        return {"lab_log": self.log.name, "step": self.step}
+
+    def is_in(self, log: Path) -> bool:
+        """Whether this log is a whole one of this evaluation."""
+        header = read_header(log)
+        if header is None or not header.ok or header.samples != self.samples:
+            return False
+        known = (header.fingerprint, header.metadata.get("variant"), header.metadata.get("split"))
+        return header.metadata.get("lab_log") == self.log.name and known == (self.fingerprint, self.variant, self.split)
+
+
+def evaluate(evaluations: Sequence[Evaluation], progress: Progress, attempt: str | None = None) -> None:
+    """Evaluates what has no whole log yet. All logs of one call lie in one folder.
+
+    Args:
+        evaluations: What is to be.
+        progress: Told after each log.
+        attempt: Tells this attempt from others that may be alive; without one, what earlier ones left is removed.
+
+    Raises:
+        WorkFailed: where an evaluation did not end well, with its error.
+    """
+    if not evaluations:
+        return
+    folder = evaluations[0].log.parent
+    own = folder / (f"{ATTEMPT}-{attempt}" if attempt else ATTEMPT)
+    todo = [evaluation for evaluation in evaluations if not evaluation.is_in(evaluation.log)]
+    todo = [evaluation for evaluation in todo if not _taken_over(evaluation, folder)]
+    for left in [own] if attempt else folder.glob(f"{ATTEMPT}*"):
+        shutil.rmtree(left, ignore_errors=True)
+    if todo:
+        before = len(evaluations) - len(todo)
+        with _counted(own, progress, before, len(evaluations)):
+            logs = _run(todo, own)
+        _publish(todo, logs)
+        shutil.rmtree(own, ignore_errors=True)
+    progress.update(len(evaluations), len(evaluations))
+
+
+def _taken_over(evaluation: Evaluation, folder: Path) -> bool:
+    """Whether an attempt that was cut off had this log whole; it then gets its name."""
+    for log in folder.glob(f"{ATTEMPT}*/*.eval"):
+        if evaluation.is_in(log):
+            _keep(log, evaluation)
+            return True
+    return False
+
+
+def _keep(written: Path, evaluation: Evaluation) -> None:
+    """Gives a whole log its name, unless another attempt's has it already."""
+    try:
+        os.link(written, evaluation.log)
+    except OSError:  # it is there, or the file system has no links
+        if not evaluation.is_in(evaluation.log):
+            written.replace(evaluation.log)
+
+
+def _run(todo: Sequence[Evaluation], folder: Path) -> list[EvalLog]:
+    """All logs of one call of inspect. A vLLM server that it started does not outlive it."""
+    from serving.backends.vllm import server as vllm
+
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        return _evaluated(todo, folder)
+    finally:
+        vllm.stop()
+
+
+def _evaluated(todo: Sequence[Evaluation], folder: Path) -> list[EvalLog]:
+    import inspect_ai
+
+    return inspect_ai.eval(
+        [_task(evaluation) for evaluation in todo],
+        model=None,
+        log_dir=str(folder),
+        log_format="eval",
+        log_realtime=False,
+        log_header_only=True,
+        display="none",
+        score_display=False,
+        max_tasks=1,
+        fail_on_error=True,
+        acp_server=False,
+        ctl_server=False,
+    )
+
+
+def _task(evaluation: Evaluation) -> Task:
+    from inspect_ai import task_with
+
+    import serving._registry  # noqa: F401  (the provider is then known also where no entry point is installed)
+    from bct_tasks.task import bct_task
+    from serving.provider import local_model
+
+    sizes = evaluation.sizes
+    task = bct_task(
+        catalogue.load(evaluation.setting),
+        variant=evaluation.variant,
+        split=evaluation.split,
+        n=sizes.n,
+        n_train=sizes.n_train,
+        n_capability=sizes.n_capability,
+        n_following=sizes.n_following,
+        seed=0,
+        margins=evaluation.margins,
+    )
+    labelled = {**(task.metadata or {}), **evaluation.label()}
+    return task_with(task, model=local_model(evaluation.ref), metadata=labelled)
+
+
+def _publish(todo: Sequence[Evaluation], logs: Sequence[EvalLog]) -> None:
+    places = {str((log.eval.metadata or {}).get("lab_log")): log for log in logs}
+    for evaluation in todo:
+        log = places.get(evaluation.log.name)
+        written = Path(log.location.removeprefix("file://")) if log else None
+        if log is None or written is None or not evaluation.is_in(written):
+            raise WorkFailed(f"{evaluation.log.name}: the evaluation did not finish: {_reason(log)}")
+        _keep(written, evaluation)
+
+
+def _reason(log: EvalLog | None) -> str:
+    if log is None:
+        return "inspect wrote no log. Run the same command again."
+    if log.error is not None:
+        print(log.error.traceback)  # into the job's log
+        return log.error.message.strip().splitlines()[-1]
+    return f"status {log.status}. Run the same command again."
+
+
+@contextmanager
+def _counted(folder: Path, progress: Progress, before: int, total: int) -> Iterator[None]:
+    """Tells the progress from the logs that appear: inspect opens the next one when the last is whole."""
+    stop = threading.Event()
+
+    def watch() -> None:
+        while not stop.wait(0.5):
+            begun = len(list(folder.glob("*.eval")))
+            progress.update(before + max(0, begun - 1), total)
+
+    progress.update(before, total)
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()

@@ -1,0 +1,80 @@
+"""What a job is doing, in a small file: written by the worker, read by the driver and by `bct status`."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+Phase = Literal[
+    "waiting", "starting", "organism", "training", "evaluating", "stopped", "done", "failed", "refused", "skipped"
+]
+
+# A state is for people: two a second are plenty, and a step of a small model takes less.
+INTERVAL = 0.5
+
+
+@dataclass(frozen=True)
+class State:
+    """A job at one moment. `error` is one line."""
+
+    phase: Phase = "waiting"
+    step: int = 0
+    total: int = 0
+    pid: int = 0
+    attempt: int = 0
+    began: float = 0.0
+    seconds: float = 0.0
+    error: str = ""
+
+
+def write(path: Path, state: State) -> None:
+    """Whole or not at all. Without fsync: a state that is lost in a crash is of no use afterwards."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    draft.write_text(json.dumps(asdict(state)), encoding="utf-8")
+    draft.replace(path)
+
+
+def read(path: Path) -> State:
+    """The state of a job; `waiting` where it has none yet."""
+    try:
+        return State(**json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return State()
+
+
+class Reporter:
+    """A `trainer.run.progress.Progress` that writes a state file, at most twice a second."""
+
+    def __init__(self, path: Path, attempt: int) -> None:
+        self._path = path
+        self._state = State("starting", pid=os.getpid(), attempt=attempt, began=time.time())
+        self._written = 0.0
+        self._write()
+
+    def phase(self, phase: Phase) -> None:
+        """What begins now."""
+        self._state = replace(self._state, phase=phase, step=0, total=0)
+        self._write()
+
+    def update(self, step: int, total: int, **facts: Any) -> None:
+        """How far it is."""
+        self._state = replace(self._state, step=step, total=total)
+        if time.monotonic() - self._written >= INTERVAL:
+            self._write()
+
+    def end(self, error: str = "") -> None:
+        """It is done, or it failed in this one line."""
+        seconds = round(time.time() - self._state.began, 1)
+        self._state = replace(self._state, phase="failed" if error else "done", seconds=seconds, error=error)
+        with suppress(OSError):  # a full disk must not hide the error that it caused
+            self._write()
+
+    def _write(self) -> None:
+        self._written = time.monotonic()
+        write(self._path, self._state)

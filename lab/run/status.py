@@ -1,0 +1,165 @@
+"""How far a run is, read from its files alone: the same table for the driver and for another terminal.
+
+The time left rests on what the finished and running jobs took, in units of a training step.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from lab.run import state
+from lab.run.experiment import Experiment
+from lab.run.lock import holder
+from lab.run.state import State
+
+# A checkpoint's evaluation costs about as much as so many training steps.
+EVALUATION = 8
+RUNNING = ("starting", "organism", "training", "evaluating")
+STYLES = {"done": "green", "skipped": "dim", "failed": "red", "refused": "red", "waiting": "dim"}
+
+
+@dataclass(frozen=True)
+class Progress:
+    """One job: its state and how much of it is done, in units of a training step."""
+
+    job: str
+    state: State
+    units: float
+    total: float
+
+    @property
+    def spent(self) -> float:
+        """Seconds that this job has taken so far."""
+        running = self.state.phase in RUNNING and self.state.began
+        return time.time() - self.state.began if running else self.state.seconds
+
+    def as_json(self) -> dict[str, Any]:
+        """For programs."""
+        told = self.state
+        return {"id": self.job, "state": told.phase, "step": told.step, "total": told.total, "error": told.error}
+
+
+@dataclass(frozen=True)
+class Overview:
+    """All jobs of a run, and the pid of the driver if there is one."""
+
+    jobs: tuple[Progress, ...]
+    driver: int | None
+
+    def count(self, *phases: str) -> int:
+        """Jobs in one of these phases."""
+        return sum(job.state.phase in phases for job in self.jobs)
+
+    def seconds_left(self) -> float | None:
+        """Estimate; None before anything can be said, 0 when nothing is left."""
+        told = [job for job in self.jobs if job.spent > 0 and job.units > 0]
+        open_jobs = [job for job in self.jobs if job.state.phase not in ("done", "failed", "refused", "skipped")]
+        left = sum(job.total - job.units for job in open_jobs)
+        if not open_jobs:
+            return 0.0
+        if not told:
+            return None
+        pace = sum(job.spent for job in told) / sum(job.units for job in told)
+        return left * pace / max(1, self.count(*RUNNING))
+
+    def as_json(self) -> dict[str, Any]:
+        """For programs."""
+        left = self.seconds_left()
+        return {
+            "driver": self.driver,
+            "seconds_left": None if left is None else round(left),
+            "jobs": [job.as_json() for job in self.jobs],
+        }
+
+
+def overview(experiment: Experiment) -> Overview:
+    """Reads all state files of a run."""
+    driver = holder(experiment.folders.run)
+    every = (*experiment.starts, *experiment.cells)
+    jobs = [_progress(experiment, job, _total(experiment, job), driver is not None) for job in every]
+    return Overview(tuple(jobs), driver)
+
+
+def _total(experiment: Experiment, job: str) -> Mapping[str, float]:
+    """Units of each phase of a job."""
+    if job in experiment.cells:
+        train = experiment.cells[job].train
+        return {"training": train.steps, "evaluating": EVALUATION * len(train.saved_steps())}
+    organism = experiment.starts[job].organism
+    return {"organism": organism.steps if organism else 0, "evaluating": EVALUATION * (3 if organism else 2)}
+
+
+def _progress(experiment: Experiment, job: str, parts: Mapping[str, float], alive: bool) -> Progress:
+    told, total = state.read(experiment.folders.state(job)), sum(parts.values())
+    if experiment.is_done(job):
+        return Progress(job, State("done", seconds=told.seconds, attempt=told.attempt), total, total)
+    if told.phase == "done":  # its files were deleted since
+        told = State()
+    if told.phase in RUNNING and not alive:
+        told = replace(told, phase="stopped")
+    return Progress(job, told, _units(told, parts), total)
+
+
+def _units(told: State, parts: Mapping[str, float]) -> float:
+    before = 0.0
+    for phase, units in parts.items():
+        if phase == told.phase:
+            return before + (units * min(1.0, told.step / told.total) if told.total else 0.0)
+        before += units
+    return 0.0
+
+
+def table(view: Overview, title: str, most: int | None = None) -> Table:
+    """One line per job; with `most`, at work and failed ones first, and what does not fit in one line."""
+    every = list(view.jobs)
+    shown = every if most is None or len(every) <= most else sorted(every, key=_urgency)[: most - 1]
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False, expand=False)
+    for column in ("", "state", "step", "", ""):
+        table.add_column(column, no_wrap=True)
+    for job in shown:
+        told = job.state
+        step = f"{told.step}/{told.total}" if told.total and told.phase != "done" else ""
+        bar = ProgressBar(total=max(job.total, 1), completed=job.units, width=24)
+        table.add_row(job.job, Text(told.phase, STYLES.get(told.phase, "cyan")), step, bar, _note(job))
+    if len(shown) < len(every):
+        table.add_row(f"and {len(every) - len(shown):,} more")
+    return table
+
+
+def _urgency(job: Progress) -> int:
+    """At work, then failed, then waiting, then done."""
+    phase = job.state.phase
+    order = (phase in RUNNING, phase in ("failed", "refused"), phase != "done")
+    return next((i for i, holds in enumerate(order) if holds), len(order))
+
+
+def _note(job: Progress) -> str:
+    if job.state.error:
+        return job.state.error
+    return f"{duration(job.spent)}" if job.spent else ""
+
+
+def line(view: Overview) -> str:
+    """The sum of a run in one line."""
+    finished = f"{view.count('done')} of {len(view.jobs)} jobs done"
+    failed, skipped = view.count("failed", "refused"), view.count("skipped")
+    left = view.seconds_left()
+    parts = [finished, *([f"{failed} failed"] if failed else []), *([f"{skipped} skipped"] if skipped else [])]
+    if left:
+        parts.append(f"about {duration(left)} left")
+    return ", ".join(parts)
+
+
+def duration(seconds: float) -> str:
+    """`42 s`, `3 min 41 s`, `2 h 5 min`."""
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes >= 60:
+        return f"{minutes // 60} h {minutes % 60} min"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"

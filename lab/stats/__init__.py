@@ -1,0 +1,1 @@
+"""Intervals, paired comparisons, misclassification and power: functions of counts and records."""

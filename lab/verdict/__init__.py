@@ -1,0 +1,1 @@
+"""From records to results.json: rates, the criterion, conclusions and their wording. Reads no run folder."""

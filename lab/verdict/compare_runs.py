@@ -1,0 +1,204 @@
+"""`bct report A B`: two runs, cell by cell.
+
+Cells are a pair when all that a recipe decides is the same: setting, variant, method, model, rank, batch, labels,
+learning rate, seed, steps, factors; organisms and prompts may differ, which is what one wants to see. At the last
+checkpoint that both have, rates are compared on the items that both were asked (B − A, Tango's interval), and Holm's
+p-values say which differences hold among all pairs. Not covered: cells that only one run has; they are listed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from lab.logs.reader import read_items
+from lab.logs.records import Item
+from lab.stats.paired import Comparison, compare, holm
+from lab.verdict.conclusions import lr_text, share_text
+from lab.verdict.results import read_results
+from lab.verdict.schema import Cell, Results
+from serving.errors import BadInput
+
+KEY = ("setting", "variant", "method", "model", "rank", "batch", "label_source", "lr", "seed", "steps", "factors")
+ASKED = (
+    ("initial", "eval"),
+    ("alternate", "eval"),
+    ("degenerate", "eval"),
+    ("agreed", "train"),
+    ("agreed", "capability"),
+)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """B − A in one rate of one pair of cells."""
+
+    rate: str
+    n: int
+    first: float
+    second: float
+    estimate: float
+    lo: float
+    hi: float
+    p_value: float
+    p_holm: float
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two cells of the same key; `same_items` is false where the prompts of the runs are not the same."""
+
+    cell: str
+    step: int
+    names: tuple[str | None, str | None]
+    flags: tuple[tuple[str, ...], tuple[str, ...]]
+    same_items: bool
+    differences: tuple[Difference, ...]
+
+    @property
+    def changed(self) -> bool:
+        """Whether the cell is called otherwise, or flagged otherwise."""
+        return self.names[0] != self.names[1] or self.flags[0] != self.flags[1]
+
+
+@dataclass(frozen=True)
+class Runs:
+    """Two runs side by side."""
+
+    first: str
+    second: str
+    pairs: tuple[Pair, ...]
+    only_first: tuple[str, ...]
+    only_second: tuple[str, ...]
+    sentences: tuple[tuple[str, str, str], ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """For programs."""
+        return asdict(self) | {"changed": [pair.cell for pair in self.pairs if pair.changed]}
+
+
+def against(first: Path, second: Path) -> Runs:
+    """Compares two run folders. Raises BadInput where one holds no results, or a log is gone."""
+    a, b = _results(first), _results(second)
+    left, right = _by_key(a), _by_key(b)
+    shared = [key for key in left if key in right]
+    compared = [_compared(first, left[key], second, right[key]) for key in shared]
+    return Runs(
+        str(first),
+        str(second),
+        _adjusted(compared),
+        tuple(_text(left[key]) for key in left if key not in right),
+        tuple(_text(right[key]) for key in right if key not in left),
+        _changed_sentences(a, b),
+    )
+
+
+def _results(run: Path) -> Results:
+    if not (run / "results.json").is_file():
+        raise BadInput(f"{run}: holds no results.json: name the folder of a run, or make it with `bct report {run}`")
+    return read_results(run / "results.json")
+
+
+def _by_key(results: Results) -> dict[str, Cell]:
+    return {json.dumps([getattr(cell, name) for name in KEY], sort_keys=True): cell for cell in results.cells}
+
+
+def _text(cell: Cell) -> str:
+    parts = [cell.setting, cell.variant, *([cell.method] if cell.method != "bct" else [])]
+    parts += [f"rank {cell.rank}"] if cell.rank else []
+    return ", ".join([*parts, f"lr {lr_text(cell.lr)}", f"seed {cell.seed}"])
+
+
+def _compared(one: Path, a: Cell, two: Path, b: Cell) -> tuple[Pair, list[tuple[str, Comparison]]]:
+    steps = {c.step for c in a.checkpoints} & {c.step for c in b.checkpoints}
+    step = max(steps, default=0)
+    before, after = (_items(one, a, step), _items(two, b, step)) if steps else ((), ())
+    found = [(_label(outcome, split), compare(before, after, outcome, split)) for outcome, split in ASKED]
+    known = [(label, difference) for label, difference in found if difference is not None]
+    same = {i.id for i in before} == {i.id for i in after}
+    names, flags = (a.verdict.name, b.verdict.name), (a.verdict.flags, b.verdict.flags)
+    return Pair(_text(a), step, names, flags, same, ()), known
+
+
+def _items(run: Path, cell: Cell, step: int) -> tuple[Item, ...]:
+    log = next(c.log for c in cell.checkpoints if c.step == step)
+    try:
+        return read_items(run / log)
+    except ValueError as error:
+        raise BadInput(str(error)) from None
+
+
+def _label(outcome: str, split: str) -> str:
+    return split if split == "capability" else f"{outcome} on train" if split == "train" else outcome
+
+
+def _adjusted(compared: Sequence[tuple[Pair, list[tuple[str, Comparison]]]]) -> tuple[Pair, ...]:
+    """Holm over all pairs, for each rate by itself."""
+    adjusted: dict[tuple[int, str], float] = {}
+    for label in {label for _, known in compared for label, _ in known}:
+        places = [(i, c.p_value) for i, (_, known) in enumerate(compared) for name, c in known if name == label]
+        values = holm([p for _, p in places])
+        adjusted |= {(i, label): p for (i, _), p in zip(places, values, strict=True)}
+    return tuple(
+        replace(pair, differences=tuple(_difference(label, c, adjusted[i, label]) for label, c in known))
+        for i, (pair, known) in enumerate(compared)
+    )
+
+
+def _difference(label: str, c: Comparison, p_holm: float) -> Difference:
+    d = c.difference
+    return Difference(label, c.n, c.first, c.second, d.estimate, d.lo, d.hi, c.p_value, p_holm)
+
+
+def _changed_sentences(a: Results, b: Results) -> tuple[tuple[str, str, str], ...]:
+    later = {c.arm: c.sentence for c in b.conclusions}
+    return tuple(
+        (c.arm, c.sentence, later[c.arm]) for c in a.conclusions if c.arm in later and later[c.arm] != c.sentence
+    )
+
+
+def markdown(runs: Runs) -> str:
+    """The comparison as Markdown: what changed first, then every pair."""
+    changed = [pair for pair in runs.pairs if pair.changed]
+    lines = [f"## {runs.second} against {runs.first}", ""]
+    lines += [f"{len(runs.pairs)} cells in both, {len(changed)} with another name or other flags.", ""]
+    lines += [f"- **{arm}**: was “{was}”, now “{now}”" for arm, was, now in runs.sentences]
+    lines += [f"- {pair.cell}: {_called(pair, 0)} → {_called(pair, 1)}" for pair in changed]
+    lines += ["", *_rows(runs.pairs), ""]
+    for name, cells in ((runs.first, runs.only_first), (runs.second, runs.only_second)):
+        lines += [f"Only in {name}: {'; '.join(cells)}.", ""] if cells else []
+    if any(not pair.same_items for pair in runs.pairs):
+        lines += ["The eval items of the runs are not the same; pairs are compared on those that are.", ""]
+    return "\n".join(lines)
+
+
+def _rows(pairs: Iterable[Pair]) -> list[str]:
+    head = ["cell", "step", "name", *(f"{name}, B − A" for name in ("initial", "alternate", "capability"))]
+    rows = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
+    for pair in pairs:
+        by_rate = {d.rate: d for d in pair.differences}
+        told = [_told(by_rate.get(name)) for name in ("initial", "alternate", "capability")]
+        name = _called(pair, 1) if not pair.changed else f"{_called(pair, 0)} → {_called(pair, 1)}"
+        rows.append(f"| {' | '.join([pair.cell, str(pair.step), name, *told])} |")
+    return [*rows, "", "In brackets 95 % intervals on the shared items. \\*: p < .05 by Holm over all pairs."]
+
+
+def _called(pair: Pair, side: int) -> str:
+    flags = ", ".join(pair.flags[side]).replace("_", " ")
+    return f"{(pair.names[side] or 'no name').replace('_', ' ')}{f' ({flags})' if flags else ''}"
+
+
+def _told(difference: Difference | None) -> str:
+    if difference is None:
+        return "–"
+    d = difference
+    sure = "\\*" if d.p_holm < 0.05 else ""
+    return f"{_signed(d.estimate)} [{_signed(d.lo)}, {_signed(d.hi)}]{sure}, n {d.n}"
+
+
+def _signed(value: float) -> str:
+    text = share_text(abs(value))
+    return text if text == ".00" else f"{'+' if value > 0 else '−'}{text}"

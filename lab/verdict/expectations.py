@@ -1,0 +1,112 @@
+"""What a recipe expects, stated before the run, and what came of it.
+
+    expect:
+      - {says: "static: gone at every learning rate", variant: static, name: transferred}
+      - {says: "weights: going at 1e-3", variant: weights, lr: 1.0e-3, initial: "< 0.7"}
+
+A claim about a rate holds when the 95 % interval of every matching cell's last checkpoint lies on its side of the
+number, fails when an interval lies wholly on the other side, and is undecided in between. A claim about the name
+holds when every matching cell has it, and is undecided while the others are `inconclusive` or not finished.
+Not covered: text without a claim; it is printed as it stands.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, field_validator
+
+from lab.verdict.schema import CellName
+
+Answer = Literal["yes", "no", "undecided", "text"]
+MARKS: Mapping[Answer, str] = {"yes": "✓", "no": "✗", "undecided": "undecided", "text": ""}
+RATES = ("initial", "alternate", "other", "degenerate")
+COMPARISON = re.compile(r"\s*(<=|>=|<|>)\s*([0-9.eE+-]+)\s*")
+
+
+class Expectation(BaseModel):
+    """One expectation: a sentence, the cells it is about, and what it claims of them (maybe nothing)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    says: str = ""
+    setting: str | None = None
+    variant: str | None = None
+    method: str | None = None
+    after: str | None = None
+    model: str | None = None
+    lr: float | None = None
+    seed: int | None = None
+    rank: int | None = None
+    label_source: str | None = None
+    name: tuple[CellName, ...] | None = None
+    initial: str | None = None
+    alternate: str | None = None
+    other: str | None = None
+    degenerate: str | None = None
+
+    @field_validator("name", mode="before")
+    @classmethod
+    def _one_name(cls, value: Any) -> Any:
+        return [value] if isinstance(value, str) else value
+
+    @field_validator(*RATES)
+    @classmethod
+    def _comparison(cls, value: str | None) -> str | None:
+        if value is not None and COMPARISON.fullmatch(value) is None:
+            raise ValueError('should be a comparison in quotes, such as "< 0.7"')
+        return value
+
+    def text(self) -> str:
+        """The sentence, or one made of the claim."""
+        if self.says:
+            return self.says
+        about = [str(value) for key in SELECTORS if (value := getattr(self, key)) is not None]
+        claims = [" or ".join(self.name)] if self.name else []
+        claims += [f"{key} {getattr(self, key)}" for key in RATES if getattr(self, key)]
+        return f"{' '.join(about) or 'all cells'}: {', '.join(claims)}"
+
+
+SELECTORS = ("setting", "variant", "method", "after", "model", "lr", "seed", "rank", "label_source")
+
+
+def answer(expectation: Expectation, cells: Iterable[Mapping[str, Any]]) -> Answer:
+    """Did it come out so? `cells` are those of results.json, as mappings."""
+    claims = [key for key in ("name", *RATES) if getattr(expectation, key)]
+    if not claims:
+        return "text"
+    matching = [cell for cell in cells if _matches(expectation, cell)]
+    answers = [_claim(expectation, key, cell) for cell in matching for key in claims]
+    if "no" in answers:
+        return "no"
+    return "yes" if answers and set(answers) == {"yes"} else "undecided"
+
+
+def _matches(expectation: Expectation, cell: Mapping[str, Any]) -> bool:
+    wanted = {key: getattr(expectation, key) for key in SELECTORS}
+    # A reversal says in its factors which cell it started from: `after: pirate 1e-3 at 64`.
+    known = {**cell, "after": str(cell.get("factors", {}).get("after", "")).partition(" ")[0]}
+    return all(value is None or known.get(key) == value for key, value in wanted.items())
+
+
+def _claim(expectation: Expectation, key: str, cell: Mapping[str, Any]) -> Answer:
+    checkpoints = cell.get("checkpoints") or []
+    if cell.get("failure") or not checkpoints or "invalid" in (cell.get("verdict") or {}).get("flags", ()):
+        return "undecided"
+    if key == "name":
+        name = (cell.get("verdict") or {}).get("name")
+        if name in (expectation.name or ()):
+            return "yes"
+        return "undecided" if name in (None, "inconclusive") else "no"
+    return _compare(str(getattr(expectation, key)), checkpoints[-1]["eval"][key])
+
+
+def _compare(comparison: str, rate: Mapping[str, float]) -> Answer:
+    match = COMPARISON.fullmatch(comparison)
+    assert match is not None
+    limit, below = float(match[2]), match[1].startswith("<")
+    lo, hi = float(rate["lo"]), float(rate["hi"])
+    holds, fails = (hi < limit, lo > limit) if below else (lo > limit, hi < limit)
+    return "yes" if holds else "no" if fails else "undecided"

@@ -1,0 +1,125 @@
+"""Learning rate against steps: how many times as long a lower learning rate was trained, and what it removed.
+
+A high learning rate removes the behavior without damage in S steps. A learning rate N times lower does the same
+sum of steps in N x S; the *multiple* m says how far past that it was trained: m x N x S steps. Where only the sum of
+learning rates mattered, every multiple of 1 and more would remove as well.
+S is chosen on cells whose seeds no lower learning rate has, where there are such.
+Source: the book-keeping of the posts on behavior-compatible training, in which 6 x N x S steps did not remove.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from lab.report.figures.gallery import ROWS, alike, arms
+from lab.report.figures.sweeps import by_lr
+from lab.verdict.conclusions import holds, lr_text, mean, share_text
+from lab.verdict.criterion import GONE
+from lab.verdict.schema import Cell, Results
+
+
+@dataclass(frozen=True)
+class Low:
+    """Cells of one learning rate and length, against the steps of the high one; `rows`: of theirs, where limited."""
+
+    lr: float
+    n: float
+    steps: int
+    covered: float
+    seeds: tuple[int, ...]
+    names: dict[str, int]
+    initial: float | None
+    rows: int | None = None
+
+    @property
+    def gone(self) -> int:
+        """Cells whose behavior was gone at the end."""
+        return sum(self.names.get(name, 0) for name in GONE if name)
+
+
+@dataclass(frozen=True)
+class Multiples:
+    """One arm: the highest learning rate that removes without damage, the steps it took, and all lower ones.
+
+    `chosen`: seeds that S was chosen on; `again`: of the other seeds at that learning rate, how many were gone by S
+    and stayed so.
+    """
+
+    arm: str
+    lr: float
+    steps: int
+    chosen: tuple[int, ...]
+    again: tuple[int, int]
+    lows: tuple[Low, ...]
+
+
+def multiples(results: Results) -> tuple[Multiples, ...]:
+    """Of every arm in which some learning rate removes without damage and a lower one was tried.
+
+    Arms alike but for the number of unique rows count as one, by the name of the first.
+    """
+    groups = alike(arm for arm in arms(results) if arm[1][0].role == "bct").values()
+    found = (_of_arm(group[0][0].arm, [c for _, cells in group for c in cells]) for group in groups)
+    return tuple(each for each in found if each is not None)
+
+
+def _of_arm(arm: str, cells: Sequence[Cell]) -> Multiples | None:
+    valid = [c for c in cells if c.checkpoints and "invalid" not in c.verdict.flags]
+    rates = by_lr(valid)
+    for lr in list(rates)[:0:-1]:
+        lower = [c for c in valid if c.lr < lr]
+        high = rates[lr]
+        used = {c.seed for c in lower}
+        choosing = [c for c in high if c.seed not in used] or high
+        steps = _steps(choosing)
+        if steps is not None:
+            fresh = [c for c in high if c not in choosing]
+            again = sum(_gone_by(c, steps) for c in fresh)
+            chosen = tuple(c.seed for c in choosing)
+            return Multiples(arm, lr, steps, chosen, (again, len(fresh)), _lows(lower, lr, steps))
+    return None
+
+
+def _steps(cells: Sequence[Cell]) -> int | None:
+    """The earliest step by which more than half of the cells are rid of the behavior, without damage, for good."""
+    kept = sorted({c.step for cell in cells for c in cell.checkpoints})
+    return next((s for s in kept if 2 * sum(_gone_by(cell, s) for cell in cells) > len(cells)), None)
+
+
+def _gone_by(cell: Cell, step: int) -> bool:
+    return any(holds(cell.checkpoints, c.step, undamaged=True) for c in cell.checkpoints if c.step <= step)
+
+
+def _lows(cells: Sequence[Cell], high: float, steps: int) -> tuple[Low, ...]:
+    found: list[Low] = []
+    kinds = {(c.lr, c.steps, c.factors.get(ROWS)) for c in cells}
+    for lr, taken, rows in sorted(kinds, key=lambda kind: (-kind[0], kind[1], kind[2] or 0)):
+        of = [c for c in cells if (c.lr, c.steps, c.factors.get(ROWS)) == (lr, taken, rows)]
+        n = high / lr
+        initial = mean(c.checkpoints[-1].eval.initial.p for c in of)
+        names = Counter(c.verdict.name or "no name" for c in of)
+        found.append(Low(lr, n, taken, taken / (n * steps), tuple(c.seed for c in of), dict(names), initial, rows))
+    return tuple(found)
+
+
+def sentences(found: Multiples) -> list[str]:
+    """What holds, in words: S first, then one sentence for each lower learning rate and length."""
+    again, others = found.again
+    seeds = "seed" if len(found.chosen) == 1 else "seeds"
+    told = [
+        f"S = {found.steps}: lr {lr_text(found.lr)} removes without damage by step {found.steps}"
+        f" (chosen on {seeds} {_listed(found.chosen)}{f'; by then in {again} of {others} others' if others else ''})"
+    ]
+    for low in found.lows:
+        names = ", ".join(f"{name} in {k} of {len(low.seeds)}" for name, k in sorted(low.names.items()))
+        told.append(
+            f"N = {low.n:.3g}: lr {lr_text(low.lr)} for {low.steps:,} steps, {low.covered:.2g}·N·S: {names}"
+            f" (initial {share_text(low.initial)}{f'; {low.rows:,} rows passed over again' if low.rows else ''})"
+        )
+    return told
+
+
+def _listed(seeds: Iterable[int]) -> str:
+    return ", ".join(map(str, seeds))

@@ -1,0 +1,247 @@
+"""From replies to rates: one checkpoint's items become counts, intervals and paired changes since step 0.
+
+Covered: eval, train, capability and following splits; the ceiling; halves of the eval items.
+Not covered: names and flags (`lab.verdict.criterion`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from lab.logs.records import CeilingRecord, CellRecord, CheckpointRecord, Item
+from lab.stats.intervals import design_effect, mean_clustered, paired_difference, paired_ratio, wilson
+from lab.verdict.schema import (
+    Capability,
+    Ceiling,
+    Change,
+    Changes,
+    Checkpoint,
+    EvalRates,
+    Following,
+    Margin,
+    Rate,
+    Thresholds,
+    TrainRates,
+)
+
+EVAL_OUTCOMES = ("initial", "alternate", "other", "degenerate")
+DIGITS = 6  # results.json is the same on every machine that counts the same replies
+
+
+def measure_cell(record: CellRecord, thresholds: Thresholds) -> tuple[Checkpoint, ...]:
+    """All checkpoints by step, each with its paired changes since the first."""
+    ordered = sorted(record.checkpoints, key=lambda c: c.step)
+    if len({c.step for c in ordered}) < len(ordered):
+        raise ValueError(f"{record.id}: two checkpoints of the same step")
+    metrics = {int(row["step"]): row for row in record.metrics if "step" in row}
+    return tuple(_checkpoint(c, ordered[0], metrics.get(c.step, {}), thresholds) for c in ordered)
+
+
+def measure_organism(record: CellRecord, thresholds: Thresholds) -> EvalRates | None:
+    """The eval rates of the organism that a reversal goes back to; None for every other cell."""
+    if record.organism is None:
+        return None
+    return _eval(of_split(record.organism.items, "eval"), thresholds.confidence)
+
+
+def measure_ceiling(record: CeilingRecord, thresholds: Thresholds) -> Ceiling:
+    """The rate a* with its interval."""
+    items = of_split(record.items, "eval")
+    kept = scored(items)
+    return Ceiling(
+        setting=record.setting,
+        variant=record.variant,
+        model=record.model,
+        log=record.log,
+        fingerprint=record.fingerprint,
+        n=len(kept),
+        clusters=len({i.template for i in kept}),
+        unscored=len(items) - len(kept),
+        alternate=rate(kept, "alternate", thresholds.confidence),
+    )
+
+
+def half(items: Iterable[Item], part: int) -> tuple[Item, ...]:
+    """All other splits, and the eval items whose id hashes to `part` (0: to choose, 1: to report).
+
+    By hash of the id, so the halves are the same in every cell, run and version of this code.
+    """
+    return tuple(i for i in items if i.split != "eval" or _parity(i.id) == part)
+
+
+def half_cell(record: CellRecord, part: int) -> CellRecord:
+    """The cell as if only one half of the eval items had been asked."""
+    checkpoints = [replace(c, items=half(c.items, part)) for c in record.checkpoints]
+    organism = replace(record.organism, items=half(record.organism.items, part)) if record.organism else None
+    return replace(record, checkpoints=checkpoints, organism=organism)
+
+
+def half_ceiling(record: CeilingRecord, part: int) -> CeilingRecord:
+    """The ceiling on one half of the eval items."""
+    return replace(record, items=half(record.items, part))
+
+
+def of_split(items: Iterable[Item], split: str) -> list[Item]:
+    """The items of one split, in their order."""
+    return [i for i in items if i.split == split]
+
+
+def scored(items: Iterable[Item]) -> list[Item]:
+    """The items that have a label."""
+    return [i for i in items if i.outcome != "unscored"]
+
+
+def rate(items: Sequence[Item], outcome: str, confidence: float) -> Rate:
+    """How many of the scored items have the outcome; Wilson with the design effect of their templates."""
+    if not items:
+        return Rate(k=0, p=None, lo=0.0, hi=1.0)
+    hits = [float(i.outcome == outcome) for i in items]
+    deff = design_effect(hits, [i.template for i in items])
+    interval = wilson(sum(hits), len(items), deff, confidence)
+    return Rate(
+        k=int(sum(hits)),
+        p=_rounded(interval.estimate),
+        lo=_rounded(interval.lo),
+        hi=_rounded(interval.hi),
+        deff=_rounded(deff),
+    )
+
+
+def _checkpoint(record: CheckpointRecord, first: CheckpointRecord, metrics: Any, thresholds: Thresholds) -> Checkpoint:
+    capability, following = of_split(record.items, "capability"), of_split(record.items, "following")
+    return Checkpoint(
+        step=record.step,
+        log=record.log,
+        fingerprint=record.fingerprint,
+        sum_lr=_number(metrics.get("sum_lr")),
+        loss=_number(metrics.get("loss")),
+        eval=_eval(of_split(record.items, "eval"), thresholds.confidence),
+        train=_train(of_split(record.items, "train"), thresholds.confidence),
+        capability=_capability(capability, of_split(first.items, "capability"), thresholds.confidence),
+        following=_following(following, thresholds.confidence) if following else None,
+        changes=_changes(record, first, thresholds.confidence),
+        margin=_margin([i for i in record.items if i.margin is not None], thresholds.confidence),
+    )
+
+
+def _eval(items: list[Item], confidence: float) -> EvalRates:
+    kept = scored(items)
+    if strange := {i.outcome for i in kept} - set(EVAL_OUTCOMES):
+        raise ValueError(f"an eval reply cannot be {sorted(strange)}: one of {EVAL_OUTCOMES} or unscored")
+    return EvalRates(
+        n=len(kept),
+        clusters=len({i.template for i in kept}),
+        unscored=len(items) - len(kept),
+        truncated=sum(i.truncated for i in items),
+        **{outcome: rate(kept, outcome, confidence) for outcome in EVAL_OUTCOMES},
+    )
+
+
+def _margin(items: list[Item], confidence: float) -> Margin | None:
+    if not items:
+        return None
+    values, clusters = [i.margin or 0.0 for i in items], [i.template for i in items]
+    found = mean_clustered(values, clusters, confidence)
+    marked = [replace(i, outcome=i.greedy or "neither") for i in items]
+    return Margin(
+        n=len(items),
+        mean=_rounded(math.fsum(values) / len(items)),
+        lo=_rounded(found.lo) if found else None,
+        hi=_rounded(found.hi) if found else None,
+        initial_greedy=rate(marked, "initial", confidence),
+        alternate_greedy=rate(marked, "alternate", confidence),
+    )
+
+
+def _train(items: list[Item], confidence: float) -> TrainRates:
+    """On train prompts there is no initial or alternate: whatever else is coherent counts as other."""
+    kept = [i if i.outcome in ("agreed", "degenerate") else replace(i, outcome="other") for i in scored(items)]
+    return TrainRates(
+        n=len(kept),
+        unscored=len(items) - len(kept),
+        truncated=sum(i.truncated for i in items),
+        **{outcome: rate(kept, outcome, confidence) for outcome in ("agreed", "other", "degenerate")},
+    )
+
+
+def _capability(items: list[Item], first: list[Item], confidence: float) -> Capability:
+    kept = scored(items)
+    right = rate(kept, "agreed", confidence)
+    before, after, _ = _pairs(first, items, "agreed")
+    relative = paired_ratio(before, after, confidence) if before else None
+    return Capability(
+        n=len(kept),
+        unscored=len(items) - len(kept),
+        k=right.k,
+        p=right.p,
+        lo=right.lo,
+        hi=right.hi,
+        relative=_rounded(relative.estimate) if relative else None,
+        relative_lo=_rounded(relative.lo) if relative else None,
+        relative_hi=_rounded(relative.hi) if relative else None,
+        with_system=_share([i for i in kept if i.system]),
+        without_system=_share([i for i in kept if not i.system]),
+    )
+
+
+def _following(items: list[Item], confidence: float) -> Following:
+    kept = scored(items)
+    obeyed = rate(kept, "agreed", confidence)
+    return Following(n=len(kept), unscored=len(items) - len(kept), **obeyed.model_dump())
+
+
+def _changes(record: CheckpointRecord, first: CheckpointRecord, confidence: float) -> Changes:
+    def change(split: str, outcome: str) -> Change | None:
+        before, after, clusters = _pairs(of_split(first.items, split), of_split(record.items, split), outcome)
+        if not before:
+            return None
+        found = paired_difference(before, after, clusters, confidence)
+        return Change(
+            n=len(before),
+            estimate=_rounded(found.estimate),
+            lo=_rounded(found.lo),
+            hi=_rounded(found.hi),
+        )
+
+    return Changes(
+        initial=change("eval", "initial"),
+        alternate=change("eval", "alternate"),
+        degenerate=change("eval", "degenerate"),
+        agreed=change("train", "agreed"),
+        capability=change("capability", "agreed"),
+        following=change("following", "agreed"),
+    )
+
+
+def _pairs(first: list[Item], items: list[Item], outcome: str) -> tuple[list[bool], list[bool], list[str]]:
+    """Whether each item scored at both checkpoints had the outcome: before, after, and its cluster."""
+    earlier = {i.id: i for i in scored(first)}
+    both = [(earlier[i.id], i) for i in scored(items) if i.id in earlier]
+    return (
+        [before.outcome == outcome for before, _ in both],
+        [after.outcome == outcome for _, after in both],
+        [after.template for _, after in both],
+    )
+
+
+def _share(items: list[Item]) -> float | None:
+    return _rounded(sum(i.outcome == "agreed" for i in items) / len(items)) if items else None
+
+
+def _parity(item_id: str) -> int:
+    return hashlib.sha256(item_id.encode()).digest()[0] % 2
+
+
+def _number(value: Any) -> float | None:
+    """Six significant digits; diverged runs log NaN, which JSON has not."""
+    if not isinstance(value, int | float) or not math.isfinite(value):
+        return None
+    return float(f"{value:.{DIGITS}g}")
+
+
+def _rounded(value: float) -> float:
+    return round(value, DIGITS)

@@ -1,0 +1,205 @@
+"""results.json: built from records, written, read back, and its JSON Schema.
+
+The same records give the same bytes: keys sorted, floats rounded, no times. `python -m lab.verdict.results`
+prints the schema that ships as `lab/verdict/results.schema.json`. Not covered: how logs become records.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from lab.logs.records import CeilingRecord, CellRecord
+from lab.verdict.conclusions import Judged, conclusions, groups
+from lab.verdict.corrected import Labelled, corrected, pairs
+from lab.verdict.criterion import judge
+from lab.verdict.expectations import Expectation, answer
+from lab.verdict.rates import half_ceiling, half_cell, measure_ceiling, measure_cell, measure_organism
+from lab.verdict.schema import Ceiling, Cell, Expected, Results, Thresholds
+
+__all__ = ["Results", "Thresholds", "build_results", "read_results", "schema", "write_results"]
+
+SCHEMA = Path(__file__).with_name("results.schema.json")
+
+
+def build_results(
+    name: str,
+    records: Iterable[CellRecord],
+    ceilings: Iterable[CeilingRecord] = (),
+    thresholds: Thresholds | None = None,
+    *,
+    question: str = "",
+    expect: str = "",
+    expectations: Iterable[Expectation] = (),
+    deviations: Iterable[str] = (),
+    command: str = "",
+    log_dir: str = "logs",
+    versions: Mapping[str, str] | None = None,
+    labelled: Iterable[Labelled] = (),
+) -> Results:
+    """Everything the lab concludes from an experiment, in the order of the cells' ids.
+
+    Args:
+        name: Of the experiment.
+        records: Finished cells; one with `failure` set is kept and listed among the failures.
+        ceilings: One per setting, variant and model; without one, a* is 1 and a deviation says so.
+        thresholds: Default: those of the criterion.
+        question, expect: From the recipe, as written before the run.
+        expectations: The same as claims that can be checked; their answers stand in the results.
+        deviations: What the run did otherwise than the recipe said.
+        command: How to repeat it. log_dir: for `inspect view`, relative to the folder of results.json.
+        versions: Of packages. They are not part of what two runs must agree on.
+        labelled: Replies of this run with labels by hand: rates are then corrected. Names rest on raw rates.
+
+    Raises:
+        ValueError: A record contradicts itself (two checkpoints of one step, `agreed` on an eval prompt).
+    """
+    used = thresholds or Thresholds()
+    tops = {(c.setting, c.variant, c.model): c for c in ceilings}
+    ordered = sorted(records, key=lambda r: (*_order(r.config), r.id))
+    judged = [_judged(record, tops.get(_place(record)), used) for record in ordered]
+    by_hand = pairs(ordered, labelled)
+    cells, calibrations = corrected([j.cell for j in judged], by_hand, used)
+    return Results(
+        experiment=name,
+        question=question.strip(),
+        expect=expect.strip(),
+        expectations=tuple(_answered(expectations, cells)),
+        thresholds=used,
+        cells=tuple(cells),
+        groups=groups(cells, used),
+        conclusions=conclusions(judged, used),
+        ceilings=tuple(measure_ceiling(tops[key], used) for key in sorted(tops)),
+        calibrations=calibrations,
+        deviations=(*deviations, *_without_ceiling(ordered, tops)),
+        failures=tuple(f"{r.id}: {r.failure}" for r in ordered if r.failure),
+        command=command,
+        log_dir=log_dir,
+        versions=dict(sorted((versions or {}).items())),
+    )
+
+
+def write_results(results: Results, path: Path) -> None:
+    """Write results.json whole or not at all."""
+    text = json.dumps(results.model_dump(mode="json"), indent=1, sort_keys=True, allow_nan=False) + "\n"
+    part = path.with_name(f".{path.name}.{os.getpid()}")
+    part.write_text(text, encoding="utf-8")
+    part.replace(path)
+
+
+def read_results(path: Path) -> Results:
+    """Read a results.json, checked against the models.
+
+    Raises:
+        pydantic.ValidationError: The file is not of this schema.
+    """
+    return Results.model_validate_json(path.read_text(encoding="utf-8"))
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema of results.json."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **Results.model_json_schema(by_alias=True, mode="serialization"),
+    }
+
+
+def schema_text() -> str:
+    """The schema as it ships."""
+    return json.dumps(schema(), indent=1, sort_keys=True) + "\n"
+
+
+def _answered(expectations: Iterable[Expectation], cells: list[Cell]) -> Iterator[Expected]:
+    read = [cell.model_dump(mode="json") for cell in cells]
+    return (Expected(says=e.text(), answer=answer(e, read)) for e in expectations)
+
+
+def _place(record: CellRecord) -> tuple[str, str, str]:
+    return str(record.config["setting"]), str(record.config["variant"]), str(record.config["model"])
+
+
+def _order(config: Mapping[str, Any]) -> tuple[Any, ...]:
+    texts = tuple(str(config[key]) for key in ("setting", "variant", "method", "model"))
+    return (*texts, str(config.get("label_source")), float(config["lr"]), int(config["seed"]))
+
+
+def _judged(record: CellRecord, top: CeilingRecord | None, thresholds: Thresholds) -> Judged:
+    """The cell named on all eval items, and its checkpoints named on each half."""
+    return Judged(
+        cell=_cell(record, top, thresholds),
+        choose=_cell(half_cell(record, 0), half_ceiling(top, 0) if top else None, thresholds).checkpoints,
+        report=_cell(half_cell(record, 1), half_ceiling(top, 1) if top else None, thresholds).checkpoints,
+    )
+
+
+def _cell(record: CellRecord, top: CeilingRecord | None, thresholds: Thresholds) -> Cell:
+    config = record.config
+    ceiling = _usable(measure_ceiling(top, thresholds)) if top else None
+    checkpoints, verdict = judge(
+        measure_cell(record, thresholds),
+        role=config["role"],
+        method=config["method"],
+        gate=record.gate,
+        trained=record.trained,
+        ceiling=ceiling,
+        thresholds=thresholds,
+        organism=measure_organism(record, thresholds),
+    )
+    return Cell(
+        id=record.id,
+        hash=record.hash,
+        setting=config["setting"],
+        variant=config["variant"],
+        role=config["role"],
+        carrier=config.get("carrier"),
+        method=config["method"],
+        model=config["model"],
+        organism=config.get("organism"),
+        rank=config.get("rank"),
+        batch=config.get("batch"),
+        label_source=record.trained.get("label_source") or config.get("label_source"),
+        lr=config["lr"],
+        seed=config["seed"],
+        steps=config["steps"],
+        factors=_factors(config),
+        gate=_finite(record.gate),
+        graders=dict(record.graders),
+        trained=_lasting(record.trained),
+        step0_loss=_finite(record.trained).get("step0_loss"),
+        ceiling=ceiling.alternate.p if ceiling else None,
+        checkpoints=checkpoints,
+        verdict=verdict,
+        failure=record.failure,
+    )
+
+
+def _factors(config: Mapping[str, Any]) -> dict[str, Any]:
+    rows = {"rows": config["rows"]} if config.get("rows") is not None else {}
+    return rows | dict(config.get("factors") or {})
+
+
+def _usable(ceiling: Ceiling) -> Ceiling | None:
+    return ceiling if ceiling.n else None
+
+
+def _lasting(trained: Mapping[str, Any]) -> dict[str, Any]:
+    """Without what differs between two runs of the same cell."""
+    return _finite({key: value for key, value in trained.items() if key != "seconds"})
+
+
+def _finite(figures: Mapping[str, Any]) -> dict[str, Any]:
+    """A diverged run has figures that JSON has not: null."""
+    return {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in figures.items()}
+
+
+def _without_ceiling(records: list[CellRecord], tops: Mapping[Any, Any]) -> list[str]:
+    missing = sorted({_place(r)[:2] for r in records if r.config["role"] == "bct" and _place(r) not in tops})
+    return [f"{s}, {v}: no ceiling was measured, so a* is taken as 1" for s, v in missing]
+
+
+if __name__ == "__main__":
+    print(schema_text(), end="")

@@ -1,0 +1,184 @@
+"""How much capability it costs to train a behavior away: post D's area, over all cells of an organism.
+
+Every checkpoint is a point (initial rate relative to step 0, capability relative to step 0). The Pareto hull runs from
+ruin (0, 0) to the organism (1, 1) over the best trades between them; the area below it is 0.5 where every point of
+behavior costs its share of capability (most robust) and 1.0 where the behavior goes for free; above 1 where capability
+rises. Source: the post on robust model organisms (D); its exact hull was not at hand, so the anchors are ours.
+
+Covered: points, hull, area, also seed by seed, and the figure. Not covered: the optimism of a hull, which takes the
+best of many noisy points: compare organisms on equal grids and items only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from matplotlib.figure import Figure
+
+from lab.report.figures.curves import ALTERNATE, FAINT, GRID, INK, PAPER, bare, picture
+from lab.stats.intervals import mean_t
+from lab.verdict.conclusions import share_text
+from lab.verdict.schema import Cell, Results, SeedRate, Thresholds
+
+CHECKS = frozenset({"direct", "reversal"})
+KEY = ("setting", "variant", "model", "organism")
+RUIN, START = (0.0, 0.0), (1.0, 1.0)
+Pair = tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A checkpoint: initial rate and capability, both relative to step 0."""
+
+    rate: float
+    capability: float
+    cell: str
+    step: int
+
+
+@dataclass(frozen=True, slots=True)
+class Robustness:
+    """An organism: its points, the hull from (0, 0) to (1, ...), and the area under it.
+
+    `by_seed` is the area with the cells of one seed alone, and its mean over seeds: smaller than `area`, as a hull over
+    fewer points is; null with one seed.
+    """
+
+    setting: str
+    variant: str
+    model: str
+    organism: str | None
+    cells: int
+    points: tuple[Point, ...]
+    hull: tuple[Pair, ...]
+    area: float
+    by_seed: SeedRate | None
+
+    @property
+    def name(self) -> str:
+        """The organism in words."""
+        return ", ".join(part for part in (self.setting, self.variant, self.organism) if part)
+
+    @property
+    def sentence(self) -> str:
+        """The area in words."""
+        count = f"{len(self.points)} checkpoints of {self.cells} cell{'s' * (self.cells != 1)}"
+        if self.by_seed is None:
+            return f"area {self.area:.2f} over {count}, one seed"
+        span = f" [{self.by_seed.lo:.2f}, {self.by_seed.hi:.2f}]" if self.by_seed.lo is not None else ""
+        seeds = len(self.by_seed.values)
+        return f"area {self.area:.2f} over {count}; seed by seed {self.by_seed.mean:.2f}{span}, {seeds} seeds"
+
+
+def organisms(results: Results) -> list[Robustness]:
+    """The robustness of every organism of an experiment with points, in the order of its cells."""
+    found: dict[tuple[str | None, ...], list[Cell]] = {}
+    for cell in results.cells:
+        found.setdefault(tuple(getattr(cell, name) for name in KEY), []).append(cell)
+    measured = (robustness(cells, results.thresholds) for cells in found.values())
+    return [each for each in measured if each is not None]
+
+
+def robustness(cells: Sequence[Cell], thresholds: Thresholds) -> Robustness | None:
+    """Of cells of one organism, damaged and diverged ones included; None where none has points.
+
+    Left out: controls and `direct`, which show the behavior in training, reversals, and cells whose gate failed.
+    """
+    used = [c for c in cells if c.role == "bct" and c.method not in CHECKS and "invalid" not in c.verdict.flags]
+    points = points_of(used)
+    if not points:
+        return None
+    first = used[0]
+    top = hull((p.rate, p.capability) for p in points)
+    return Robustness(
+        first.setting,
+        first.variant,
+        first.model,
+        first.organism,
+        len({p.cell for p in points}),
+        points,
+        top,
+        round(area(top), 6),
+        _by_seed(used, thresholds),
+    )
+
+
+def points_of(cells: Iterable[Cell]) -> tuple[Point, ...]:
+    """Checkpoints after step 0 with a capability; none of a cell that does not show the behavior at step 0."""
+    found: list[Point] = []
+    for cell in cells:
+        start = cell.checkpoints[0].eval.initial.p if cell.checkpoints else None
+        for c in cell.checkpoints[1:] if start else ():
+            if start and c.eval.initial.p is not None and c.capability.relative is not None:
+                found.append(Point(min(1.0, c.eval.initial.p / start), c.capability.relative, cell.id, c.step))
+    return tuple(found)
+
+
+def hull(points: Iterable[Pair]) -> tuple[Pair, ...]:
+    """The Pareto hull: the smallest concave, never falling curve on [0, 1] above all points, (0, 0) and (1, 1).
+
+    By Andrew's monotone chain (1979). A behavior that went entirely with capability c makes it start at (0, c).
+    """
+    best: dict[float, float] = {}
+    for rate, capability in (*points, RUIN, START):
+        best[rate] = max(capability, best.get(rate, 0.0))
+    chain: list[Pair] = []
+    for point in sorted(best.items()):
+        while len(chain) > 1 and _turns_left(chain[-2], chain[-1], point):
+            chain.pop()
+        chain.append(point)
+    peak = max(range(len(chain)), key=lambda i: (chain[i][1], -i))
+    rising = chain[: peak + 1]
+    return tuple(rising if rising[-1][0] == 1.0 else [*rising, (1.0, rising[-1][1])])
+
+
+def area(curve: Sequence[Pair]) -> float:
+    """The area below a curve of straight lines."""
+    return sum((x1 - x0) * (y0 + y1) / 2 for (x0, y0), (x1, y1) in pairwise(curve))
+
+
+def figure(found: Robustness, name: str) -> str:
+    """The figure as SVG, an element of a page."""
+    return picture(lambda points: draw(found), name, figure_text(found))
+
+
+def draw(found: Robustness) -> Figure:
+    """Points, hull and the diagonal of the most robust organism."""
+    drawn = Figure(figsize=(3.5, 2.6))
+    axes = drawn.add_axes((0.13, 0.17, 0.85, 0.79))
+    bare(axes)
+    axes.grid(True, color=GRID)
+    top = max(1.1, *(p.capability for p in found.points)) + 0.05
+    axes.set(xlim=(-0.03, 1.03), ylim=(0, top), xlabel="initial rate, of step 0", ylabel="capability, of step 0")
+    xs, ys = [x for x, _ in found.hull], [y for _, y in found.hull]
+    axes.fill_between(xs, 0, ys, color=ALTERNATE, alpha=0.12, linewidth=0)
+    axes.plot([0, 1], [0, 1], color=FAINT, linewidth=0.8, linestyle=":")
+    axes.plot(xs, ys, color=ALTERNATE, linewidth=1.4)
+    points = [p.rate for p in found.points], [p.capability for p in found.points]
+    axes.scatter(*points, s=9, color=INK, linewidth=0, zorder=3)
+    axes.scatter([1], [1], s=34, facecolor=PAPER, edgecolor=INK, linewidth=1, zorder=4)
+    return drawn
+
+
+def figure_text(found: Robustness) -> str:
+    """The figure in words."""
+    corners = "; ".join(f"{share_text(x)}, {share_text(y)}" for x, y in found.hull)
+    return f"{found.name}: {found.sentence}. Corners of the hull (initial rate, capability): {corners}."
+
+
+def _by_seed(cells: Sequence[Cell], thresholds: Thresholds) -> SeedRate | None:
+    """One area per seed; their t interval from `few_seeds` seeds on. An area may exceed 1, so nothing is clipped."""
+    parts = [points_of(c for c in cells if c.seed == seed) for seed in sorted({c.seed for c in cells})]
+    areas = [round(area(hull((p.rate, p.capability) for p in part)), 6) for part in parts if part]
+    if len(areas) < 2:
+        return None
+    interval = mean_t(areas, thresholds.confidence) if len(areas) >= thresholds.few_seeds else None
+    lo, hi = (round(interval.lo, 6), round(interval.hi, 6)) if interval else (None, None)
+    return SeedRate(mean=round(sum(areas) / len(areas), 6), lo=lo, hi=hi, values=tuple(areas))
+
+
+def _turns_left(a: Pair, b: Pair, c: Pair) -> bool:
+    """Whether b lies on or below the line from a to c."""
+    return (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0]) >= 0

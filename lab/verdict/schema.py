@@ -1,0 +1,374 @@
+"""The shape of results.json: frozen pydantic models, one per part.
+
+Covered: every field and the promises between fields (the four eval outcomes sum to n, p = k/n,
+lo <= p <= hi). Not covered: how the numbers come about (`lab.verdict.rates`, `lab.verdict.criterion`,
+`lab.verdict.conclusions`).
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+CheckpointName = Literal["retained", "transferred", "removed", "inconclusive", "returned", "stays_removed"]
+CellName = Literal["retained", "transferred", "removed", "inconclusive", "transient", "returned", "stays_removed"]
+Flag = Literal[
+    "damaged",
+    "weakened",
+    "prompt_deaf",
+    "diverged",
+    "unscored",
+    "invalid",
+    "unconfirmed",
+    "few_templates",
+    "control",
+    "probe",
+]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", serialize_by_alias=True)
+
+
+TESTED = (
+    "of the claim, on the half that reports. Null hypothesis of 'removed in k of m seeds': in fewer than k of them the"
+    " initial rate lies under its share of r0; of 'not removed': in some cell it does not lie above"
+)
+
+
+class Thresholds(_Part):
+    """Every number of the criterion, in one place; written into results.json as used.
+
+    Drops and rises are shares of 1 (0.10 = ten points), `capability_drop` is relative to step 0.
+    """
+
+    confidence: float = Field(default=0.95, description="of every interval")
+    initial_share: float = Field(
+        default=0.5, description="of r0: gone when the interval of r lies below, retained above"
+    )
+    alternate_share: float = Field(default=0.5, description="of a*: transferred needs the interval of a above")
+    capability_drop: float = Field(default=0.10, description="damaged: relative fall of capability")
+    degenerate_rise: float = Field(default=0.05, description="damaged: rise of degenerate replies on eval prompts")
+    agreed_drop: float = Field(default=0.10, description="damaged: fall of the agreed rate on train prompts")
+    weakened_drop: float = Field(default=0.10, description="weakened: fall of r in a retained cell")
+    deaf_drop: float = Field(default=0.10, description="prompt_deaf: fall of system-prompt following")
+    reversal_start: float = Field(default=0.20, description="a reversal starts from a cell and step with r up to this")
+    few_templates: int = Field(default=30, description="fewer eval templates are flagged")
+    few_seeds: int = Field(default=3, description="fewer seeds carry no claim over seeds")
+
+
+class Rate(_Part):
+    """k of n with its Wilson interval; `deff` is the design effect n was divided by. Null when n is 0."""
+
+    k: int = Field(ge=0)
+    p: float | None
+    lo: float
+    hi: float
+    deff: float = 1.0
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.p is not None and not self.lo <= self.p <= self.hi:
+            raise ValueError(f"{self.p} lies outside [{self.lo}, {self.hi}]")
+        return self
+
+
+class Change(_Part):
+    """A paired change since step 0 on the same items (n scored at both), after − before."""
+
+    n: int
+    estimate: float
+    lo: float
+    hi: float
+
+
+class EvalRates(_Part):
+    """Replies to eval prompts. n counts scored replies; the four outcomes sum to n."""
+
+    n: int
+    clusters: int
+    unscored: int
+    truncated: int
+    initial: Rate
+    alternate: Rate
+    other: Rate
+    degenerate: Rate
+
+    @model_validator(mode="after")
+    def _sums(self) -> Self:
+        if self.initial.k + self.alternate.k + self.other.k + self.degenerate.k != self.n:
+            raise ValueError("the four eval outcomes do not sum to n")
+        return self
+
+
+class TrainRates(_Part):
+    """Replies to train prompts, where both behaviors agree."""
+
+    n: int
+    unscored: int
+    truncated: int
+    agreed: Rate
+    other: Rate
+    degenerate: Rate
+
+    @model_validator(mode="after")
+    def _sums(self) -> Self:
+        if self.agreed.k + self.other.k + self.degenerate.k != self.n:
+            raise ValueError("the three train outcomes do not sum to n")
+        return self
+
+
+class Capability(_Part):
+    """Right answers to questions outside the setting; `relative` is the share of step 0, on the same items."""
+
+    n: int
+    unscored: int
+    k: int
+    p: float | None
+    lo: float
+    hi: float
+    relative: float | None
+    relative_lo: float | None
+    relative_hi: float | None
+    with_system: float | None
+    without_system: float | None
+
+
+class Margin(_Part):
+    """How near a checkpoint is to either policy, without sampling: over the eval prompts whose two reference replies
+    differ, the mean log-odds of the alternate over the initial one, and how often greedy decoding writes either."""
+
+    n: int
+    mean: float = Field(description="natural logarithm; above 0 the alternate reply is likelier")
+    lo: float | None = Field(description="t interval over templates; null with fewer than two")
+    hi: float | None
+    initial_greedy: Rate
+    alternate_greedy: Rate
+
+
+class Following(Rate):
+    """How often an unrelated system prompt is still obeyed."""
+
+    n: int
+    unscored: int
+
+
+class Changes(_Part):
+    """Paired changes since step 0; null where nothing was measured at both."""
+
+    initial: Change | None
+    alternate: Change | None
+    degenerate: Change | None
+    agreed: Change | None
+    capability: Change | None
+    following: Change | None
+
+
+class CorrectedRate(_Part):
+    """A rate corrected by labels by hand; the interval carries the errors of the replies and of the labels."""
+
+    p: float
+    lo: float
+    hi: float
+
+
+class Corrected(_Part):
+    """Eval rates corrected by the grader's full confusion matrix on labelled replies of this run.
+
+    `other` and `degenerate` are null where labels by hand do not tell them apart, or where there are none of them.
+    """
+
+    initial: CorrectedRate
+    alternate: CorrectedRate
+    other: CorrectedRate | None
+    degenerate: CorrectedRate | None
+
+
+class Calibration(_Part):
+    """What labels by hand say of a setting's grader on this run's own eval replies."""
+
+    setting: str
+    n: int = Field(description="labelled replies that the grader scored")
+    left_out: int = Field(description="labelled, but unscored or of a checkpoint that has since been trained again")
+    kappa: float | None
+    confusion: dict[str, dict[str, int]] = Field(description="label by hand -> the grader's -> count")
+    refused: str | None = Field(description="why no rate, or only some, can be corrected")
+
+
+class Checkpoint(_Part):
+    """One checkpoint: rates, changes since step 0, and its name by the criterion (null: control, probe)."""
+
+    step: int
+    log: str = Field(description="relative to the folder of results.json")
+    fingerprint: str
+    sum_lr: float | None
+    loss: float | None
+    eval: EvalRates
+    train: TrainRates
+    capability: Capability
+    following: Following | None
+    changes: Changes
+    corrected: Corrected | None = Field(default=None, description="null: no replies of this run were labelled by hand")
+    margin: Margin | None = Field(default=None, description="null where no reference reply was scored")
+    name: CheckpointName | None = None
+    flags: tuple[Flag, ...] = ()
+
+
+class Reversal(_Part):
+    """The largest rise of the initial rate from one checkpoint to a later one."""
+
+    rise: float
+    from_step: int
+    to_step: int
+
+
+class Verdict(_Part):
+    """What a cell is called, what stands beside the name, and when it crossed.
+
+    A crossing is given by the step of the first of its two checkpoints; null when there is none.
+    """
+
+    name: CellName | None
+    flags: tuple[Flag, ...]
+    first_crossing: int | None
+    undamaged_crossing: int | None
+    stable_crossing: int | None
+    largest_reversal: Reversal | None
+
+
+class Cell(_Part):
+    """One training run and everything measured on it."""
+
+    id: str
+    hash: str
+    setting: str
+    variant: str
+    role: Literal["bct", "control", "probe"]
+    carrier: str | None
+    method: str
+    model: str
+    organism: str | None
+    rank: int | None = Field(description="of LoRA; null = full fine-tuning")
+    batch: int | None
+    label_source: str | None
+    lr: float
+    seed: int
+    steps: int
+    factors: dict[str, Any] = Field(description="whatever else is crossed in the grid")
+    gate: dict[str, Any]
+    graders: dict[str, Any]
+    trained: dict[str, Any]
+    step0_loss: float | None
+    ceiling: float | None = Field(description="a*, the alternate rate of the uninstalled base when told to")
+    checkpoints: tuple[Checkpoint, ...]
+    verdict: Verdict
+    failure: str | None
+
+
+class Ceiling(_Part):
+    """What the uninstalled base can do of the alternate behavior under the alternate policy's prompt."""
+
+    setting: str
+    variant: str
+    model: str
+    log: str
+    fingerprint: str
+    n: int
+    clusters: int
+    unscored: int
+    alternate: Rate
+
+
+class SeedRate(_Part):
+    """A rate at the last checkpoint over seeds: t interval from `few_seeds` seeds on, else null; the seeds' values."""
+
+    mean: float
+    lo: float | None
+    hi: float | None
+    values: tuple[float, ...]
+
+
+class Group(_Part):
+    """Cells that differ in seed alone. `claim` is false with fewer than `few_seeds` seeds."""
+
+    key: dict[str, Any]
+    seeds: tuple[int, ...]
+    verdicts: dict[str, int]
+    intervals: dict[str, Rate] = Field(description="Clopper-Pearson of each name's share; empty without a claim")
+    rates: dict[str, SeedRate]
+    claim: bool
+
+
+class HalfRate(_Part):
+    """The initial rate of one checkpoint on the half of the eval items that chose, and on the one that reports."""
+
+    seed: int
+    step: int
+    choose: float
+    report: float
+
+
+class Conclusion(_Part):
+    """One arm over all learning rates. LR and step are chosen on one half of the eval items; k, initial and
+    alternate are reported on the other half."""
+
+    setting: str
+    variant: str
+    method: str
+    model: str
+    factors: dict[str, Any]
+    arm: str = Field(description="the arm in words; it goes before the sentence")
+    sentence: str
+    status: Literal[
+        "removed",
+        "removed_with_damage",
+        "not_removed",
+        "returned",
+        "stays_removed",
+        "undecided",
+        "rates_only",
+        "nothing",
+    ]
+    resists: bool
+    lr: float | None
+    step: int | None
+    k: int | None
+    m: int | None
+    max_lr: float | None
+    max_steps: int | None
+    damaging_lr: float | None
+    initial: float | None
+    alternate: float | None
+    claim: bool
+    p_value: float | None = Field(default=None, description=TESTED)
+    p_holm: float | None = Field(default=None, description="the same, adjusted for all conclusions by Holm")
+    halves: tuple[HalfRate, ...] = Field(default=(), description="at the chosen learning rate")
+
+
+class Expected(_Part):
+    """One expectation, as stated before the run, and whether it came out so (`text`: nothing to check)."""
+
+    says: str
+    answer: Literal["yes", "no", "undecided", "text"]
+
+
+class Results(_Part):
+    """results.json."""
+
+    schema_version: Literal["1"] = Field(default="1", alias="schema")
+    experiment: str
+    question: str
+    expect: str
+    expectations: tuple[Expected, ...] = ()
+    thresholds: Thresholds
+    cells: tuple[Cell, ...]
+    groups: tuple[Group, ...]
+    conclusions: tuple[Conclusion, ...]
+    ceilings: tuple[Ceiling, ...]
+    calibrations: tuple[Calibration, ...] = ()
+    deviations: tuple[str, ...]
+    failures: tuple[str, ...]
+    command: str = Field(description="how to repeat it")
+    log_dir: str = Field(description="for `inspect view --log-dir`, relative to the folder of results.json")
+    versions: dict[str, str]

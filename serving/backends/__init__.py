@@ -1,0 +1,1 @@
+"""What computes replies: the in-process engine and vLLM."""

@@ -1,0 +1,191 @@
+"""From jobs to answers: tokens, batches that fit into memory, replies and scores. Out of memory halves a batch.
+
+A job's error is its own: the others of its batch are answered. Not thread-safe: the engine's worker owns it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+
+from serving.backends.engine import memory
+from serving.backends.engine.decode import Chance, Row, Written, decode, to_text
+from serving.backends.engine.memory import Need
+from serving.backends.engine.resident import Speaker
+from serving.backends.engine.score import Forced, forced, teacher_forced
+from serving.backends.engine.stream import Pieces, Tell
+from serving.errors import BadInput
+from serving.request import Continuation, Reply, Request, Scored, StopReason, Token
+
+# More rows make no device faster that was measured, and the first replies later.
+MAX_ROWS = 256
+
+
+@dataclass
+class Job:
+    """A request that waits for its answer."""
+
+    asked: Request | Continuation
+    future: Future[Any]
+    row: Row | Forced | None = None
+    tell: Tell | None = None
+    pieces: Pieces | None = None
+
+
+def answer(jobs: Sequence[Job], speaker: Speaker) -> None:
+    """Settle every job's future, with its answer or its error."""
+    ready = [job for job in jobs if _prepare(job, speaker)]
+    wanted = memory.need(speaker.model)
+    for kind in (Row, Forced):
+        alike = [job for job in ready if isinstance(job.row, kind)]
+        if alike:
+            for batch in batches(alike, wanted, memory.room(speaker.model.device)):
+                _run(batch, speaker)
+
+
+def batches(jobs: Sequence[Job], wanted: Need, room: int) -> Iterator[list[Job]]:
+    """Jobs of one kind sorted by length, and cut so that each batch, padded to its longest row, fits into the room."""
+    batch: list[Job] = []
+    longest = (0, 0, 0)
+    for job in sorted(jobs, key=lambda job: _lengths(job)[::-1]):
+        larger = (*map(max, longest, _lengths(job)),)
+        full = wanted.of(len(batch) + 1, larger[0] + larger[1], larger[2]) > room
+        if batch and (len(batch) == MAX_ROWS or full):
+            yield batch
+            batch, larger = [], _lengths(job)
+        batch.append(job)
+        longest = larger
+    if batch:
+        yield batch
+
+
+def _lengths(job: Job) -> tuple[int, int, int]:
+    """Tokens of the prompt, tokens of the reply at most, and positions whose logits are kept."""
+    if isinstance(job.row, Forced):
+        return len(job.row.prompt), len(job.row.reply), len(job.row.reply)
+    assert job.row is not None
+    return len(job.row.prompt), job.row.limit, 1
+
+
+def _run(jobs: list[Job], speaker: Speaker) -> None:
+    error = _tried(jobs, speaker)
+    if error is None:
+        return
+    if len(jobs) > 1 and memory.ran_out(error):
+        del error  # its traceback holds the batch's tensors
+        memory.release(speaker.model.device)
+        _run(jobs[: len(jobs) // 2], speaker)
+        _run(jobs[len(jobs) // 2 :], speaker)
+    else:
+        fail(jobs, error)
+
+
+def _tried(jobs: list[Job], speaker: Speaker) -> Exception | None:
+    try:
+        answers = _scores(jobs, speaker) if isinstance(jobs[0].row, Forced) else _replies(jobs, speaker)
+    except Exception as error:  # whatever it is belongs to these jobs, and must not end the worker
+        return error
+    for job, answer in zip(jobs, answers, strict=True):
+        job.future.set_result(answer)
+    return None
+
+
+def _scores(jobs: list[Job], speaker: Speaker) -> list[Scored]:
+    rows = [job.row for job in jobs if isinstance(job.row, Forced)]
+    return teacher_forced(speaker.model, rows, speaker.pad)
+
+
+def _replies(jobs: list[Job], speaker: Speaker) -> list[Reply]:
+    rows = [job.row for job in jobs if isinstance(job.row, Row)]
+    every = decode(speaker.model, rows, speaker.ending, speaker.pad, [job.pieces for job in jobs])
+    both = zip(jobs, rows, every, strict=True)
+    return [_finished(job.asked, row, written, speaker) for job, row, written in both if isinstance(job.asked, Request)]
+
+
+def fail(jobs: Sequence[Job], error: Exception) -> None:
+    """Give the error to every job that has no answer yet."""
+    for job in jobs:
+        if not job.future.done():
+            job.future.set_exception(error)
+
+
+# --- before: messages become tokens ---------------------------------------------------------------
+
+
+def _prepare(job: Job, speaker: Speaker) -> bool:
+    """Tokenize a job's prompt. False where it is answered already: with an error, or for want of room."""
+    try:
+        job.row = _row(job.asked, speaker) if isinstance(job.asked, Request) else _forced(job.asked, speaker)
+    except Exception as error:  # templates raise errors of their own, on a role they do not know
+        fail([job], error)
+        return False
+    if isinstance(job.row, Row) and job.tell is not None:
+        job.pieces = Pieces(partial(to_text, speaker.tokenizer), job.row.stop, job.tell)
+    if isinstance(job.row, Row) and job.row.limit < 1:
+        job.future.set_result(Reply("", "model_length", len(job.row.prompt), 0))
+        return False
+    return True
+
+
+def _row(request: Request, speaker: Speaker) -> Row:
+    prompt = encode(speaker.tokenizer, request)
+    room = speaker.context - len(prompt) if speaker.context else request.max_tokens
+    seed = int.from_bytes(os.urandom(8), "little") if request.seed is None else request.seed
+    limit = min(request.max_tokens, room)
+    choice = (request.temperature, request.top_p, request.top_k, seed)
+    return Row(prompt, limit, *choice, tuple(request.stop), request.logprobs)
+
+
+def _forced(asked: Continuation, speaker: Speaker) -> Forced:
+    row = forced(speaker.tokenizer, asked, encode(speaker.tokenizer, asked), speaker.ending.tokens)
+    length = len(row.prompt) + len(row.reply)
+    if speaker.context and length > speaker.context + 1:  # the last token is predicted and never read
+        raise BadInput(f"prompt and reply have {length} tokens and the model reads {speaker.context}: shorten them")
+    return row
+
+
+def encode(tokenizer: Any, asked: Request | Continuation) -> list[int]:
+    """The prompt's tokens, by the chat template alone: no special token is added a second time."""
+    continues = asked.messages[-1]["role"] == "assistant"
+    return tokenizer.apply_chat_template(
+        [dict(message) for message in asked.messages],
+        add_generation_prompt=not continues,
+        continue_final_message=continues,
+        tokenize=True,
+        return_dict=False,
+        **asked.chat_template_kwargs,
+    )
+
+
+# --- after: tokens become text --------------------------------------------------------------------
+
+
+def _finished(request: Request, row: Row, written: Written, speaker: Speaker) -> Reply:
+    tokens = written.tokens[:-1] if written.tokens[-1] in speaker.ending.tokens else written.tokens
+    text = to_text(speaker.tokenizer, tokens)
+    cut = min((at for at in (text.find(stop) for stop in row.stop) if at >= 0), default=len(text))
+    limited: StopReason = "max_tokens" if row.limit == request.max_tokens else "model_length"
+    reason: StopReason = "stop" if written.ended else limited
+    return Reply(text[:cut], reason, len(row.prompt), len(written.tokens), _tokens(request, written, speaker))
+
+
+def _tokens(request: Request, written: Written, speaker: Speaker) -> tuple[Token, ...] | None:
+    if request.logprobs is None:
+        return None
+
+    def named(token: int, chance: Chance) -> Token:
+        top = tuple((str(speaker.tokenizer.decode([other])), logprob) for other, logprob in chance.top)
+        return Token(str(speaker.tokenizer.decode([token])), chance.logprob, top)
+
+    return tuple(map(named, written.tokens, written.chances))
+
+
+def threads() -> None:
+    """One thread: small models are faster, several processes share a machine, and sums keep their order."""
+    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))

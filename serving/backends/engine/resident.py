@@ -1,0 +1,250 @@
+"""Which weights are in memory: few models, replaced in place or by age; adapters on top of a base that stays as it is.
+
+One checkpoint speaks at a time. Mixing adapters in one batch (PEFT's `adapter_names`) gives the same replies, and was
+slower than taking turns wherever an adapter had more than a few rows (`python -m benchmarks.adapters`).
+A checkpoint is told from another by its fingerprint, never by its name or folder. Not thread-safe: one worker owns it.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import torch
+from peft import PeftModel
+from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
+
+from serving import layout, load
+from serving.backends.engine.decode import Ending
+from serving.errors import BadInput
+from serving.refs import Checkpoint
+
+MAX_MODELS = 2
+# PEFT walks all adapters to attach one more; from here on the longest unused one is written over, in milliseconds.
+MAX_ADAPTERS = 8
+MAX_BYTES_CPU = 2**30
+SHARE_OF_GPU = 0.4
+# Of the same budget, what the adapters of one base may take.
+SHARE_OF_ADAPTERS = 0.25
+SENTINEL = "SENTINEL"
+
+
+@dataclass(frozen=True)
+class Speaker:
+    """A model that is ready to answer as one checkpoint, with its tokenizer and endings."""
+
+    model: Any
+    tokenizer: PreTrainedTokenizerBase
+    ending: Ending
+    pad: int
+    context: int | None
+
+
+@dataclass(frozen=True)
+class _Adapter:
+    """An adapter on a base, and what PEFT calls it: not its fingerprint, since another may take its place."""
+
+    checkpoint: Checkpoint
+    name: str
+
+
+@dataclass
+class Resident:
+    """A full model in memory with the adapters on it."""
+
+    checkpoint: Checkpoint
+    model: PreTrainedModel
+    peft: PeftModel | None = None
+    adapters: OrderedDict[str, _Adapter] = field(default_factory=OrderedDict[str, "_Adapter"])
+    """By fingerprint, the longest unused first."""
+    names: Iterator[str] = field(default_factory=lambda: (f"slot{at}" for at in itertools.count()))
+
+    @property
+    def bytes(self) -> int:
+        """Size of the full model's parameters."""
+        return sum(weight.numel() * weight.element_size() for weight in self.model.parameters())
+
+
+class Residents:
+    """The models in memory, the longest unused first."""
+
+    def __init__(self, dtype: str = "auto", device: str | None = None) -> None:
+        self._dtype = dtype
+        self._device = device
+        self._models: OrderedDict[str, Resident] = OrderedDict()
+        self._tokenizers: dict[str, PreTrainedTokenizerBase] = {}
+
+    def holds(self, checkpoint: Checkpoint) -> bool:
+        """Whether a checkpoint can answer without reading weights."""
+        if checkpoint.base is None:
+            return checkpoint.fingerprint in self._models
+        under = self._models.get(checkpoint.base.fingerprint)
+        return under is not None and checkpoint.fingerprint in under.adapters
+
+    def adapter_names(self) -> dict[str, str]:
+        """What PEFT calls each adapter in memory, by fingerprint."""
+        held = [adapter for resident in self._models.values() for adapter in resident.adapters.values()]
+        return {adapter.checkpoint.fingerprint: adapter.name for adapter in held}
+
+    @contextmanager
+    def speaking(self, checkpoint: Checkpoint) -> Iterator[Speaker]:
+        """The checkpoint, loaded if it is not, for the length of the block."""
+        resident = self._resident(checkpoint.base or checkpoint)
+        tokenizer = self._tokenizer(checkpoint)
+        adapter = checkpoint.fingerprint if checkpoint.base is not None else None
+        if adapter is not None:
+            _use_adapter(resident, checkpoint, SHARE_OF_ADAPTERS * self._budget())
+        model = resident.peft or resident.model
+        bare = resident.peft is not None and adapter is None
+        with cast("Any", resident.peft).disable_adapter() if bare else nullcontext():
+            ending = _ending(resident.model, tokenizer, template_end(tokenizer))
+            yield Speaker(model, tokenizer, ending, _pad(tokenizer), _context(resident.model))
+
+    def _resident(self, full: Checkpoint) -> Resident:
+        if full.fingerprint not in self._models:
+            self._models[full.fingerprint] = self._replaced(full) or self._loaded(full)
+        self._models.move_to_end(full.fingerprint)
+        return self._models[full.fingerprint]
+
+    def _replaced(self, full: Checkpoint) -> Resident | None:
+        """The oldest model turned into this checkpoint, where there is no room beside it and the shape is the same."""
+        if not self._models or self._room_for(full):
+            return None
+        old = self._models.popitem(last=False)[1]
+        if not _same_shape(old.checkpoint, full):
+            return None
+        load.check_unchanged(full)
+        model = cast("PreTrainedModel", cast("Any", old.peft).unload()) if old.peft is not None else old.model
+        folder = full.path
+        if folder is None or not load.replace_weights(model, folder):
+            return None
+        model.generation_config = _generation_config(full, model)
+        return Resident(full, model)
+
+    def _loaded(self, full: Checkpoint) -> Resident:
+        while self._models and not self._room_for(full):
+            self._models.popitem(last=False)
+        return Resident(full, load.load_full(full, self._dtype, self._device))
+
+    def _room_for(self, full: Checkpoint) -> bool:
+        if len(self._models) >= MAX_MODELS:
+            return False
+        taken = sum(resident.bytes for resident in self._models.values())
+        return not taken or taken + _size(_root(full)) <= self._budget()
+
+    def _budget(self) -> float:
+        device = load.pick_device(self._device)
+        if device.type != "cuda":
+            return MAX_BYTES_CPU
+        return SHARE_OF_GPU * torch.cuda.get_device_properties(device).total_memory
+
+    def _tokenizer(self, checkpoint: Checkpoint) -> PreTrainedTokenizerBase:
+        owner = load.tokenizer_owner(checkpoint)
+        local = owner.path is not None and owner.hub is None
+        key = layout.tokenizer_fingerprint(cast("Any", owner.path)) if local else owner.fingerprint
+        if key not in self._tokenizers:
+            self._tokenizers[key] = load.load_tokenizer(owner)
+        if not self._tokenizers[key].chat_template:
+            raise BadInput(f"{checkpoint.ref}: its tokenizer has no chat template: name a chat model")
+        return self._tokenizers[key]
+
+
+def _use_adapter(resident: Resident, checkpoint: Checkpoint, budget: float) -> None:
+    """Make one adapter active, loading it where it is not on the base yet."""
+    mark, adapters = checkpoint.fingerprint, resident.adapters
+    if mark not in adapters:
+        name = _replaced_adapter(resident, checkpoint, budget) or _loaded(resident, checkpoint)
+        adapters[mark] = _Adapter(checkpoint, name)
+    adapters.move_to_end(mark)
+    peft = cast("PeftModel", resident.peft)
+    if peft.active_adapters != [adapters[mark].name]:
+        peft.set_adapter(adapters[mark].name)
+
+
+def _loaded(resident: Resident, checkpoint: Checkpoint) -> str:
+    name = next(resident.names)
+    if resident.peft is None:
+        resident.peft = load.attach(resident.model, checkpoint, name)
+    else:
+        load.attach_another(resident.peft, checkpoint, name)
+    return name
+
+
+def _replaced_adapter(resident: Resident, checkpoint: Checkpoint, budget: float) -> str | None:
+    """Makes room, and puts the adapter into the place of the longest unused one, where it fits; its name there."""
+    while resident.peft is not None and _crowded(resident, checkpoint, budget):
+        old = resident.adapters.popitem(last=False)[1]
+        if load.replace_adapter(resident.peft, old.checkpoint, checkpoint, old.name):
+            return old.name
+        resident.peft.delete_adapter(old.name)
+    return None
+
+
+def _crowded(resident: Resident, checkpoint: Checkpoint, budget: float) -> bool:
+    taken = sum(_size(adapter.checkpoint) for adapter in resident.adapters.values())
+    full = len(resident.adapters) >= MAX_ADAPTERS or taken + _size(checkpoint) > budget
+    return bool(resident.adapters) and full
+
+
+def _same_shape(old: Checkpoint, new: Checkpoint) -> bool:
+    """Whether both are folders of the same architecture, by their config.json."""
+    if old.path is None or new.path is None or new.base is not None or old.base is not None:
+        return False
+    if not (old.path / "config.json").is_file():  # the folder it was loaded from is gone
+        return False
+    return layout.config_fingerprint(old.path) == layout.config_fingerprint(new.path)
+
+
+def _size(checkpoint: Checkpoint) -> int:
+    """Bytes of the files that hold a checkpoint's own weights."""
+    folder = checkpoint.path
+    return sum(file.stat().st_size for file in layout.weight_files(folder)) if folder is not None else 0
+
+
+def _root(checkpoint: Checkpoint) -> Checkpoint:
+    return checkpoint if checkpoint.base is None else _root(checkpoint.base)
+
+
+def _generation_config(full: Checkpoint, model: PreTrainedModel) -> GenerationConfig:
+    if full.path is not None and (full.path / "generation_config.json").is_file():
+        return GenerationConfig.from_pretrained(full.path)
+    return GenerationConfig.from_model_config(model.config)
+
+
+# --- endings --------------------------------------------------------------------------------------
+
+
+def _ending(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, end: int | None) -> Ending:
+    """Every end token of the generation config, the config, the tokenizer and the chat template."""
+    named = [
+        getattr(model.generation_config, "eos_token_id", None),
+        getattr(model.config, "eos_token_id", None),
+    ]
+    named += [tokenizer.eos_token_id, end]
+    ends = [end for ends in named for end in (ends if isinstance(ends, list) else [ends])]
+    return Ending(frozenset(cast("int", end) for end in ends if end is not None), tokenizer)
+
+
+def template_end(tokenizer: PreTrainedTokenizerBase) -> int | None:
+    """The special token that the chat template writes after an assistant's turn, where it writes one."""
+    turns = [{"role": "user", "content": SENTINEL}, {"role": "assistant", "content": SENTINEL}]
+    _, found, rest = str(tokenizer.apply_chat_template(turns, tokenize=False)).rpartition(SENTINEL)
+    if not found:
+        return None
+    after = cast("list[int]", tokenizer.encode(rest.lstrip(), add_special_tokens=False))
+    special = set(tokenizer.all_special_ids) | set(getattr(tokenizer, "added_tokens_decoder", {}))
+    return after[0] if after and after[0] in special else None
+
+
+def _pad(tokenizer: PreTrainedTokenizerBase) -> int:
+    # Masked out everywhere, so that any token of the vocabulary will do.
+    return int(cast("int", tokenizer.pad_token_id)) if tokenizer.pad_token_id is not None else 0
+
+
+def _context(model: PreTrainedModel) -> int | None:
+    length = getattr(model.config, "max_position_embeddings", None)
+    return int(length) if length else None

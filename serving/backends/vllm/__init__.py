@@ -1,0 +1,1 @@
+"""vLLM as a backend: its server, and the folders it is given."""

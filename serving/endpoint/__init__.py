@@ -1,0 +1,1 @@
+"""`bct serve`: an OpenAI-compatible endpoint over a backend."""

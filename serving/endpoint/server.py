@@ -1,0 +1,169 @@
+"""An OpenAI-compatible endpoint over the in-process engine: /v1/models and /v1/chat/completions.
+
+Every request needs the key. A streamed reply comes in pieces as it is decoded, once its batch has begun; a client that
+goes frees its row. Not covered: TLS, other endpoints (completions, embeddings, responses), tools and images.
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+import secrets
+import socket
+import time
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing, suppress
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request as HttpRequest
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from serving.backends.engine.engine import Engine
+from serving.endpoint.completions import Form, Refused, read
+from serving.errors import BadInput
+from serving.refs import Checkpoint
+from serving.request import Reply
+
+# How long a Ctrl-C waits for replies that are under way.
+LONGEST_GOODBYE_S = 5
+
+
+def application(named: Mapping[str, Checkpoint], key: str, engine: Engine) -> ASGIApp:
+    """The endpoint for these checkpoints, by the names under which they are offered."""
+    offer = _Offer(named, engine)
+    routes = [
+        Route("/v1/models", offer.models),
+        Route("/v1/models/{name:path}", offer.model),
+        Route("/v1/chat/completions", offer.chat, methods=["POST"]),
+    ]
+    handlers = {Refused: _refused, HTTPException: _no_such_route, Exception: _failed}
+    return _Locked(Starlette(routes=routes, exception_handlers=handlers), key)
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A bound socket; port 0 is any free one. Raises BadInput where it is taken or the host is not this machine's."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    place = socket.socket(family, socket.SOCK_STREAM)
+    place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        place.bind((host, port))
+        place.listen()  # whoever is told the address may call at once
+    except OSError as error:
+        place.close()
+        reason = (error.strerror or str(error)).lower()
+        raise BadInput(f"{host}:{port}: {reason}: choose another --port or --host") from error
+    return place
+
+
+def run(app: ASGIApp, place: socket.socket) -> None:
+    """Serve until Ctrl-C (then it returns) or SIGTERM."""
+    config = uvicorn.Config(
+        app,
+        log_level="warning",
+        access_log=False,
+        lifespan="off",
+        ws="none",
+        server_header=False,
+        timeout_graceful_shutdown=LONGEST_GOODBYE_S,
+    )
+    with suppress(KeyboardInterrupt):
+        uvicorn.Server(config).run(sockets=[place])
+
+
+class _Offer:
+    """The endpoints. Handlers run on one event loop; the engine's worker gathers what they ask into batches."""
+
+    def __init__(self, named: Mapping[str, Checkpoint], engine: Engine) -> None:
+        self._named, self._engine, self._since = dict(named), engine, int(time.time())
+
+    async def models(self, http: HttpRequest) -> Response:
+        return JSONResponse({"object": "list", "data": [self._card(name) for name in self._named]})
+
+    async def model(self, http: HttpRequest) -> Response:
+        return JSONResponse(self._card(self._known(http.path_params["name"])))
+
+    async def chat(self, http: HttpRequest) -> Response:
+        try:
+            content = await http.json()
+        except ValueError as error:
+            raise Refused(400, f"the body is not JSON: {error}") from error
+        asked = read(content)
+        checkpoint = self._named[self._known(asked.model)]
+        form = Form(f"chatcmpl-{secrets.token_hex(12)}", int(time.time()), asked.model, checkpoint.fingerprint)
+        try:
+            if not asked.stream:
+                return JSONResponse(form.whole(await self._engine.agenerate(checkpoint, asked.request)))
+            told = self._engine.astream(checkpoint, asked.request)
+            first = await anext(told)  # an error comes before any piece, and can still be a status
+        except BadInput as error:
+            raise Refused(400, error.message) from error
+        return StreamingResponse(_events(form, first, told, asked.include_usage), media_type="text/event-stream")
+
+    def _known(self, name: str) -> str:
+        if name not in self._named:
+            there = ", ".join(self._named)
+            raise Refused(404, f"no model '{name}': there is {there}", "model_not_found", "model")
+        return name
+
+    def _card(self, name: str) -> dict[str, object]:
+        checkpoint = self._named[name]
+        known = {field: getattr(checkpoint, field) for field in ("fingerprint", "step", "setting", "variant")}
+        return {"id": name, "object": "model", "created": self._since, "owned_by": "bct", **known}
+
+
+class _Locked:
+    """Lets in who brings the key, and says nothing else to others."""
+
+    def __init__(self, app: ASGIApp, key: str) -> None:
+        self._app, self._expected = app, f"bearer {key}".encode()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and not self._fits(dict(scope["headers"]).get(b"authorization", b"")):
+            refused = Refused(401, "the API key is missing or wrong", "invalid_api_key")
+            await JSONResponse(refused.body, refused.status)(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
+
+    def _fits(self, given: bytes) -> bool:
+        scheme, _, key = given.partition(b" ")
+        return hmac.compare_digest(scheme.lower() + b" " + key.strip(), self._expected)
+
+
+async def _events(
+    form: Form, first: str | Reply, rest: AsyncGenerator[str | Reply], include_usage: bool
+) -> AsyncGenerator[str]:
+    """Server-sent events. Ended early, by a client that has gone, it stops listening to the reply."""
+    async with aclosing(rest):
+        yield _event(form.first())
+        item = first
+        while isinstance(item, str):
+            yield _event(form.piece(item))
+            item = await anext(rest)
+        for chunk in form.last(item, include_usage):
+            yield _event(chunk)
+    yield "data: [DONE]\n\n"
+
+
+def _event(chunk: Mapping[str, object]) -> str:
+    return f"data: {json.dumps(chunk, ensure_ascii=False)}\n\n"
+
+
+async def _refused(http: HttpRequest, error: Exception) -> Response:
+    assert isinstance(error, Refused)
+    return JSONResponse(error.body, error.status)
+
+
+async def _no_such_route(http: HttpRequest, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    refused = Refused(error.status_code, f"{http.method} {http.url.path}: {error.detail.lower()}")
+    return JSONResponse(refused.body, refused.status, headers=error.headers)
+
+
+async def _failed(http: HttpRequest, error: Exception) -> Response:
+    # The traceback goes to the terminal of the server; the caller learns the kind of error alone.
+    refused = Refused(500, f"the model failed to reply ({type(error).__name__}): see the server's terminal")
+    return JSONResponse(refused.body, refused.status)

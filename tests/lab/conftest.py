@@ -1,0 +1,1 @@
+"""Puts this folder on the path: `made_up` serves every room."""

@@ -1,0 +1,127 @@
+"""Cells: ids that can be read, that stay, and that change with anything resolved."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from pathlib import Path
+
+import pytest
+
+from bct_tasks import catalogue
+from bct_tasks import setting as bct_setting
+from lab.plan import cells as lab_cells
+from lab.plan import recipe as recipes
+from lab.plan.cells import Cell, cells_of, starts_of
+from serving.errors import BadInput
+from trainer.data import installed
+
+BASE = {
+    "setting": "sandbagging",
+    "variants": "[static, weights]",
+    "learning_rates": "[1e-4, 1e-3]",
+    "seeds": "[0, 1]",
+    "steps": "8",
+}
+
+
+def cells(folder: Path, **changes: str) -> list[Cell]:
+    path = folder / "r.yaml"
+    path.write_text("".join(f"{key}: {value}\n" for key, value in {**BASE, **changes}.items()), encoding="utf-8")
+    return cells_of(recipes.load(path))
+
+
+def ids(found: list[Cell]) -> set[str]:
+    return {cell.id for cell in found}
+
+
+def test_ids_are_readable_and_end_in_the_hash(tmp_path: Path) -> None:
+    found = cells(tmp_path)
+    assert len(ids(found)) == 8
+    assert all(re.fullmatch(r"[a-z0-9._-]+\.[0-9a-f]{8}", cell.id) for cell in found)
+    assert found[0].id.startswith("sandbagging.static.bct.1e-4.0.")
+    assert found[0].id.endswith(found[0].digest)
+
+
+def test_ids_stay_the_same_and_do_not_depend_on_the_spelling_of_a_default(tmp_path: Path) -> None:
+    plain = ids(cells(tmp_path))
+    assert ids(cells(tmp_path)) == plain
+    assert ids(cells(tmp_path, learning_rates="[0.0001, 0.001]", batch_size="32", checkpoints="log2")) == plain
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("steps", "16"),
+        ("batch_size", "16"),
+        ("ranks", "[8]"),
+        ("label_sources", "[reference]"),
+        ("checkpoints", "[8]"),
+        ("rows", "64"),
+        ("weight_decay", "0.1"),
+        ("n", "81"),
+        ("n_train", "31"),
+        ("n_capability", "41"),
+        ("method", "direct"),
+        ("trl", "{adam_beta1: 0.8}"),
+    ],
+)
+def test_anything_resolved_makes_a_new_cell(tmp_path: Path, key: str, value: str) -> None:
+    assert not ids(cells(tmp_path)) & ids(cells(tmp_path, **{key: value}))
+
+
+def test_another_organism_makes_new_cells_only_where_there_is_one(tmp_path: Path) -> None:
+    before, after = ids(cells(tmp_path)), ids(cells(tmp_path, organism="{steps: 7}"))
+    assert {id.split(".")[1] for id in before & after} == {"static"}
+    assert {id.split(".")[1] for id in before ^ after} == {"weights"}
+
+
+def test_a_changed_prompt_makes_a_new_cell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = ids(cells(tmp_path))
+    setting = catalogue.load("sandbagging")
+    tagged = setting.variant("weights")
+    object.__setattr__(tagged.eval, "tag", "[test]")
+    caches = (lab_cells._prompts, lab_cells._rows, bct_setting._drawn, installed.mark)
+    for cached in caches:
+        cached.cache_clear()
+    try:
+        after = ids(cells(tmp_path))
+    finally:
+        object.__setattr__(tagged.eval, "tag", "[exam]")
+        for cached in caches:
+            cached.cache_clear()
+    assert {id.split(".")[1] for id in before - after} == {"weights"}
+
+
+def test_another_version_of_the_setting_makes_new_cells(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = ids(cells(tmp_path))
+    edited = dataclasses.replace(catalogue.load("sandbagging"), version="99-A")
+    monkeypatch.setattr(catalogue, "_bundled", lambda name: edited)
+    assert not before & ids(cells(tmp_path))
+
+
+def test_cells_share_their_start_and_each_is_made_once(tmp_path: Path) -> None:
+    found = cells(tmp_path, arms="[{seeds: [0]}, {seeds: [0, 1]}]")
+    assert len(found) == 8
+    starts = starts_of(found)
+    assert [start.variant for start in starts] == ["static", "weights"]
+    assert [start.organism is not None for start in starts] == [False, True]
+
+
+def test_a_model_that_is_not_there_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(BadInput) as caught:
+        cells(tmp_path, model="./nowhere")
+    assert "nowhere" in caught.value.message
+    assert "\n" not in caught.value.message
+
+
+def test_a_method_of_its_own_brings_its_own_configuration(tmp_path: Path) -> None:
+    [grpo, *_] = cells(tmp_path, method="grpo", variants="[static]", reward="random", num_generations="4")
+    assert (grpo.train.method, grpo.train.labels()) == ("grpo", "on_policy")
+    assert grpo.train.model_dump()["reward"] == "random"
+    [dpo, *_] = cells(tmp_path, method="dpo", variants="[static]", rejected="initial")
+    assert dpo.train.model_dump()["rejected"] == "initial"
+    other = ids(cells(tmp_path, method="grpo", variants="[static]", num_generations="4"))
+    assert grpo.id not in other, "the control is another cell"
+    with pytest.raises(BadInput, match="reward belongs to the method grpo, not bct"):
+        cells(tmp_path, reward="random")

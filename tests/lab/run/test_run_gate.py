@@ -1,0 +1,72 @@
+"""`bct run` and the gate at step 0: refused with the figure, invalid where forced; and the guard of following."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lab.plan.cells import FOLLOWING, cells_of
+from lab.plan.recipe import load
+from lab.verdict.results import read_results
+
+ROOT = Path(__file__).parents[3]
+RECIPE = """\
+setting: sandbagging
+variants: [{variant}]
+organism: {{steps: 1}}
+learning_rates: [1e-3]
+steps: 1
+n: 36
+n_train: 6
+n_capability: 6
+"""
+
+
+def recipe(folder: Path, variant: str = "static", more: str = "") -> Path:
+    path = folder / "mine.yaml"
+    path.write_text(RECIPE.format(variant=variant) + more, encoding="utf-8")
+    return path
+
+
+def run(path: Path, out: Path, *more: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "lab", "run", str(path), "--out", str(out), "--jobs", "1", *more]
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=600)
+
+
+@pytest.mark.slow
+def test_a_start_that_fails_its_gate_is_refused_and_with_force_its_cells_are_invalid(tmp_path: Path) -> None:
+    path, out = recipe(tmp_path, "weights", "n_following: 12\n"), tmp_path / "run"  # one step installs nothing
+    refused = run(path, out)
+    assert refused.returncode == 1
+    assert "refused, the gate failed: initial rate on eval prompts 0." in refused.stderr
+    assert not list(out.glob("cells/*/step-*"))
+    forced = run(path, out, "--force")
+    assert forced.returncode == 0, forced.stderr
+    (cell,) = read_results(out / "results.json").cells
+    assert "invalid" in cell.verdict.flags
+    assert cell.gate["ok"] is False
+    for checkpoint in cell.checkpoints:
+        assert checkpoint.following is not None
+        assert (checkpoint.following.n, checkpoint.following.unscored) == (12, 0)
+        assert checkpoint.following.k > 6
+
+
+@pytest.mark.parametrize(
+    ("variant", "more", "asked"),
+    [
+        ("static", "", FOLLOWING),
+        ("weights", "", 0),
+        ("static", "n_following: 0\n", 0),
+        ("weights", "n_following: 7\n", 7),
+    ],
+)
+def test_following_is_asked_where_the_behavior_lives_in_a_prompt_unless_the_recipe_says_otherwise(
+    variant: str, more: str, asked: int, tmp_path: Path
+) -> None:
+    (cell,) = cells_of(load(recipe(tmp_path, variant, more)))
+    assert cell.start.sizes.n_following == asked

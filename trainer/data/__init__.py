@@ -1,0 +1,1 @@
+"""What is trained on: rows, labels, tokens, and a preview of them."""

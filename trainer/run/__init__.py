@@ -1,0 +1,1 @@
+"""One training run: the loop, checkpoints, the manifest, metrics, processes."""

@@ -1,0 +1,143 @@
+"""TRL's arguments: which may be given under their own names, which a run decides, and how a run's are made.
+
+    check_trl({"adam_beta2": 0.9}, "sft")        # BadInput for what TRL does not know, or a field of ours decides
+    build("grpo", values(config, steps, folder) | {...}, config)
+
+Distributed configurations (`fsdp`, `deepspeed`, ...) are passed through; only DDP was tested.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+from collections.abc import Container
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+from transformers import TrainingArguments
+
+from serving.errors import BadInput, did_you_mean
+from serving.load import pick_device
+from trainer.config import Common
+from trainer.run import ranks
+
+Arguments = TypeVar("Arguments", bound=TrainingArguments)
+
+#: Where TRL keeps the arguments of an algorithm.
+PLACES = {
+    "sft": ("trl.trainer.sft_config", "SFTConfig"),
+    "grpo": ("trl.trainer.grpo_config", "GRPOConfig"),
+    "dpo": ("trl.trainer.dpo_config", "DPOConfig"),
+}
+
+#: TRL's arguments that are decided by a field of ours, or by how a run is kept.
+RESERVED = {
+    "per_device_train_batch_size": "batch_size",
+    "max_steps": "steps",
+    "num_train_epochs": "steps",
+    "save_strategy": "checkpoints",
+    "save_steps": "checkpoints",
+    "output_dir": "out",
+    "bf16": "dtype",
+    "fp16": "dtype",
+    "data_seed": "seed",
+    "max_completion_length": "reply_tokens",
+    "packing": "padding_free, which keeps the rows of a step together",
+    "shuffle_dataset": None,
+    "train_sampling_strategy": None,
+    "dataset_kwargs": None,
+    "dataset_text_field": None,
+    "chat_template_path": None,
+    "assistant_only_loss": None,
+    "completion_only_loss": None,
+    "model_init_kwargs": None,
+    "resume_from_checkpoint": None,
+    "save_only_model": None,
+    "logging_steps": None,
+    "logging_strategy": None,
+    "logging_nan_inf_filter": None,
+    "disable_tqdm": None,
+}
+
+
+@cache
+def kind(algorithm: str) -> type[TrainingArguments]:
+    """TRL's class of arguments."""
+    module, name = PLACES[algorithm]
+    return cast("type[TrainingArguments]", getattr(importlib.import_module(module), name))
+
+
+def trl_fields(algorithm: str = "sft") -> dict[str, dataclasses.Field[Any]]:
+    """TRL's own arguments that may be given, by name."""
+    own = {*Common.model_fields, *RESERVED}
+    return {field.name: field for field in dataclasses.fields(kind(algorithm)) if field.name not in own}
+
+
+def check_trl(given: dict[str, Any], algorithm: str = "sft", fields: Container[str] = ()) -> None:
+    """BadInput where one of TRL's arguments is unknown, or decided elsewhere; `fields` are the configuration's own."""
+    known = trl_fields(algorithm)
+    for name in given:
+        if name in Common.model_fields or name in fields:
+            raise BadInput(f"trl: {name} is a field of its own: write it without trl")
+        if name in RESERVED:
+            mend = f"set {RESERVED[name]}" if RESERVED[name] else "leave it out"
+            raise BadInput(f"trl: {name} is decided by the run: {mend}")
+        if name not in known:
+            raise BadInput(f"trl: unknown argument '{name}'.{did_you_mean(name, known) or ' See --help-all.'}")
+
+
+def values(config: Common, steps: int, folder: Path) -> dict[str, Any]:
+    """What every algorithm is given: the optimizer, the device, and that saving and order are ours.
+
+    Args:
+        config: the run's configuration.
+        steps: all steps of the run.
+        folder: where TRL saves.
+    """
+    device, warm = pick_device(), config.warmup_steps
+    if warm >= steps:
+        raise BadInput(f"warmup_steps: {warm} of {steps} steps leave none at the full rate: lower it")
+    # TRL's `constant` leaves out the warm-up without a word.
+    constant = config.lr_scheduler_type == "constant" and warm > 0
+    return {
+        "output_dir": str(folder),
+        "max_steps": steps,
+        "per_device_train_batch_size": micro_batch(config),
+        "gradient_accumulation_steps": config.gradient_accumulation_steps,
+        "learning_rate": config.learning_rate,
+        "lr_scheduler_type": "constant_with_warmup" if constant else config.lr_scheduler_type,
+        "warmup_steps": warm,
+        "weight_decay": config.weight_decay,
+        "max_grad_norm": config.max_grad_norm,
+        # transformers knows no Muon: `trainer.run.loop` puts it in.
+        "optim": "adamw_torch" if config.optim == "muon" else config.optim,
+        "seed": config.seed,
+        "bf16": device.type != "cpu" and config.dtype != "float32",
+        "use_cpu": device.type == "cpu",
+        "ddp_find_unused_parameters": False,
+        "ddp_backend": "gloo" if device.type == "cpu" and ranks.count() > 1 else None,
+        "dataloader_pin_memory": device.type != "cpu",
+        "gradient_checkpointing": device.type != "cpu",
+        "save_strategy": "no",
+        "logging_steps": 1,
+        "logging_nan_inf_filter": False,
+        "report_to": "none",
+        "disable_tqdm": True,
+    }
+
+
+def build(kind: type[Arguments], decided: dict[str, Any], given: dict[str, Any]) -> Arguments:
+    """TRL's arguments; those given stand above those decided. BadInput in one line where they cannot be."""
+    try:
+        return kind(**(decided | given))
+    except (ValueError, TypeError, ImportError) as error:
+        raise BadInput(f"TRL: {' '.join(str(error).split())}") from error
+
+
+def micro_batch(config: Common) -> int:
+    """Rows that one process computes at once."""
+    parts = config.gradient_accumulation_steps * ranks.count()
+    if config.batch_size % parts:
+        raise BadInput(f"batch_size: {config.batch_size} cannot be computed in {parts} equal parts")
+    return config.batch_size // parts

@@ -1,0 +1,191 @@
+"""When and how a run is kept: model-only checkpoints at chosen steps, and one rolling full state to resume from.
+
+    step-000016/      weights or adapter, configs, tokenizer; an adapter's base.json names its base
+    resume/000016/    the same files with optimizer, scheduler and random state
+
+TRL saves into a hidden folder; what is whole is then renamed. A kill at any moment leaves either the old state or the
+new one, and files that both need are hard links, written once.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+import os
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from serving import layout
+from serving.refs import Checkpoint, mini_path
+from trainer.run import ranks
+from trainer.run.metrics import MetricsLog
+from trainer.run.progress import Progress
+
+RESUME = "resume"
+TRAINING_FILES = ("optimizer", "scheduler", "rng_state", "trainer_state", "training_args", "scaler", "README")
+
+#: Told of a published checkpoint; True ends the training.
+AfterCheckpoint = Callable[[int, Path], bool]
+
+
+@dataclass(frozen=True)
+class Base:
+    """What an adapter stands on, and what step 0 points to: a folder, a hub id with its revision, or `mini`."""
+
+    target: Path | str
+    fingerprint: str
+
+
+def base_of(checkpoint: Checkpoint) -> Base:
+    """How to name a checkpoint from another folder, so that both may move together."""
+    if checkpoint.hub is not None:
+        revision = f"@{checkpoint.revision}" if checkpoint.revision else ""
+        return Base(f"{checkpoint.hub}{revision}", checkpoint.fingerprint)
+    if checkpoint.path is None:
+        raise ValueError(f"{checkpoint.ref} is neither a folder nor on the hub")
+    if checkpoint.path.resolve() == mini_path().resolve():
+        return Base("mini", checkpoint.fingerprint)
+    return Base(checkpoint.path, checkpoint.fingerprint)
+
+
+def resume_state(folder: Path) -> tuple[int, Path | None]:
+    """(step, folder) of the newest full state, or (0, None)."""
+    states = sorted(path for path in (folder / RESUME).glob("[0-9]*") if path.is_dir())
+    return (int(states[-1].name), states[-1]) if states else (0, None)
+
+
+def publish(saved: Path, folder: Path, step: int, base: Base | None) -> Path:
+    """A model-only checkpoint from a full state: links to its model files under the step's final name."""
+    final = folder / layout.step_name(step)
+    if layout.problem(final) is None and final.is_dir():
+        return final
+    shutil.rmtree(final, ignore_errors=True)
+    with layout.attempt(final) as draft:
+        for file in saved.iterdir():
+            if not file.name.startswith(TRAINING_FILES):
+                _link(file, draft / file.name)
+        if base is not None:
+            layout.write_pointer(draft, base.target, base.fingerprint, layout.BASE, at=final)
+    return final
+
+
+def keep_state(saved: Path, folder: Path, step: int) -> None:
+    """Makes a full state the one to resume from. What has a number there is whole at every moment."""
+    states = folder / RESUME
+    states.mkdir(exist_ok=True)
+    final = states / f"{step:06d}"
+    _put_away(final)
+    saved.rename(final)
+    for path in states.iterdir():
+        if path != final:
+            _put_away(path)
+
+
+def _put_away(state: Path) -> None:
+    """Takes the name first: another attempt may be copying the state (`lab.run.attempts`)."""
+    with suppress(FileNotFoundError):
+        shutil.rmtree(state.rename(layout.draft_of(state)), ignore_errors=True)
+
+
+def _link(file: Path, target: Path) -> None:
+    file.chmod(0o644)  # safetensors writes files that only their owner may read
+    try:
+        os.link(file, target)
+    except OSError:  # a file system without hard links
+        shutil.copy2(file, target)
+
+
+class Keeper(TrainerCallback):
+    """Writes metrics, checkpoints and the resume state of a run, and tells its progress.
+
+    Args:
+        folder: the run folder.
+        steps: all steps of the run.
+        saved: the steps that leave a checkpoint.
+        seconds: longest time between two resume states.
+        tokens: per step, the tokens trained on up to there; None: as TRL counts them.
+        log: the run's metrics.
+        progress: told after each step.
+        base: of the adapter; None for full weights.
+        after: told of each checkpoint.
+        columns: further columns of the metrics, and TRL's names for them.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        steps: int,
+        saved: tuple[int, ...],
+        seconds: float,
+        tokens: list[int] | None,
+        log: MetricsLog,
+        progress: Progress,
+        base: Base | None,
+        after: AfterCheckpoint | None,
+        columns: Mapping[str, str] | None = None,
+    ) -> None:
+        self.folder, self.steps, self.saved, self.seconds = folder, steps, frozenset(saved), seconds
+        self.tokens, self.log, self.progress, self.base, self.after = tokens, log, progress, base, after
+        self.columns = dict(columns or {})
+        self._stepped = self._kept = time.monotonic()
+        self._generation: Any = None
+
+    def remember(self, model: Any) -> None:
+        """Keeps the generation config as it was loaded: the trainer would reduce it to the tokenizer's end token."""
+        self._generation = copy.deepcopy(getattr(model, "generation_config", None))
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Puts the generation config back, and starts the clock."""
+        model: Any = kwargs["model"]
+        holder = model.get_base_model() if hasattr(model, "get_base_model") else model
+        if self._generation is not None:
+            holder.generation_config = self._generation
+        self._stepped = self._kept = time.monotonic()
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        """Asks for a save where one is due."""
+        due = state.global_step in self.saved
+        # The clocks of several processes differ, and all of them must save together.
+        late = not due and ranks.agreed(time.monotonic() - self._kept > self.seconds)
+        control.should_save = due or late
+
+    def on_log(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        """Writes a step's line."""
+        logs: dict[str, Any] = kwargs["logs"]
+        if "loss" not in logs or not state.is_world_process_zero:
+            return
+        now, step = time.monotonic(), state.global_step
+        lr, grad_norm = logs["learning_rate"], logs.get("grad_norm")
+        tokens = int(logs["num_tokens"]) if self.tokens is None else self.tokens[step - 1]
+        more = {name: logs.get(theirs) for name, theirs in self.columns.items()}
+        self.log.append(step, logs["loss"], lr, grad_norm, tokens, now - self._stepped, **more)
+        before = self.tokens[step - 2] if self.tokens is not None and step > 1 else 0
+        pace = round((tokens - before) / max(now - self._stepped, 1e-9)) if self.tokens is not None else None
+        self._stepped = now
+        whole = math.isfinite(logs["loss"])
+        facts: dict[str, Any] = {"loss": logs["loss"] if whole else "diverged", "norm": grad_norm, "tokens/s": pace}
+        self.progress.update(step, self.steps, **facts)
+
+    def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        """Publishes what was saved."""
+        ranks.wait()  # every process has saved its own random state
+        ended = state.is_world_process_zero and self._publish(args, state.global_step)
+        if self.after is not None and ranks.agreed(ended):
+            control.should_training_stop = True
+        self._stepped = self._kept = time.monotonic()
+
+    def _publish(self, args: TrainingArguments, step: int) -> bool:
+        """Makes what was saved the run's; whether the run is over."""
+        saved = Path(str(args.output_dir)) / f"checkpoint-{step}"
+        final = publish(saved, self.folder, step, self.base) if step in self.saved else None
+        keep_state(saved, self.folder, step)
+        return final is not None and self.after is not None and self.after(step, final)

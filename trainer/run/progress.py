@@ -1,0 +1,72 @@
+"""How a run tells how far it is: the `Progress` protocol, and a bar for the terminal."""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+from typing import Any, Protocol
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bars
+
+from trainer.run import ranks
+
+#: Seconds between two lines where there is no terminal to draw a bar on.
+SECONDS = 30.0
+
+
+class Progress(Protocol):
+    """Told after every step."""
+
+    def update(self, step: int, total: int, **facts: Any) -> None:
+        """`facts` are what one may want to read beside the bar, such as `loss`."""
+        ...
+
+
+class Silent:
+    """Says nothing."""
+
+    def update(self, step: int, total: int, **facts: Any) -> None:
+        """Nothing."""
+
+
+class Bar:
+    """One bar on stderr with loss, gradient norm, tokens a second and the time left.
+
+    Where stderr is no terminal, a line every half minute.
+    """
+
+    def __init__(self, title: str) -> None:
+        console = Console(stderr=True)
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[facts]}"),
+        )
+        self._title, self._console, self._told = title, console, time.monotonic()
+        self._bars = Bars(*columns, console=console, disable=not (console.is_terminal and ranks.is_first()))
+        self._task: TaskID = self._bars.add_task(title, total=None, facts="")
+
+    def update(self, step: int, total: int, **facts: Any) -> None:
+        """Moves the bar."""
+        shown = "  ".join(f"{name} {_short(value)}" for name, value in facts.items() if value is not None)
+        self._bars.update(self._task, completed=step, total=total, facts=shown)
+        if not self._console.is_terminal and time.monotonic() - self._told > SECONDS:
+            self._told = time.monotonic()
+            self._console.print(f"{self._title}: step {step} of {total}  {shown}", highlight=False, soft_wrap=True)
+
+    def __enter__(self) -> Bar:
+        self._bars.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bars.stop()
+
+
+def _short(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
