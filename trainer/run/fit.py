@@ -134,7 +134,7 @@ def _trainer(job: Job[Encoded], places: list[int], keeper: Keeper, general: Enco
     )
     if general is not None:
         config = cast("TrainConfig", job.config)
-        trainer.run.anchor = Anchor(organism, general, config.kl, job.steps, config.batch_size, config.seed)
+        trainer.anchor = Anchor(organism, general, config.kl, job.steps, config.batch_size, config.seed)
     return trainer
 
 
