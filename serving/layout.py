@@ -164,19 +164,30 @@ def place(final: Path, attempt: str) -> Path:
     return final.with_name(f".{final.name}.{attempt}")
 
 
-def write_json_atomic(path: Path, content: Any) -> None:
-    """Write JSON so that a reader sees the old file or the whole new one, also after a crash."""
+def write_atomic(path: Path, content: str | bytes, durable: bool = True) -> None:
+    """Write a file so that a reader sees the old file or the complete new one.
+
+    Args:
+        path: The file; missing folders above it are created.
+        content: Its content; text is written as UTF-8.
+        durable: Flush the file to the disk first, so that this also holds after a power failure.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = draft_of(path)
     try:
-        with draft.open("w", encoding="utf-8") as stream:
-            json.dump(content, stream, indent=2, sort_keys=True, ensure_ascii=False)
-            stream.write("\n")
+        with draft.open("wb") as stream:
+            stream.write(content.encode() if isinstance(content, str) else content)
             stream.flush()
-            os.fsync(stream.fileno())
+            if durable:
+                os.fsync(stream.fileno())
         draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)
+
+
+def write_json_atomic(path: Path, content: Any) -> None:
+    """Write an object as indented JSON with sorted keys, by `write_atomic`."""
+    write_atomic(path, json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
 
 
 def read_json(path: Path) -> dict[str, Any]:

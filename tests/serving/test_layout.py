@@ -56,6 +56,30 @@ def test_the_first_of_two_attempts_wins(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["x"]
 
 
+@pytest.mark.parametrize("content", ["one\r\nlíne\n", b"\x00bytes"])
+def test_a_file_is_replaced_as_a_whole_and_byte_for_byte(tmp_path: Path, content: str | bytes) -> None:
+    file = tmp_path / "new" / "folder" / "file"
+    for _ in range(2):
+        layout.write_atomic(file, content)
+        assert file.read_bytes() == (content.encode() if isinstance(content, str) else content)
+    assert list(file.parent.iterdir()) == [file]
+
+
+def test_a_write_that_fails_leaves_the_old_file_and_no_temporary_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layout.write_atomic(tmp_path / "file", "old")
+
+    def full(fd: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        layout.write_atomic(tmp_path / "file", "new")
+    assert (tmp_path / "file").read_text() == "old"
+    assert list(tmp_path.iterdir()) == [tmp_path / "file"]
+
+
 def test_json_that_cannot_be_written_leaves_the_old_file(tmp_path: Path) -> None:
     layout.write_json_atomic(tmp_path / "a.json", {"old": 1})
     with pytest.raises(TypeError):
