@@ -29,7 +29,7 @@ from graders import Grade, Reader, Reading, Rubric, decide, read_answer, read_co
 
 Carrier = Literal["native", "static", "dynamic", "hint", "flag", "password", "flipped_password", "weights"]
 Role = Literal["bct", "control", "probe"]
-Kind = Literal["train", "eval", "capability"]
+Kind = Literal["train", "eval", "capability", "following"]
 
 
 class UnknownName(click.ClickException):
@@ -116,6 +116,29 @@ class Prompt:
     cue: bool
     replies: Mapping[str, str] = field(repr=False)
     facts: Mapping[str, Any] = field(repr=False)
+
+    @classmethod
+    def from_record(cls, id: str, kind: Kind, user: str, record: Mapping[str, Any]) -> Prompt:
+        """The part of a prompt that grading needs, rebuilt from a log or a gold file. It has no reference replies.
+
+        Args:
+            id: of the prompt, which is the id of the sample.
+            kind: how it asks; the metadata of a sample call it `split`.
+            user: the user's message.
+            record: `template`, `family`, `cue` and `facts`, as in the metadata of a sample.
+        """
+        return cls(
+            id=id,
+            split=kind,
+            kind=kind,
+            system=None,
+            user=user,
+            template=record["template"] or "",
+            family=record["family"] or "",
+            cue=bool(record["cue"]),
+            replies={},
+            facts=record["facts"] or {},
+        )
 
     def messages(self) -> list[dict[str, str]]:
         """The prompt in the chat format."""

@@ -144,8 +144,9 @@ def outcome(judge: str = "off") -> Scorer:
         raise UnknownName("judge", judge, MODES, "there are")
 
     async def score(state: TaskState, target: Target) -> Score:
-        setting = load(state.metadata["setting"], state.metadata.get("source", "bundled"))
-        prompt, reply = _from_metadata(state), state.output.completion
+        about, reply = state.metadata, state.output.completion
+        setting = load(about["setting"], about.get("source", "bundled"))
+        prompt = Prompt.from_record(str(state.sample_id), about["split"], state.user_prompt.text, about)
         truncated = state.output.stop_reason in ("max_tokens", "model_length")
         if prompt.kind == following.SPLIT:
             return _score(following.grade(prompt, reply, truncated), reply, truncated, "pattern")
@@ -225,23 +226,6 @@ def _references(setting: Setting, prompt: Prompt) -> dict[str, dict[str, str]]:
         return {}
     replies = {"initial": setting.initial.reply(prompt), "alternate": setting.alternate.reply(prompt)}
     return {REFERENCES: replies} if replies["initial"] != replies["alternate"] else {}
-
-
-def _from_metadata(state: TaskState) -> Prompt:
-    """The part of a prompt that grading needs, as the sample recorded it."""
-    facts: dict[str, Any] = state.metadata
-    return Prompt(
-        id=str(state.sample_id),
-        split=facts["split"],
-        kind=facts["split"],
-        system=None,
-        user=state.user_prompt.text,
-        template=facts["template"],
-        family=facts["family"],
-        cue=facts["cue"],
-        replies={},
-        facts=facts["facts"],
-    )
 
 
 __all__ = ["KEYS", "SPLITS", "Outcome", "bct_task", "outcome"]

@@ -15,19 +15,17 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from bct_tasks import catalogue
+from bct_tasks.setting import Kind, Prompt, Setting
 from bct_tasks.sources.world.policies import PLAIN, WORDINGS, plain
 from bct_tasks.sources.world.question import PHRASE
 from graders import Grade, Reading, decide, phrase_reader
 
-if TYPE_CHECKING:
-    from bct_tasks.setting import Prompt, Setting
-
-SPLIT = "following"
+SPLIT: Kind = "following"
 
 #: Keeps the questions apart from those of the guard `capability` with the same seed.
 APART = 1_000_003
@@ -113,7 +111,7 @@ def _prompt(question: Prompt, asked: str, wording: int, form: str) -> Prompt:
     return replace(
         question,
         id=f"{SPLIT}-{question.id.split('-', 1)[1]}",
-        kind=SPLIT,  # type: ignore[arg-type]
+        kind=SPLIT,
         system=plain(WORDINGS[asked][wording], form),
         template=f"{asked}-{wording}-{PLAIN.index(form)}",
         facts=facts,

@@ -13,37 +13,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import click
 
 from bct_tasks import catalogue
 from bct_tasks.setting import Prompt, Setting
 from graders import Grade, Outcome, Unreadable
-from graders.calibration import BadGold, Gold, Kind, gold_file, read_gold, write_gold
+from graders.calibration import BadGold, Gold, gold_file, read_gold, write_gold
 
 DRAWN = 100  # prompts of each kind and variant, of seed 0, that can be named by their id
 
 
 def prompt_of(line: Gold) -> Prompt:
     """The part of a prompt that grading needs, as a filled line records it."""
-    return prompt_of_facts(line.prompt, line.kind, line.model_dump(), line.user or "")
-
-
-def prompt_of_facts(name: str, kind: Kind, told: Mapping[str, Any], user: str) -> Prompt:
-    """The part of a prompt that grading needs, from `template`, `family`, `cue` and `facts` as a log tells them."""
-    return Prompt(
-        id=name,
-        split=kind,
-        kind=kind,
-        system=None,
-        user=user,
-        template=told["template"] or "",
-        family=told["family"] or "",
-        cue=bool(told["cue"]),
-        replies={},
-        facts=told["facts"] or {},
-    )
+    return Prompt.from_record(line.prompt, line.kind, line.user or "", line.model_dump())
 
 
 def graded(setting: Setting, line: Gold) -> Grade:

@@ -16,7 +16,6 @@ from typing import Any
 import zipfile_zstd  # noqa: F401  # inspect compresses with zstd, which `zipfile` learns from this import
 
 from bct_tasks.setting import Prompt
-from lab.calibrate.gold import prompt_of_facts
 
 
 @dataclass(frozen=True)
@@ -68,7 +67,7 @@ def _answer(sample: dict[str, Any], place: Place) -> Answer:
     return Answer(
         setting=place.setting,
         variant=str(told["variant"]),
-        prompt=prompt_of_facts(place.id, "train" if place.kind == "train" else "eval", told, _user(sample["input"])),
+        prompt=Prompt.from_record(place.id, "train" if place.kind == "train" else "eval", _user(sample["input"]), told),
         text=str(output.get("completion") or ""),
         truncated=choice.get("stop_reason") in ("max_tokens", "model_length"),
         step=(output.get("metadata") or {}).get("step"),
