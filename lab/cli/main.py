@@ -247,19 +247,20 @@ main.add_command(commands.power)
 @click.option("--out", type=click.Path(path_type=Path), help="File to write; default: stdout.")
 def table_(run: Path, per: Any, form: Any, out: Path | None) -> None:
     """The tidy table of a run folder, or of any folder of logs that `inspect eval bct_tasks/...` wrote."""
-    from lab.verdict import table as tidy
+    from lab.run.table import table
+    from lab.verdict.table import text, write
 
     endings = {".parquet": "parquet", ".json": "json"}
     form = form or (endings.get(out.suffix, "csv") if out else "csv")
     if form == "parquet" and out is None:
         raise click.UsageError("parquet is no text: name a file with --out")
-    rows, left_out = tidy.table(run, per)
+    rows, left_out = table(run, per)
     for line in left_out:
         click.echo(f"left out: {line}", err=True)
     if out is None:
-        click.echo(tidy.text(rows, "json" if form == "json" else "csv"), nl=False)
+        click.echo(text(rows, "json" if form == "json" else "csv"), nl=False)
         return
-    tidy.write(rows, form, out)
+    write(rows, form, out)
     click.echo(f"{out}  {len(rows):,} rows, one per {per}")
 
 

@@ -6,7 +6,7 @@ and nothing here holds a rate or a name: `lab.verdict.criterion` and `lab.verdic
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -38,6 +38,16 @@ class Item:
     system: bool = False
     margin: float | None = None
     greedy: str | None = None
+
+
+def of_split(items: Iterable[Item], split: str) -> list[Item]:
+    """The items of one split, in their order."""
+    return [i for i in items if i.split == split]
+
+
+def scored(items: Iterable[Item]) -> list[Item]:
+    """The items that have a label."""
+    return [i for i in items if i.outcome != "unscored"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ from lab.report.terminal import crossed_at, heading
 from lab.verdict.conclusions import lr_text, share_text
 from lab.verdict.family import family_text
 from lab.verdict.multiples import multiples, sentences
-from lab.verdict.schema import Capability, Cell, Conclusion, CorrectedRate, Margin, Rate, Results
+from lab.verdict.schema import Capability, CellResult, Conclusion, CorrectedRate, Margin, Rate, Results
 from lab.verdict.table import csv_text
 
 LOG_LINK = re.compile(r'href="([^"#]+\.eval)"')
@@ -89,7 +89,7 @@ class Arm:
     conclusion: Conclusion
     role: str
     carrier: str | None
-    cells: tuple[Cell, ...]
+    cells: tuple[CellResult, ...]
     panels: dict[str, list[Panel]]
     steps: tuple[int, ...]
 
@@ -164,7 +164,7 @@ def _csv_link(results: Results) -> str:
     return "data:text/csv;base64," + base64.b64encode(csv_text(results).encode()).decode()
 
 
-def _arm(i: int, conclusion: Conclusion, cells: list[Cell], pictures: list[gallery.Picture]) -> Arm:
+def _arm(i: int, conclusion: Conclusion, cells: list[CellResult], pictures: list[gallery.Picture]) -> Arm:
     panels: dict[str, list[Panel]] = {kind: [] for kind in gallery.KINDS}
     for j, picture in enumerate(pictures):
         panels[picture.kind].append(_panel(picture, f"a{i}p{j}"))
@@ -196,7 +196,7 @@ def _failures(lines: Iterable[str]) -> list[tuple[str, list[str]]]:
     return list(found.items())
 
 
-def _gates(cells: Iterable[Cell]) -> list[tuple[str, dict[str, Any]]]:
+def _gates(cells: Iterable[CellResult]) -> list[tuple[str, dict[str, Any]]]:
     """Each gate once: cells of one setting, variant and organism share it."""
     found: dict[tuple[str, str], dict[str, Any]] = {}
     for cell in cells:
@@ -204,7 +204,7 @@ def _gates(cells: Iterable[Cell]) -> list[tuple[str, dict[str, Any]]]:
     return [(place, {k: v for k, v in gate.items() if v != []}) for (place, _), gate in found.items()]
 
 
-def _distinct(cells: Iterable[Cell], name: str) -> list[tuple[str, dict[str, Any]]]:
+def _distinct(cells: Iterable[CellResult], name: str) -> list[tuple[str, dict[str, Any]]]:
     found = {c.setting: getattr(c, name) for c in cells if getattr(c, name)}
     return list(found.items())
 

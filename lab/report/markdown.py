@@ -9,7 +9,7 @@ from lab.verdict.conclusions import lr_text, share_text
 from lab.verdict.expectations import MARKS
 from lab.verdict.family import family_text
 from lab.verdict.multiples import multiples, sentences
-from lab.verdict.schema import Capability, Cell, Rate, Results
+from lab.verdict.schema import Capability, CellResult, Rate, Results
 
 HEAD = (
     "cell",
@@ -58,7 +58,7 @@ def p_text(p: float) -> str:
     return "< .001" if p < 0.001 else f"= {p:.3f}".replace("0.", ".")
 
 
-def _row(cell: Cell) -> str:
+def _row(cell: CellResult) -> str:
     what = ", ".join([cell.setting, cell.variant, cell.method, f"lr {lr_text(cell.lr)}", f"seed {cell.seed}"])
     if not cell.checkpoints:
         return f"| {what} | failed |{' |' * (len(HEAD) - 2)}"

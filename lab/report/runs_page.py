@@ -17,11 +17,12 @@ import click
 
 from lab.report.export import write_svg
 from lab.report.figures.gallery import Picture, of_all, of_arms
-from lab.verdict.conclusions import GROUP, lr_text, share_text
+from lab.verdict.arms import GROUP
+from lab.verdict.conclusions import lr_text, share_text
 from lab.verdict.expectations import MARKS
 from lab.verdict.multiples import multiples, sentences
 from lab.verdict.results import read_results
-from lab.verdict.schema import Cell, Results
+from lab.verdict.schema import CellResult, Results
 from serving.errors import BadInput
 
 HEAD = """\
@@ -87,16 +88,16 @@ def _plain(text: str) -> str:
     return text.replace("[", "(").replace("]", ")")
 
 
-def _groups(cells: Iterable[Cell]) -> Iterator[list[Cell]]:
+def _groups(cells: Iterable[CellResult]) -> Iterator[list[CellResult]]:
     """Cells that differ in seed alone, by seed."""
-    found: dict[str, list[Cell]] = {}
+    found: dict[str, list[CellResult]] = {}
     for cell in cells:
         if cell.checkpoints:
             found.setdefault(repr([getattr(cell, name) for name in GROUP]), []).append(cell)
     return (sorted(group, key=lambda c: c.seed) for group in found.values())
 
 
-def _row(cells: list[Cell], steps: bool) -> list[str]:
+def _row(cells: list[CellResult], steps: bool) -> list[str]:
     first, ends = cells[0], [c.checkpoints[-1] for c in cells]
     names = [str(c.verdict.name or c.role).replace("_", " ") for c in cells]
     flags = sorted({flag.replace("_", " ") for c in cells for flag in c.verdict.flags if flag != c.role})
@@ -114,7 +115,7 @@ def _row(cells: list[Cell], steps: bool) -> list[str]:
     ]
 
 
-def _method(cell: Cell) -> str:
+def _method(cell: CellResult) -> str:
     """The method, and what tells it from others of the same name."""
     parts = [cell.method]
     parts += [f"labels {cell.label_source}"] if cell.method == "bct" and cell.label_source else []

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from lab.verdict.conclusions import lr_text, share_text
-from lab.verdict.schema import Cell, Checkpoint, Results
+from lab.verdict.schema import CellResult, CheckpointResult, Results
 
 BLOCKS = "▁▂▃▄▅▆▇█"
 STYLES = {
@@ -58,7 +58,7 @@ def heading(results: Results) -> str:
     return f"{settings} on {models}, method {methods}: {counts}" if results.cells else "no cells"
 
 
-def cells_table(cells: Sequence[Cell]) -> Table:
+def cells_table(cells: Sequence[CellResult]) -> Table:
     """One row per cell; a column that tells no cells apart is left out."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1, 0, 0))
     shown = ["setting"] if len({c.setting for c in cells}) > 1 else []
@@ -76,18 +76,18 @@ def cells_table(cells: Sequence[Cell]) -> Table:
     return table
 
 
-def sparkline(checkpoints: Sequence[Checkpoint]) -> str:
+def sparkline(checkpoints: Sequence[CheckpointResult]) -> str:
     """The initial rate over checkpoints, one block each; a dot where nothing was scored."""
     rates = [c.eval.initial.p for c in checkpoints]
     return "".join("·" if p is None else BLOCKS[round(p * (len(BLOCKS) - 1))] for p in rates)
 
 
-def crossed_at(cell: Cell) -> int | None:
+def crossed_at(cell: CellResult) -> int | None:
     """The step from which the behavior stays gone; of a transient cell, the step at which it first went."""
     return cell.verdict.stable_crossing if cell.verdict.name != "transient" else cell.verdict.first_crossing
 
 
-def _measured(cell: Cell) -> list[Text | str]:
+def _measured(cell: CellResult) -> list[Text | str]:
     if not cell.checkpoints:
         return ["", "", Text("failed", style="red"), "", ""]
     first, last = cell.checkpoints[0].eval, cell.checkpoints[-1].eval
@@ -119,12 +119,12 @@ def _lines(console: Console, label: str, lines: Sequence[str], style: str) -> No
         console.print(Text.assemble((f"{label}: ", style), line))
 
 
-def _tells_apart(cells: Sequence[Cell], name: str) -> bool:
+def _tells_apart(cells: Sequence[CellResult], name: str) -> bool:
     """Whether cells of one setting and variant differ in it."""
     places = {(c.setting, c.variant) for c in cells}
     return len({(c.setting, c.variant, getattr(c, name)) for c in cells}) > len(places)
 
 
-def _asked(checkpoint: Checkpoint) -> int:
+def _asked(checkpoint: CheckpointResult) -> int:
     parts = (checkpoint.eval, checkpoint.train, checkpoint.capability, checkpoint.following)
     return sum(part.n + part.unscored for part in parts if part)

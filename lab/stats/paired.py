@@ -15,9 +15,8 @@ from dataclasses import dataclass
 
 from scipy.stats import chi2, t
 
-from lab.logs.records import Item
+from lab.logs.records import Item, of_split, scored
 from lab.stats.intervals import CONFIDENCE, Interval, design_effect, mean_t, paired_difference
-from lab.verdict.rates import of_split, scored
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from lab.logs.records import Item
 from lab.stats.paired import Comparison, compare, holm
 from lab.verdict.conclusions import lr_text, share_text
 from lab.verdict.results import read_results
-from lab.verdict.schema import Cell, Results
+from lab.verdict.schema import CellResult, Results
 from serving.errors import BadInput
 
 KEY = ("setting", "variant", "method", "model", "rank", "batch", "label_source", "lr", "seed", "steps", "factors")
@@ -102,17 +102,17 @@ def _results(run: Path) -> Results:
     return read_results(run / "results.json")
 
 
-def _by_key(results: Results) -> dict[str, Cell]:
+def _by_key(results: Results) -> dict[str, CellResult]:
     return {json.dumps([getattr(cell, name) for name in KEY], sort_keys=True): cell for cell in results.cells}
 
 
-def _text(cell: Cell) -> str:
+def _text(cell: CellResult) -> str:
     parts = [cell.setting, cell.variant, *([cell.method] if cell.method != "bct" else [])]
     parts += [f"rank {cell.rank}"] if cell.rank else []
     return ", ".join([*parts, f"lr {lr_text(cell.lr)}", f"seed {cell.seed}"])
 
 
-def _compared(one: Path, a: Cell, two: Path, b: Cell) -> tuple[Pair, list[tuple[str, Comparison]]]:
+def _compared(one: Path, a: CellResult, two: Path, b: CellResult) -> tuple[Pair, list[tuple[str, Comparison]]]:
     steps = {c.step for c in a.checkpoints} & {c.step for c in b.checkpoints}
     step = max(steps, default=0)
     before, after = (_items(one, a, step), _items(two, b, step)) if steps else ((), ())
@@ -123,7 +123,7 @@ def _compared(one: Path, a: Cell, two: Path, b: Cell) -> tuple[Pair, list[tuple[
     return Pair(_text(a), step, names, flags, same, ()), known
 
 
-def _items(run: Path, cell: Cell, step: int) -> tuple[Item, ...]:
+def _items(run: Path, cell: CellResult, step: int) -> tuple[Item, ...]:
     log = next(c.log for c in cell.checkpoints if c.step == step)
     try:
         return read_items(run / log)

@@ -15,23 +15,21 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from lab.stats.intervals import clopper_pearson, mean_t
+from lab.verdict.arms import ARM, GROUP, key_of
 from lab.verdict.criterion import GONE, REVERSAL
 from lab.verdict.family import halves, p_value, with_holm
-from lab.verdict.schema import Cell, Checkpoint, Conclusion, Group, Rate, SeedRate, Thresholds
+from lab.verdict.schema import CellResult, CheckpointResult, Conclusion, Group, Rate, SeedRate, Thresholds
 
 T = TypeVar("T")
-
-ARM = ("setting", "variant", "role", "method", "model", "organism", "rank", "batch", "label_source", "factors")
-GROUP = (*ARM, "lr", "steps")
 
 
 @dataclass(frozen=True, slots=True)
 class Judged:
     """A cell, and its checkpoints named on the half of eval items that chooses and the half that reports."""
 
-    cell: Cell
-    choose: tuple[Checkpoint, ...]
-    report: tuple[Checkpoint, ...]
+    cell: CellResult
+    choose: tuple[CheckpointResult, ...]
+    report: tuple[CheckpointResult, ...]
 
 
 def lr_text(lr: float) -> str:
@@ -40,17 +38,17 @@ def lr_text(lr: float) -> str:
     return f"{float(mantissa):g}e{int(exponent)}"
 
 
-def groups(cells: Iterable[Cell], thresholds: Thresholds) -> tuple[Group, ...]:
+def groups(cells: Iterable[CellResult], thresholds: Thresholds) -> tuple[Group, ...]:
     """All groups, with counts of names, and mean rates at the last checkpoint."""
     return tuple(
         _group(dict(json.loads(key)), members, thresholds)
-        for key, members in _grouped(cells, lambda cell: _key(cell, GROUP)).items()
+        for key, members in _grouped(cells, lambda cell: key_of(cell, GROUP)).items()
     )
 
 
 def conclusions(judged: Sequence[Judged], thresholds: Thresholds) -> tuple[Conclusion, ...]:
     """One conclusion per arm. Cells whose gate failed are left out, and the sentence says so."""
-    arms = _grouped(judged, lambda j: _key(j.cell, ARM))
+    arms = _grouped(judged, lambda j: key_of(j.cell, ARM))
     plain = Counter((k["setting"], k["variant"], k["method"], k["model"]) for k in map(json.loads, arms))
     found: list[Conclusion] = []
     for key, members in arms.items():
@@ -60,10 +58,6 @@ def conclusions(judged: Sequence[Judged], thresholds: Thresholds) -> tuple[Concl
     return with_holm(found)
 
 
-def _key(cell: Cell, fields: tuple[str, ...]) -> str:
-    return json.dumps({name: getattr(cell, name) for name in fields}, sort_keys=True)
-
-
 def _grouped(things: Iterable[T], key: Callable[[T], Any]) -> dict[Any, list[T]]:
     found = defaultdict[Any, list[T]](list)
     for thing in things:
@@ -71,7 +65,7 @@ def _grouped(things: Iterable[T], key: Callable[[T], Any]) -> dict[Any, list[T]]
     return dict(found)
 
 
-def _group(key: dict[str, Any], cells: list[Cell], thresholds: Thresholds) -> Group:
+def _group(key: dict[str, Any], cells: list[CellResult], thresholds: Thresholds) -> Group:
     names = Counter(c.verdict.name for c in cells if c.verdict.name)
     total, claim = sum(names.values()), len(cells) >= thresholds.few_seeds
     exact = {n: clopper_pearson(k, total, thresholds.confidence) for n, k in sorted(names.items())}
@@ -89,8 +83,8 @@ def _group(key: dict[str, Any], cells: list[Cell], thresholds: Thresholds) -> Gr
     )
 
 
-def _seed_rates(ends: list[Checkpoint], thresholds: Thresholds) -> dict[str, SeedRate]:
-    read: dict[str, Callable[[Checkpoint], float | None]] = {
+def _seed_rates(ends: list[CheckpointResult], thresholds: Thresholds) -> dict[str, SeedRate]:
+    read: dict[str, Callable[[CheckpointResult], float | None]] = {
         "initial": lambda c: c.eval.initial.p,
         "alternate": lambda c: c.eval.alternate.p,
         "degenerate": lambda c: c.eval.degenerate.p,
@@ -172,7 +166,7 @@ class _Finding:
     resists: bool = False
 
 
-def holds(checkpoints: Sequence[Checkpoint], step: int, undamaged: bool) -> bool:
+def holds(checkpoints: Sequence[CheckpointResult], step: int, undamaged: bool) -> bool:
     """Gone at `step` and ever after, on at least two checkpoints, the first two of them without damage."""
     tail = [c for c in checkpoints if c.step >= step]
     clean = not any("damaged" in c.flags for c in tail[:2])

@@ -20,7 +20,7 @@ from lab.logs.records import CellRecord
 from lab.stats.intervals import Interval
 from lab.stats.misclassification import Judge, Uninformative, correct_counts, rogan_gladen
 from lab.verdict.rates import EVAL_OUTCOMES
-from lab.verdict.schema import Calibration, Cell, Checkpoint, Corrected, CorrectedRate, Thresholds
+from lab.verdict.schema import Calibration, CellResult, CheckpointResult, Corrected, CorrectedRate, Thresholds
 
 DIGITS = 6
 NEITHER = "other or degenerate"
@@ -64,17 +64,17 @@ def pairs(records: Iterable[CellRecord], labelled: Iterable[Labelled]) -> dict[s
 
 
 def corrected(
-    cells: Sequence[Cell], by_hand: Mapping[str, ByHand], thresholds: Thresholds
-) -> tuple[list[Cell], tuple[Calibration, ...]]:
+    cells: Sequence[CellResult], by_hand: Mapping[str, ByHand], thresholds: Thresholds
+) -> tuple[list[CellResult], tuple[Calibration, ...]]:
     """The cells with corrected rates where their setting has labels that allow it, and what the labels say."""
     refused: dict[str, list[str]] = {setting: [] for setting in by_hand}
-    done: list[Cell] = []
+    done: list[CellResult] = []
     for cell in cells:
         found = by_hand.get(cell.setting)
         if found is None:
             done.append(cell)
             continue
-        checkpoints: list[Checkpoint] = []
+        checkpoints: list[CheckpointResult] = []
         for checkpoint in cell.checkpoints:
             rates, reason = correct(checkpoint, found.pairs, thresholds.confidence)
             refused[cell.setting] += [reason] if reason else []
@@ -84,7 +84,7 @@ def corrected(
 
 
 def correct(
-    checkpoint: Checkpoint, labelled: Sequence[tuple[str, str]], confidence: float
+    checkpoint: CheckpointResult, labelled: Sequence[tuple[str, str]], confidence: float
 ) -> tuple[Corrected | None, str | None]:
     """A checkpoint's corrected eval rates, or None; and why they are fewer than four, or none."""
     rates = {name: getattr(checkpoint.eval, name) for name in EVAL_OUTCOMES}

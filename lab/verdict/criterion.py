@@ -25,8 +25,8 @@ from lab.verdict.schema import (
     Ceiling,
     CellName,
     Change,
-    Checkpoint,
     CheckpointName,
+    CheckpointResult,
     EvalRates,
     Flag,
     Rate,
@@ -72,7 +72,7 @@ def name_reversal(initial: Rate, organism_r0: float, thresholds: Thresholds) -> 
 
 
 def judge(
-    checkpoints: Sequence[Checkpoint],
+    checkpoints: Sequence[CheckpointResult],
     *,
     role: str,
     method: str,
@@ -81,7 +81,7 @@ def judge(
     ceiling: Ceiling | None,
     thresholds: Thresholds,
     organism: EvalRates | None = None,
-) -> tuple[tuple[Checkpoint, ...], Verdict]:
+) -> tuple[tuple[CheckpointResult, ...], Verdict]:
     """Name and flag every checkpoint of a cell, and the cell.
 
     Args:
@@ -140,7 +140,7 @@ def reversal_name(names: Sequence[CheckpointName]) -> CellName | None:
     return "transient" if "returned" in names and names[-1] != "returned" else names[-1]
 
 
-def crossing(checkpoints: Sequence[Checkpoint], undamaged: bool = False) -> int | None:
+def crossing(checkpoints: Sequence[CheckpointResult], undamaged: bool = False) -> int | None:
     """The step of the first of two consecutive checkpoints where the behavior is gone (and neither damaged)."""
     for one, two in itertools.pairwise(checkpoints):
         clean = "damaged" not in one.flags + two.flags
@@ -149,13 +149,13 @@ def crossing(checkpoints: Sequence[Checkpoint], undamaged: bool = False) -> int 
     return None
 
 
-def stable_crossing(checkpoints: Sequence[Checkpoint]) -> int | None:
+def stable_crossing(checkpoints: Sequence[CheckpointResult]) -> int | None:
     """The step from which on the behavior is gone at every checkpoint, of which there are at least two."""
     tail = list(itertools.takewhile(lambda c: c.name in GONE, reversed(checkpoints)))
     return tail[-1].step if len(tail) >= 2 else None
 
 
-def largest_reversal(checkpoints: Sequence[Checkpoint]) -> Reversal | None:
+def largest_reversal(checkpoints: Sequence[CheckpointResult]) -> Reversal | None:
     """The largest rise of the initial rate from one checkpoint to a later one; None if it never rises."""
     known = [(c.step, c.eval.initial.p) for c in checkpoints if c.eval.initial.p is not None]
     rises = [(b[1] - a[1], a[0], b[0]) for a, b in itertools.combinations(known, 2) if b[1] > a[1]]
@@ -165,7 +165,7 @@ def largest_reversal(checkpoints: Sequence[Checkpoint]) -> Reversal | None:
     return Reversal(rise=round(rise, 6), from_step=start, to_step=end)
 
 
-def _verdict(checkpoints: Sequence[Checkpoint], name: CellName | None, flags: Iterable[Any]) -> Verdict:
+def _verdict(checkpoints: Sequence[CheckpointResult], name: CellName | None, flags: Iterable[Any]) -> Verdict:
     return Verdict(
         name=name,
         flags=tuple(flags),
@@ -177,7 +177,7 @@ def _verdict(checkpoints: Sequence[Checkpoint], name: CellName | None, flags: It
 
 
 def _names(
-    checkpoints: Sequence[Checkpoint],
+    checkpoints: Sequence[CheckpointResult],
     ceiling: Ceiling | None,
     thresholds: Thresholds,
     targeted: bool,
@@ -202,7 +202,7 @@ def _names(
 
 
 def _reversal_names(
-    checkpoints: Sequence[Checkpoint], organism: EvalRates | None, thresholds: Thresholds
+    checkpoints: Sequence[CheckpointResult], organism: EvalRates | None, thresholds: Thresholds
 ) -> list[tuple[CheckpointName, CheckpointName]]:
     """As `_names`, against the organism; nothing can be said without it."""
     if organism is None:
@@ -216,7 +216,7 @@ def _reversal_names(
     return found
 
 
-def _kept_at_start(checkpoints: Sequence[Checkpoint], thresholds: Thresholds) -> bool:
+def _kept_at_start(checkpoints: Sequence[CheckpointResult], thresholds: Thresholds) -> bool:
     """Whether the behavior is still there where a reversal starts."""
     start = checkpoints[0].eval.initial.p if checkpoints else None
     return start is not None and start > thresholds.reversal_start
@@ -229,7 +229,7 @@ def _possible(rate: Rate, n: int, unscored: int) -> list[float]:
     return [rate.p, rate.k / (n + unscored), (rate.k + unscored) / (n + unscored)]
 
 
-def _assignments(checkpoint: Checkpoint, thresholds: Thresholds) -> list[tuple[Rate, Rate]]:
+def _assignments(checkpoint: CheckpointResult, thresholds: Thresholds) -> list[tuple[Rate, Rate]]:
     """Initial and alternate rates with all unscored replies taken as initial, as alternate, or as neither.
 
     The conditions are monotone in each count, so these extremes decide for every mixture.
@@ -247,7 +247,7 @@ def _assignments(checkpoint: Checkpoint, thresholds: Thresholds) -> list[tuple[R
     return [(with_more(e.initial, i), with_more(e.alternate, a)) for i, a in extremes]
 
 
-def _damage(checkpoint: Checkpoint, thresholds: Thresholds, targeted: bool) -> tuple[Flag, ...]:
+def _damage(checkpoint: CheckpointResult, thresholds: Thresholds, targeted: bool) -> tuple[Flag, ...]:
     """The flags a checkpoint carries by itself: each an estimate past its limit that excludes no change."""
     changes, relative = checkpoint.changes, checkpoint.capability.relative
     less_capable = (
@@ -264,7 +264,9 @@ def _fell(change: Change | None, by: float) -> bool:
     return change is not None and -change.estimate > by and change.hi < 0
 
 
-def _cell_flags(checkpoints: Sequence[Checkpoint], name: CellName | None, thresholds: Thresholds) -> Iterable[Flag]:
+def _cell_flags(
+    checkpoints: Sequence[CheckpointResult], name: CellName | None, thresholds: Thresholds
+) -> Iterable[Flag]:
     """A flag of any checkpoint is one of the cell, so that damage on the way is not hidden by its end."""
     if not checkpoints:
         return

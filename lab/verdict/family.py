@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from scipy.stats import norm
 
 from lab.stats.paired import holm
-from lab.verdict.schema import Checkpoint, Conclusion, HalfRate, Thresholds
+from lab.verdict.schema import CheckpointResult, Conclusion, HalfRate, Thresholds
 
 if TYPE_CHECKING:
     from lab.verdict.conclusions import Judged
@@ -75,17 +75,17 @@ def family_text(conclusions: Sequence[Conclusion], thresholds: Thresholds) -> st
     return held + (f"; by itself only or not at all: {'; '.join(unsure)}" if unsure else "")
 
 
-def _below(first: Checkpoint, c: Checkpoint, thresholds: Thresholds) -> float | None:
+def _below(first: CheckpointResult, c: CheckpointResult, thresholds: Thresholds) -> float | None:
     z = _z(first, c, thresholds)
     return None if z is None else min(1.0, 2 * float(norm.cdf(z)))
 
 
-def _above(first: Checkpoint, c: Checkpoint, thresholds: Thresholds) -> float | None:
+def _above(first: CheckpointResult, c: CheckpointResult, thresholds: Thresholds) -> float | None:
     z = _z(first, c, thresholds)
     return None if z is None else min(1.0, 2 * float(norm.sf(z)))
 
 
-def _z(first: Checkpoint, c: Checkpoint, thresholds: Thresholds) -> float | None:
+def _z(first: CheckpointResult, c: CheckpointResult, thresholds: Thresholds) -> float | None:
     """How far the initial rate lies above the limit, in standard errors at the limit."""
     rate, start = c.eval.initial, first.eval.initial.p
     if rate.p is None or not start or not c.eval.n:

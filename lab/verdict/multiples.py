@@ -13,11 +13,10 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from lab.report.figures.gallery import ROWS, alike, arms
-from lab.report.figures.sweeps import by_lr
+from lab.verdict.arms import ROWS, alike, arms, by_lr
 from lab.verdict.conclusions import holds, lr_text, mean, share_text
 from lab.verdict.criterion import GONE
-from lab.verdict.schema import Cell, Results
+from lab.verdict.schema import CellResult, Results
 
 
 @dataclass(frozen=True)
@@ -60,12 +59,12 @@ def multiples(results: Results) -> tuple[Multiples, ...]:
 
     Arms alike but for the number of unique rows count as one, by the name of the first.
     """
-    groups = alike(arm for arm in arms(results) if arm[1][0].role == "bct").values()
-    found = (_of_arm(group[0][0].arm, [c for _, cells in group for c in cells]) for group in groups)
+    groups = alike(arm for arm in arms(results) if arm.cells[0].role == "bct").values()
+    found = (_of_arm(group[0].conclusion.arm, [c for arm in group for c in arm.cells]) for group in groups)
     return tuple(each for each in found if each is not None)
 
 
-def _of_arm(arm: str, cells: Sequence[Cell]) -> Multiples | None:
+def _of_arm(arm: str, cells: Sequence[CellResult]) -> Multiples | None:
     valid = [c for c in cells if c.checkpoints and "invalid" not in c.verdict.flags]
     rates = by_lr(valid)
     for lr in list(rates)[:0:-1]:
@@ -82,17 +81,17 @@ def _of_arm(arm: str, cells: Sequence[Cell]) -> Multiples | None:
     return None
 
 
-def _steps(cells: Sequence[Cell]) -> int | None:
+def _steps(cells: Sequence[CellResult]) -> int | None:
     """The earliest step by which more than half of the cells are rid of the behavior, without damage, for good."""
     kept = sorted({c.step for cell in cells for c in cell.checkpoints})
     return next((s for s in kept if 2 * sum(_gone_by(cell, s) for cell in cells) > len(cells)), None)
 
 
-def _gone_by(cell: Cell, step: int) -> bool:
+def _gone_by(cell: CellResult, step: int) -> bool:
     return any(holds(cell.checkpoints, c.step, undamaged=True) for c in cell.checkpoints if c.step <= step)
 
 
-def _lows(cells: Sequence[Cell], high: float, steps: int) -> tuple[Low, ...]:
+def _lows(cells: Sequence[CellResult], high: float, steps: int) -> tuple[Low, ...]:
     found: list[Low] = []
     kinds = {(c.lr, c.steps, c.factors.get(ROWS)) for c in cells}
     for lr, taken, rows in sorted(kinds, key=lambda kind: (-kind[0], kind[1], kind[2] or 0)):

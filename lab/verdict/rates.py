@@ -12,14 +12,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from lab.logs.records import CeilingRecord, CellRecord, CheckpointRecord, Item
+from lab.logs.records import CeilingRecord, CellRecord, CheckpointRecord, Item, of_split, scored
 from lab.stats.intervals import design_effect, mean_clustered, paired_difference, paired_ratio, wilson
 from lab.verdict.schema import (
     Capability,
     Ceiling,
     Change,
     Changes,
-    Checkpoint,
+    CheckpointResult,
     EvalRates,
     Following,
     Margin,
@@ -32,7 +32,7 @@ EVAL_OUTCOMES = ("initial", "alternate", "other", "degenerate")
 DIGITS = 6  # results.json is the same on every machine that counts the same replies
 
 
-def measure_cell(record: CellRecord, thresholds: Thresholds) -> tuple[Checkpoint, ...]:
+def measure_cell(record: CellRecord, thresholds: Thresholds) -> tuple[CheckpointResult, ...]:
     """All checkpoints by step, each with its paired changes since the first."""
     ordered = sorted(record.checkpoints, key=lambda c: c.step)
     if len({c.step for c in ordered}) < len(ordered):
@@ -85,16 +85,6 @@ def half_ceiling(record: CeilingRecord, part: int) -> CeilingRecord:
     return replace(record, items=half(record.items, part))
 
 
-def of_split(items: Iterable[Item], split: str) -> list[Item]:
-    """The items of one split, in their order."""
-    return [i for i in items if i.split == split]
-
-
-def scored(items: Iterable[Item]) -> list[Item]:
-    """The items that have a label."""
-    return [i for i in items if i.outcome != "unscored"]
-
-
 def rate(items: Sequence[Item], outcome: str, confidence: float) -> Rate:
     """How many of the scored items have the outcome; Wilson with the design effect of their templates."""
     if not items:
@@ -111,9 +101,11 @@ def rate(items: Sequence[Item], outcome: str, confidence: float) -> Rate:
     )
 
 
-def _checkpoint(record: CheckpointRecord, first: CheckpointRecord, metrics: Any, thresholds: Thresholds) -> Checkpoint:
+def _checkpoint(
+    record: CheckpointRecord, first: CheckpointRecord, metrics: Any, thresholds: Thresholds
+) -> CheckpointResult:
     capability, following = of_split(record.items, "capability"), of_split(record.items, "following")
-    return Checkpoint(
+    return CheckpointResult(
         step=record.step,
         log=record.log,
         fingerprint=record.fingerprint,

@@ -19,7 +19,7 @@ from lab.verdict.corrected import Labelled, corrected, pairs
 from lab.verdict.criterion import judge
 from lab.verdict.expectations import Expectation, answer
 from lab.verdict.rates import half_ceiling, half_cell, measure_ceiling, measure_cell, measure_organism
-from lab.verdict.schema import Ceiling, Cell, Expected, Results, Thresholds
+from lab.verdict.schema import Ceiling, CellResult, Expected, Results, Thresholds
 
 __all__ = ["Results", "Thresholds", "build_results", "read_results", "schema", "write_results"]
 
@@ -113,7 +113,7 @@ def schema_text() -> str:
     return json.dumps(schema(), indent=1, sort_keys=True) + "\n"
 
 
-def _answered(expectations: Iterable[Expectation], cells: list[Cell]) -> Iterator[Expected]:
+def _answered(expectations: Iterable[Expectation], cells: list[CellResult]) -> Iterator[Expected]:
     read = [cell.model_dump(mode="json") for cell in cells]
     return (Expected(says=e.text(), answer=answer(e, read)) for e in expectations)
 
@@ -136,7 +136,7 @@ def _judged(record: CellRecord, top: CeilingRecord | None, thresholds: Threshold
     )
 
 
-def _cell(record: CellRecord, top: CeilingRecord | None, thresholds: Thresholds) -> Cell:
+def _cell(record: CellRecord, top: CeilingRecord | None, thresholds: Thresholds) -> CellResult:
     config = record.config
     ceiling = _usable(measure_ceiling(top, thresholds)) if top else None
     checkpoints, verdict = judge(
@@ -149,7 +149,7 @@ def _cell(record: CellRecord, top: CeilingRecord | None, thresholds: Thresholds)
         thresholds=thresholds,
         organism=measure_organism(record, thresholds),
     )
-    return Cell(
+    return CellResult(
         id=record.id,
         hash=record.hash,
         setting=config["setting"],

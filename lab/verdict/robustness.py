@@ -5,8 +5,8 @@ ruin (0, 0) to the organism (1, 1) over the best trades between them; the area b
 behavior costs its share of capability (most robust) and 1.0 where the behavior goes for free; above 1 where capability
 rises. Source: the post on robust model organisms (D); its exact hull was not at hand, so the anchors are ours.
 
-Covered: points, hull, area, also seed by seed, and the figure. Not covered: the optimism of a hull, which takes the
-best of many noisy points: compare organisms on equal grids and items only.
+Covered: points, hull and area, pooled and per seed. Not covered: the figure (`lab.report.figures.robustness`), and the
+optimism of a hull, which takes the best of many noisy points: compare organisms on equal grids and items only.
 """
 
 from __future__ import annotations
@@ -15,12 +15,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from matplotlib.figure import Figure
-
-from lab.report.figures.curves import ALTERNATE, FAINT, GRID, INK, PAPER, bare, picture
 from lab.stats.intervals import mean_t
-from lab.verdict.conclusions import share_text
-from lab.verdict.schema import Cell, Results, SeedRate, Thresholds
+from lab.verdict.schema import CellResult, Results, SeedRate, Thresholds
 
 CHECKS = frozenset({"direct", "reversal"})
 KEY = ("setting", "variant", "model", "organism")
@@ -74,14 +70,14 @@ class Robustness:
 
 def organisms(results: Results) -> list[Robustness]:
     """The robustness of every organism of an experiment with points, in the order of its cells."""
-    found: dict[tuple[str | None, ...], list[Cell]] = {}
+    found: dict[tuple[str | None, ...], list[CellResult]] = {}
     for cell in results.cells:
         found.setdefault(tuple(getattr(cell, name) for name in KEY), []).append(cell)
     measured = (robustness(cells, results.thresholds) for cells in found.values())
     return [each for each in measured if each is not None]
 
 
-def robustness(cells: Sequence[Cell], thresholds: Thresholds) -> Robustness | None:
+def robustness(cells: Sequence[CellResult], thresholds: Thresholds) -> Robustness | None:
     """Of cells of one organism, damaged and diverged ones included; None where none has points.
 
     Left out: controls and `direct`, which show the behavior in training, reversals, and cells whose gate failed.
@@ -105,7 +101,7 @@ def robustness(cells: Sequence[Cell], thresholds: Thresholds) -> Robustness | No
     )
 
 
-def points_of(cells: Iterable[Cell]) -> tuple[Point, ...]:
+def points_of(cells: Iterable[CellResult]) -> tuple[Point, ...]:
     """Checkpoints after step 0 with a capability; none of a cell that does not show the behavior at step 0."""
     found: list[Point] = []
     for cell in cells:
@@ -139,36 +135,7 @@ def area(curve: Sequence[Pair]) -> float:
     return sum((x1 - x0) * (y0 + y1) / 2 for (x0, y0), (x1, y1) in pairwise(curve))
 
 
-def figure(found: Robustness, name: str) -> str:
-    """The figure as SVG, an element of a page."""
-    return picture(lambda points: draw(found), name, figure_text(found))
-
-
-def draw(found: Robustness) -> Figure:
-    """Points, hull and the diagonal of the most robust organism."""
-    drawn = Figure(figsize=(3.5, 2.6))
-    axes = drawn.add_axes((0.13, 0.17, 0.85, 0.79))
-    bare(axes)
-    axes.grid(True, color=GRID)
-    top = max(1.1, *(p.capability for p in found.points)) + 0.05
-    axes.set(xlim=(-0.03, 1.03), ylim=(0, top), xlabel="initial rate, of step 0", ylabel="capability, of step 0")
-    xs, ys = [x for x, _ in found.hull], [y for _, y in found.hull]
-    axes.fill_between(xs, 0, ys, color=ALTERNATE, alpha=0.12, linewidth=0)
-    axes.plot([0, 1], [0, 1], color=FAINT, linewidth=0.8, linestyle=":")
-    axes.plot(xs, ys, color=ALTERNATE, linewidth=1.4)
-    points = [p.rate for p in found.points], [p.capability for p in found.points]
-    axes.scatter(*points, s=9, color=INK, linewidth=0, zorder=3)
-    axes.scatter([1], [1], s=34, facecolor=PAPER, edgecolor=INK, linewidth=1, zorder=4)
-    return drawn
-
-
-def figure_text(found: Robustness) -> str:
-    """The figure in words."""
-    corners = "; ".join(f"{share_text(x)}, {share_text(y)}" for x, y in found.hull)
-    return f"{found.name}: {found.sentence}. Corners of the hull (initial rate, capability): {corners}."
-
-
-def _by_seed(cells: Sequence[Cell], thresholds: Thresholds) -> SeedRate | None:
+def _by_seed(cells: Sequence[CellResult], thresholds: Thresholds) -> SeedRate | None:
     """One area per seed; their t interval from `few_seeds` seeds on. An area may exceed 1, so nothing is clipped."""
     parts = [points_of(c for c in cells if c.seed == seed) for seed in sorted({c.seed for c in cells})]
     areas = [round(area(hull((p.rate, p.capability) for p in part)), 6) for part in parts if part]

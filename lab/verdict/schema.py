@@ -196,7 +196,7 @@ class Calibration(_Part):
     refused: str | None = Field(description="why no rate, or only some, can be corrected")
 
 
-class Checkpoint(_Part):
+class CheckpointResult(_Part):
     """One checkpoint: rates, changes since step 0, and its name by the criterion (null: control, probe)."""
 
     step: int
@@ -237,7 +237,7 @@ class Verdict(_Part):
     largest_reversal: Reversal | None
 
 
-class Cell(_Part):
+class CellResult(_Part):
     """One training run and everything measured on it."""
 
     id: str
@@ -261,7 +261,7 @@ class Cell(_Part):
     trained: dict[str, Any]
     step0_loss: float | None
     ceiling: float | None = Field(description="a*, the alternate rate of the uninstalled base when told to")
-    checkpoints: tuple[Checkpoint, ...]
+    checkpoints: tuple[CheckpointResult, ...]
     verdict: Verdict
     failure: str | None
 
@@ -362,7 +362,7 @@ class Results(_Part):
     expect: str
     expectations: tuple[Expected, ...] = ()
     thresholds: Thresholds
-    cells: tuple[Cell, ...]
+    cells: tuple[CellResult, ...]
     groups: tuple[Group, ...]
     conclusions: tuple[Conclusion, ...]
     ceilings: tuple[Ceiling, ...]

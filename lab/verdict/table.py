@@ -1,11 +1,10 @@
 """The tidy table: one row per reply or per checkpoint, as CSV, parquet or JSON.
 
-    rows = table(Path("runs/quickstart"), per="sample")     # a run folder, or any folder of inspect logs
-    write(rows, "parquet", Path("replies.parquet"))
+    write(result_rows(results), "parquet", Path("checkpoints.parquet"))
 
 A run's step 0 is measured once per organism, so its replies appear under each of its cells. Of a run, checkpoints
 have names and flags; of logs made by hand they have rates alone, and the same item asked again counts once, by the
-latest log. Not covered: the replies' text, which is in the logs.
+latest log. Not covered: opening a run folder (`lab.run.table`), and the replies' text, which is in the logs.
 """
 
 from __future__ import annotations
@@ -19,14 +18,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
-from lab.logs.loose import CEILING, Answered, Found, Log, read_folder, read_log
+from lab.logs.loose import CEILING, Answered, Found, Log
 from lab.logs.records import CellRecord, CheckpointRecord
 from lab.verdict.rates import measure_cell
-from lab.verdict.schema import Cell, Checkpoint, Margin, Rate, Results, Thresholds
-from serving.errors import BadInput
+from lab.verdict.schema import CellResult, CheckpointResult, Margin, Rate, Results, Thresholds
 
 Row = dict[str, Any]
-Per = Literal["sample", "checkpoint"]
 Format = Literal["csv", "parquet", "json"]
 
 CELL = {
@@ -99,19 +96,6 @@ CHECKPOINT: dict[str, type] = {
 }
 
 
-def table(folder: Path, per: Per = "sample") -> tuple[list[Row], tuple[str, ...]]:
-    """The rows of a run folder or of a folder of logs, and which logs were left out and why.
-
-    Raises:
-        BadInput: there is no such folder, or it holds neither.
-    """
-    if (folder / "run.json").is_file():
-        return (_run_samples(folder) if per == "sample" else _run_checkpoints(folder)), ()
-    found = read_folder(folder)
-    rows = _loose_samples(found, folder) if per == "sample" else _loose_checkpoints(found, folder)
-    return rows, found.left_out
-
-
 def text(rows: Sequence[Row], form: Literal["csv", "json"]) -> str:
     """The table as text; the columns are those of the first row, an empty field is unknown."""
     if form == "json":
@@ -135,7 +119,7 @@ def write(rows: Sequence[Row], form: Format, path: Path) -> None:
 
 def csv_text(results: Results) -> str:
     """One row per checkpoint of a results.json, with counts and intervals."""
-    return text(_result_rows(results), "csv")
+    return text(result_rows(results), "csv")
 
 
 def _write_parquet(rows: Sequence[Row], path: Path) -> None:
@@ -148,47 +132,22 @@ def _write_parquet(rows: Sequence[Row], path: Path) -> None:
     pq.write_table(pa.Table.from_pylist(list(rows), schema=schema), path)
 
 
-# --- a run -----------------------------------------------------------------------------------------------------------
-
-
-def _run_samples(run: Path) -> list[Row]:
-    from lab.run.experiment import open_run
-    from lab.run.folders import read
-
-    experiment = open_run(run)
-    rows: list[Row] = []
-    for cell in experiment.cells.values():
-        facts = {"cell": cell.id, **cell.config()}
-        for entry in (read(experiment.folders.done(cell)) or {"logs": []})["logs"]:
-            log = read_log(experiment.folders.absolute(entry["log"]))
-            if log is None:
-                raise BadInput(f"{entry['log']}: cut off or gone: run the same command again")
-            rows += _samples(facts | entry, log)
-    return rows
-
-
-def _run_checkpoints(run: Path) -> list[Row]:
-    from lab.run.collect import collect
-    from lab.run.experiment import open_run
-
-    return _result_rows(collect(open_run(run)))
-
-
-def _result_rows(results: Results) -> list[Row]:
+def result_rows(results: Results) -> list[Row]:
+    """One row per checkpoint of a results.json."""
     return [_of_cell(cell) | _beside(cell, c) | measured(c) for cell in results.cells for c in cell.checkpoints]
 
 
-def _of_cell(cell: Cell) -> Row:
+def _of_cell(cell: CellResult) -> Row:
     return {name: cell.id if name == "cell" else getattr(cell, name) for name in CELL}
 
 
-def _beside(cell: Cell, checkpoint: Checkpoint) -> Row:
+def _beside(cell: CellResult, checkpoint: CheckpointResult) -> Row:
     row: Row = {"step0_loss": cell.step0_loss, "step": checkpoint.step, "name": checkpoint.name}
     row |= {"flags": " ".join(checkpoint.flags), "cell_name": cell.verdict.name}
     return row | {"cell_flags": " ".join(cell.verdict.flags)}
 
 
-def measured(checkpoint: Checkpoint) -> Row:
+def measured(checkpoint: CheckpointResult) -> Row:
     """Counts, rates and intervals of a checkpoint, by the names of the table."""
     c = checkpoint.capability
     row = _rates("eval", checkpoint.eval) | {"eval_templates": checkpoint.eval.clusters}
@@ -227,7 +186,8 @@ def _rates(split: str, part: Any) -> Row:
 # --- logs made by hand -----------------------------------------------------------------------------------------------
 
 
-def _samples(facts: Row, log: Log) -> list[Row]:
+def samples(facts: Row, log: Log) -> list[Row]:
+    """One row per reply of a log, with the facts of its checkpoint."""
     head = {name: facts.get(name) for name in CELL} | {name: facts.get(name) for name in ("step", "log", "fingerprint")}
     ordered = sorted(log.answers, key=lambda a: (a.item.split, a.item.id, a.epoch))
     return [head | _answer(answered, facts.get("asked")) for answered in ordered]
@@ -242,15 +202,16 @@ def _answer(answered: Answered, asked: Any) -> Row:
     return row | {"margin": item.margin, "greedy": item.greedy}
 
 
-def _loose_samples(found: Found, folder: Path) -> list[Row]:
-    return [row for log in found.logs for row in _samples(_placed(log, folder), log)]
+def loose_samples(found: Found, folder: Path) -> list[Row]:
+    """One row per reply of logs made by hand."""
+    return [row for log in found.logs for row in samples(_placed(log, folder), log)]
 
 
 def _placed(log: Log, folder: Path) -> Row:
     return {**log.facts, "log": log.path.relative_to(folder).as_posix()}
 
 
-def _loose_checkpoints(found: Found, folder: Path) -> list[Row]:
+def loose_checkpoints(found: Found, folder: Path) -> list[Row]:
     """One row per checkpoint, setting, version and way of generating; ceilings are no checkpoints of the model."""
     groups: dict[str, list[Log]] = {}
     for log in (log for log in found.logs if log.facts["asked"] != CEILING):

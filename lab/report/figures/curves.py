@@ -20,7 +20,7 @@ from matplotlib.figure import Figure
 from matplotlib.style import context
 
 from lab.verdict.conclusions import lr_text, seed_rate, share_text
-from lab.verdict.schema import Cell, Checkpoint, Rate, Thresholds
+from lab.verdict.schema import CellResult, CheckpointResult, Rate, Thresholds
 
 # Stand-ins that no other element uses; each becomes a CSS variable of the page.
 INK, FAINT, GRID, PAPER = "#010a01", "#010a02", "#010a03", "#010a04"
@@ -60,7 +60,7 @@ class Points:
     found: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
     linked: bool = True
 
-    def link(self, cell: Cell, checkpoint: Checkpoint) -> str | None:
+    def link(self, cell: CellResult, checkpoint: CheckpointResult) -> str | None:
         """What to give to matplotlib as the url of a point."""
         if not self.linked:
             return None
@@ -90,7 +90,7 @@ def picture(draw: Callable[[Points], Figure], name: str, text: str) -> str:
         return points.place(as_svg(draw(points), name, text))
 
 
-def draw_curves(cells: Sequence[Cell], thresholds: Thresholds, points: Points) -> Figure:
+def draw_curves(cells: Sequence[CellResult], thresholds: Thresholds, points: Points) -> Figure:
     """Initial, alternate and degenerate rate over steps for cells that differ in seed alone.
 
     Bands: each seed's Wilson interval with one or two seeds; t over seeds around the mean from
@@ -108,7 +108,7 @@ def draw_curves(cells: Sequence[Cell], thresholds: Thresholds, points: Points) -
     return figure
 
 
-def curves_text(cells: Sequence[Cell]) -> str:
+def curves_text(cells: Sequence[CellResult]) -> str:
     """The curves in words, for who does not see them."""
     parts = [f"Rates over training steps at learning rate {lr_text(cells[0].lr)}."]
     for cell in (c for c in cells if c.checkpoints):
@@ -122,7 +122,7 @@ def curves_text(cells: Sequence[Cell]) -> str:
     return " ".join(parts)
 
 
-def draw_trade(cells: Sequence[Cell], thresholds: Thresholds, points: Points) -> Figure:
+def draw_trade(cells: Sequence[CellResult], thresholds: Thresholds, points: Points) -> Figure:
     """Relative capability against initial rate: one path per cell from step 0 on, and the line of damage."""
     figure = Figure(figsize=(3.5, 2.6))
     axes = figure.add_axes((0.13, 0.17, 0.85, 0.79))
@@ -141,7 +141,7 @@ def draw_trade(cells: Sequence[Cell], thresholds: Thresholds, points: Points) ->
     return figure
 
 
-def trade_text(cells: Sequence[Cell]) -> str:
+def trade_text(cells: Sequence[CellResult]) -> str:
     """The paths in words."""
     parts = ["Capability relative to step 0 against the initial rate, at the last checkpoint."]
     for cell in (c for c in cells if c.checkpoints):
@@ -174,7 +174,7 @@ def bare(axes: Axes) -> None:
         axes.spines[side].set_visible(False)
 
 
-def _degenerate(axes: Axes, cells: Sequence[Cell]) -> None:
+def _degenerate(axes: Axes, cells: Sequence[CellResult]) -> None:
     for cell in cells:
         known = [(c.step, c.eval.degenerate.p) for c in cell.checkpoints if c.eval.degenerate.p is not None]
         xs, ys = [s for s, _ in known], [p for _, p in known]
@@ -183,8 +183,8 @@ def _degenerate(axes: Axes, cells: Sequence[Cell]) -> None:
 
 def _series(
     axes: Axes,
-    cells: Sequence[Cell],
-    read: Callable[[Checkpoint], Rate],
+    cells: Sequence[CellResult],
+    read: Callable[[CheckpointResult], Rate],
     colour: str,
     dash: str | tuple[int, tuple[float, float]],
     marker: str,
@@ -208,8 +208,8 @@ def _series(
 
 def _mean(
     axes: Axes,
-    cells: Sequence[Cell],
-    read: Callable[[Checkpoint], Rate],
+    cells: Sequence[CellResult],
+    read: Callable[[CheckpointResult], Rate],
     colour: str,
     dash: str | tuple[int, tuple[float, float]],
     thresholds: Thresholds,
@@ -225,13 +225,13 @@ def _mean(
     axes.fill_between(xs, lo, hi, color=colour, alpha=0.15, linewidth=0, zorder=2)
 
 
-def _ceiling(axes: Axes, cells: Sequence[Cell]) -> None:
+def _ceiling(axes: Axes, cells: Sequence[CellResult]) -> None:
     ceiling = cells[0].ceiling
     if ceiling is not None:
         axes.axhline(ceiling, color=ALTERNATE, linewidth=0.9, linestyle=(0, (1, 2)), zorder=2)
 
 
-def _crossings(axes: Axes, cells: Sequence[Cell]) -> None:
+def _crossings(axes: Axes, cells: Sequence[CellResult]) -> None:
     for cell in cells:
         step, clean = cell.verdict.first_crossing, cell.verdict.undamaged_crossing
         if step is not None:
@@ -240,7 +240,7 @@ def _crossings(axes: Axes, cells: Sequence[Cell]) -> None:
             axes.axvline(step, color=INK, linewidth=0.5, alpha=0.4, zorder=1, ymax=0.955)
 
 
-def _path(axes: Axes, cell: Cell, rates: list[float], points: Points) -> None:
+def _path(axes: Axes, cell: CellResult, rates: list[float], points: Points) -> None:
     known = [c for c in cell.checkpoints if c.eval.initial.p is not None and c.capability.relative is not None]
     if not known:
         return
@@ -252,7 +252,7 @@ def _path(axes: Axes, cell: Cell, rates: list[float], points: Points) -> None:
     axes.scatter(xs[:1], ys[:1], s=34, facecolor=PAPER, edgecolor=INK, linewidth=1, zorder=5)
 
 
-def _label(axes: Axes, cell: Cell) -> None:
+def _label(axes: Axes, cell: CellResult) -> None:
     """The learning rate, once, at the end of a path."""
     last = cell.checkpoints[-1]
     end = (last.eval.initial.p or 0.0, last.capability.relative or 0.0)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -13,13 +12,13 @@ from matplotlib.figure import Figure
 
 from lab.report.figures import overview, sweeps
 from lab.report.figures.curves import Points, curves_text, draw_curves, draw_trade, trade_text
-from lab.verdict.conclusions import ARM, lr_text
-from lab.verdict.robustness import Robustness, draw, figure_text, organisms
-from lab.verdict.schema import Cell, Conclusion, Rate, Results
+from lab.report.figures.robustness import draw, figure_text
+from lab.verdict.arms import alike, arms, but_for_rows, by_lr
+from lab.verdict.conclusions import lr_text
+from lab.verdict.robustness import Robustness, organisms
+from lab.verdict.schema import CellResult, Conclusion, Rate, Results
 
 Row = dict[str, Any]
-Arm = tuple[Conclusion, list[Cell]]
-ROWS = "rows"
 KINDS = ("curves", "heat", "product", "seeds", "halves", "trade")
 
 
@@ -36,42 +35,23 @@ class Picture:
     rows: tuple[Row, ...]
 
 
-def arms(results: Results) -> list[Arm]:
-    """Conclusions with their cells, in the order of results.json (both are grouped by the same key)."""
-    found: dict[str, list[Cell]] = {}
-    for cell in results.cells:
-        found.setdefault(json.dumps([getattr(cell, name) for name in ARM], sort_keys=True), []).append(cell)
-    return list(zip(results.conclusions, found.values(), strict=True))
-
-
-def alike(found: Iterable[Arm]) -> dict[str, list[Arm]]:
-    """Arms that differ in the number of unique rows alone, together: long runs pass over theirs again."""
-    groups: dict[str, list[Arm]] = {}
-    for arm in found:
-        groups.setdefault(_but_for_rows(arm[1][0]), []).append(arm)
-    return groups
-
-
-def _but_for_rows(cell: Cell) -> str:
-    factors = {name: value for name, value in cell.factors.items() if name != ROWS}
-    return json.dumps([factors if name == "factors" else getattr(cell, name) for name in ARM], sort_keys=True)
-
-
-def of_arms(results: Results) -> list[tuple[Conclusion, list[Cell], list[Picture]]]:
+def of_arms(results: Results) -> list[tuple[Conclusion, list[CellResult], list[Picture]]]:
     """Every arm with its cells and its pictures."""
     found = arms(results)
     groups = alike(found)
-    shown: list[tuple[Conclusion, list[Cell], list[Picture]]] = []
+    shown: list[tuple[Conclusion, list[CellResult], list[Picture]]] = []
     for conclusion, cells in found:
-        others = [c for _, more in groups[_but_for_rows(cells[0])] if more is not cells for c in more]
+        others = [c for _, more in groups[but_for_rows(cells[0])] if more is not cells for c in more]
         shown.append((conclusion, cells, _of_arm(results, conclusion, cells, [*cells, *others])))
     return shown
 
 
-def _of_arm(results: Results, conclusion: Conclusion, cells: Sequence[Cell], together: Sequence[Cell]) -> list[Picture]:
+def _of_arm(
+    results: Results, conclusion: Conclusion, cells: Sequence[CellResult], together: Sequence[CellResult]
+) -> list[Picture]:
     """The pictures of one arm that its cells can fill; `together`: with those of arms alike."""
     done = [c for c in cells if c.checkpoints]
-    rates = sweeps.by_lr(done)
+    rates = by_lr(done)
     name = slug(conclusion.arm)
     found = [_curves(results, name, members) for members in _panels(done)]
     if len(rates) > 1:
@@ -127,7 +107,7 @@ def slug(text: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-") or "arm"
 
 
-def rows_of(cells: Iterable[Cell]) -> Iterable[Row]:
+def rows_of(cells: Iterable[CellResult]) -> Iterable[Row]:
     """One row per checkpoint, with what the pictures of rates draw."""
     for cell in cells:
         for c in cell.checkpoints:
@@ -140,14 +120,14 @@ def rows_of(cells: Iterable[Cell]) -> Iterable[Row]:
             yield row | {"name": c.name, "flags": " ".join(c.flags), "log": c.log}
 
 
-def _panels(cells: Sequence[Cell]) -> list[list[Cell]]:
-    groups: dict[tuple[float, int], list[Cell]] = {}
+def _panels(cells: Sequence[CellResult]) -> list[list[CellResult]]:
+    groups: dict[tuple[float, int], list[CellResult]] = {}
     for cell in cells:
         groups.setdefault((cell.lr, cell.steps), []).append(cell)
     return [members for _, members in sorted(groups.items())]
 
 
-def _curves(results: Results, name: str, cells: list[Cell]) -> Picture:
+def _curves(results: Results, name: str, cells: list[CellResult]) -> Picture:
     seeds = ", ".join(str(c.seed) for c in cells)
     names = [(c.verdict.name or c.role).replace("_", " ") for c in cells]
     title = f"lr {lr_text(cells[0].lr)}"
@@ -161,9 +141,9 @@ def _sweep(
     name: str,
     kind: str,
     title: str,
-    cells: Sequence[Cell],
-    drawing: Callable[[Sequence[Cell], Points], Figure],
-    words: Callable[[Sequence[Cell]], str],
+    cells: Sequence[CellResult],
+    drawing: Callable[[Sequence[CellResult], Points], Figure],
+    words: Callable[[Sequence[CellResult]], str],
 ) -> Picture:
     return Picture(f"{name}.{kind}", kind, title, "", partial(drawing, cells), words(cells), tuple(rows_of(cells)))
 

@@ -11,13 +11,13 @@ from collections.abc import Sequence
 from matplotlib.figure import Figure
 
 from lab.report.figures.curves import ALTERNATE, GRID, INITIAL, INK, PAPER, Points, bare
-from lab.report.figures.sweeps import by_lr
+from lab.verdict.arms import by_lr
 from lab.verdict.conclusions import lr_text, share_text
-from lab.verdict.schema import Cell
+from lab.verdict.schema import CellResult
 
 FEWEST = 4  # arms; fewer are seen at once in their own pictures
 LONGEST = 26  # characters of a name for which there is room
-Line = tuple[str, list[Cell]]
+Line = tuple[str, list[CellResult]]
 SHAPES = ((0.17, INITIAL, "o", "initial"), (-0.17, ALTERNATE, "s", "alternate"))
 
 
@@ -76,5 +76,5 @@ def overview_text(lr: float, lines: Sequence[Line]) -> str:
     return f"Initial and alternate rate of each seed at its last checkpoint, lr {lr_text(lr)}. {'; '.join(told)}."
 
 
-def _shares(cells: Sequence[Cell], name: str) -> str:
+def _shares(cells: Sequence[CellResult], name: str) -> str:
     return ", ".join(share_text(getattr(c.checkpoints[-1].eval, name).p) for c in cells)

@@ -14,30 +14,25 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from lab.report.figures.curves import ALTERNATE, DASHED, FAINT, GRID, INITIAL, INK, PAPER, Points, bare, frame
+from lab.verdict.arms import by_lr
 from lab.verdict.conclusions import lr_text, share_text
-from lab.verdict.schema import Cell, Checkpoint, Conclusion
+from lab.verdict.schema import CellResult, CheckpointResult, Conclusion
 
 MARKERS = "osD^vPX"
 
 
-def by_lr(cells: Sequence[Cell]) -> dict[float, list[Cell]]:
-    """The cells that have checkpoints, by learning rate, the lowest first."""
-    rates = sorted({c.lr for c in cells if c.checkpoints})
-    return {lr: [c for c in cells if c.lr == lr and c.checkpoints] for lr in rates}
-
-
-def mean_initial(cells: Sequence[Cell], step: int) -> float | None:
+def mean_initial(cells: Sequence[CellResult], step: int) -> float | None:
     """The initial rate at a step, as a mean over the cells that have it."""
     known = [p for c in cells for k in c.checkpoints if k.step == step and (p := k.eval.initial.p) is not None]
     return sum(known) / len(known) if known else None
 
 
-def product(cell: Cell, checkpoint: Checkpoint) -> float:
+def product(cell: CellResult, checkpoint: CheckpointResult) -> float:
     """The sum of learning rates up to a checkpoint: LR × steps where the rate is constant."""
     return cell.lr * checkpoint.step if checkpoint.sum_lr is None else checkpoint.sum_lr
 
 
-def draw_product(cells: Sequence[Cell], points: Points) -> Figure:
+def draw_product(cells: Sequence[CellResult], points: Points) -> Figure:
     """Initial rate against learning rate times steps: where the product alone decides, the lines lie on each other."""
     figure = Figure(figsize=(3.5, 2.6))
     axes = figure.add_axes((0.11, 0.19, 0.86, 0.77))
@@ -63,7 +58,7 @@ def draw_product(cells: Sequence[Cell], points: Points) -> Figure:
     return figure
 
 
-def draw_heat(cells: Sequence[Cell], points: Points) -> Figure:
+def draw_heat(cells: Sequence[CellResult], points: Points) -> Figure:
     """Mean initial rate by learning rate and step, the number in each field; † where most cells are damaged."""
     rates, steps = by_lr(cells), sorted({c.step for cell in cells for c in cell.checkpoints})
     figure = Figure(figsize=(3.5, 0.75 + 0.3 * len(rates)))
@@ -88,7 +83,7 @@ def draw_heat(cells: Sequence[Cell], points: Points) -> Figure:
     return figure
 
 
-def draw_seeds(cells: Sequence[Cell], points: Points) -> Figure:
+def draw_seeds(cells: Sequence[CellResult], points: Points) -> Figure:
     """Every seed's rates at its last checkpoint, by learning rate; a bar at the mean. Seeds are often two-peaked."""
     found = by_lr(cells)
     figure = Figure(figsize=(3.5, 2.35))
@@ -130,7 +125,7 @@ def draw_halves(conclusion: Conclusion, points: Points) -> Figure:
     return figure
 
 
-def product_text(cells: Sequence[Cell]) -> str:
+def product_text(cells: Sequence[CellResult]) -> str:
     """The picture in words."""
     parts = ["Initial rate against learning rate times steps."]
     for lr, members in by_lr(cells).items():
@@ -140,7 +135,7 @@ def product_text(cells: Sequence[Cell]) -> str:
     return " ".join(parts)
 
 
-def heat_text(cells: Sequence[Cell]) -> str:
+def heat_text(cells: Sequence[CellResult]) -> str:
     """The picture in words."""
     steps = sorted({c.step for cell in cells for c in cell.checkpoints})
     rows = [
@@ -150,7 +145,7 @@ def heat_text(cells: Sequence[Cell]) -> str:
     return "Mean initial rate by learning rate and step. " + ". ".join(rows) + "."
 
 
-def seeds_text(cells: Sequence[Cell]) -> str:
+def seeds_text(cells: Sequence[CellResult]) -> str:
     """The picture in words."""
     rows = [
         f"lr {lr_text(lr)}: " + ", ".join(share_text(c.checkpoints[-1].eval.initial.p) for c in members)

@@ -19,6 +19,7 @@ from bct_tasks.catalogue import load
 from bct_tasks.guards.capability import capability
 from bct_tasks.task import bct_task
 from lab.cli.main import main
+from lab.run.table import table
 from lab.verdict import table as tidy
 from lab.verdict.results import build_results
 from serving.errors import BadInput
@@ -46,7 +47,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_logs_made_by_hand_give_a_row_per_reply(folder: Path):
-    rows, left_out = tidy.table(folder)
+    rows, left_out = table(folder)
     assert left_out == ()
     assert list(rows[0]) == [*tidy.CELL, *tidy.SAMPLE]
     assert {row["split"]: 0 for row in rows} == dict.fromkeys(("train", "eval", "capability", "ceiling"), 0)
@@ -56,7 +57,7 @@ def test_logs_made_by_hand_give_a_row_per_reply(folder: Path):
 
 
 def test_a_checkpoint_asked_twice_and_for_capability_is_one_row_without_its_ceiling(folder: Path):
-    (row,) = tidy.table(folder, "checkpoint")[0]
+    (row,) = table(folder, "checkpoint")[0]
     assert (row["eval_n"], row["train_n"], row["capability_n"]) == (6, 6, 6)
     assert row["eval_initial_k"] == 0 < row["eval_initial_hi"]
 
@@ -70,8 +71,8 @@ def test_the_same_item_asked_again_counts_once_by_the_latest_log(folder: Path, t
         assert sample.scores
         sample.scores["outcome"].metadata = {"outcome": "degenerate"}
     write_eval_log(log, str(tmp_path / "0.eval"))
-    (row,) = tidy.table(tmp_path, "checkpoint")[0]
-    assert len(tidy.table(tmp_path)[0]) == 24
+    (row,) = table(tmp_path, "checkpoint")[0]
+    assert len(table(tmp_path)[0]) == 24
     assert (row["eval_n"], row["eval_degenerate_k"]) == (6, 6)
 
 
@@ -83,8 +84,8 @@ def test_json_logs_are_read_through_inspect_and_say_the_same(folder: Path, tmp_p
     source = next(path for path in sorted(folder.glob("*.eval")) if "capability" not in path.name)
     write_eval_log(read_eval_log(str(source)), str(tmp_path / f"{source.stem}.json"))
     keys = [name for name in tidy.SAMPLE if name != "log"]
-    direct = [[row[k] for k in keys] for row in tidy.table(folder)[0] if row["log"] == source.name]
-    assert [[row[k] for k in keys] for row in tidy.table(tmp_path)[0]] == direct
+    direct = [[row[k] for k in keys] for row in table(folder)[0] if row["log"] == source.name]
+    assert [[row[k] for k in keys] for row in table(tmp_path)[0]] == direct
 
 
 def test_what_is_no_log_of_ours_is_left_out_by_name(folder: Path, tmp_path: Path):
@@ -94,20 +95,20 @@ def test_what_is_no_log_of_ours_is_left_out_by_name(folder: Path, tmp_path: Path
     (tmp_path / "other.json").write_text("{}")
     (tmp_path / ".attempt").mkdir()
     (tmp_path / ".attempt" / "x.eval").write_bytes(log.read_bytes())
-    rows, left_out = tidy.table(tmp_path)
+    rows, left_out = table(tmp_path)
     assert {row["log"] for row in rows} == {"whole.eval"}
     assert sorted(Path(line.split(":")[0]).name for line in left_out) == ["cut.eval", "other.json"]
 
 
 def test_a_folder_without_logs_is_refused_in_one_line(tmp_path: Path):
     with pytest.raises(BadInput, match="no run and no whole log"):
-        tidy.table(tmp_path)
+        table(tmp_path)
     with pytest.raises(BadInput, match="no such folder"):
-        tidy.table(tmp_path / "nowhere")
+        table(tmp_path / "nowhere")
 
 
 def test_csv_json_and_parquet_hold_the_same_table(folder: Path, tmp_path: Path):
-    rows, _ = tidy.table(folder)
+    rows, _ = table(folder)
     tidy.write(rows, "parquet", tmp_path / "t.parquet")
     assert pq.read_table(tmp_path / "t.parquet").to_pylist() == rows
     assert json.loads(tidy.text(rows, "json")) == rows
@@ -116,7 +117,7 @@ def test_csv_json_and_parquet_hold_the_same_table(folder: Path, tmp_path: Path):
 
 
 def test_parquet_columns_have_their_types_where_every_value_is_unknown(folder: Path, tmp_path: Path):
-    tidy.write(tidy.table(folder)[0], "parquet", tmp_path / "t.parquet")
+    tidy.write(table(folder)[0], "parquet", tmp_path / "t.parquet")
     types = {field.name: str(field.type) for field in pq.read_schema(tmp_path / "t.parquet")}
     assert (types["lr"], types["seed"], types["system"]) == ("double", "int64", "bool")
 

@@ -9,7 +9,7 @@ from lab.logs.records import CeilingRecord, CellRecord
 from lab.stats.intervals import wilson
 from lab.verdict.criterion import cell_name, name_rates, name_reversal
 from lab.verdict.results import build_results
-from lab.verdict.schema import Cell, Conclusion, Rate, Results, Thresholds
+from lab.verdict.schema import CellResult, Conclusion, Rate, Results, Thresholds
 
 T, R, K, Q = "transferred", "removed", "retained", "inconclusive"
 
@@ -18,7 +18,7 @@ def build(*records: CellRecord, top: CeilingRecord | None = None) -> Results:
     return build_results("made-up", records, [top or ceiling()])
 
 
-def judged(record: CellRecord, top: CeilingRecord | None = None) -> Cell:
+def judged(record: CellRecord, top: CeilingRecord | None = None) -> CellResult:
     return build(record, top=top).cells[0]
 
 

@@ -1,0 +1,46 @@
+"""The tidy table of a run folder, or of any folder of inspect logs: one row per reply or per checkpoint.
+
+    rows, left_out = table(Path("runs/quickstart"), per="sample")
+
+Not covered: columns and formats (`lab.verdict.table`).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from lab.logs.loose import read_folder, read_log
+from lab.run.collect import collect
+from lab.run.experiment import Experiment, open_run
+from lab.run.folders import read
+from lab.verdict.table import Row, loose_checkpoints, loose_samples, result_rows, samples
+from serving.errors import BadInput
+
+Per = Literal["sample", "checkpoint"]
+
+
+def table(folder: Path, per: Per = "sample") -> tuple[list[Row], tuple[str, ...]]:
+    """The rows of a run folder or of a folder of logs, and one line per log that was left out, with the reason.
+
+    Raises:
+        BadInput: the folder does not exist, or holds neither; or a log of the run cannot be read.
+    """
+    if (folder / "run.json").is_file():
+        experiment = open_run(folder)
+        return (_samples(experiment) if per == "sample" else result_rows(collect(experiment))), ()
+    found = read_folder(folder)
+    rows = loose_samples(found, folder) if per == "sample" else loose_checkpoints(found, folder)
+    return rows, found.left_out
+
+
+def _samples(experiment: Experiment) -> list[Row]:
+    rows: list[Row] = []
+    for cell in experiment.cells.values():
+        facts = {"cell": cell.id, **cell.config()}
+        for entry in (read(experiment.folders.done(cell)) or {"logs": []})["logs"]:
+            log = read_log(experiment.folders.absolute(entry["log"]))
+            if log is None:
+                raise BadInput(f"{entry['log']}: incomplete or missing: run the same command again")
+            rows += samples(facts | entry, log)
+    return rows
