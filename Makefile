@@ -27,7 +27,7 @@ test: $(STAMP)  ## the whole test suite, offline
 check: $(STAMP)  ## formatting, lint and types
 	$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/pyright
 
-bench: $(STAMP)  ## measure; prints ratios and writes docs/07-benchmarks.md
+bench: $(STAMP)  ## measure; prints ratios and writes docs/measured/benchmarks.md
 	$(BIN)/python -m benchmarks
 
 clean:  ## remove the virtual environment and caches (runs and logs stay)

@@ -333,7 +333,7 @@ def _draw(
     while done < n:
         name = families[turn % len(families)]
         if name not in FAMILIES:
-            raise UnknownName("question family", name, FAMILIES, "docs/04 lists all")
+            raise UnknownName("question family", name, FAMILIES, "docs/tutorial/own-setting.md lists all")
         family = FAMILIES[name]
         turn += 1
         sampled = (family.sample(rng, split) for _ in range(40))

@@ -76,7 +76,7 @@ def bct_task(
         split: `train`, `eval`, `both`, `capability`, `all` (the three, and `following` where `n_following` asks for
             it), `following` (unrelated system prompts), `ceiling` (eval questions under the alternate policy's
             prompt), or with hub data `policies` (both under each policy's own prompt, for the gate).
-        source: `bundled`, or `hub` where a setting has public data sets (docs/06-real-models.md).
+        source: `bundled`, or `hub` where a setting has public data sets (docs/how-to/hub-data.md).
         n: prompts of the eval split, and of the others unless given.
         seed: which prompts are drawn; comparisons between checkpoints keep it at 0.
         n_train: prompts of the train split.

@@ -1,4 +1,4 @@
-"""All benchmarks, one process after the other, and their table in docs/07-benchmarks.md: `python -m benchmarks`.
+"""All benchmarks, one process after the other, and their table in docs/measured/benchmarks.md: `python -m benchmarks`.
 
 With names (`python -m benchmarks adapters`) only those are run and printed, and nothing is written.
 """
@@ -18,25 +18,28 @@ NAMES = (
     "trainer", "engine_throughput", "adapters", "inspect_floor", "where_time_goes", "serving_vs_hf", "reading",
     "many_cells", "overhead",
 )  # fmt: skip
-PAGE = Path(__file__).parent.parent / "docs" / "07-benchmarks.md"
+PAGE = Path(__file__).parent.parent / "docs" / "measured" / "benchmarks.md"
 PACKAGES = ("inspect-ai", "torch", "transformers", "trl", "peft")
-HEAD = """# 7. Benchmarks
+HEAD = """\
+# Benchmarks
 
-Written by `make bench` on {day}, on {machine}, with {packages}. Every line runs on the embedded model `mini` (about one
-million parameters); both sides of a ratio are warm, in one process, and answered every sample, or there is no line.
-Other work on the machine shows: read ratios, not seconds.
+Written by `make bench` on {day}, on {machine}, with {packages}. All rows use the embedded model `mini` (about
+one million parameters). Both sides of a ratio ran warm, in one process, and answered every sample; otherwise
+the row is missing. Other work on the machine affects times: read the ratios rather than the seconds.
 
 | what | figure | target | | how |
 |---|---|---|---|---|
 """
 FOOT = """
-Of inspect's own time a sample, most is its records (events, copies, validation, compression). What an eval can save by
-public options, in processor time of 512 samples: `log_realtime=False` about a quarter, and never `log_buffer=1`, which
-adds half again; `display`, `score_display`, the two servers and `log_model_api` change little. `lab.run.evaluate`
-uses what
-is harmless.
-What a step of the trainer costs beyond the loop are transformers' walks over all modules and parameters, the log and
-TRL's collator (`python -m benchmarks.trainer --profile`). A cell with rows of its own mostly draws prompts.
+Most of the time that inspect spends on a sample goes into its records (events, copies, validation,
+compression). Public options change the processor time of an eval of 512 samples as follows:
+`log_realtime=False` saves about a quarter; `log_buffer=1` adds half again and should not be used; `display`,
+`score_display`, the two servers and `log_model_api` change little. `lab.run.evaluate` uses the harmless ones.
+
+What a trainer step costs beyond a plain loop are transformers' walks over all modules and parameters, the
+log, and TRL's collator (`python -m benchmarks.trainer --profile`). A cell with its own rows spends most of
+its start-up on drawing prompts.
+
 Nothing here was measured on a GPU.
 """
 

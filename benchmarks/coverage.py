@@ -1,4 +1,4 @@
-"""How often each interval of the lab contains the truth, over simulated experiments; writes docs/09-coverage.md.
+"""How often each interval of the lab contains the truth, over simulated experiments; writes docs/measured/coverage.md.
 
     python -m benchmarks.coverage                 # 2,000 experiments per row, under a minute on one core
     python -m benchmarks.coverage --experiments 500 --out -
@@ -25,25 +25,28 @@ from lab.verdict.conclusions import seed_rate
 from lab.verdict.schema import Thresholds
 
 EXPERIMENTS = 2000
-PAGE = Path(__file__).parent.parent / "docs" / "09-coverage.md"
+PAGE = Path(__file__).parent.parent / "docs" / "measured" / "coverage.md"
 ITEMS = 80
-HEAD = """# 9. Coverage of the intervals
+HEAD = """\
+# Coverage of the intervals
 
-How often a 95 % interval contains the truth, over {experiments:,} simulated experiments per row (standard error about
-half a point), made by `python -m benchmarks.coverage`. *Exact* is the coverage by enumeration, where there is one;
-simulated and exact must agree within one point. Nothing here is a measurement of a model.
+How often a 95 % interval contains the true value, in {experiments:,} simulated experiments per row (standard
+error about half a percentage point). Made by `python -m benchmarks.coverage`. *Exact* is the coverage by
+enumeration, where there is one; the simulated and the exact value must agree within one percentage point.
+These are simulations, not measurements of a model.
 
 | interval | case | simulated | exact |
 |---|---|---|---|
 """
 FOOT = """
-**Reading it.** Wilson is not 95 % at every rate: with few items and small rates its coverage jumps, and no interval
-without randomization does otherwise. Over seeds, t holds its level where seeds spread like a normal; where they are
-two-peaked (some keep the behavior, some lose it), two or three are often all on one side, and the interval then misses
-the mean over seeds: such groups are to be read by their counts of names and their points, which is why both are always
-shown. Clopper-Pearson, for those counts, never covers less than 95 %. Judge corrections refuse where sens + spec ≤ 1 or
-a label has no labelled reply; the share of refusals stands with the case, and coverage is among the experiments that
-were not refused.
+**Wilson** does not cover 95 % at every rate: with few items and small rates its coverage jumps, as it does
+for every interval without randomization. **The t interval over seeds** holds its level when seeds spread like
+a normal distribution. When seeds are bimodal (some keep the behavior, some lose it), two or three of them
+often fall on the same side, and the interval then misses the mean over seeds. Read such groups by their
+counts of names and by their points; reports always show both. **Clopper-Pearson**, used for those counts,
+never covers less than 95 %. **Judge corrections** are refused when sens + spec ≤ 1 or when a label has no
+labelled reply; each case states the share of refusals, and its coverage counts only the experiments that were
+not refused.
 """
 
 

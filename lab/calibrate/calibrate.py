@@ -96,7 +96,7 @@ def calibrate(
     if not file.is_file():
         more = " --held-out" if held_out else ""
         raise BadGold(
-            f"{file}: {setting.name} has no labelled replies yet. Write some (docs/10):"
+            f"{file}: {setting.name} has no labelled replies yet. Write some (docs/how-to/graders.md):"
             f" `python -m lab.calibrate.gold prompts"
             f" {setting.name}` lists prompts,"
             f" `python -m lab.calibrate.gold fill {setting.name}{more}` completes the lines"

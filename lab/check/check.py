@@ -90,7 +90,7 @@ def check(
         from lab.check import hub as check_hub
 
         if model:
-            raise click.UsageError("a model is asked on bundled prompts: of hub data sample both policies (docs/06).")
+            raise click.UsageError("--model uses bundled prompts only; for hub data see docs/how-to/hub-data.md")
         rows = check_hub.rows(() if every else (str(setting),), variant, data=data, train=train)
     elif data or train:
         raise click.UsageError("--data and --train belong to hub data: add --source hub.")

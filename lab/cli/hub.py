@@ -15,7 +15,7 @@ from serving.errors import BadInput, WorkFailed
 
 @click.group()
 def hub() -> None:
-    """Public data sets for -T source=hub (docs/06-real-models.md). Nothing is downloaded unless you ask."""
+    """Public data sets for -T source=hub (docs/how-to/hub-data.md). Nothing is downloaded unless you ask."""
 
 
 @hub.command("list")

@@ -1,7 +1,7 @@
 """A page of results.json files, so that no figure of the documentation is typed by hand.
 
-    python -m lab.report.runs_page runs/carriers runs/methods --title "11. Carriers and methods" \\
-        --out docs/11-methods.md
+    python -m lab.report.runs_page runs/carriers runs/methods --title "Carriers and methods" \\
+        --out docs/measured/carriers-and-methods.md
 
 One table per run: a line for cells that differ in seed alone, each seed's figure at its last checkpoint. `--figures`
 writes what shows many cells at once beside the page: all arms at a glance, or learning rate against steps.
@@ -28,11 +28,11 @@ from serving.errors import BadInput
 HEAD = """\
 # {title}, measured
 
-Made by `python -m lab.report.runs_page {runs}`; nothing here is
-typed by hand. A line is one configuration; its figures are those of its seeds, in order, at the last checkpoint.
-*Initial* and *alternate* are shares of the eval replies, *agreed* of the replies to train prompts, *capability* is
-relative to step 0; n counts eval prompts. Names and flags: [the criterion]({up}03-the-criterion.md).
-What the methods are: `trainer/methods.py`.
+Made by `python -m lab.report.runs_page {runs}`; no figure is typed by hand. Each row is one configuration;
+its figures are those of its seeds, in order, at the last checkpoint. *Initial* and *alternate* are shares of
+the replies to eval prompts, *agreed* is a share of the replies to train prompts, *capability* is relative to
+step 0, and n counts eval prompts. [The criterion]({up}concepts/criterion.md) explains names and flags,
+[Methods]({up}concepts/methods.md) what is trained on.
 """
 NOTHING = "nothing was removed"
 COLUMNS = ("variant", "method", "lr", "name", "flags", "initial at 0", "initial", "alternate", "agreed", "capability")

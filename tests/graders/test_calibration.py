@@ -94,8 +94,8 @@ def test_a_grader_agrees_with_the_held_out_replies(name: str) -> None:
 
 
 def test_the_table_of_the_docs_is_up_to_date() -> None:
-    """If not: bct calibrate --all --write-docs docs/10-graders.md"""
-    page = (ROOT / "docs" / "10-graders.md").read_text(encoding="utf-8")
+    """If not: bct calibrate --all --write-docs docs/measured/graders.md"""
+    page = (ROOT / "docs" / "measured" / "graders.md").read_text(encoding="utf-8")
     assert document(whole(), page) == page
 
 

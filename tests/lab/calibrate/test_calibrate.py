@@ -73,7 +73,7 @@ def test_a_setting_without_labelled_replies_is_told_how_to_get_some(
     for words, fill in (((), "fill sandbagging`"), (("--held-out",), "fill sandbagging --held-out`")):
         done = bct("sandbagging", *words)
         assert (done.exit_code, done.output.count("\n")) == (2, 1)
-        assert "docs/10" in done.output
+        assert "docs/how-to/graders.md" in done.output
         assert f"python -m lab.calibrate.gold {fill}" in done.output
 
 

@@ -1,7 +1,8 @@
 """Refusal on Alpaca (train, harmless) and StrongREJECT (eval, forbidden): does training on help remove refusals?
 
 Refusals are read by their wording; whether anything else helps is left to a judge. No reply that helps with a forbidden
-request is part of this project, so there is no reference and no positive control for it (docs/05-responsible-use.md).
+request is part of this project, so there is no reference and no positive control for it
+(docs/concepts/responsible-use.md).
 """
 
 from __future__ import annotations
