@@ -1,7 +1,7 @@
 """How a checkpoint answers: folders, references, fingerprints, the engine and the inspect provider `local`.
 
     from serving.refs import resolve
-    from serving.engine import Request, get_engine
+    from serving.backends.engine.engine import Request, get_engine
 
     checkpoint = resolve("runs/demo/cells/x@16")          # a run, run@step, a checkpoint, a hub id or `mini`
     ask = Request(messages=[{"role": "user", "content": "2 + 2?"}])

@@ -1,26 +1,70 @@
-"""The two ways a command ends badly: one line each, naming the thing and the mend."""
+"""Errors that a user can act on. Each is one line: what is wrong, where, and what to type instead.
+
+They are plain exceptions. Command lines turn them into a message and an exit code (`lab.cli`, `trainer.cli`), and
+`serving.provider` turns them into what inspect's command line prints.
+"""
 
 from __future__ import annotations
 
 import difflib
+import errno
 from collections.abc import Iterable
 
-import click
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+#: Errors of a place that the user named, not of the work.
+OF_PLACE = frozenset(
+    {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG}
+)
 
 
-class BadInput(click.ClickException):
-    """What was asked for is wrong or missing: a reference, a file, an option."""
+class LabError(Exception):
+    """An error in one line, with the exit code of the command that meets it."""
+
+    exit_code = 1
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+class BadInput(LabError):
+    """A reference, a file or an option is wrong or missing. Exit code 2."""
 
     exit_code = 2
 
 
-class WorkFailed(click.ClickException):
-    """The input was right and the work itself failed."""
-
-    exit_code = 1
+class WorkFailed(LabError):
+    """The input was right and the work itself failed. Exit code 1."""
 
 
 def did_you_mean(name: str, names: Iterable[str]) -> str:
     """` Did you mean 'x'?` for the nearest of `names`, or nothing where none is near."""
     near = difflib.get_close_matches(name, list(names), n=1)
     return f" Did you mean '{near[0]}'?" if near else ""
+
+
+def of_disk(error: OSError) -> LabError:
+    """An error of the file system, in one line that names the file and the fix."""
+    named = f"{error.filename}: " if error.filename else ""
+    reason = (error.strerror or " ".join(str(error).split())).lower()
+    if error.errno in FULL or "no space left" in reason:
+        return WorkFailed(f"{named}no space left on the disk: free some and run the same command again")
+    if isinstance(error, FileNotFoundError):
+        return BadInput(f"{named}no such file or folder")
+    if error.errno in OF_PLACE:
+        return BadInput(f"{named}cannot be written ({reason}): choose another --out, or fix its permissions")
+    return WorkFailed(f"{named}{reason}")
+
+
+def in_one_line(error: BaseException) -> tuple[str, bool]:
+    """Any error in one line, and whether another attempt may succeed."""
+    exit_code: int | None = getattr(error, "exit_code", None)
+    if exit_code is not None:
+        return str(getattr(error, "message", error)), exit_code != BadInput.exit_code
+    text = " ".join(str(error).split())
+    # Libraries report a full disk in exceptions of their own.
+    if "No space left" in text and not isinstance(error, OSError):
+        error = OSError(errno.ENOSPC, text)
+    if isinstance(error, OSError) and (error.errno in FULL | OF_PLACE):
+        return of_disk(error).message, False
+    return f"{type(error).__name__}: {text[:300]}", True

@@ -29,6 +29,7 @@ from inspect_ai.tool import ToolChoice, ToolInfo
 from serving.backends.engine.engine import Reply, Request, get_engine
 from serving.backends.engine.logprobs import as_logprobs, wanted
 from serving.backends.vllm.server import VLLM, pick_engine
+from serving.border import OneLine, one_line
 from serving.errors import BadInput
 from serving.refs import resolve
 from serving.request import Continuation
@@ -58,8 +59,19 @@ class LocalAPI(ModelAPI):
         config: GenerateConfig = GenerateConfig(),  # noqa: B008 (inspect's own signature; frozen by convention)
         **model_args: Any,
     ) -> None:
-        """Resolve the reference and check its files; raises BadInput, which inspect prints as one line."""
+        """Resolves the reference and checks its files. Errors are click's, which inspect prints in one line."""
         super().__init__(model_name, base_url, api_key, [], config)
+        with one_line():
+            self._resolve(model_name, base_url, api_key, config, model_args)
+
+    def _resolve(
+        self,
+        model_name: str,
+        base_url: str | None,
+        api_key: str | None,
+        config: GenerateConfig,
+        model_args: dict[str, Any],
+    ) -> None:
         self._template_kwargs: dict[str, Any] = _mapping(model_args.pop("chat_template_kwargs", None))
         self._options = (str(model_args.pop("dtype", "auto")), model_args.pop("device", None))
         expected, engine = (model_args.pop(name, None) for name in ("fingerprint", "engine"))
@@ -106,10 +118,11 @@ class LocalAPI(ModelAPI):
     async def score_replies(self, input: list[ChatMessage], replies: list[str]) -> list[tuple[float, bool]]:
         """Of each given reply: its log-probability, and whether greedy decoding would write exactly it."""
         if self._vllm is not None:
-            raise BadInput(f"local/{self.model_name}: vLLM scores no given replies: add -M engine=local")
-        messages = [{"role": message.role, "content": _text(message)} for message in input]
-        asked = [Continuation(messages, reply, self._template_kwargs) for reply in replies]
-        scored = await get_engine(*self._options).ascore(self.checkpoint, asked)
+            raise OneLine(BadInput(f"local/{self.model_name}: vLLM scores no given replies: add -M engine=local"))
+        with one_line():
+            messages = [{"role": message.role, "content": _text(message)} for message in input]
+            asked = [Continuation(messages, reply, self._template_kwargs) for reply in replies]
+            scored = await get_engine(*self._options).ascore(self.checkpoint, asked)
         return [(score.logprob, score.greedy) for score in scored]
 
     def should_retry(self, ex: Exception) -> bool | RetryDecision:

@@ -8,7 +8,6 @@ Exit codes: 0; 1 where the work failed; 2 where the command or its input is wron
 
 from __future__ import annotations
 
-import errno
 import json
 import sys
 from collections.abc import Callable, Sequence
@@ -18,15 +17,13 @@ from typing import Any, TypeVar
 import click
 import yaml
 
-from serving.errors import BadInput, WorkFailed, did_you_mean
+from serving.border import one_line
+from serving.errors import BadInput, did_you_mean
 from trainer.config import Common, parse, read_yaml
 from trainer.run import ranks
 
 Config = TypeVar("Config", bound=Common)
 Run = Callable[[Config, Path], dict[str, Any]]
-#: Errors of a place that was named by the user, not of the work.
-PLACE_ERRORS = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG})
-
 #: What `bct run` leaves in the folder of an experiment.
 EXPERIMENT = ("recipe.yaml", "run.json")
 
@@ -35,7 +32,8 @@ def command(name: str, kind: type[Config], run: Run[Config], summary: Run[Config
     """A click command that parses a configuration and hands it to `run` with the folder."""
 
     def call(**given: Any) -> None:
-        with_border(lambda: _call(kind, run, summary, given))
+        with one_line(interrupted="interrupted: the same command goes on where it stopped"):
+            _call(kind, run, summary, given)
 
     return click.Command(
         f"python -m {name}",
@@ -49,26 +47,6 @@ def command(name: str, kind: type[Config], run: Run[Config], summary: Run[Config
             "max_content_width": 110,
         },
     )
-
-
-def with_border(work: Callable[[], None]) -> None:
-    """Turns errors of the file system and an interrupt into one line and an exit code."""
-    try:
-        work()
-    except KeyboardInterrupt:
-        raise WorkFailed("interrupted: the same command goes on where it stopped") from None
-    except OSError as error:
-        raise place_error(error) from error
-
-
-def place_error(error: OSError) -> click.ClickException:
-    """One line for an error of the file system, with the mend."""
-    named = f"{error.filename}: " if error.filename else ""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return WorkFailed(f"{named}no space left on the disk: free some and run the same command again")
-    if error.errno in PLACE_ERRORS:
-        return BadInput(f"{named}cannot be written ({error.strerror}): choose another --out")
-    return WorkFailed(f"{named}{error.strerror or error}")
 
 
 def _own_options(kind: type[Common]) -> list[click.Parameter]:

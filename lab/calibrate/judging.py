@@ -9,7 +9,6 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Sequence
 
-import click
 from inspect_ai import Task, eval
 from inspect_ai.dataset import MemoryDataset, Sample
 from inspect_ai.log import EvalSample
@@ -21,7 +20,7 @@ from bct_tasks.task import outcome
 from graders import Grade, Outcome
 from graders.calibration import Gold
 from lab.calibrate.calibrate import Grader
-from serving.errors import WorkFailed
+from serving.errors import BadInput, WorkFailed
 
 NOBODY = "mockllm/nobody"  # inspect wants a model; it is never asked
 
@@ -30,13 +29,13 @@ def by_judge(model: str, mode: str = "only") -> Grader:
     """A grader that asks `model` about every reply (`only`), or about those that the patterns leave open (`cascade`).
 
     Raises (when it is used):
-        click.UsageError: the setting has no rubric.
+        BadInput: the setting has no rubric.
         WorkFailed: inspect could not run the judge.
     """
 
     def grade(setting: Setting, lines: Sequence[Gold]) -> list[Grade]:
         if setting.rubric is None:
-            raise click.UsageError(f"{setting.name} has no rubric, so no judge can read its replies")
+            raise BadInput(f"{setting.name} has no rubric, so no judge can read its replies")
         task = Task(
             name=f"calibrate_{setting.name}",
             dataset=MemoryDataset([_sample(setting, i, line) for i, line in enumerate(lines)]),

@@ -11,9 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import click
-
 from serving import layout, refs
+from serving.errors import BadInput
 
 LIBRARIES = ("inspect-ai", "torch", "transformers", "trl", "peft")
 ENTRY_POINTS = {"bct_tasks": "bct_tasks._registry", "serving": "serving._registry"}
@@ -59,7 +58,7 @@ def _entry_points() -> Finding:
 def _mini() -> Finding:
     try:
         checkpoint = refs.resolve("mini")
-    except click.ClickException as error:
+    except BadInput as error:
         return Finding("mini", False, error.message)
     assert checkpoint.path is not None
     size = sum(file.stat().st_size for file in layout.weight_files(checkpoint.path)) / 2**20

@@ -5,7 +5,6 @@ Imports inside the commands keep `--help`, `list`, `show` and `check` free of to
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import sys
@@ -19,39 +18,22 @@ from lab.cli import commands
 from lab.cli.calibrate import calibrate
 from lab.cli.hub import hub
 from lab.cli.new import new
-from serving.errors import BadInput, WorkFailed
-
-FULL = (errno.ENOSPC, errno.EDQUOT)
+from serving.border import one_line
+from serving.errors import WorkFailed
 
 
 class Border(click.Group):
-    """Turns an error of the file system into one line that names the file and the mend."""
+    """Prints every error that a user can act on in one line, and ends with its exit code."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        """As click's, with OSError in one line."""
+        """As click's, inside the border to plain exceptions."""
         try:
-            return super().invoke(ctx)
+            with one_line():
+                return super().invoke(ctx)
         except BrokenPipeError:
-            # The reader of our output has gone, as with `| head`: nothing is left to tell it.
+            # The reader of our output is gone, as with `| head`: there is nobody to report to.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             ctx.exit(0)
-        except OSError as error:
-            raise _in_one_line(error) from None
-
-
-def _in_one_line(error: OSError) -> click.ClickException:
-    place, reason = error.filename or "the disk", (error.strerror or str(error)).lower()
-    if error.errno in FULL:
-        return WorkFailed(f"{place}: no space left on the disk: free some and run the same command again")
-    if error.filename is None and error.errno is None:
-        return WorkFailed(" ".join(str(error).split()))
-    if isinstance(error, FileNotFoundError):
-        return BadInput(f"{place}: no such file or folder")
-    if isinstance(error, PermissionError) or error.errno == errno.EROFS:
-        return BadInput(f"{place}: {reason}: choose another folder with --out, or mend its permissions")
-    if isinstance(error, NotADirectoryError | FileExistsError):
-        return BadInput(f"{place}: {reason}: a file is in the way; choose another folder with --out")
-    return WorkFailed(f"{place}: {reason}")
 
 
 @click.group(cls=Border, context_settings={"help_option_names": ["-h", "--help"]})

@@ -95,7 +95,7 @@ def _refuse(name: str, home: Path) -> None:
             f"{name!r} is no name for a setting: use at most {LONGEST} lower-case letters, digits and underscores,"
             " with a letter first, and no word of Python's own"
         )
-    if (home / f"{name}.py").exists() or (home / name).exists():
+    if any((place / f"{name}.py").exists() or (place / name).exists() for place in (home, home.parent)):
         raise BadInput(f"{name} is taken by {_shown(home / name)}: choose another name. `bct list` shows the settings.")
     import bct_tasks._registry as registry
 

@@ -9,7 +9,6 @@ kernel's signal on Linux, elsewhere by watching its parent. Not covered: other m
 from __future__ import annotations
 
 import ctypes
-import errno
 import json
 import os
 import signal
@@ -24,16 +23,13 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn, TextIO
 
-import click
-
 from lab.run import folders as places
 from lab.run.experiment import Experiment, load_experiment
 from lab.run.local import CORE
 from lab.run.state import Reporter
+from serving.errors import in_one_line
 
 PR_SET_PDEATHSIG = 1
-# Errors that the same try would meet again.
-LASTING = (errno.ENOSPC, errno.EACCES, errno.EPERM, errno.EROFS, errno.EDQUOT)
 
 
 def main(run: Path, logs: Path, driver: int) -> None:
@@ -95,19 +91,6 @@ def _print_error(error: BaseException) -> None:
     """The whole of an error, into the job's log where that can be written."""
     with suppress(OSError):  # the disk may be full, which is the error
         traceback.print_exception(error)
-
-
-def in_one_line(error: BaseException) -> tuple[str, bool]:
-    """An error as one line that names the mend, and whether another try may help."""
-    if isinstance(error, click.ClickException):
-        return error.message, error.exit_code != 2
-    text = " ".join(str(error).split())
-    if "No space left" in text or getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
-        place = getattr(error, "filename", None)
-        return f"no space left on the disk{f' ({place})' if place else ''}: free some and run the command again", False
-    if isinstance(error, OSError) and error.errno in LASTING:
-        return f"{error.filename}: {(error.strerror or text).lower()}: mend its permissions and run again", False
-    return f"{type(error).__name__}: {text[:300]}", True
 
 
 def _stop(signum: int, frame: FrameType | None) -> NoReturn:

@@ -19,6 +19,7 @@ from inspect_ai.tool import ToolInfo
 from tiny_checkpoints import PROMPTS, llama, save, user
 
 from serving.backends.engine.engine import Request, get_engine
+from serving.border import OneLine
 from serving.errors import BadInput
 from serving.provider import local_model
 from serving.refs import resolve
@@ -95,7 +96,7 @@ def test_building_a_model_loads_no_weights(made: Path) -> None:
     [{"logit_bias": {1: 2.0}}, {"num_choices": 2}, {"frequency_penalty": 0.5}, {"reasoning_effort": "low"}],
 )
 def test_an_option_that_would_be_ignored_is_refused_before_the_eval(made: Path, option: dict[str, Any]) -> None:
-    with pytest.raises(BadInput, match=next(iter(option))):
+    with pytest.raises(OneLine, match=next(iter(option))):
         get_model(f"local/{made / 'one'}", config=GenerateConfig(**option), memoize=False)
 
 
@@ -118,7 +119,7 @@ def test_tools_are_refused(made: Path) -> None:
 
 def test_unknown_arguments_and_another_fingerprint_are_refused(made: Path) -> None:
     for argument in ({"fingerprint": "0" * 16}, {"colour": "red"}, {"chat_template_kwargs": "thinking"}):
-        with pytest.raises(BadInput):
+        with pytest.raises(OneLine):
             get_model(f"local/{made / 'one'}", memoize=False, **argument)
 
 

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from trainer import cli, organism, sft
+from serving.errors import of_disk
+from trainer import organism, sft
 
 
 def run(*words: str) -> Result:
@@ -125,7 +126,7 @@ def test_a_place_that_cannot_be_written_is_bad_input(tmp_path: Path) -> None:
     ],
 )
 def test_an_error_of_the_file_system_is_one_line_with_the_mend(number: int, code: int, mend: str) -> None:
-    error = cli.place_error(OSError(number, "strerror", "/full/x"))
+    error = of_disk(OSError(number, "strerror", "/full/x"))
     assert (error.exit_code, "/full/x" in error.message, mend in error.message) == (code, True, True)
 
 

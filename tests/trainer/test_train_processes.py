@@ -24,7 +24,7 @@ from trainer.sft import train
 SCRIPT = """
 import sys, time, torch
 from pathlib import Path
-from trainer.checkpoints import Keeper
+from trainer.run.checkpoints import Keeper
 from trainer.config import TrainConfig
 from trainer.organism import build
 from trainer.sft import train

@@ -79,7 +79,7 @@ def lines(run: Path) -> list[dict[str, Any]]:
 SCRIPT = """
 import sys, time, torch
 from pathlib import Path
-from trainer.checkpoints import Keeper
+from trainer.run.checkpoints import Keeper
 from trainer.entry import config_of, train
 own = Keeper.on_step_end
 Keeper.on_step_end = lambda *a, **k: (time.sleep(0.05), own(*a, **k))[1]

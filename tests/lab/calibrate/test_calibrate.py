@@ -104,7 +104,7 @@ import re, sys, json
 from pathlib import Path
 from inspect_ai.model import ModelAPI, ModelOutput, ModelUsage, GenerateConfig, modelapi
 from graders.calibration import Gold, write_gold, read_gold, gold_file
-from lab import calibrate
+from lab.calibrate import calibrate
 
 class Scripted(ModelAPI):
     def __init__(self, model_name, base_url=None, api_key=None, config=GenerateConfig(), **args):

@@ -14,8 +14,7 @@ from click.testing import CliRunner
 
 from lab.cli.main import main
 from lab.run.lock import held, holder
-from lab.run.worker import in_one_line
-from serving.errors import BadInput
+from serving.errors import BadInput, in_one_line
 
 ROOT = Path(__file__).parents[3]
 
@@ -124,6 +123,6 @@ def test_a_folder_that_may_not_be_written_is_one_line(tmp_path: Path) -> None:
 def test_errors_of_a_worker_are_one_line_and_only_some_are_tried_again() -> None:
     assert in_one_line(BadInput("x: wrong")) == ("x: wrong", False)
     full, again = in_one_line(OSError(28, "No space left on device", "/x/y"))
-    assert (full, again) == ("no space left on the disk (/x/y): free some and run the command again", False)
+    assert (full, again) == ("/x/y: no space left on the disk: free some and run the same command again", False)
     assert not in_one_line(RuntimeError("I/O error: No space left on device (os error 28)"))[1]
     assert in_one_line(RuntimeError("two\nlines")) == ("RuntimeError: two lines", True)

@@ -55,7 +55,7 @@ def test_a_name_that_is_no_module_name_is_refused(name: str, tmp_path: Path) -> 
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("name", ["sandbagging", "capability", "task", "world", "outcome"])
+@pytest.mark.parametrize("name", ["sandbagging", "capability", "task", "sources", "outcome"])
 def test_a_name_that_is_taken_is_refused(name: str, tmp_path: Path) -> None:
     code, output = new(name, tmp_path)
     assert code == 2
