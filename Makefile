@@ -1,34 +1,51 @@
-# `make demo` and `make test` install what they need into .venv first.
+# Every target installs what it needs into .venv first.
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
+TORCH  ?= torch==2.13.0
+PINS   ?= --constraint constraints/cpu.txt
 export OMP_NUM_THREADS ?= 1
+TEST   := HF_HUB_OFFLINE=1 HF_DATASETS_OFFLINE=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
-.PHONY: help install demo test check bench clean
+.PHONY: help install demo test coverage check format lint types imports bench clean
 
-help:  ## what one can do here
+help:  ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
 
 $(STAMP): pyproject.toml constraints/cpu.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet torch==2.13.0
-	$(BIN)/pip install --quiet --constraint constraints/cpu.txt --editable ".[dev]"
+	$(BIN)/pip install --quiet $(TORCH)
+	$(BIN)/pip install --quiet $(PINS) --editable ".[dev]"
 	touch $@
 
-install: $(STAMP)  ## make a virtual environment in .venv and install the lab
+install: $(STAMP)  ## create the virtual environment .venv and install the lab into it
 
-demo: $(STAMP)  ## from nothing to verdicts on the embedded model
+demo: $(STAMP)  ## train and judge one model organism with the embedded model (minutes)
 	$(BIN)/bct run recipes/quickstart.yaml
 
-test: $(STAMP)  ## the whole test suite, offline
-	HF_HUB_OFFLINE=1 HF_DATASETS_OFFLINE=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+test: $(STAMP)  ## run the test suite (offline, CPU)
+	$(TEST)
 
-check: $(STAMP)  ## formatting, lint and types
-	$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/pyright
+coverage: $(STAMP)  ## run the test suite and report the lines that no test reaches
+	$(TEST) --cov --cov-report=term --cov-report=html
 
-bench: $(STAMP)  ## measure; prints ratios and writes docs/measured/benchmarks.md
+check: format lint types imports  ## everything that CI checks besides the tests
+
+format: $(STAMP)
+	$(BIN)/ruff format --check .
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+
+types: $(STAMP)
+	$(BIN)/pyright
+
+imports: $(STAMP)
+	$(BIN)/lint-imports --no-logo
+
+bench: $(STAMP)  ## measure speed and overhead; writes docs/measured/benchmarks.md
 	$(BIN)/python -m benchmarks
 
 clean:  ## remove the virtual environment and caches (runs and logs stay)
-	rm -rf $(VENV) build dist .pytest_cache .ruff_cache
+	rm -rf $(VENV) build dist htmlcov .coverage* .pytest_cache .ruff_cache .import_linter_cache
