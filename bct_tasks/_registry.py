@@ -6,7 +6,8 @@ on stderr.
 
 from __future__ import annotations
 
-import click
+import sys
+
 from inspect_ai.util import SandboxEnvironment, sandboxenv
 
 from bct_tasks import catalogue
@@ -17,7 +18,7 @@ from bct_tasks.task import outcome
 
 SETTINGS, BROKEN = catalogue.load_all()
 for _error in BROKEN:
-    click.echo(f"left out: {_error.message}", err=True)
+    print(f"left out: {_error.message}", file=sys.stderr)
 
 
 @sandboxenv(name="jail")

@@ -13,16 +13,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import click
-
 from bct_tasks import settings
-from bct_tasks.setting import Setting, UnknownName
+from bct_tasks.errors import SettingError, UnknownName
+from bct_tasks.setting import Setting
 
 
-class BrokenSetting(click.ClickException):
-    """A setting's file cannot be imported; the message names the line at fault. Exit code 2."""
-
-    exit_code = 2
+class BrokenSetting(SettingError):
+    """A setting's file cannot be imported; the message names the line at fault."""
 
     def __init__(self, name: str, error: Exception) -> None:
         self.name = name

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from bct_tasks.setting import Prompt, Setting, TooFew, Variant
+from bct_tasks.errors import TooFew
+from bct_tasks.setting import Prompt, Setting, Variant
 from bct_tasks.sources.world.question import SPLITS
 from graders import Outcome
 

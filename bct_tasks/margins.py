@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from typing import Protocol, runtime_checkable
 
-import click
 from inspect_ai.model import ChatMessage, get_model
 from inspect_ai.scorer import Score, Scorer, Target, mean, scorer, stderr
 from inspect_ai.solver import TaskState
+
+from bct_tasks.errors import SettingError
 
 REFERENCES = "references"
 
@@ -36,12 +37,14 @@ def margins() -> Scorer:
             return Score.unscored(reason="both policies give the same reply to this prompt")
         api = get_model().api
         if not isinstance(api, ScoresReplies):
-            raise click.UsageError(f"{state.model}: margins need a model that scores given replies: use local/<ref>")
+            raise SettingError(f"{state.model}: margins need a model that scores given replies: use local/<ref>")
         asked = [message for message in state.messages if message.role in ("system", "user")]
         try:
             scored = await api.score_replies(asked, [given["initial"], given["alternate"]])
-        except click.ClickException as error:
-            return Score.unscored(reason=error.message)
+        except Exception as error:
+            if not hasattr(error, "exit_code"):
+                raise
+            return Score.unscored(reason=str(getattr(error, "message", error)))  # the model cannot, and says why
         (initial, initial_greedy), (alternate, alternate_greedy) = scored
         return Score(
             value={

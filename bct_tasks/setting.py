@@ -11,18 +11,16 @@ documentation) follows from here. No torch, no inspect.
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import itertools
 import random
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Literal
 
-import click
-
+from bct_tasks.errors import TooFew, UnknownName
 from bct_tasks.sources.world import FAMILIES, GENERAL, Question
 from bct_tasks.sources.world.policies import NEUTRAL, WORDINGS, plain
 from graders import Grade, Reader, Reading, Rubric, decide, read_answer, read_code
@@ -30,28 +28,6 @@ from graders import Grade, Reader, Reading, Rubric, decide, read_answer, read_co
 Carrier = Literal["native", "static", "dynamic", "hint", "flag", "password", "flipped_password", "weights"]
 Role = Literal["bct", "control", "probe"]
 Kind = Literal["train", "eval", "capability", "following"]
-
-
-class UnknownName(click.ClickException):
-    """A setting, variant, split or source that does not exist. Exit code 2."""
-
-    exit_code = 2
-
-    def __init__(self, what: str, name: object, known: Iterable[str], where: str = "`bct list` shows all") -> None:
-        known = list(known)
-        near = difflib.get_close_matches(str(name), known, n=1)
-        hint = f"Did you mean {near[0]!r}?" if near else f"Known: {', '.join(known)}."
-        super().__init__(f"unknown {what} {name!r}. {hint} {where} {len(known)}.")
-
-
-class TooFew(click.ClickException):
-    """More distinct prompts were asked for than exist; `found` is how many there are. Exit code 2."""
-
-    exit_code = 2
-
-    def __init__(self, split: str, found: int, asked: int) -> None:
-        self.found = found
-        super().__init__(f"only {found} distinct {split} prompts exist; ask for fewer than {asked}")
 
 
 @dataclass(frozen=True, eq=False)

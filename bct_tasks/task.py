@@ -6,7 +6,6 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import click
 from inspect_ai import Task
 from inspect_ai.dataset import MemoryDataset, Sample
 from inspect_ai.model import ChatMessage, ChatMessageSystem, ChatMessageUser, get_model
@@ -14,10 +13,11 @@ from inspect_ai.scorer import Score, Scorer, Target, grouped, mean, scorer, stde
 from inspect_ai.solver import TaskState, generate
 
 from bct_tasks.catalogue import load
+from bct_tasks.errors import SettingError, UnknownName, border
 from bct_tasks.guards import following
 from bct_tasks.margins import REFERENCES
 from bct_tasks.margins import margins as margins_scorer
-from bct_tasks.setting import Prompt, UnknownName
+from bct_tasks.setting import Prompt
 from bct_tasks.sources.hub.task import (
     decoding,
     default_judge,
@@ -51,6 +51,7 @@ SPLITS: Mapping[str, tuple[str, ...]] = {
 }
 
 
+@border()
 def bct_task(
     setting: Setting,
     variant: str | None = None,
@@ -91,7 +92,7 @@ def bct_task(
 
     Raises:
         UnknownName: a variant, split, source or way to judge that does not exist.
-        click.UsageError: a judge for a setting without a rubric.
+        SettingError: a judge for a setting without a rubric.
         bct_tasks.sources.hub.store.NoData: hub data that cannot be had.
     """
     setting = sourced(setting, source, hub)
@@ -99,7 +100,7 @@ def bct_task(
     if split not in SPLITS:
         raise UnknownName("split", split, SPLITS, "there are")
     if judge != "off" and setting.rubric is None:
-        raise click.UsageError(f"{setting.name} has no rubric, so no judge can read its replies: leave judge=off")
+        raise SettingError(f"{setting.name} has no rubric, so no judge can read its replies: leave judge=off")
     trained = _trained_variant(setting)
     chosen = setting.variant(variant or trained)
     if trained not in (None, chosen.name):
@@ -131,6 +132,7 @@ def bct_task(
 
 
 @scorer(metrics={"*": [mean(), stderr(cluster="template"), grouped(mean(), "split", all=False)]})
+@border()
 def outcome(judge: str = "off") -> Scorer:
     """One-hot outcome of a reply; everything it needs stands in the sample's metadata, so `inspect score` works.
 

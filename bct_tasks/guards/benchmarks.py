@@ -16,10 +16,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import click
 from inspect_ai import Task, task_with
 from inspect_ai.dataset import Dataset, Sample, hf_dataset, json_dataset
 from inspect_ai.model import GenerateConfig
+
+from bct_tasks.errors import Unavailable
 
 MATH_500 = "HuggingFaceH4/MATH-500"
 MATH_500_REVISION = "6e4ed1a2a79af7d8630a6b768ec859cb5af4d3be"
@@ -38,7 +39,7 @@ def benchmark(source: str, n: int, seed: int = 0, data: Path | None = None) -> T
         data: a local copy of MATH-500 (`test.jsonl`), instead of the hub's.
 
     Raises:
-        click.ClickException: inspect-evals or a part of it is missing, or the data cannot be had.
+        Unavailable: inspect-evals or a part of it is missing, or the data cannot be had.
     """
     made = _made(source, data)
     made.dataset.shuffle(seed)
@@ -50,14 +51,12 @@ def _made(source: str, data: Path | None) -> Task:
     try:
         return SOURCES[source](data)
     except ImportError as error:
-        raise click.ClickException(
-            f"source={source} needs inspect-evals ({error.name} is missing): {INSTALL}"
-        ) from None
+        raise Unavailable(f"source={source} needs inspect-evals ({error.name} is missing): {INSTALL}") from None
     except AssertionError:  # how inspect-evals says that an optional part is missing
-        raise click.ClickException(f"source={source} needs more than inspect-evals: {INSTALL_IFEVAL}") from None
+        raise Unavailable(f"source={source} needs more than inspect-evals: {INSTALL_IFEVAL}") from None
     except OSError as error:
         reason = " ".join(str(error).split())[:160]
-        raise click.ClickException(f"source={source}: no data ({reason}). It needs the network once.") from None
+        raise Unavailable(f"source={source}: no data ({reason}). It needs the network once.") from None
 
 
 def _task(module: str, name: str, **options: Any) -> Task:

@@ -7,12 +7,13 @@ from pathlib import Path
 from inspect_ai import Task, task
 
 from bct_tasks.catalogue import load
+from bct_tasks.errors import UnknownName, border
 from bct_tasks.guards.benchmarks import SOURCES, benchmark
-from bct_tasks.setting import UnknownName
 from bct_tasks.task import bct_task
 
 
 @task
+@border()
 def capability(
     setting: str = "sandbagging",
     n: int = 100,

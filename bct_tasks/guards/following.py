@@ -17,9 +17,8 @@ from dataclasses import replace
 from functools import cache
 from typing import Any
 
-import click
-
 from bct_tasks import catalogue
+from bct_tasks.errors import SettingError
 from bct_tasks.setting import Kind, Prompt, Setting
 from bct_tasks.sources.world.policies import PLAIN, WORDINGS, plain
 from bct_tasks.sources.world.question import PHRASE
@@ -74,11 +73,11 @@ def prompts(setting: Setting, n: int, seed: int = 0) -> list[Prompt]:
     """`n` general questions of the capability split, each under a system prompt that asks for a manner.
 
     Raises:
-        click.UsageError: the setting uses every manner, or the world has fewer such questions.
+        SettingError: the setting uses every manner, or the world has fewer such questions.
     """
     free = manners(setting)
     if not free:
-        raise click.UsageError(f"{setting.name} uses all of {', '.join(MANNERS)}: no unrelated system prompt is left")
+        raise SettingError(f"{setting.name} uses all of {', '.join(MANNERS)}: no unrelated system prompt is left")
     rng = random.Random(f"{setting.name}|following|{seed}")
     asked = itertools.cycle((name, form) for form in PLAIN for name in free)
     return [

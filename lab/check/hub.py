@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import click
-
 from bct_tasks import catalogue
+from bct_tasks.errors import SettingError
 from bct_tasks.sources.hub import catalogue as hub
 from bct_tasks.sources.hub import gate
 from bct_tasks.sources.hub.setting import HubSetting
-from bct_tasks.sources.hub.store import NoData, find
+from bct_tasks.sources.hub.store import find
 from lab.check.check import broken_row, row_of
 
 
@@ -30,7 +29,7 @@ def rows(names: tuple[str, ...], variant: str | None, **options: Any) -> list[di
         assert isinstance(setting, HubSetting)
         try:
             found += _rows(setting, variant)
-        except (NoData, click.UsageError) as error:
+        except SettingError as error:
             if names:
                 raise
             found.append(broken_row(name, error.message))

@@ -49,7 +49,7 @@ def list_(data: str | None, as_json: bool) -> None:
 @click.argument("names", metavar="NAME...", nargs=-1, required=True)
 def fetch(names: tuple[str, ...]) -> None:
     """Download data sets, check and record their hashes; afterwards they are used without a network."""
-    from bct_tasks.setting import UnknownName
+    from bct_tasks.errors import UnknownName
     from bct_tasks.sources.hub.data import DATA_SETS
     from bct_tasks.sources.hub.store import find
 

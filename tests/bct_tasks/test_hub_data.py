@@ -9,11 +9,10 @@ import json
 import shutil
 from pathlib import Path
 
-import click
 import pytest
 
 from bct_tasks import catalogue
-from bct_tasks.setting import UnknownName
+from bct_tasks.errors import SettingError, UnknownName
 from bct_tasks.sources.hub import keep, store
 from bct_tasks.sources.hub.catalogue import names
 from bct_tasks.sources.hub.data import APPS, DATA_SETS, OPENHERMES
@@ -234,7 +233,7 @@ def test_prompts_have_stable_ids_and_follow_the_seed(name: str) -> None:
 
 
 def test_more_prompts_than_there_are_is_refused_with_the_count() -> None:
-    with pytest.raises(click.UsageError, match=r"only \d+ eval prompts .* ask for fewer than 900"):
+    with pytest.raises(SettingError, match=r"only \d+ eval prompts .* ask for fewer than 900"):
         load("sandbagging").prompts(None, "eval", 900)
 
 
@@ -299,7 +298,7 @@ def test_only_items_solved_four_times_of_four_are_kept_and_the_counts_are_record
     keep.write(file, "sandbagging", "base", content)
     kept = load("sandbagging", keep=str(file))
     assert [p.id for p in kept.prompts(None, "eval", 1)] == [f"eval-{one}"]
-    with pytest.raises(click.UsageError, match="only 1 eval prompts"):
+    with pytest.raises(SettingError, match="only 1 eval prompts"):
         kept.prompts(None, "eval", 2)
 
 
@@ -307,7 +306,7 @@ def test_a_keep_file_of_another_setting_or_none_is_refused(tmp_path: Path) -> No
     file = tmp_path / "keep.json"
     keep.write(file, "refusal", "base", keep.kept([("x", True)] * 4))
     for path, reason in ((file, "was made for refusal"), (tmp_path / "none.json", "make it with `bct hub keep`")):
-        with pytest.raises(click.UsageError, match=reason):
+        with pytest.raises(SettingError, match=reason):
             load("sandbagging", keep=str(path)).prompts(None, "eval", 1)
 
 

@@ -8,8 +8,9 @@ import itertools
 import pytest
 
 from bct_tasks.catalogue import load, names
+from bct_tasks.errors import TooFew, UnknownName
 from bct_tasks.gate import OrganismGate, check
-from bct_tasks.setting import Ask, Policy, TooFew, UnknownName, Variant
+from bct_tasks.setting import Ask, Policy, Variant
 from graders import Outcome
 
 VARIANTS = [(name, variant.name) for name in names() for variant in load(name).variants]

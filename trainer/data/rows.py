@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from bct_tasks.setting import TooFew
+from bct_tasks.errors import TooFew
 from serving.errors import BadInput
 from trainer import methods
 from trainer.config import OrganismConfig, TrainConfig, sha

@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from bct_tasks.setting import UnknownName
+from bct_tasks.errors import UnknownName
 from bct_tasks.sources.hub.setting import HubOptions, HubSetting
 
 

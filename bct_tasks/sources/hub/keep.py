@@ -17,7 +17,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import click
+from bct_tasks.errors import SettingError
 
 TIMES = 4
 
@@ -47,7 +47,7 @@ def read(path: str, setting: str) -> frozenset[str]:
     """The items that a keep file keeps.
 
     Raises:
-        click.UsageError: no such file, another format, or made for another setting.
+        SettingError: no such file, another format, or made for another setting.
     """
     return _read(path, setting)
 
@@ -58,9 +58,9 @@ def _read(path: str, setting: str) -> frozenset[str]:
         content = json.loads(Path(path).read_text(encoding="utf-8"))
         of, items = content["setting"], frozenset(map(str, content["kept"]))
     except OSError as error:
-        raise click.UsageError(f"{path}: cannot be read ({error.strerror}): make it with `bct hub keep`") from error
+        raise SettingError(f"{path}: cannot be read ({error.strerror}): make it with `bct hub keep`") from error
     except (ValueError, TypeError, KeyError) as error:
-        raise click.UsageError(f"{path}: no file of `bct hub keep`") from error
+        raise SettingError(f"{path}: no file of `bct hub keep`") from error
     if of != setting:
-        raise click.UsageError(f"{path}: was made for {of}, not {setting}")
+        raise SettingError(f"{path}: was made for {of}, not {setting}")
     return items

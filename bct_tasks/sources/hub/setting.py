@@ -18,9 +18,8 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Literal
 
-import click
-
-from bct_tasks.setting import Ask, Kind, Prompt, Setting, UnknownName, Variant
+from bct_tasks.errors import SettingError, UnknownName
+from bct_tasks.setting import Ask, Kind, Prompt, Setting, Variant
 from bct_tasks.sources.hub import keep as kept
 from bct_tasks.sources.hub import store
 from bct_tasks.sources.hub.formats import digest
@@ -56,13 +55,13 @@ class HubOptions:
 
     @classmethod
     def of(cls, given: Mapping[str, Any]) -> HubOptions:
-        """The options of these names; None stands for the default. Raises `UnknownName`, `click.UsageError`."""
+        """The options of these names; None stands for the default. Raises `UnknownName`, `SettingError`."""
         known = [each.name for each in dataclasses.fields(cls)]
         if unknown := [name for name in given if name not in known]:
             raise UnknownName("option", unknown[0], known, "of hub data there are")
         options = cls(**given)
         if options.size is not None and (not isinstance(options.size, int) or options.size < 1):
-            raise click.UsageError(f"size={options.size}: how many rows are read, a whole number from 1")
+            raise SettingError(f"size={options.size}: how many rows are read, a whole number from 1")
         return options
 
 
@@ -91,7 +90,7 @@ class HubSetting(Setting):
     options: HubOptions = field(default_factory=HubOptions)
 
     def prompts(self, variant: str | Variant | None, split: str, n: int, seed: int = 0) -> list[Prompt]:
-        """See `Setting.prompts`. Raises also `click.UsageError` where there are not `n` rows."""
+        """See `Setting.prompts`. Raises also `SettingError` where there are not `n` rows."""
         chosen = self.variant(variant)
         if split == "capability":
             return super().prompts(chosen, split, n, seed)
@@ -124,11 +123,11 @@ class HubSetting(Setting):
         return [dataclasses.replace(p, system=s) for p, s in zip(prompts, systems, strict=True)]
 
     def reference(self, variant: str | Variant | None, prompt: Prompt, source: str = "reference") -> str:
-        """See `Setting.reference`. Raises `click.UsageError` where the data set has no such reply."""
+        """See `Setting.reference`. Raises `SettingError` where the data set has no such reply."""
         try:
             return super().reference(variant, prompt, source)
         except KeyError as error:
-            raise click.UsageError(
+            raise SettingError(
                 f"{prompt.family} holds no reply that shows {error.args[0]!r}: use --label_source on_policy"
             ) from None
 
@@ -182,9 +181,7 @@ class HubSetting(Setting):
             pool = [question for question in pool if question.operands[0] in solved]
         if len(pool) < n:
             names = ", ".join(data.name for data in self.data_sets())
-            raise click.UsageError(
-                f"only {len(pool)} {split} prompts of this kind are in {names}: ask for fewer than {n}"
-            )
+            raise SettingError(f"only {len(pool)} {split} prompts of this kind are in {names}: ask for fewer than {n}")
         random.Random(f"{self.name}|hub|{split}|{kind}|{seed}").shuffle(pool)
         return pool[:n]
 

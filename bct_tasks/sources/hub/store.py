@@ -22,7 +22,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import click
+from bct_tasks.errors import Unavailable
 
 if TYPE_CHECKING:
     from bct_tasks.sources.world.question import Question
@@ -33,7 +33,7 @@ CHUNK = 1 << 20
 _BETWEEN = re.compile(r"[\s,]*")
 
 
-class NoData(click.ClickException):
+class NoData(Unavailable):
     """A data set that cannot be had, or is not what it should be. One line that says what to do."""
 
 

@@ -10,13 +10,13 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 import anyio.to_thread
-import click
 from inspect_ai.model import GenerateConfig
 from inspect_ai.scorer import Score, Scorer, Target, mean, scorer, stderr
 from inspect_ai.solver import TaskState
 from inspect_ai.util import OutputLimitExceededError, SandboxEnvironment, sandbox
 
 from bct_tasks import catalogue
+from bct_tasks.errors import SettingError
 from bct_tasks.setting import Prompt, Setting, Variant
 from graders import Unreadable
 
@@ -32,13 +32,13 @@ def sourced(setting: Setting, source: str, options: Mapping[str, Any]) -> Settin
 
     Raises:
         UnknownName: no such source or option.
-        click.UsageError: an option of hub data without `source=hub`.
+        SettingError: an option of hub data without `source=hub`.
     """
     if is_hub(setting):
         return setting
     given = {name: value for name, value in options.items() if value is not None}
     if source == "bundled" and given:
-        raise click.UsageError(f"{next(iter(given))}=... is an option of hub data: add -T source=hub")
+        raise SettingError(f"{next(iter(given))}=... is an option of hub data: add -T source=hub")
     return setting if source == "bundled" else catalogue.load(setting.name, source, **given)
 
 
@@ -72,11 +72,9 @@ def provenance(setting: Setting) -> dict[str, Any]:
 
 
 def policy_prompts(setting: Setting, variant: Variant, part: str, n: int, seed: int) -> list[Prompt]:
-    """Train and eval prompts under a policy's own prompt. Raises `click.UsageError` for bundled prompts."""
+    """Train and eval prompts under a policy's own prompt. Raises `SettingError` for bundled prompts."""
     if not is_hub(setting):
-        raise click.UsageError(
-            "split=policies samples the policies of hub data: bundled ones are executable (bct check)"
-        )
+        raise SettingError("split=policies samples the policies of hub data: bundled ones are executable (bct check)")
     name = "initial" if part == "policy_initial" else "alternate"
     asked = [*setting.prompts(variant, "train", n, seed), *setting.prompts(variant, "eval", n, seed)]
     return [dataclasses.replace(p, id=f"{name}-{p.id}") for p in setting.under(name, asked)]

@@ -1,0 +1,62 @@
+"""Errors that a user can act on, each in one line: what is wrong, where, and what to type instead.
+
+They are plain exceptions with a message and the exit code of the command that meets them. `border` is where they leave
+this package for a command line.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+
+class SettingError(ValueError):
+    """What was asked of a setting is wrong: a name, an option, a file. Exit code 2."""
+
+    exit_code = 2
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+class UnknownName(SettingError):
+    """The name of something that does not exist: a setting, variant, split or source."""
+
+    def __init__(self, what: str, name: object, known: Iterable[str], where: str = "`bct list` shows all") -> None:
+        known = list(known)
+        near = difflib.get_close_matches(str(name), known, n=1)
+        hint = f"Did you mean {near[0]!r}?" if near else f"Known: {', '.join(known)}."
+        super().__init__(f"unknown {what} {name!r}. {hint} {where} {len(known)}.")
+
+
+class TooFew(SettingError):
+    """More distinct prompts were asked for than exist; `found` is how many there are."""
+
+    def __init__(self, split: str, found: int, asked: int) -> None:
+        self.found = found
+        super().__init__(f"only {found} distinct {split} prompts exist; ask for fewer than {asked}")
+
+
+class Unavailable(SettingError):
+    """Data or a package that a setting needs cannot be loaded here. Exit code 1."""
+
+    exit_code = 1
+
+
+@contextmanager
+def border() -> Iterator[None]:
+    """Raises a `SettingError` as click's inside a command line, and leaves it alone elsewhere.
+
+    Inspect calls the tasks of this package and prints only click's errors in one line, all others as a traceback.
+    """
+    try:
+        yield
+    except SettingError as error:
+        import click  # not needed by a caller without a command line
+
+        if click.get_current_context(silent=True) is None:
+            raise
+        shown = type("OneLine", (click.ClickException,), {"exit_code": error.exit_code})
+        raise shown(error.message) from error
