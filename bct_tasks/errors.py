@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 
-class SettingError(ValueError):
+class SettingError(Exception):
     """What was asked of a setting is wrong: a name, an option, a file. Exit code 2."""
 
     exit_code = 2
