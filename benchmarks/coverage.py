@@ -21,8 +21,8 @@ from scipy.stats import binom
 
 from lab.stats.intervals import Interval, clopper_pearson, design_effect, paired_difference, paired_ratio, wilson
 from lab.stats.misclassification import Judge, Uninformative, correct_counts, rogan_gladen
-from lab.verdict.conclusions import seed_rate
 from lab.verdict.schema import Thresholds
+from lab.verdict.seeds import seed_rate
 
 EXPERIMENTS = 2000
 PAGE = Path(__file__).parent.parent / "docs" / "measured" / "coverage.md"

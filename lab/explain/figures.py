@@ -11,7 +11,7 @@ from matplotlib.style import context
 
 from lab.explain.firstorder import Tested
 from lab.report.figures.curves import ALTERNATE, DEGENERATE, FAINT, GRID, INITIAL, INK, PAPER, STYLE, as_svg, bare
-from lab.verdict.conclusions import lr_text
+from lab.verdict.wording import lr_text
 
 SIZE = (4.6, 2.9)
 COLOURS = (INITIAL, ALTERNATE, INK)

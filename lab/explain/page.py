@@ -17,7 +17,7 @@ from markupsafe import Markup
 from lab.explain import figures
 from lab.explain.firstorder import ITEMS, Tested, check_run, summary
 from lab.explain.studies import all_studies
-from lab.verdict.conclusions import lr_text
+from lab.verdict.wording import lr_text
 
 # A figure by itself has no page around it to give it colours.
 COLOURS = {

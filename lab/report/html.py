@@ -22,13 +22,11 @@ from markupsafe import Markup
 
 from lab.report.figures import curves as figures
 from lab.report.figures import gallery
-from lab.report.markdown import p_text
 from lab.report.terminal import crossed_at, heading
-from lab.verdict.conclusions import lr_text, share_text
-from lab.verdict.family import family_text
-from lab.verdict.multiples import multiples, sentences
-from lab.verdict.schema import Capability, CellResult, Conclusion, CorrectedRate, Margin, Rate, Results
+from lab.verdict.multiples import multiples
+from lab.verdict.schema import CellResult, Conclusion, Margin, Results
 from lab.verdict.table import csv_text
+from lab.verdict.wording import holm_text, lr_text, multiples_text, p_text, rate_text, share_text
 
 LOG_LINK = re.compile(r'href="([^"#]+\.eval)"')
 LETTERS: Mapping[str | None, str] = {
@@ -127,8 +125,8 @@ def render(results: Results, viewer: Viewer | None = None) -> str:
         r=results,
         heading=heading(results),
         arms=[_arm(i, *arm) for i, arm in enumerate(gallery.of_arms(results))],
-        together=family_text(results.conclusions, results.thresholds),
-        multiples=[(found.arm, sentences(found)) for found in multiples(results)],
+        together=holm_text(results.conclusions, results.thresholds),
+        multiples=[(found.arm, multiples_text(found)) for found in multiples(results)],
         failures=_failures(results.failures),
         viewer=viewer,
         letters=LETTERS,
@@ -142,13 +140,6 @@ def render(results: Results, viewer: Viewer | None = None) -> str:
         few_seeds=any(not g.claim for g in results.groups),
     )
     return LOG_LINK.sub(lambda m: f'href="{viewer.link(unquote(m[1]))}"', page) if viewer else page
-
-
-def rate_text(rate: Rate | Capability | CorrectedRate | None) -> str:
-    """A rate with its interval: .07 [.02, .15]."""
-    if rate is None or rate.p is None:
-        return "–"
-    return f"{share_text(rate.p)} [{share_text(rate.lo)}, {share_text(rate.hi)}]"
 
 
 def margin_text(margin: Margin | None) -> str:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import html
 
 from lab.report.terminal import crossed_at, heading
-from lab.verdict.conclusions import lr_text, share_text
 from lab.verdict.expectations import MARKS
-from lab.verdict.family import family_text
-from lab.verdict.multiples import multiples, sentences
-from lab.verdict.schema import Capability, CellResult, Rate, Results
+from lab.verdict.multiples import multiples
+from lab.verdict.schema import CellResult, Results
+from lab.verdict.wording import holm_text, interval_text, lr_text, multiples_text, p_text, rate_text
 
 HEAD = (
     "cell",
@@ -28,12 +27,12 @@ def markdown(results: Results) -> str:
     lines = [f"## {results.experiment}", "", *([_plain(results.question), ""] if results.question else [])]
     lines += [heading(results) + ".", ""]
     lines += [f"- **{c.arm}**: {c.sentence}{_sure(c.p_holm)}." for c in results.conclusions]
-    together = family_text(results.conclusions, results.thresholds)
+    together = holm_text(results.conclusions, results.thresholds)
     lines += ["", together + "."] if together else []
     if any(not group.claim for group in results.groups):
         lines += ["", f"Fewer than {results.thresholds.few_seeds} seeds give a count, not a claim about other seeds."]
     for found in multiples(results):
-        lines += ["", f"Learning rate against steps, {found.arm}:", "", *(f"- {s}." for s in sentences(found))]
+        lines += ["", f"Learning rate against steps, {found.arm}:", "", *(f"- {s}." for s in multiples_text(found))]
     if results.expectations:
         lines += ["", "Expected:", ""]
         lines += [f"- {_plain(e.says)} {MARKS[e.answer]}".rstrip() for e in results.expectations]
@@ -53,11 +52,6 @@ def _sure(p_holm: float | None) -> str:
     return "" if p_holm is None else f" (p {p_text(p_holm)} by Holm)"
 
 
-def p_text(p: float) -> str:
-    """`= .03`, `< .001`."""
-    return "< .001" if p < 0.001 else f"= {p:.3f}".replace("0.", ".")
-
-
 def _row(cell: CellResult) -> str:
     what = ", ".join([cell.setting, cell.variant, cell.method, f"lr {lr_text(cell.lr)}", f"seed {cell.seed}"])
     if not cell.checkpoints:
@@ -66,16 +60,7 @@ def _row(cell: CellResult) -> str:
     flags = ", ".join(cell.verdict.flags).replace("_", " ")
     name = (cell.verdict.name or "–").replace("_", " ") + (f" ({flags})" if flags else "")
     step = crossed_at(cell)
-    figures = [_rate(first.eval.initial), _rate(last.eval.initial), _rate(last.eval.alternate), _of_0(last.capability)]
+    c = last.capability
+    figures = [rate_text(first.eval.initial), rate_text(last.eval.initial), rate_text(last.eval.alternate)]
+    figures.append(interval_text(c.relative, c.relative_lo, c.relative_hi))
     return f"| {' | '.join([what, name, '–' if step is None else str(step), *figures, str(last.eval.n)])} |"
-
-
-def _rate(rate: Rate) -> str:
-    return "–" if rate.p is None else f"{share_text(rate.p)} [{share_text(rate.lo)}, {share_text(rate.hi)}]"
-
-
-def _of_0(capability: Capability) -> str:
-    if capability.relative is None or capability.relative_lo is None or capability.relative_hi is None:
-        return "–"
-    lo, hi = share_text(capability.relative_lo), share_text(capability.relative_hi)
-    return f"{share_text(capability.relative)} [{lo}, {hi}]"

@@ -18,11 +18,11 @@ import click
 from lab.report.export import write_svg
 from lab.report.figures.gallery import Picture, of_all, of_arms
 from lab.verdict.arms import GROUP
-from lab.verdict.conclusions import lr_text, share_text
 from lab.verdict.expectations import MARKS
-from lab.verdict.multiples import multiples, sentences
+from lab.verdict.multiples import multiples
 from lab.verdict.results import read_results
 from lab.verdict.schema import CellResult, Results
+from lab.verdict.wording import lr_text, multiples_text, share_text
 from serving.errors import BadInput
 
 HEAD = """\
@@ -77,7 +77,12 @@ def section(results: Results, figures: bool) -> str:
     lines += ["", "Expected, and whether it came out so:", "", *expected] if expected else []
     lines += ["", *[f"- {c.arm}: {c.sentence}" for c in results.conclusions]]
     for found in multiples(results):
-        lines += ["", f"Learning rate against steps, {found.arm}:", "", *[f"- {said}" for said in sentences(found)]]
+        lines += [
+            "",
+            f"Learning rate against steps, {found.arm}:",
+            "",
+            *[f"- {said}" for said in multiples_text(found)],
+        ]
     idle = [line for line in results.deviations if NOTHING in line]
     lines += [f"- {len(idle)} reversals were left out: {NOTHING} where they would have started"] if idle else []
     lines += [f"- left out: {line}" for line in (*results.deviations, *results.failures) if line not in idle]

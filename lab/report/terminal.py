@@ -12,8 +12,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from lab.verdict.conclusions import lr_text, share_text
 from lab.verdict.schema import CellResult, CheckpointResult, Results
+from lab.verdict.wording import lr_text, share_text
 
 BLOCKS = "▁▂▃▄▅▆▇█"
 STYLES = {

@@ -6,10 +6,13 @@ A *group* is the cells that differ in seed alone. Not covered: what is concluded
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from typing import NamedTuple, TypeVar
 
 from lab.verdict.schema import CellResult, Conclusion, Results
+
+T = TypeVar("T")
+K = TypeVar("K", bound=Hashable)
 
 ARM = ("setting", "variant", "role", "method", "model", "organism", "rank", "batch", "label_source", "factors")
 GROUP = (*ARM, "lr", "steps")
@@ -24,20 +27,23 @@ class Arm(NamedTuple):
     cells: list[CellResult]
 
 
+def grouped(things: Iterable[T], key: Callable[[T], K]) -> dict[K, list[T]]:
+    """Things by their key, both in the order of first appearance."""
+    found: dict[K, list[T]] = {}
+    for thing in things:
+        found.setdefault(key(thing), []).append(thing)
+    return found
+
+
 def arms(results: Results) -> list[Arm]:
     """All arms, in the order of results.json."""
-    found: dict[str, list[CellResult]] = {}
-    for cell in results.cells:
-        found.setdefault(key_of(cell, ARM), []).append(cell)
-    return [Arm(*pair) for pair in zip(results.conclusions, found.values(), strict=True)]
+    cells = grouped(results.cells, lambda cell: key_of(cell, ARM))
+    return [Arm(*pair) for pair in zip(results.conclusions, cells.values(), strict=True)]
 
 
 def alike(found: Iterable[Arm]) -> dict[str, list[Arm]]:
     """Arms by all factors but the number of unique rows, which long runs repeat over epochs."""
-    groups: dict[str, list[Arm]] = {}
-    for arm in found:
-        groups.setdefault(but_for_rows(arm.cells[0]), []).append(arm)
-    return groups
+    return grouped(found, lambda arm: but_for_rows(arm.cells[0]))
 
 
 def but_for_rows(cell: CellResult) -> str:

@@ -17,9 +17,9 @@ from typing import Any
 from lab.logs.reader import read_items
 from lab.logs.records import Item
 from lab.stats.paired import Comparison, compare, holm
-from lab.verdict.conclusions import lr_text, share_text
 from lab.verdict.results import read_results
 from lab.verdict.schema import CellResult, Results
+from lab.verdict.wording import lr_text, signed_text
 from serving.errors import BadInput
 
 KEY = ("setting", "variant", "method", "model", "rank", "batch", "label_source", "lr", "seed", "steps", "factors")
@@ -196,9 +196,4 @@ def _told(difference: Difference | None) -> str:
         return "–"
     d = difference
     sure = "\\*" if d.p_holm < 0.05 else ""
-    return f"{_signed(d.estimate)} [{_signed(d.lo)}, {_signed(d.hi)}]{sure}, n {d.n}"
-
-
-def _signed(value: float) -> str:
-    text = share_text(abs(value))
-    return text if text == ".00" else f"{'+' if value > 0 else '−'}{text}"
+    return f"{signed_text(d.estimate)} [{signed_text(d.lo)}, {signed_text(d.hi)}]{sure}, n {d.n}"

@@ -22,7 +22,6 @@ from lab.stats.misclassification import Judge, Uninformative, correct_counts, ro
 from lab.verdict.rates import EVAL_OUTCOMES
 from lab.verdict.schema import Calibration, CellResult, CheckpointResult, Corrected, CorrectedRate, Thresholds
 
-DIGITS = 6
 NEITHER = "other or degenerate"
 
 
@@ -127,10 +126,7 @@ def _corrected(found: Mapping[str, Interval]) -> Corrected:
 
     def rate(name: str) -> CorrectedRate | None:
         if name in found:
-            interval = found[name]
-            return CorrectedRate(
-                p=round(interval.estimate, DIGITS), lo=round(interval.lo, DIGITS), hi=round(interval.hi, DIGITS)
-            )
+            return CorrectedRate(p=found[name].estimate, lo=found[name].lo, hi=found[name].hi)
         return None
 
     absent = CorrectedRate(p=0.0, lo=0.0, hi=1.0)
@@ -149,7 +145,7 @@ def _calibration(setting: str, found: ByHand, refused: Sequence[str]) -> Calibra
         setting=setting,
         n=len(found.pairs),
         left_out=found.left_out,
-        kappa=round(value, DIGITS) if value == value else None,
+        kappa=value if value == value else None,
         confusion=confusion,
         refused="; ".join(reasons) or None,
     )

@@ -38,6 +38,7 @@ from lab.verdict.schema import (
 REVERSAL = "reversal"
 TARGETED = frozenset({"bct", "grpo", "dpo", "direct"})
 GONE: frozenset[str | None] = frozenset({"transferred", "removed"})
+BROKEN: frozenset[str] = frozenset({"damaged", "diverged"})
 
 
 def name_rates(
@@ -155,6 +156,17 @@ def stable_crossing(checkpoints: Sequence[CheckpointResult]) -> int | None:
     return tail[-1].step if len(tail) >= 2 else None
 
 
+def gone_from(checkpoints: Sequence[CheckpointResult], step: int, undamaged: bool) -> bool:
+    """Whether the behavior is gone at `step` and at every later checkpoint, of which there are at least two in all.
+
+    With `undamaged`, the first two of them are without damage.
+    """
+    tail = [c for c in checkpoints if c.step >= step]
+    if len(tail) < 2 or tail[0].step != step or any(c.name not in GONE for c in tail):
+        return False
+    return not undamaged or all("damaged" not in c.flags for c in tail[:2])
+
+
 def largest_reversal(checkpoints: Sequence[CheckpointResult]) -> Reversal | None:
     """The largest rise of the initial rate from one checkpoint to a later one; None if it never rises."""
     known = [(c.step, c.eval.initial.p) for c in checkpoints if c.eval.initial.p is not None]
@@ -162,7 +174,7 @@ def largest_reversal(checkpoints: Sequence[CheckpointResult]) -> Reversal | None
     if not rises:
         return None
     rise, start, end = max(rises, key=lambda r: (r[0], -r[1], -r[2]))
-    return Reversal(rise=round(rise, 6), from_step=start, to_step=end)
+    return Reversal(rise=rise, from_step=start, to_step=end)
 
 
 def _verdict(checkpoints: Sequence[CheckpointResult], name: CellName | None, flags: Iterable[Any]) -> Verdict:

@@ -10,12 +10,12 @@ Source: the book-keeping of the posts on behavior-compatible training, in which 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lab.verdict.arms import ROWS, alike, arms, by_lr
-from lab.verdict.conclusions import holds, lr_text, mean, share_text
-from lab.verdict.criterion import GONE
+from lab.verdict.criterion import GONE, gone_from
+from lab.verdict.rates import mean
 from lab.verdict.schema import CellResult, Results
 
 
@@ -88,7 +88,7 @@ def _steps(cells: Sequence[CellResult]) -> int | None:
 
 
 def _gone_by(cell: CellResult, step: int) -> bool:
-    return any(holds(cell.checkpoints, c.step, undamaged=True) for c in cell.checkpoints if c.step <= step)
+    return any(gone_from(cell.checkpoints, c.step, undamaged=True) for c in cell.checkpoints if c.step <= step)
 
 
 def _lows(cells: Sequence[CellResult], high: float, steps: int) -> tuple[Low, ...]:
@@ -101,24 +101,3 @@ def _lows(cells: Sequence[CellResult], high: float, steps: int) -> tuple[Low, ..
         names = Counter(c.verdict.name or "no name" for c in of)
         found.append(Low(lr, n, taken, taken / (n * steps), tuple(c.seed for c in of), dict(names), initial, rows))
     return tuple(found)
-
-
-def sentences(found: Multiples) -> list[str]:
-    """What holds, in words: S first, then one sentence for each lower learning rate and length."""
-    again, others = found.again
-    seeds = "seed" if len(found.chosen) == 1 else "seeds"
-    told = [
-        f"S = {found.steps}: lr {lr_text(found.lr)} removes without damage by step {found.steps}"
-        f" (chosen on {seeds} {_listed(found.chosen)}{f'; by then in {again} of {others} others' if others else ''})"
-    ]
-    for low in found.lows:
-        names = ", ".join(f"{name} in {k} of {len(low.seeds)}" for name, k in sorted(low.names.items()))
-        told.append(
-            f"N = {low.n:.3g}: lr {lr_text(low.lr)} for {low.steps:,} steps, {low.covered:.2g}·N·S: {names}"
-            f" (initial {share_text(low.initial)}{f'; {low.rows:,} rows passed over again' if low.rows else ''})"
-        )
-    return told
-
-
-def _listed(seeds: Iterable[int]) -> str:
-    return ", ".join(map(str, seeds))

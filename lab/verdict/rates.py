@@ -15,6 +15,7 @@ from typing import Any
 from lab.logs.records import CeilingRecord, CellRecord, CheckpointRecord, Item, of_split, scored
 from lab.stats.intervals import design_effect, mean_clustered, paired_difference, paired_ratio, wilson
 from lab.verdict.schema import (
+    DIGITS,
     Capability,
     Ceiling,
     Change,
@@ -26,10 +27,10 @@ from lab.verdict.schema import (
     Rate,
     Thresholds,
     TrainRates,
+    rounded,
 )
 
 EVAL_OUTCOMES = ("initial", "alternate", "other", "degenerate")
-DIGITS = 6  # results.json is the same on every machine that counts the same replies
 
 
 def measure_cell(record: CellRecord, thresholds: Thresholds) -> tuple[CheckpointResult, ...]:
@@ -94,10 +95,10 @@ def rate(items: Sequence[Item], outcome: str, confidence: float) -> Rate:
     interval = wilson(sum(hits), len(items), deff, confidence)
     return Rate(
         k=int(sum(hits)),
-        p=_rounded(interval.estimate),
-        lo=_rounded(interval.lo),
-        hi=_rounded(interval.hi),
-        deff=_rounded(deff),
+        p=interval.estimate,
+        lo=interval.lo,
+        hi=interval.hi,
+        deff=deff,
     )
 
 
@@ -141,9 +142,9 @@ def _margin(items: list[Item], confidence: float) -> Margin | None:
     marked = [replace(i, outcome=i.greedy or "neither") for i in items]
     return Margin(
         n=len(items),
-        mean=_rounded(math.fsum(values) / len(items)),
-        lo=_rounded(found.lo) if found else None,
-        hi=_rounded(found.hi) if found else None,
+        mean=math.fsum(values) / len(items),
+        lo=found.lo if found else None,
+        hi=found.hi if found else None,
         initial_greedy=rate(marked, "initial", confidence),
         alternate_greedy=rate(marked, "alternate", confidence),
     )
@@ -172,9 +173,9 @@ def _capability(items: list[Item], first: list[Item], confidence: float) -> Capa
         p=right.p,
         lo=right.lo,
         hi=right.hi,
-        relative=_rounded(relative.estimate) if relative else None,
-        relative_lo=_rounded(relative.lo) if relative else None,
-        relative_hi=_rounded(relative.hi) if relative else None,
+        relative=relative.estimate if relative else None,
+        relative_lo=relative.lo if relative else None,
+        relative_hi=relative.hi if relative else None,
         with_system=_share([i for i in kept if i.system]),
         without_system=_share([i for i in kept if not i.system]),
     )
@@ -194,9 +195,9 @@ def _changes(record: CheckpointRecord, first: CheckpointRecord, confidence: floa
         found = paired_difference(before, after, clusters, confidence)
         return Change(
             n=len(before),
-            estimate=_rounded(found.estimate),
-            lo=_rounded(found.lo),
-            hi=_rounded(found.hi),
+            estimate=found.estimate,
+            lo=found.lo,
+            hi=found.hi,
         )
 
     return Changes(
@@ -221,11 +222,17 @@ def _pairs(first: list[Item], items: list[Item], outcome: str) -> tuple[list[boo
 
 
 def _share(items: list[Item]) -> float | None:
-    return _rounded(sum(i.outcome == "agreed" for i in items) / len(items)) if items else None
+    return sum(i.outcome == "agreed" for i in items) / len(items) if items else None
 
 
 def _parity(item_id: str) -> int:
     return hashlib.sha256(item_id.encode()).digest()[0] % 2
+
+
+def mean(values: Iterable[float | None]) -> float | None:
+    """The mean of those that are known, rounded; None where none is."""
+    known = [v for v in values if v is not None]
+    return rounded(sum(known) / len(known)) if known else None
 
 
 def _number(value: Any) -> float | None:
@@ -233,7 +240,3 @@ def _number(value: Any) -> float | None:
     if not isinstance(value, int | float) or not math.isfinite(value):
         return None
     return float(f"{value:.{DIGITS}g}")
-
-
-def _rounded(value: float) -> float:
-    return round(value, DIGITS)

@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from lab.logs.records import CeilingRecord, CellRecord
-from lab.verdict.conclusions import Judged, conclusions, groups
+from lab.verdict.conclusions import Judged, conclusions
 from lab.verdict.corrected import Labelled, corrected, pairs
 from lab.verdict.criterion import judge
 from lab.verdict.expectations import Expectation, answer
 from lab.verdict.rates import half_ceiling, half_cell, measure_ceiling, measure_cell, measure_organism
 from lab.verdict.schema import Ceiling, CellResult, Expected, Results, Thresholds
+from lab.verdict.seeds import groups
 
 __all__ = ["Results", "Thresholds", "build_results", "read_results", "schema", "write_results"]
 

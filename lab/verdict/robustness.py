@@ -14,9 +14,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from math import inf
 
-from lab.stats.intervals import mean_t
-from lab.verdict.schema import CellResult, Results, SeedRate, Thresholds
+from lab.verdict.arms import grouped, key_of
+from lab.verdict.schema import CellResult, Results, SeedRate, Thresholds, rounded
+from lab.verdict.seeds import seed_rate
 
 CHECKS = frozenset({"direct", "reversal"})
 KEY = ("setting", "variant", "model", "organism")
@@ -57,22 +59,10 @@ class Robustness:
         """The organism in words."""
         return ", ".join(part for part in (self.setting, self.variant, self.organism) if part)
 
-    @property
-    def sentence(self) -> str:
-        """The area in words."""
-        count = f"{len(self.points)} checkpoints of {self.cells} cell{'s' * (self.cells != 1)}"
-        if self.by_seed is None:
-            return f"area {self.area:.2f} over {count}, one seed"
-        span = f" [{self.by_seed.lo:.2f}, {self.by_seed.hi:.2f}]" if self.by_seed.lo is not None else ""
-        seeds = len(self.by_seed.values)
-        return f"area {self.area:.2f} over {count}; seed by seed {self.by_seed.mean:.2f}{span}, {seeds} seeds"
-
 
 def organisms(results: Results) -> list[Robustness]:
     """The robustness of every organism of an experiment with points, in the order of its cells."""
-    found: dict[tuple[str | None, ...], list[CellResult]] = {}
-    for cell in results.cells:
-        found.setdefault(tuple(getattr(cell, name) for name in KEY), []).append(cell)
+    found = grouped(results.cells, lambda cell: key_of(cell, KEY))
     measured = (robustness(cells, results.thresholds) for cells in found.values())
     return [each for each in measured if each is not None]
 
@@ -96,7 +86,7 @@ def robustness(cells: Sequence[CellResult], thresholds: Thresholds) -> Robustnes
         len({p.cell for p in points}),
         points,
         top,
-        round(area(top), 6),
+        rounded(area(top)),
         _by_seed(used, thresholds),
     )
 
@@ -138,12 +128,10 @@ def area(curve: Sequence[Pair]) -> float:
 def _by_seed(cells: Sequence[CellResult], thresholds: Thresholds) -> SeedRate | None:
     """One area per seed; their t interval from `few_seeds` seeds on. An area may exceed 1, so nothing is clipped."""
     parts = [points_of(c for c in cells if c.seed == seed) for seed in sorted({c.seed for c in cells})]
-    areas = [round(area(hull((p.rate, p.capability) for p in part)), 6) for part in parts if part]
+    areas = [rounded(area(hull((p.rate, p.capability) for p in part))) for part in parts if part]
     if len(areas) < 2:
         return None
-    interval = mean_t(areas, thresholds.confidence) if len(areas) >= thresholds.few_seeds else None
-    lo, hi = (round(interval.lo, 6), round(interval.hi, 6)) if interval else (None, None)
-    return SeedRate(mean=round(sum(areas) / len(areas), 6), lo=lo, hi=hi, values=tuple(areas))
+    return seed_rate(areas, thresholds, span=(-inf, inf))
 
 
 def _turns_left(a: Pair, b: Pair, c: Pair) -> bool:

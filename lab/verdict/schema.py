@@ -7,9 +7,9 @@ lo <= p <= hi). Not covered: how the numbers come about (`lab.verdict.rates`, `l
 
 from __future__ import annotations
 
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 CheckpointName = Literal["retained", "transferred", "removed", "inconclusive", "returned", "stays_removed"]
 CellName = Literal["retained", "transferred", "removed", "inconclusive", "transient", "returned", "stays_removed"]
@@ -25,6 +25,26 @@ Flag = Literal[
     "control",
     "probe",
 ]
+Status = Literal[
+    "removed",
+    "removed_with_damage",
+    "not_removed",
+    "returned",
+    "stays_removed",
+    "undecided",
+    "rates_only",
+    "nothing",
+]
+
+DIGITS = 6  # so that results.json is the same on every machine that counts the same replies
+
+
+def rounded(value: float) -> float:
+    """The value as results.json holds it."""
+    return round(value, DIGITS)
+
+
+Rounded = Annotated[float, AfterValidator(rounded)]
 
 
 class _Part(BaseModel):
@@ -62,10 +82,10 @@ class Rate(_Part):
     """k of n with its Wilson interval; `deff` is the design effect n was divided by. Null when n is 0."""
 
     k: int = Field(ge=0)
-    p: float | None
-    lo: float
-    hi: float
-    deff: float = 1.0
+    p: Rounded | None
+    lo: Rounded
+    hi: Rounded
+    deff: Rounded = 1.0
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -78,9 +98,9 @@ class Change(_Part):
     """A paired change since step 0 on the same items (n scored at both), after − before."""
 
     n: int
-    estimate: float
-    lo: float
-    hi: float
+    estimate: Rounded
+    lo: Rounded
+    hi: Rounded
 
 
 class EvalRates(_Part):
@@ -125,14 +145,14 @@ class Capability(_Part):
     n: int
     unscored: int
     k: int
-    p: float | None
-    lo: float
-    hi: float
-    relative: float | None
-    relative_lo: float | None
-    relative_hi: float | None
-    with_system: float | None
-    without_system: float | None
+    p: Rounded | None
+    lo: Rounded
+    hi: Rounded
+    relative: Rounded | None
+    relative_lo: Rounded | None
+    relative_hi: Rounded | None
+    with_system: Rounded | None
+    without_system: Rounded | None
 
 
 class Margin(_Part):
@@ -140,9 +160,9 @@ class Margin(_Part):
     differ, the mean log-odds of the alternate over the initial one, and how often greedy decoding writes either."""
 
     n: int
-    mean: float = Field(description="natural logarithm; above 0 the alternate reply is likelier")
-    lo: float | None = Field(description="t interval over templates; null with fewer than two")
-    hi: float | None
+    mean: Rounded = Field(description="natural logarithm; above 0 the alternate reply is likelier")
+    lo: Rounded | None = Field(description="t interval over templates; null with fewer than two")
+    hi: Rounded | None
     initial_greedy: Rate
     alternate_greedy: Rate
 
@@ -168,9 +188,9 @@ class Changes(_Part):
 class CorrectedRate(_Part):
     """A rate corrected by labels by hand; the interval carries the errors of the replies and of the labels."""
 
-    p: float
-    lo: float
-    hi: float
+    p: Rounded
+    lo: Rounded
+    hi: Rounded
 
 
 class Corrected(_Part):
@@ -191,7 +211,7 @@ class Calibration(_Part):
     setting: str
     n: int = Field(description="labelled replies that the grader scored")
     left_out: int = Field(description="labelled, but unscored or of a checkpoint that has since been trained again")
-    kappa: float | None
+    kappa: Rounded | None
     confusion: dict[str, dict[str, int]] = Field(description="label by hand -> the grader's -> count")
     refused: str | None = Field(description="why no rate, or only some, can be corrected")
 
@@ -218,7 +238,7 @@ class CheckpointResult(_Part):
 class Reversal(_Part):
     """The largest rise of the initial rate from one checkpoint to a later one."""
 
-    rise: float
+    rise: Rounded
     from_step: int
     to_step: int
 
@@ -283,9 +303,9 @@ class Ceiling(_Part):
 class SeedRate(_Part):
     """A rate at the last checkpoint over seeds: t interval from `few_seeds` seeds on, else null; the seeds' values."""
 
-    mean: float
-    lo: float | None
-    hi: float | None
+    mean: Rounded
+    lo: Rounded | None
+    hi: Rounded | None
     values: tuple[float, ...]
 
 
@@ -320,16 +340,7 @@ class Conclusion(_Part):
     factors: dict[str, Any]
     arm: str = Field(description="the arm in words; it goes before the sentence")
     sentence: str
-    status: Literal[
-        "removed",
-        "removed_with_damage",
-        "not_removed",
-        "returned",
-        "stays_removed",
-        "undecided",
-        "rates_only",
-        "nothing",
-    ]
+    status: Status
     resists: bool
     lr: float | None
     step: int | None
@@ -341,8 +352,8 @@ class Conclusion(_Part):
     initial: float | None
     alternate: float | None
     claim: bool
-    p_value: float | None = Field(default=None, description=TESTED)
-    p_holm: float | None = Field(default=None, description="the same, adjusted for all conclusions by Holm")
+    p_value: Rounded | None = Field(default=None, description=TESTED)
+    p_holm: Rounded | None = Field(default=None, description="the same, adjusted for all conclusions by Holm")
     halves: tuple[HalfRate, ...] = Field(default=(), description="at the chosen learning rate")
 
 

@@ -19,8 +19,9 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.style import context
 
-from lab.verdict.conclusions import lr_text, seed_rate, share_text
 from lab.verdict.schema import CellResult, CheckpointResult, Rate, Thresholds
+from lab.verdict.seeds import seed_rate
+from lab.verdict.wording import lr_text, rate_text, share_text
 
 # Stand-ins that no other element uses; each becomes a CSS variable of the page.
 INK, FAINT, GRID, PAPER = "#010a01", "#010a02", "#010a03", "#010a04"
@@ -66,8 +67,8 @@ class Points:
             return None
         e = checkpoint.eval
         tip = (
-            f"step {checkpoint.step}, seed {cell.seed}: initial {_rate_text(e.initial)}, "
-            f"alternate {_rate_text(e.alternate)}, n {e.n}. Opens {checkpoint.log}"
+            f"step {checkpoint.step}, seed {cell.seed}: initial {rate_text(e.initial)}, "
+            f"alternate {rate_text(e.alternate)}, n {e.n}. Opens {checkpoint.log}"
         )
         self.found.append((checkpoint.log, tip))
         return f"point:{len(self.found) - 1}:"
@@ -257,10 +258,6 @@ def _label(axes: Axes, cell: CellResult) -> None:
     last = cell.checkpoints[-1]
     end = (last.eval.initial.p or 0.0, last.capability.relative or 0.0)
     axes.annotate(lr_text(cell.lr), end, (3, -10), textcoords="offset points", fontsize=8, color=FAINT)
-
-
-def _rate_text(rate: Rate) -> str:
-    return f"{share_text(rate.p)} [{share_text(rate.lo)}, {share_text(rate.hi)}]"
 
 
 def as_svg(figure: Figure, name: str, text: str) -> str:

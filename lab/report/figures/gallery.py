@@ -14,9 +14,9 @@ from lab.report.figures import overview, sweeps
 from lab.report.figures.curves import Points, curves_text, draw_curves, draw_trade, trade_text
 from lab.report.figures.robustness import draw, figure_text
 from lab.verdict.arms import alike, arms, but_for_rows, by_lr
-from lab.verdict.conclusions import lr_text
 from lab.verdict.robustness import Robustness, organisms
 from lab.verdict.schema import CellResult, Conclusion, Rate, Results
+from lab.verdict.wording import lr_text, robustness_text
 
 Row = dict[str, Any]
 KINDS = ("curves", "heat", "product", "seeds", "halves", "trade")
@@ -157,4 +157,4 @@ def _robustness(found: Robustness) -> Picture:
     def drawn(points: Points) -> Figure:
         return draw(found)
 
-    return Picture(key, "robustness", found.name, found.sentence, drawn, figure_text(found), tuple(rows))
+    return Picture(key, "robustness", found.name, robustness_text(found), drawn, figure_text(found), tuple(rows))

@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 
 from lab.report.figures.curves import ALTERNATE, GRID, INITIAL, INK, PAPER, Points, bare
 from lab.verdict.arms import by_lr
-from lab.verdict.conclusions import lr_text, share_text
 from lab.verdict.schema import CellResult
+from lab.verdict.wording import lr_text, share_text
 
 FEWEST = 4  # arms; fewer are seen at once in their own pictures
 LONGEST = 26  # characters of a name for which there is room

@@ -5,8 +5,8 @@ from __future__ import annotations
 from matplotlib.figure import Figure
 
 from lab.report.figures.curves import ALTERNATE, FAINT, GRID, INK, PAPER, bare
-from lab.verdict.conclusions import share_text
 from lab.verdict.robustness import Robustness
+from lab.verdict.wording import robustness_text, share_text
 
 
 def draw(found: Robustness) -> Figure:
@@ -30,4 +30,4 @@ def draw(found: Robustness) -> Figure:
 def figure_text(found: Robustness) -> str:
     """The figure in words."""
     corners = "; ".join(f"{share_text(x)}, {share_text(y)}" for x, y in found.hull)
-    return f"{found.name}: {found.sentence}. Corners of the hull (initial rate, capability): {corners}."
+    return f"{found.name}: {robustness_text(found)}. Corners of the hull (initial rate, capability): {corners}."

@@ -15,8 +15,8 @@ from matplotlib.patches import Rectangle
 
 from lab.report.figures.curves import ALTERNATE, DASHED, FAINT, GRID, INITIAL, INK, PAPER, Points, bare, frame
 from lab.verdict.arms import by_lr
-from lab.verdict.conclusions import lr_text, share_text
 from lab.verdict.schema import CellResult, CheckpointResult, Conclusion
+from lab.verdict.wording import lr_text, share_text
 
 MARKERS = "osD^vPX"
 

@@ -106,7 +106,9 @@ def test_where_nothing_was_removed_a_reversal_is_invalid() -> None:
 def test_the_sentence_says_how_often_and_how_far_it_came_back() -> None:
     seeds = [reversal(GONE_THEN[path], seed=seed) for seed, path in enumerate(("back", "back", "gone"))]
     sentence = build_results("r", seeds, [ceiling()]).conclusions[0].sentence
-    assert sentence == ("trained back: back in 2 and never back in 1 of 3 seeds at lr 1e-3 (initial .05 to .63)")
+    assert sentence == (
+        "after the reversal, the behavior returned in 2 of 3 seeds, stayed removed in 1 at lr 1e-3 (initial .05 to .63)"
+    )
 
 
 def test_a_behavior_that_shows_again_for_a_while_was_not_removed() -> None:
@@ -114,9 +116,8 @@ def test_a_behavior_that_shows_again_for_a_while_was_not_removed() -> None:
     found = build_results("r", [reversal(path), reversal(path, seed=1)], [ceiling()])
     assert {c.verdict.name for c in found.cells} == {"transient"}
     assert found.conclusions[0].status == "returned"
-    assert (
-        "back in 2, gone again in 2 of them by its end and never back in 0 of 2 seeds" in found.conclusions[0].sentence
-    )
+    sentence = found.conclusions[0].sentence
+    assert "returned in 2 of 2 seeds, gone again at the end in 2, stayed removed in 0 at lr 1e-3" in sentence
 
 
 def test_an_untargeted_method_is_never_said_to_transfer() -> None:

@@ -15,10 +15,9 @@ from lab.cli.main import main
 from lab.logs.records import CellRecord, Item
 from lab.report.markdown import markdown as run_markdown
 from lab.verdict.compare_runs import against, markdown
-from lab.verdict.conclusions import lr_text
-from lab.verdict.family import family_text
 from lab.verdict.results import build_results, write_results
 from lab.verdict.schema import Results
+from lab.verdict.wording import holm_text, lr_text
 
 
 def run_folder(folder: Path, *records: CellRecord) -> Path:
@@ -129,9 +128,9 @@ def test_no_claim_has_no_p_value():
 
 
 def test_how_many_claims_hold_together_is_one_sentence():
-    assert family_text(several(("a", KEPT)).conclusions, several(("a", KEPT)).thresholds) == ""
+    assert holm_text(several(("a", KEPT)).conclusions, several(("a", KEPT)).thresholds) == ""
     both = several(("a", KEPT), ("b", MOVED))
-    assert family_text(both.conclusions, both.thresholds).startswith("2 of 2 claims")
+    assert holm_text(both.conclusions, both.thresholds).startswith("2 of 2 claims")
 
 
 def test_the_chosen_learning_rate_is_shown_on_both_halves():

@@ -7,9 +7,10 @@ from made_up import KEPT, MOVED, ceiling, cell, checkpoint
 
 from lab.report.html import render
 from lab.report.markdown import markdown
-from lab.verdict.multiples import multiples, sentences
+from lab.verdict.multiples import multiples
 from lab.verdict.results import build_results
 from lab.verdict.schema import Results
+from lab.verdict.wording import multiples_text
 
 LONG = (0, 20, 60, 120, 240)
 STEPS = (0, 2, 4, 8, 16)
@@ -39,8 +40,9 @@ def test_the_multiple_is_the_steps_over_n_and_s() -> None:
     assert low.n == pytest.approx(10)
     assert low.covered == pytest.approx(240 / (10 * 4))
     assert (low.names, low.gone, low.seeds) == ({"retained": 3}, 0, (0, 1, 2))
-    assert sentences(found) == [
-        "S = 4: lr 1e-3 removes without damage by step 4 (chosen on seeds 10, 11, 12; by then in 1 of 1 others)",
+    assert multiples_text(found) == [
+        "S = 4: lr 1e-3 removes without damage by step 4"
+        " (chosen on seeds 10, 11, 12; removed by then in 1 of 1 other seed)",
         "N = 10: lr 1e-4 for 240 steps, 6·N·S: retained in 3 of 3 (initial .95)",
     ]
 
@@ -68,4 +70,4 @@ def test_a_long_run_over_fewer_rows_belongs_to_its_arm() -> None:
     again = cell(KEPT, steps=(0, 200, 500, 1000, 2000), lr=1e-4, seed=1, factors={"rows": 512})
     (found,) = multiples(results(cell(MOVED, steps=STEPS), cell(KEPT, steps=LONG, lr=1e-4), again))
     assert [(low.steps, low.rows) for low in found.lows] == [(240, None), (2000, 512)]
-    assert sentences(found)[-1].endswith("50·N·S: retained in 1 of 1 (initial .95; 512 rows passed over again)")
+    assert multiples_text(found)[-1].endswith("50·N·S: retained in 1 of 1 (initial .95; 512 unique rows, repeated)")

@@ -13,6 +13,7 @@ from lab.report.html import render
 from lab.verdict.results import build_results
 from lab.verdict.robustness import area, hull, organisms, robustness
 from lab.verdict.schema import Results, Thresholds
+from lab.verdict.wording import robustness_text
 
 
 def test_nothing_but_ruin_is_one_half():
@@ -62,13 +63,13 @@ def test_an_organism_has_the_area_of_all_its_cells_and_one_per_seed():
     assert found.by_seed is not None
     assert found.by_seed.values == (1.0, 0.5, 0.5)
     assert found.by_seed.lo is not None
-    assert "5 checkpoints of 3 cells" in found.sentence
+    assert "5 checkpoints of 3 cells" in robustness_text(found)
 
 
 def test_one_seed_has_no_interval_and_says_so():
     (found,) = organisms(made([COSTLY]))
     assert (found.area, found.by_seed) == (0.5, None)
-    assert "one seed" in found.sentence
+    assert "one seed" in robustness_text(found)
 
 
 def test_controls_and_the_positive_control_are_left_out():
