@@ -87,10 +87,12 @@ class OrganismOptions(_Frozen):
 class ReversalOptions(_Frozen):
     """Training the cells of an arm back: the step to go on from, and what differs from the cell's own training."""
 
-    at: Literal["last"] | Count = "last"
-    learning_rate: tuple[LearningRate, ...] | None = None
-    steps: Count | None = None
-    batch_size: Count | None = None
+    at: Literal["last"] | Count = Field(default="last", description="step of the cell to start from")
+    learning_rate: tuple[LearningRate, ...] | None = Field(
+        default=None, description="one or several; default: the cell's own"
+    )
+    steps: Count | None = Field(default=None, description="default: the cell's own")
+    batch_size: Count | None = Field(default=None, description="default: the cell's own")
 
     @field_validator("learning_rate", mode="before")
     @classmethod
@@ -99,34 +101,34 @@ class ReversalOptions(_Frozen):
 
 
 class Resources(_Frozen):
-    """What one job takes on a Ray cluster. `gpus`: default 1 where the cluster has any. `memory_gb` of main memory."""
+    """What one job needs on a Ray cluster."""
 
-    cpus: Annotated[float, Field(gt=0)] = 1
-    gpus: Annotated[float, Field(ge=0)] | None = None
-    memory_gb: Annotated[float, Field(gt=0)] | None = None
+    cpus: Annotated[float, Field(gt=0)] = Field(default=1, description="CPU cores")
+    gpus: Annotated[float, Field(ge=0)] | None = Field(default=None, description="default: 1 if the cluster has any")
+    memory_gb: Annotated[float, Field(gt=0)] | None = Field(default=None, description="main memory in GB")
 
 
 class GateLimits(_Frozen):
-    """What step 0 must show before a cell is trained from it.
+    """What step 0 must show before a cell is trained from it."""
 
-    The least initial rate on eval prompts, agreed rate on train prompts and ceiling a*; the most initial rate of the
-    uninstalled base (carrier weights).
-    """
-
-    initial: Share = 0.8
-    agreed: Share = 0.9
-    base: Share = 0.2
-    ceiling: Share = 0.8
+    initial: Share = Field(default=0.8, description="least initial rate on eval prompts")
+    agreed: Share = Field(default=0.9, description="least agreed rate on train prompts (role bct)")
+    base: Share = Field(default=0.2, description="greatest initial rate of the untouched base (carrier weights)")
+    ceiling: Share = Field(default=0.8, description="least ceiling a*")
 
 
 class Arm(_Frozen):
     """One grid: the product of its lists, over the same steps, batch and eval items."""
 
-    settings: tuple[str, ...] = Field(min_length=1)
-    variants: tuple[str, ...] | None = None
-    methods: tuple[str, ...] = Field(("bct",), min_length=1)
+    settings: tuple[str, ...] = Field(min_length=1, description="names of settings (`bct list`)")
+    variants: tuple[str, ...] | None = Field(
+        default=None, description="names of variants; default: the first bct variant of each setting"
+    )
+    methods: tuple[str, ...] = Field(("bct",), min_length=1, description=f"what is trained on: {', '.join(METHODS)}")
     model: str = "mini"
-    learning_rates: tuple[LearningRate, ...] = Field(min_length=1)
+    learning_rates: tuple[LearningRate, ...] = Field(
+        min_length=1, description="peak learning rates; write 1.0e-3, not 1e-3"
+    )
     seeds: tuple[int, ...] = Field((0,), min_length=1)
     ranks: tuple[Count | None, ...] = Field((None,), min_length=1)
     label_sources: tuple[LabelSource | None, ...] = Field((None,), min_length=1)
@@ -134,23 +136,33 @@ class Arm(_Frozen):
     batch_size: Count = 32
     checkpoints: Literal["log2"] | tuple[Count, ...] = "log2"
     rows: Count | None = None
-    n: Count = 80
-    n_train: Count = 30
-    n_capability: Count = 40
-    margins: bool = True
-    n_following: Annotated[int, Field(ge=0)] | None = None
+    n: Count = Field(default=80, description="eval prompts")
+    n_train: Count = Field(default=30, description="train prompts in the evaluation")
+    n_capability: Count = Field(default=40, description="general questions in the evaluation")
+    margins: bool = Field(
+        default=True, description="score both policies' reference replies at every checkpoint, without sampling"
+    )
+    n_following: Annotated[int, Field(ge=0)] | None = Field(
+        default=None, description="prompts with unrelated system prompts; default: 30 if the behavior lives in a prompt"
+    )
     mix: Annotated[float, Field(ge=0, lt=1)] | None = None
     kl: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
-    reversal: ReversalOptions | None = None
-    organism: OrganismOptions = OrganismOptions()
-    gate: GateLimits = GateLimits()
-    resources: Resources = Resources()
+    reversal: ReversalOptions | None = Field(
+        default=None, description="train the cells back to plain replies afterwards"
+    )
+    organism: OrganismOptions = Field(default=OrganismOptions(), description="how the organism is made")
+    gate: GateLimits = Field(default=GateLimits(), description="what step 0 must show before a cell is trained")
+    resources: Resources = Field(default=Resources(), description="what one job needs on a Ray cluster")
     lora_alpha: float | None = None
-    reward: Literal["grader", "random"] | None = None
-    rejected: Literal["other", "initial", "on_policy"] | None = None
-    num_generations: Count | None = None
-    temperature: float | None = None
-    beta: float | None = None
+    reward: Literal["grader", "random"] | None = Field(
+        default=None, description="grpo: 1 for a reply graded agreed, or random (the control)"
+    )
+    rejected: Literal["other", "initial", "on_policy"] | None = Field(
+        default=None, description="dpo: which wrong reply is rejected"
+    )
+    num_generations: Count | None = Field(default=None, description="grpo: replies per prompt that are compared")
+    temperature: float | None = Field(default=None, description="grpo: temperature of the replies")
+    beta: float | None = Field(default=None, description="grpo, dpo: strength of the pull towards the organism")
     max_length: Count | None = None
     optim: str | None = None
     weight_decay: float | None = None
@@ -158,7 +170,7 @@ class Arm(_Frozen):
     warmup_steps: int | None = None
     gradient_accumulation_steps: Count | None = None
     dtype: str | None = None
-    trl: Mapping[str, Any] = Field(default_factory=dict[str, Any])
+    trl: Mapping[str, Any] = Field(default_factory=dict[str, Any], description="TRL's own arguments")
 
     @field_validator(
         "settings", "variants", "methods", "learning_rates", "seeds", "ranks", "label_sources", mode="before"
@@ -178,12 +190,14 @@ class Arm(_Frozen):
 class Recipe(_Frozen):
     """A whole experiment: its arms, the criterion's thresholds, and what is expected of it."""
 
-    name: str
+    name: str = Field(description="name of the run folder; default: the file's name")
     path: Path
-    question: str = ""
-    arms: tuple[Arm, ...]
-    thresholds: Thresholds
-    expect: tuple[Expectation, ...] = ()
+    question: str = Field(default="", description="what the experiment asks, in one sentence")
+    arms: tuple[Arm, ...] = Field(description="grids: each overrides the keys above; default: one grid of these keys")
+    thresholds: Thresholds = Field(description="limits of the criterion that differ from the defaults")
+    expect: tuple[Expectation, ...] = Field(
+        default=(), description="predictions: a sentence, or claims that the report checks"
+    )
 
 
 def load(path: Path) -> Recipe:
