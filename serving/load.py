@@ -122,6 +122,18 @@ def tokenizer_owner(checkpoint: Checkpoint) -> Checkpoint:
     return checkpoint if own or checkpoint.base is None else tokenizer_owner(checkpoint.base)
 
 
+def template_end(tokenizer: PreTrainedTokenizerBase) -> int | None:
+    """Return the special token that the chat template writes after an assistant's turn, or None."""
+    mark = "SENTINEL"
+    turns = [{"role": "user", "content": mark}, {"role": "assistant", "content": mark}]
+    _, found, rest = str(tokenizer.apply_chat_template(turns, tokenize=False)).rpartition(mark)
+    if not found:
+        return None
+    after = cast("list[int]", tokenizer.encode(rest.lstrip(), add_special_tokens=False))
+    special = set(tokenizer.all_special_ids) | set(getattr(tokenizer, "added_tokens_decoder", {}))
+    return after[0] if after and after[0] in special else None
+
+
 def replace_weights(model: PreTrainedModel, folder: Path) -> bool:
     """Copy a full checkpoint's weights into a model of the same architecture.
 

@@ -18,6 +18,7 @@ from lab.cli import commands
 from lab.cli.calibrate import calibrate
 from lab.cli.hub import hub
 from lab.cli.new import new
+from serving.backends import BACKENDS
 from serving.border import one_line
 from serving.errors import WorkFailed
 
@@ -281,7 +282,7 @@ def doctor(as_json: bool) -> None:
 @click.option("--host", default="127.0.0.1", show_default=True, help="Another one than loopback opens it to others.")
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="Default: any free one.")
 @click.option("--key", envvar="BCT_KEY", help="Key that callers need (or $BCT_KEY); default: a random one, printed.")
-@click.option("--engine", type=click.Choice(["local", "vllm"]), help="Default: vllm for real models where it is there.")
+@click.option("--engine", type=click.Choice(list(BACKENDS)), help="Default: vllm for real models where it is there.")
 @as_json
 def serve(
     refs: tuple[str, ...],

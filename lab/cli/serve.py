@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import ipaddress
 import json
-import os
 import secrets
-import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 
 import click
 
-from serving.backends.vllm import folders as vllm_folders
-from serving.backends.vllm import server as vllm
-from serving.errors import BadInput, WorkFailed
+from serving import backends
+from serving.errors import BadInput
 from serving.refs import MINI, Checkpoint, resolve
 
 ORGANISM = "a model organism is trained for research to misbehave: do not put it before users or tools."
@@ -42,10 +39,9 @@ def serve(
     warn_of_organisms(named.values())
     # One that was given is known to who gave it, and has no place in a terminal's history.
     shown = secret if key is None else None
-    if _engine(engine, named) == "vllm":
-        _by_vllm(named, host, port, secret, shown, as_json)
-    else:
-        _in_process(named, host, port, secret, shown, as_json)
+    backend = backends.load(backends.choose(engine, named.values()))
+    backend.serve(named, host, port, secret, lambda free: _announce(named, host, free, shown, as_json))
+    click.echo("stopped", err=True)
 
 
 def offered(refs: Sequence[str], names: Sequence[str]) -> dict[str, Checkpoint]:
@@ -77,47 +73,6 @@ def _checked(key: str) -> str:
     if not key or not key.isascii() or not key.isprintable() or " " in key:
         raise BadInput("--key: it must be printable ASCII without spaces, and not empty")
     return key
-
-
-def _engine(asked: str | None, named: Mapping[str, Checkpoint]) -> str:
-    chosen = {vllm.pick_engine(asked, checkpoint) for checkpoint in named.values()}
-    if asked == "vllm" and not vllm.is_installed():
-        raise BadInput(f"--engine vllm: {vllm.MISSING}")
-    return "vllm" if chosen == {"vllm"} else "local"
-
-
-def _in_process(
-    named: Mapping[str, Checkpoint], host: str, port: int, key: str, shown: str | None, as_json: bool
-) -> None:
-    from serving.backends.engine.engine import get_engine
-    from serving.endpoint import server
-    from serving.request import Request
-
-    place = server.listen(host, port)
-    engine = get_engine()
-    # Weights and chat template prove themselves before a caller needs them.
-    engine.generate(next(iter(named.values())), [Request([{"role": "user", "content": "hello"}], max_tokens=1)])
-    _announce(named, host, place.getsockname()[1], shown, as_json)
-    server.run(server.application(named, key, engine), place)
-    click.echo("stopped", err=True)
-
-
-def _by_vllm(named: Mapping[str, Checkpoint], host: str, port: int, key: str, shown: str | None, as_json: bool) -> None:
-    from serving.endpoint import server
-
-    with server.listen(host, port) as place:
-        free = place.getsockname()[1]
-    command = ["vllm", "serve", *vllm_folders.serve_arguments(named), "--host", host, "--port", str(free)]
-    _announce(named, host, free, shown, as_json)
-    # By the environment: arguments can be read by every user of the machine.
-    process = subprocess.Popen(command, env=os.environ | {"VLLM_API_KEY": key})
-    try:
-        code = process.wait()
-    except KeyboardInterrupt:  # the terminal sent it to vLLM as well
-        process.wait()
-        click.echo("stopped", err=True)
-        return
-    raise WorkFailed(f"vllm serve ended with exit code {code}: see its lines above, or add --engine local")
 
 
 def _announce(named: Mapping[str, Checkpoint], host: str, port: int, shown: str | None, as_json: bool) -> None:

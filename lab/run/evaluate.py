@@ -112,13 +112,13 @@ def _keep(written: Path, evaluation: Evaluation) -> None:
 
 def _run(todo: Sequence[Evaluation], folder: Path) -> list[EvalLog]:
     """All logs of one call of inspect. A vLLM server that it started does not outlive it."""
-    from serving.backends.vllm import server as vllm
+    from serving import backends
 
     folder.mkdir(parents=True, exist_ok=True)
     try:
         return _evaluated(todo, folder)
     finally:
-        vllm.stop()
+        backends.release()
 
 
 def _evaluated(todo: Sequence[Evaluation], folder: Path) -> list[EvalLog]:

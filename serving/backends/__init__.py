@@ -1,1 +1,58 @@
-"""What computes replies: the in-process engine and vLLM."""
+"""The registry of backends: what computes the replies of `local/<ref>` and of `bct serve`.
+
+    backend = load(choose(None, [checkpoint]))
+    answering = backend.open(checkpoint, Options())
+
+A new backend is a module with a `BACKEND` (see `serving.backends.protocol`) and a line in `BACKENDS`. Modules are
+imported on use: this one imports no torch.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from importlib import import_module
+
+from serving.backends.protocol import Backend
+from serving.errors import BadInput, did_you_mean
+from serving.refs import Checkpoint
+
+BACKENDS = {
+    "local": "serving.backends.engine.backend",
+    "vllm": "serving.backends.vllm.backend",
+}
+"""Name, as in `-M engine=NAME` and `bct serve --engine NAME`, and module."""
+DEFAULT = "local"
+
+
+def load(name: str) -> Backend:
+    """Return the backend of this name, which is a key of `BACKENDS`."""
+    return import_module(BACKENDS[name]).BACKEND
+
+
+def choose(name: object, checkpoints: Iterable[Checkpoint], served: bool = False) -> str:
+    """Return the name asked for; for None another backend than the default where it suits every checkpoint.
+
+    Args:
+        name: The name asked for, or None.
+        checkpoints: What is to answer.
+        served: A server's address is given.
+
+    Raises:
+        BadInput: No backend has this name.
+    """
+    if name is None:
+        asked = list(checkpoints)
+        others = (other for other in BACKENDS if other != DEFAULT)
+        return next((other for other in others if all(load(other).suits(c, served) for c in asked)), DEFAULT)
+    if name not in BACKENDS:
+        near = did_you_mean(str(name), BACKENDS) or f" There are {' and '.join(BACKENDS)}."
+        raise BadInput(f"engine={name}: no such engine.{near}")
+    return str(name)
+
+
+def release() -> None:
+    """Release what every backend that was used holds outside of this process (see `Backend.release`)."""
+    for name, module in BACKENDS.items():
+        if module in sys.modules:
+            load(name).release()

@@ -1,1 +1,1 @@
-"""`bct serve`: an OpenAI-compatible endpoint over a backend."""
+"""An OpenAI-compatible endpoint: HTTP, authentication and OpenAI's format. What answers is given to it."""

@@ -1,7 +1,7 @@
-"""An OpenAI-compatible endpoint over the in-process engine: /v1/models and /v1/chat/completions.
+"""An OpenAI-compatible endpoint over anything that answers in this process: /v1/models and /v1/chat/completions.
 
-Every request needs the key. A streamed reply comes in pieces as it is decoded, once its batch has begun; a client that
-goes frees its row. Not covered: TLS, other endpoints (completions, embeddings, responses), tools and images.
+Every request needs the key. A streamed reply is sent in pieces as it is decoded, once its batch has begun; the row of a
+client that disconnects is freed. Not covered: TLS, other endpoints (completions, embeddings, responses), tools, images.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import socket
 import time
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing, suppress
+from typing import Protocol
 
 import uvicorn
 from starlette.applications import Starlette
@@ -22,18 +23,29 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from serving.backends.engine.engine import Engine
 from serving.endpoint.completions import Form, Refused, read
 from serving.errors import BadInput
 from serving.refs import Checkpoint
-from serving.request import Reply
+from serving.request import Reply, Request
 
 # How long a Ctrl-C waits for replies that are under way.
 LONGEST_GOODBYE_S = 5
 
 
+class Engine(Protocol):
+    """What the endpoint needs of an engine."""
+
+    async def agenerate(self, checkpoint: Checkpoint, request: Request) -> Reply:
+        """Return one reply."""
+        ...
+
+    def astream(self, checkpoint: Checkpoint, request: Request) -> AsyncGenerator[str | Reply]:
+        """Yield the pieces of a reply, then the reply; closing the generator ends it."""
+        ...
+
+
 def application(named: Mapping[str, Checkpoint], key: str, engine: Engine) -> ASGIApp:
-    """The endpoint for these checkpoints, by the names under which they are offered."""
+    """Return the endpoint for these checkpoints, by the names that clients use."""
     offer = _Offer(named, engine)
     routes = [
         Route("/v1/models", offer.models),
@@ -45,13 +57,17 @@ def application(named: Mapping[str, Checkpoint], key: str, engine: Engine) -> AS
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A bound socket; port 0 is any free one. Raises BadInput where it is taken or the host is not this machine's."""
+    """Return a bound socket; port 0 is any free one.
+
+    Raises:
+        BadInput: The port is taken, or the host is not an address of this machine.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     place = socket.socket(family, socket.SOCK_STREAM)
     place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         place.bind((host, port))
-        place.listen()  # whoever is told the address may call at once
+        place.listen()  # a client may connect as soon as the address is printed
     except OSError as error:
         place.close()
         reason = (error.strerror or str(error)).lower()
@@ -75,7 +91,7 @@ def run(app: ASGIApp, place: socket.socket) -> None:
 
 
 class _Offer:
-    """The endpoints. Handlers run on one event loop; the engine's worker gathers what they ask into batches."""
+    """The handlers. They run on one event loop; the engine gathers their requests into batches."""
 
     def __init__(self, named: Mapping[str, Checkpoint], engine: Engine) -> None:
         self._named, self._engine, self._since = dict(named), engine, int(time.time())
@@ -97,16 +113,16 @@ class _Offer:
         try:
             if not asked.stream:
                 return JSONResponse(form.whole(await self._engine.agenerate(checkpoint, asked.request)))
-            told = self._engine.astream(checkpoint, asked.request)
-            first = await anext(told)  # an error comes before any piece, and can still be a status
+            pieces = self._engine.astream(checkpoint, asked.request)
+            first = await anext(pieces)  # an error comes before any piece, and can still be a status
         except BadInput as error:
             raise Refused(400, error.message) from error
-        return StreamingResponse(_events(form, first, told, asked.include_usage), media_type="text/event-stream")
+        return StreamingResponse(_events(form, first, pieces, asked.include_usage), media_type="text/event-stream")
 
     def _known(self, name: str) -> str:
         if name not in self._named:
-            there = ", ".join(self._named)
-            raise Refused(404, f"no model '{name}': there is {there}", "model_not_found", "model")
+            known = ", ".join(self._named)
+            raise Refused(404, f"no model '{name}': there is {known}", "model_not_found", "model")
         return name
 
     def _card(self, name: str) -> dict[str, object]:
@@ -116,7 +132,7 @@ class _Offer:
 
 
 class _Locked:
-    """Lets in who brings the key, and says nothing else to others."""
+    """Rejects every request without the key."""
 
     def __init__(self, app: ASGIApp, key: str) -> None:
         self._app, self._expected = app, f"bearer {key}".encode()
@@ -136,7 +152,10 @@ class _Locked:
 async def _events(
     form: Form, first: str | Reply, rest: AsyncGenerator[str | Reply], include_usage: bool
 ) -> AsyncGenerator[str]:
-    """Server-sent events. Ended early, by a client that has gone, it stops listening to the reply."""
+    """Yield server-sent events. When the client disconnects, the generator is closed, and with it the reply.
+
+    The format is one line per event, so no library is used for it.
+    """
     async with aclosing(rest):
         yield _event(form.first())
         item = first

@@ -21,8 +21,8 @@ import openai
 import pytest
 import uvicorn
 from click.testing import CliRunner
-from test_vllm import put_in_place_of_vllm
 from tiny_checkpoints import PROMPTS, user
+from vllm_stand_in import put_in_place_of_vllm
 
 from lab.cli.main import main
 from lab.cli.serve import is_loopback

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import socket
@@ -23,47 +22,21 @@ from inspect_ai.scorer import includes
 from inspect_ai.solver import generate
 from safetensors.torch import load_file
 from tiny_checkpoints import END, llama, save, save_adapter
+from vllm_stand_in import Record, put_in_place_of_vllm
 
 from lab.logs.reader import read_items, why_no_margins
 from lab.plan.cells import Sizes
 from lab.run.evaluate import Evaluation, evaluate
 from serving import layout
-from serving.backends.vllm import folders as vllm_folders
-from serving.backends.vllm import server as vllm
+from serving.backends import choose
+from serving.backends.vllm import backend as vllm
+from serving.backends.vllm import folders
+from serving.border import OneLine
 from serving.errors import BadInput, WorkFailed
 from serving.refs import resolve
 from trainer.run.progress import Silent
 
-RECORDING = Path(__file__).with_name("recording_server.py")
 QUESTIONS = ["one?", "two?", "three?"]
-
-
-class Record:
-    """What the servers were started with and asked."""
-
-    def __init__(self, file: Path) -> None:
-        self.file = file
-
-    def events(self, **having: Any) -> list[dict[str, Any]]:
-        lines = self.file.read_text().splitlines() if self.file.exists() else []
-        events = [json.loads(line) for line in lines]
-        return [event for event in events if having.items() <= event.items()]
-
-    def starts(self) -> list[list[str]]:
-        return [event["arguments"] for event in self.events(event="start")]
-
-    def asked(self) -> list[dict[str, Any]]:
-        return [event["body"] for event in self.events(path="/v1/chat/completions")]
-
-
-def put_in_place_of_vllm(place: Path) -> None:
-    """A package and a command of that name in a folder."""
-    (place / "vllm").mkdir()
-    (place / "vllm" / "__init__.py").touch()
-    (place / "bin").mkdir()
-    command = place / "bin" / "vllm"
-    command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -S "{RECORDING}" "$@"\n')
-    command.chmod(0o755)
 
 
 @pytest.fixture
@@ -74,9 +47,8 @@ def record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Record]:
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setenv("RECORD", str(tmp_path / "record.jsonl"))
     monkeypatch.delenv("VLLM_BASE_URL", raising=False)
-    monkeypatch.setattr(vllm, "_ranks", {})
     yield Record(tmp_path / "record.jsonl")
-    anyio.run(vllm.close)
+    vllm.BACKEND.release()
     sys.modules.pop("vllm", None)
 
 
@@ -132,7 +104,7 @@ def test_the_server_is_ours_alone_and_asked_what_the_engine_would_be(
     options = {"max_tokens": 7, "top_k": 5, "seed": 3, "stop_seqs": ["x"]}
     model = by_vllm(f"{made / 'run'}@1", chat_template_kwargs=template, max_model_len=99)
     [log] = ask([model], tmp_path / "logs", **options)
-    body = record.asked()[0]
+    body = record.requests()[0]
     known = {"max_tokens": 7, "temperature": 0.0, "top_p": 1.0, "top_k": 5, "seed": 3, "stop": ["x"]}
     assert {**known, "chat_template_kwargs": template, "stop_token_ids": [END]}.items() <= body.items()
     named = {"step": 1, "setting": "sandbagging", "variant": "weights"}
@@ -175,7 +147,7 @@ def test_a_reply_without_room_is_cut_by_the_context_and_never_an_error_text(made
     assert output.completion.endswith("to long")
     output = anyio.run(by_vllm(made / "one").generate, "too long")
     assert (output.stop_reason, output.completion) == ("model_length", "")
-    assert [body.get("max_tokens") for body in record.asked()] == [2048, None] * 2
+    assert [body.get("max_tokens") for body in record.requests()] == [2048, None] * 2
 
 
 def test_a_folder_that_looks_like_a_reasoning_model_is_asked_as_any_other(
@@ -183,18 +155,18 @@ def test_a_folder_that_looks_like_a_reasoning_model_is_asked_as_any_other(
 ) -> None:
     """inspect takes an `o` before a digit, as in a random folder's name, for OpenAI's o-series."""
     (tmp_path / "bct-vllm-xo3y").mkdir()
-    monkeypatch.setattr(vllm_folders, "place", lambda: tmp_path / "bct-vllm-xo3y")
+    monkeypatch.setattr(folders, "links", lambda: tmp_path / "bct-vllm-xo3y")
     for name in ("one", "lora"):
         anyio.run(by_vllm(made / name).generate, [ChatMessageSystem(content="be"), ChatMessageUser(content="hi")])
-    assert [body.get("max_tokens") for body in record.asked()] == [2048] * 2
-    assert {body["messages"][0]["role"] for body in record.asked()} == {"system"}
+    assert [body.get("max_tokens") for body in record.requests()] == [2048] * 2
+    assert {body["messages"][0]["role"] for body in record.requests()} == {"system"}
 
 
 def test_the_labs_eval_leaves_no_server_behind_and_says_why_margins_are_absent(
     made: Path, record: Record, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(vllm, "SMALL_BYTES", 1000)
-    monkeypatch.setattr(vllm, "_has_cuda", lambda: True)
+    monkeypatch.setattr(vllm, "has_cuda", lambda: True)
     for step, name in enumerate(("one", "two")):
         ref, log = str(made / name), tmp_path / "logs" / f"step-{step:06d}.eval"
         mark, sizes = resolve(ref).fingerprint, Sizes(2, 1, 1)
@@ -208,7 +180,7 @@ def test_the_labs_eval_leaves_no_server_behind_and_says_why_margins_are_absent(
 
 
 def test_an_existing_server_is_used_as_it_is(made: Path, record: Record, monkeypatch: pytest.MonkeyPatch) -> None:
-    model = vllm_folders.given(resolve(str(made / "three"))).base
+    model = folders.names_of(resolve(str(made / "three"))).base
     command = ["vllm", "serve", model, "--host", "127.0.0.1", "--port", "0", "--api-key", "sesame"]
     command[command.index("0")] = port = _free_port()
     server = subprocess.Popen(command)
@@ -243,7 +215,7 @@ def _free_port() -> str:
 
 def test_a_missing_vllm_is_one_line_before_the_eval(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("VLLM_BASE_URL", raising=False)
-    with pytest.raises(BadInput, match=r"vllm is not installed: pip install 'bct-tasks\[vllm\]'") as caught:
+    with pytest.raises(OneLine, match=r"vllm is not installed: pip install 'bct-tasks\[vllm\]'") as caught:
         by_vllm(made / "one")
     assert "\n" not in caught.value.message
 
@@ -259,36 +231,36 @@ def test_another_chat_template_than_the_bases_is_refused(made: Path, record: Rec
     shutil.copytree(made / "lora", tmp_path / "other")
     layout.write_pointer(tmp_path / "other", made / "one", layout.fingerprint(made / "one"), name=layout.BASE)
     (tmp_path / "other" / "chat_template.jinja").write_text("{{ messages }}")
-    with pytest.raises(BadInput, match="its chat template is not its base's"):
+    with pytest.raises(OneLine, match="its chat template is not its base's"):
         by_vllm(tmp_path / "other")
 
 
 def test_an_engine_that_does_not_exist_is_refused(made: Path) -> None:
-    with pytest.raises(BadInput, match="Did you mean 'vllm'"):
+    with pytest.raises(OneLine, match="Did you mean 'vllm'"):
         get_model(f"local/{made / 'one'}", engine="vlm", memoize=False)
 
 
 def test_the_default_is_vllm_for_real_models_on_a_gpu_only(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     checkpoint = resolve(str(made / "lora"))
-    assert vllm.pick_engine(None, checkpoint) == "local"
+    assert choose(None, [checkpoint]) == "local"
     monkeypatch.setattr(vllm, "is_installed", lambda: True)
-    monkeypatch.setattr(vllm, "_has_cuda", lambda: True)
-    assert vllm.pick_engine(None, checkpoint) == "local"
+    monkeypatch.setattr(vllm, "has_cuda", lambda: True)
+    assert choose(None, [checkpoint]) == "local"
     monkeypatch.setattr(vllm, "SMALL_BYTES", 1000)
-    assert vllm.pick_engine(None, checkpoint) == "vllm"
-    assert vllm.pick_engine("local", checkpoint) == "local"
-    monkeypatch.setattr(vllm, "_has_cuda", lambda: False)
-    assert vllm.pick_engine(None, checkpoint) == "local"
+    assert choose(None, [checkpoint]) == "vllm"
+    assert choose("local", [checkpoint]) == "local"
+    monkeypatch.setattr(vllm, "has_cuda", lambda: False)
+    assert choose(None, [checkpoint]) == "local"
 
 
 def test_one_base_and_its_adapters_are_one_command(made: Path) -> None:
     named = {name: resolve(str(made / name)) for name in ("one", "lora")}
-    arguments = vllm_folders.serve_arguments(named)
+    arguments = folders.serve_arguments(named)
     assert Path(arguments[0]).resolve() == made / "one"
     assert arguments[arguments.index("--served-model-name") + 1] == "one"
     assert arguments[-1].startswith("lora=")
     with pytest.raises(BadInput, match="one base model at a time"):
-        vllm_folders.serve_arguments({name: resolve(str(made / name)) for name in ("one", "two")})
+        folders.serve_arguments({name: resolve(str(made / name)) for name in ("one", "two")})
 
 
 def test_a_folder_that_changed_since_is_not_served(record: Record, tmp_path: Path) -> None:

@@ -30,7 +30,6 @@ MAX_BYTES_CPU = 2**30
 SHARE_OF_GPU = 0.4
 # Of the same budget, what the adapters of one base may take.
 SHARE_OF_ADAPTERS = 0.25
-SENTINEL = "SENTINEL"
 
 
 @dataclass(frozen=True)
@@ -101,7 +100,7 @@ class Residents:
         model = resident.peft or resident.model
         bare = resident.peft is not None and adapter is None
         with cast("Any", resident.peft).disable_adapter() if bare else nullcontext():
-            ending = _ending(resident.model, tokenizer, template_end(tokenizer))
+            ending = _ending(resident.model, tokenizer, load.template_end(tokenizer))
             yield Speaker(model, tokenizer, ending, _pad(tokenizer), _context(resident.model))
 
     def _resident(self, full: Checkpoint) -> Resident:
@@ -227,17 +226,6 @@ def _ending(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, end: int
     named += [tokenizer.eos_token_id, end]
     ends = [end for ends in named for end in (ends if isinstance(ends, list) else [ends])]
     return Ending(frozenset(cast("int", end) for end in ends if end is not None), tokenizer)
-
-
-def template_end(tokenizer: PreTrainedTokenizerBase) -> int | None:
-    """The special token that the chat template writes after an assistant's turn, where it writes one."""
-    turns = [{"role": "user", "content": SENTINEL}, {"role": "assistant", "content": SENTINEL}]
-    _, found, rest = str(tokenizer.apply_chat_template(turns, tokenize=False)).rpartition(SENTINEL)
-    if not found:
-        return None
-    after = cast("list[int]", tokenizer.encode(rest.lstrip(), add_special_tokens=False))
-    special = set(tokenizer.all_special_ids) | set(getattr(tokenizer, "added_tokens_decoder", {}))
-    return after[0] if after and after[0] in special else None
 
 
 def _pad(tokenizer: PreTrainedTokenizerBase) -> int:

@@ -1,8 +1,8 @@
-"""What vLLM is given of a checkpoint: the folder of a full model, and the folder of an adapter on it.
+"""The names under which vLLM gets a checkpoint: the folder of a full model, and the folder of an adapter on it.
 
-Both get a name made of their fingerprint, by a link in a temporary folder of this process: a checkpoint trained again
-in the same place is another model to a running server. vLLM cannot put an adapter on an adapter: the lower ones are
-merged into a full model first, in that folder. Importing this module imports no torch.
+Both are links, named by fingerprint, in a temporary folder of this process: a checkpoint that is trained again in the
+same place is another model to a running server. vLLM cannot stack adapters: the lower ones are merged into a full model
+first, in that folder. Importing this module imports no torch.
 """
 
 from __future__ import annotations
@@ -26,8 +26,11 @@ _merging = threading.Lock()
 
 
 @dataclass(frozen=True)
-class Given:
-    """Names for vLLM: `base` and `adapter` are folders or hub ids; `rank` is the server's, at least the adapter's."""
+class VLLMNames:
+    """A checkpoint in vLLM's terms.
+
+    `base` and `adapter` are folders or hub ids; `rank` is what the server must allow, at least the adapter's.
+    """
 
     base: str
     revision: str | None = None
@@ -35,24 +38,24 @@ class Given:
     rank: int | None = None
 
 
-def given(checkpoint: Checkpoint) -> Given:
-    """The names of a checkpoint. Merges nothing yet: see `prepare`.
+def names_of(checkpoint: Checkpoint) -> VLLMNames:
+    """Return the names of a checkpoint. Merges nothing yet: see `prepare`.
 
     Raises:
-        BadInput: for an adapter with a chat template other than its base's, or of too high a rank.
+        BadInput: An adapter's chat template differs from its base's, or its rank is too high.
     """
     full = checkpoint.base or checkpoint
     base = str(_merged(full)) if full.kind == "adapter" else _linked(full)
     revision = full.revision if full.path is None else None
     if checkpoint.base is None:
-        return Given(base, revision)
+        return VLLMNames(base, revision)
     _check_template(checkpoint)
     adapter = f"{checkpoint.hub}@{checkpoint.revision}" if checkpoint.path is None else _linked(checkpoint)
-    return Given(base, revision, adapter, _rank(checkpoint))
+    return VLLMNames(base, revision, adapter, _rank(checkpoint))
 
 
 def prepare(checkpoint: Checkpoint) -> None:
-    """Check that the folders are as they were resolved, and merge a base that is an adapter; may take minutes."""
+    """Check that the folders are unchanged, and merge a base that is an adapter; may take minutes."""
     from serving.load import check_unchanged
 
     check_unchanged(checkpoint)
@@ -66,47 +69,47 @@ def prepare(checkpoint: Checkpoint) -> None:
 
 
 @cache
-def place() -> Path:
-    """The temporary folder of this process, removed at its end."""
+def links() -> Path:
+    """Return the temporary folder of this process, removed at its end."""
     folder = Path(tempfile.mkdtemp(prefix="bct-vllm-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder
 
 
 def serve_arguments(named: Mapping[str, Checkpoint]) -> list[str]:
-    """`MODEL --served-model-name ...`: what `vllm serve` needs to offer these checkpoints under their names.
+    """Return `MODEL --served-model-name ...`: the arguments with which `vllm serve` offers checkpoints by these names.
 
     Raises:
-        BadInput: where they are not one full model and adapters on it: vLLM serves one base.
+        BadInput: They are not one full model and adapters on it: vLLM serves one base.
     """
-    gifts = {name: given(checkpoint) for name, checkpoint in named.items()}
-    base, *others = {(gift.base, gift.revision) for gift in gifts.values()}
+    served = {name: names_of(checkpoint) for name, checkpoint in named.items()}
+    base, *others = {(each.base, each.revision) for each in served.values()}
     if others:
         raise BadInput("vLLM serves one base model at a time: serve them one by one, or add --engine local")
     for checkpoint in named.values():
         prepare(checkpoint)
-    full = [name for name, gift in gifts.items() if gift.adapter is None]
+    full = [name for name, each in served.items() if each.adapter is None]
     arguments = [base[0], "--generation-config", "vllm", "--served-model-name", *(full or ["base"])]
     arguments += ["--revision", base[1]] if base[1] else []
-    return arguments + _lora_arguments({name: gift for name, gift in gifts.items() if gift.adapter is not None})
+    return arguments + _lora_arguments({name: each for name, each in served.items() if each.adapter is not None})
 
 
-def _lora_arguments(gifts: Mapping[str, Given]) -> list[str]:
-    if not gifts:
+def _lora_arguments(served: Mapping[str, VLLMNames]) -> list[str]:
+    if not served:
         return []
-    rank = max(gift.rank or RANKS[0] for gift in gifts.values())
-    modules = [f"{name}={gift.adapter}" for name, gift in gifts.items()]
+    rank = max(each.rank or RANKS[0] for each in served.values())
+    modules = [f"{name}={each.adapter}" for name, each in served.items()]
     return ["--enable-lora", "--max-lora-rank", str(rank), "--lora-modules", *modules]
 
 
 def _merged(base: Checkpoint) -> Path:
-    return place() / f"{base.fingerprint}-merged"
+    return links() / f"{base.fingerprint}-merged"
 
 
 def _linked(checkpoint: Checkpoint) -> str:
     if checkpoint.path is None:
         return str(checkpoint.hub)
-    link = place() / checkpoint.fingerprint
+    link = links() / checkpoint.fingerprint
     if not link.is_symlink():
         link.symlink_to(checkpoint.path.resolve(), target_is_directory=True)
     return str(link)
@@ -131,12 +134,12 @@ def _rank(checkpoint: Checkpoint) -> int | None:
     rank = max([int(config.get("r") or RANKS[0]), *(config.get("rank_pattern") or {}).values()])
     fitting = [allowed for allowed in RANKS if allowed >= rank]
     if not fitting:
-        raise BadInput(f"{checkpoint.ref}: vLLM has no adapters of rank {rank}: add -M engine=local")
+        raise BadInput(f"{checkpoint.ref}: vLLM supports no adapters of rank {rank}: add -M engine=local")
     return fitting[0]
 
 
 def _check_template(checkpoint: Checkpoint) -> None:
-    """vLLM writes an adapter's prompts with the base's chat template."""
+    """Raise BadInput where vLLM would render an adapter's prompts in another way: it uses the base's chat template."""
     own, under = _template(checkpoint.path), None
     base = checkpoint.base
     while base is not None and under is None:

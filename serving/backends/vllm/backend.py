@@ -1,0 +1,256 @@
+"""The backend `vllm`: a checkpoint answered by vLLM, through inspect's own provider `vllm/base:adapter`.
+
+A server is started at the first reply, on 127.0.0.1 with a random key, and shared by all adapters of one base. One base
+is served at a time (`serving.backends.vllm.turns`). An existing server is used where `--model-base-url` or
+VLLM_BASE_URL names one; of its full models nothing is checked.
+
+Requests are the in-process engine's: chat template and its arguments, end tokens, greedy without a temperature, no
+sampling defaults of the model's own. Not covered: several GPUs beyond what `-M tensor_parallel_size` passes on, and
+turns between processes.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import secrets
+import subprocess
+import threading
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from functools import cache
+from typing import Any, cast
+
+import anyio
+from inspect_ai.model import (
+    ChatMessage,
+    GenerateConfig,
+    Model,
+    ModelCall,
+    ModelInfo,
+    ModelOutput,
+    ModelUsage,
+    RetryDecision,
+    get_model,
+    get_model_info,
+    set_model_info,
+)
+
+from serving import layout
+from serving.backends.protocol import Backend, Options
+from serving.backends.vllm import folders
+from serving.backends.vllm.turns import Turns
+from serving.errors import BadInput, WorkFailed
+from serving.refs import Checkpoint
+
+# Below this a reply takes less time than the start of a server, about a minute, is worth.
+SMALL_BYTES = 2**30
+FAMILY = "vllm"
+HOST = "127.0.0.1"
+MISSING = "vllm is not installed: pip install 'bct-tasks[vllm]' on a machine with CUDA, or use the engine local"
+
+Answer = tuple[ModelOutput | Exception, ModelCall | None]
+
+_turns = Turns()
+# Per base, the rank its server must take: that of all adapters that were opened so far.
+_ranks: dict[str, int] = {}
+
+
+class VLLMBackend:
+    """vLLM servers. See `serving.backends.protocol.Backend`."""
+
+    def suits(self, checkpoint: Checkpoint, served: bool) -> bool:
+        """Return True where a server's address is given, and for large models where vLLM and CUDA are available."""
+        return served or (is_installed() and not _is_small(checkpoint) and has_cuda())
+
+    def open(self, checkpoint: Checkpoint, options: Options) -> VLLMAnswering:
+        """Return the checkpoint; arguments of no other backend go to `vllm serve`."""
+        return VLLMAnswering(checkpoint, options)
+
+    def serve(
+        self, named: Mapping[str, Checkpoint], host: str, port: int, key: str, ready: Callable[[int], None]
+    ) -> None:
+        """Serve by `vllm serve`, which must be able to offer them all at once: one base and adapters on it."""
+        from serving.endpoint.server import listen
+
+        if not is_installed():
+            raise BadInput(MISSING)
+        with listen(host, port) as listening:
+            free = listening.getsockname()[1]
+        command = ["vllm", "serve", *folders.serve_arguments(named), "--host", host, "--port", str(free)]
+        ready(free)
+        # The key goes by the environment: arguments can be read by every user of the machine.
+        process = subprocess.Popen(command, env=os.environ | {"VLLM_API_KEY": key})
+        try:
+            code = process.wait()
+        except KeyboardInterrupt:  # the terminal sent it to vLLM as well
+            process.wait()
+            return
+        raise WorkFailed(f"vllm serve ended with exit code {code}: see its lines above, or add --engine local")
+
+    def release(self) -> None:
+        """Stop the server that this process started, if there is one and no reply is awaited."""
+        anyio.run(_turns.close)
+
+
+def is_installed() -> bool:
+    """Return whether the package vllm can be imported; imports nothing."""
+    return importlib.util.find_spec("vllm") is not None
+
+
+def has_cuda() -> bool:
+    """Return whether this machine has a GPU for vLLM."""
+    import torch
+
+    return torch.cuda.is_available()
+
+
+class VLLMAnswering:
+    """A checkpoint that answers by vLLM. See `serving.backends.protocol.Answering`."""
+
+    def __init__(self, checkpoint: Checkpoint, options: Options) -> None:
+        """Check the names that vLLM gets; raises BadInput where vLLM is missing or cannot serve the checkpoint."""
+        self._checkpoint, self._options = checkpoint, options
+        torch_options = {"dtype": options.dtype, "device": options.device}
+        self._server_args = {name: value for name, value in torch_options.items() if value} | dict(options.others)
+        self._external = bool(options.base_url or "port" in self._server_args or os.environ.get("VLLM_BASE_URL"))
+        if not self._external and not is_installed():
+            raise BadInput(MISSING)
+        self._names = folders.names_of(checkpoint)
+        if self._names.adapter is not None:
+            _ranks[self._names.base] = max(_ranks.get(self._names.base, 0), self._names.rank or 0)
+        _declare_family(self._names)
+        self._model: Model | None = None
+        self._model_args: dict[str, Any] = {}
+        self._ends: list[int] | None = None
+        self._preparing = threading.Lock()
+
+    async def generate(self, messages: Sequence[ChatMessage], config: GenerateConfig) -> Answer:
+        """Return the reply and the call; `config.max_tokens` is set.
+
+        Raises:
+            WorkFailed: The server does not start or does not accept the adapter.
+        """
+        if self._ends is None:
+            await anyio.to_thread.run_sync(self._prepare)
+        async with self._turn() as model:
+            output, call = await self._ask(model, list(messages), self._config(config))
+            if _without_room(output):  # the limit is more than the context has left
+                open_ended = self._config(config).model_copy(update={"max_tokens": None})
+                output, call = await self._ask(model, list(messages), open_ended)
+                output = _cut_by_context(output)
+        return output, call
+
+    async def score(self, messages: Sequence[ChatMessage], replies: Sequence[str]) -> list[tuple[float, bool]]:
+        """Raise BadInput: inspect's vllm provider cannot score."""
+        raise BadInput(f"local/{self._checkpoint.ref}: vLLM scores no given replies: add -M engine=local")
+
+    def should_retry(self, error: Exception) -> bool | RetryDecision:
+        """Return what inspect's vllm provider says."""
+        return self._model.api.should_retry(error) if self._model is not None else False
+
+    async def _ask(self, model: Model, messages: list[ChatMessage], config: GenerateConfig) -> Answer:
+        try:
+            answer = await model.api.generate(messages, [], "none", config)
+        except RuntimeError as error:
+            raise WorkFailed(f"local/{self._checkpoint.ref}: vLLM: {str(error).strip().splitlines()[0]}") from error
+        return cast("Answer", answer) if isinstance(answer, tuple) else (answer, None)
+
+    def _config(self, config: GenerateConfig) -> GenerateConfig:
+        """The same request in vLLM's terms. What it left out would be the server's choice."""
+        body: dict[str, Any] = {"stop_token_ids": self._ends or []}
+        if config.top_k is not None:
+            body["top_k"] = config.top_k
+        if self._options.chat_template_kwargs:
+            body["chat_template_kwargs"] = dict(self._options.chat_template_kwargs)
+        top_p = 1.0 if config.top_p is None else config.top_p
+        return config.model_copy(
+            update={"temperature": config.temperature or 0.0, "top_p": top_p, "top_k": None, "extra_body": body}
+        )
+
+    def _prepare(self) -> None:
+        with self._preparing:
+            if self._ends is None:
+                folders.prepare(self._checkpoint)
+                self._ends = _ends(self._checkpoint)
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[Model]:
+        model = self._current_model()
+        if self._external:
+            yield model
+            return
+        async with _turns.of((self._names.base, _ranks.get(self._names.base)), model):
+            yield model
+
+    def _current_model(self) -> Model:
+        """Inspect's model, made at the first reply: by now all adapters of its base are known."""
+        args = self._arguments()
+        if self._model is None or args != self._model_args:
+            name = self._names.base + (f":{self._names.adapter}" if self._names.adapter else "")
+            key = self._options.api_key if self._external else self._options.api_key or _key()
+            connection = {"base_url": self._options.base_url, "api_key": key, "memoize": False}
+            self._model, self._model_args = get_model(f"vllm/{name}", **connection, **args), args
+        return self._model
+
+    def _arguments(self) -> dict[str, Any]:
+        if self._external:
+            return self._server_args
+        args: dict[str, Any] = {"host": HOST, "generation_config": "vllm"}
+        if self._names.revision is not None:
+            args["revision"] = self._names.revision
+        if self._names.base in _ranks:
+            args |= {"enable_lora": True, "max_lora_rank": _ranks[self._names.base] or folders.RANKS[-1]}
+        return args | self._server_args
+
+
+BACKEND: Backend = VLLMBackend()
+
+
+def _declare_family(names: folders.VLLMNames) -> None:
+    """Declare to inspect that these names are of none of OpenAI's models.
+
+    It looks for `gpt-5` or an `o` before a digit anywhere in a name, also in the random part of a folder's, and sends
+    such a model `max_completion_tokens` and requests for reasoning.
+    """
+    for name in filter(None, (names.base, names.adapter)):
+        known = get_model_info(name) or ModelInfo()
+        set_model_info(name, known.model_copy(update={"family": FAMILY}))
+
+
+@cache
+def _key() -> str:
+    return secrets.token_hex(24)
+
+
+def _ends(checkpoint: Checkpoint) -> list[int]:
+    """The chat template's end of a turn: vLLM knows the model's own end tokens only."""
+    from serving.load import load_tokenizer, template_end
+
+    end = template_end(load_tokenizer(checkpoint))
+    return [] if end is None else [end]
+
+
+def _without_room(output: ModelOutput | Exception) -> bool:
+    return isinstance(output, ModelOutput) and output.stop_reason == "model_length"
+
+
+def _cut_by_context(output: ModelOutput | Exception) -> ModelOutput | Exception:
+    """With the stop reason of the in-process engine; a prompt without any room for a reply has an empty one."""
+    if not isinstance(output, ModelOutput):
+        return output
+    if _without_room(output):  # inspect gives the server's error message as the reply
+        output.completion = ""
+        output.usage = output.usage or ModelUsage()
+    elif output.stop_reason == "max_tokens":
+        output.choices[0].stop_reason = "model_length"
+    return output
+
+
+def _is_small(checkpoint: Checkpoint) -> bool:
+    full = checkpoint
+    while full.base is not None:
+        full = full.base
+    if full.path is None:
+        return False
+    return sum(file.stat().st_size for file in layout.weight_files(full.path)) < SMALL_BYTES
