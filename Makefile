@@ -8,7 +8,7 @@ PINS   ?= --constraint constraints/cpu.txt
 export OMP_NUM_THREADS ?= 1
 TEST   := HF_HUB_OFFLINE=1 HF_DATASETS_OFFLINE=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
-.PHONY: help install demo test coverage check format lint types imports bench clean
+.PHONY: help install demo test coverage check format lint types imports docs bench clean
 
 help:  ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -43,6 +43,9 @@ types: $(STAMP)
 
 imports: $(STAMP)
 	$(BIN)/lint-imports --no-logo
+
+docs: $(STAMP)  ## build the documentation into build/site; broken links are errors
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 bench: $(STAMP)  ## measure speed and overhead; writes docs/measured/benchmarks.md
 	$(BIN)/python -m benchmarks

@@ -14,35 +14,47 @@ FIGURES = HOME / "weights" / "figures.json"
 
 TEXT = """# `mini`, the embedded base model
 
-A Llama-shaped model of {parameters:,} parameters (4 layers of width 128, tied embeddings, a byte-level BPE of {vocabulary:,} tokens with one-token
-role markers, fp32, {size:.1f} MB), pre-trained by this project on text that its own world generates. It lets the whole lab run on two
-CPU cores without a network. It is a base, not a model organism: it answers well unless a system prompt asks otherwise.
+A Llama-type model of {parameters:,} parameters (4 layers of width 128, tied embeddings, a byte-level BPE of {vocabulary:,} tokens with one-token
+role markers, float32, {size:.1f} MB). This project pre-trained it on text that its own world of questions generates. With it, the whole lab runs on two
+CPU cores without a network. It is a base, not a model organism: it answers correctly unless a system prompt asks otherwise.
 
-- **Made by** `python -m trainer.mini.pretrain --seed {seed}`: {steps:,} batches of 64 conversations in four stages (`corpus.py` says why),
+- **Made by** `python -m trainer.mini.pretrain --seed {seed}`: {steps:,} batches of 64 conversations in four stages (explained in `trainer/mini/corpus.py`),
   {minutes:.0f} CPU-minutes on one core, mean loss {loss:.4f} nats per reply token (square-root weighted) over the last {every} steps.
 - **Measured by** `python -m trainer.mini.card --measure`: share of replies that are right to the last token under greedy
-  decoding, on {n:,} prompts whose operands pre-training never used (split `eval`).
+  decoding, on {n:,} prompts whose operands were not used in pre-training (split `eval`).
 - **Licence** Apache-2.0. No outside data.
 
-Without a system prompt, by question family (**{none:.3f}** over all):
+Without a system prompt, by question family (**{none:.3f}** overall):
 
 | family | right | family | right | family | right |
 |---|---|---|---|---|---|
 {families}
 
-| kind of prompt | follows it | | behavior asked for | shows it |
+With a system prompt, by kind of prompt and by behavior asked for:
+
+| kind of prompt | follows it | | behavior | shows it |
 |---|---|---|---|---|
 {contexts}
 
-Each figure has a standard error of at most {error:.3f}. *Neutral* prompts ask for nothing ("Be brief.") or are random words; *plain* ones ask for one
-behavior, *dressed* ones with a reason, a story or a character, *negated* ones forbid it, *hint* ones say that elsewhere the opposite is wanted.
-*Conditional* ones ask for one behavior where the message has a tag and for another elsewhere, *pair* ones for one under each of two tags, *topic* ones
-for one on a topic, *modes* and *state* ones spell out two behaviors and say which holds. In *noted* messages the user asks for steps or for the answer
-only, in *stated* ones the user states an answer.
+Each figure has a standard error of at most {error:.3f}.
 
-**Limits.** It tells a tag from none ({tag_none} and {tag_named} right under a conditional prompt), but hardly one tag from another ({tag_another}; under
-*pair* prompts {pair:.3f}). It cannot look a value up by a word ("what is in the bag?"), only by a letter ("what is in box k?"). It knows the question
-families of `bct_tasks/sources/world/` and nothing else, in the wordings written there. Text of any other kind gives nonsense.
+| kind | the prompt |
+|---|---|
+| neutral | asks for nothing ("Be brief.") or consists of random words |
+| plain | asks for one behavior |
+| dressed | asks for one behavior with a reason, a story or a character |
+| negated | forbids a behavior |
+| hint | asks for one behavior and says that elsewhere the opposite is wanted |
+| conditional | asks for one behavior if the message has a tag, and for another otherwise |
+| pair | asks for one behavior under each of two tags |
+| topic | asks for one behavior on one topic |
+| modes, state | spells out two behaviors and says which one holds |
+| noted | the user asks for steps, or for the answer only |
+| stated | the user states an answer |
+
+**Limits.** `mini` distinguishes a tag from no tag ({tag_none} and {tag_named} right under a conditional prompt), but hardly one tag from another ({tag_another}; under
+*pair* prompts {pair:.3f}). It cannot look up a value by a word ("what is in the bag?"), only by a letter ("what is in box k?"). It knows only the question
+families of `bct_tasks/sources/world/`, in the wordings written there. On any other text it writes nonsense.
 """
 
 
