@@ -20,7 +20,7 @@ from bct_tasks import catalogue
 from bct_tasks.setting import Setting
 from graders.calibration import Gold, write_gold
 from lab.calibrate.gold import with_facts
-from lab.logs.answers import Answer, answers, places
+from lab.logs.reader import Answer, answers, places
 from serving.errors import BadInput
 
 

@@ -27,7 +27,7 @@ from typing import Any
 from bct_tasks import catalogue
 from bct_tasks.setting import Setting
 from graders.calibration import OF_KIND
-from lab.logs.answers import Answer, Place, answers, places
+from lab.logs.reader import Answer, Place, answers, places
 from lab.run.experiment import Experiment
 from lab.run.folders import read
 from lab.verdict.corrected import Labelled

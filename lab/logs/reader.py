@@ -1,93 +1,254 @@
-"""Inspect logs as records: what the lab reads back from a `.eval` file.
+"""Inspect logs as records: the one reader of `.eval` files, and of logs in JSON format.
 
-A log is a zip; `header.json` says what was asked of which model, `summaries.json` holds one line per sample. Both
-are read directly, which is ~45 times faster than inspect's data frames. Not covered: logs in JSON format.
+    read_header(log).ok                                  # did the eval end well, and which weights answered
+    read_items(log)                                      # one item per reply, for rates
+    answers(log, [p for p in places(log) if ...])        # chosen replies in full, for people who label them
+
+A `.eval` file is a zip: `header.json` names what was evaluated, `summaries.json` holds one line per sample without its
+long texts, `samples/` the samples. The members are read directly, which is ~45 times faster than inspect's data frames
+(`benchmarks/reading.py`). Whatever cannot be read so, such as a log in JSON format, is read by inspect's API.
+Not covered: which log belongs to which checkpoint (`lab.run.collect`, `lab.logs.loose`).
 """
 
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import zipfile_zstd  # noqa: F401  # inspect compresses with zstd, which `zipfile` learns from this import
 from pydantic_core import from_json
 
+from bct_tasks.setting import Prompt
 from lab.logs.records import OUTCOMES, Item
+
+HEADER, SUMMARIES = "header.json", "summaries.json"
+CUT_OFF = ("max_tokens", "model_length")
 
 
 @dataclass(frozen=True)
 class Header:
-    """What a log says of itself; `ok` where it ended well."""
+    """What a log says about itself.
 
-    ok: bool
+    Attributes:
+        status: `success`, `error`, `cancelled` or `started`.
+        samples: How many samples were completed.
+        spec: What was evaluated, as inspect logs it: model, arguments, task, metadata, time.
+        error: The message, where the eval failed.
+    """
+
+    status: str
     samples: int
-    fingerprint: str | None
-    metadata: Mapping[str, Any]
+    spec: Mapping[str, Any]
     error: str | None
+
+    @property
+    def ok(self) -> bool:
+        """Whether the eval ended well."""
+        return self.status == "success"
+
+    @property
+    def metadata(self) -> Mapping[str, Any]:
+        """What the task logged: setting, variant, split."""
+        return self.spec.get("metadata") or {}
+
+    @property
+    def fingerprint(self) -> str | None:
+        """The weights that answered, where they are a model argument."""
+        return (self.spec.get("model_args") or {}).get("fingerprint")
+
+
+@dataclass(frozen=True)
+class Reply:
+    """One reply as an item, with its epoch and the family of its question."""
+
+    item: Item
+    epoch: int
+    family: str | None
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a reply is: the id and epoch of its sample, with its setting and kind of prompt."""
+
+    id: str
+    epoch: int
+    setting: str
+    kind: str
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One reply in full, with the part of its prompt that grading needs."""
+
+    setting: str
+    variant: str
+    prompt: Prompt = field(repr=False)
+    text: str
+    truncated: bool
+    step: int | None
 
 
 def read_header(log: Path) -> Header | None:
-    """The header of a log; None for a file that is cut off or no log."""
-    content = _member(log, "header.json")
+    """The header of a log; None for an incomplete file, or one that is no log."""
+    content = _read(log, HEADER)
     if not isinstance(content, dict):
         return None
-    spec, results = content.get("eval") or {}, content.get("results") or {}
     return Header(
-        ok=content.get("status") == "success",
-        samples=int(results.get("completed_samples") or 0),
-        fingerprint=(spec.get("model_args") or {}).get("fingerprint"),
-        metadata=spec.get("metadata") or {},
+        status=str(content.get("status")),
+        samples=int((content.get("results") or {}).get("completed_samples") or 0),
+        spec=content.get("eval") or {},
         error=(content.get("error") or {}).get("message"),
     )
 
 
+def read_replies(log: Path) -> tuple[Reply, ...]:
+    """All replies, in the order of the log.
+
+    Raises:
+        ValueError: the log is incomplete, missing, or of another task.
+    """
+    rows = _read(log, SUMMARIES)
+    try:
+        return tuple(map(_reply, rows))
+    except (AttributeError, KeyError, TypeError):
+        message = f"{log}: incomplete, or no log of a bct task: delete it and run the same command again"
+        raise ValueError(message) from None
+
+
 def read_items(log: Path) -> tuple[Item, ...]:
-    """One item per reply, in the order of their ids. Raises ValueError for a log that cannot be read."""
-    rows = _member(log, "summaries.json")
-    if not isinstance(rows, list):
-        raise ValueError(f"{log}: cut off or no inspect log: delete it and run the same command again")
-    return tuple(sorted((item_of(row) for row in rows), key=lambda item: (item.split, item.id)))
+    """One item per reply, by split and id. Raises ValueError as `read_replies` does."""
+    return tuple(sorted((reply.item for reply in read_replies(log)), key=lambda item: (item.split, item.id)))
 
 
-def item_of(row: Mapping[str, Any]) -> Item:
-    """The item of one line of `summaries.json`."""
-    score = (row.get("scores") or {}).get("outcome") or {}
-    facts, value = row.get("metadata") or {}, score.get("value")
-    outcome = (score.get("metadata") or {}).get("outcome")
-    truncated = isinstance(value, dict) and value.get("truncated") == 1
-    return Item(
-        id=str(row["id"]),
-        split=str(facts["split"]),
-        template=str(facts["template"]),
-        outcome=outcome if outcome in OUTCOMES else "unscored",
-        truncated=truncated,
-        system=bool(facts.get("system")),
-        **_margin(row),
-    )
+def answered_by(log: Path) -> Mapping[str, Any]:
+    """What the model reported with its first reply: the fingerprint of its weights, and their step."""
+    rows = _read(log, SUMMARIES)
+    sample = _read(log, _member(rows[0]["id"], rows[0].get("epoch") or 1)) if rows else None
+    return ((sample or {}).get("output") or {}).get("metadata") or {}
 
 
 def why_no_margins(log: Path) -> str:
     """Why no eval reply of a log has a margin: the first reason that its scores give."""
-    rows = _member(log, "summaries.json") or []
+    rows = _read(log, SUMMARIES) or []
     scores = [(row.get("scores") or {}).get("margins") for row in rows if row["metadata"].get("split") == "eval"]
     reasons = (score.get("reason") or score.get("explanation") for score in scores if score)
     return next(filter(None, reasons), "its log was made without them")
 
 
-def _margin(row: Mapping[str, Any]) -> dict[str, Any]:
+def places(log: Path) -> list[Place]:
+    """The completed samples of a log of our tasks, in its order; none where it cannot be read or is of another task."""
+    found: list[Place] = []
+    for row in _read(log, SUMMARIES) or []:
+        facts = row.get("metadata") or {}
+        if row.get("completed", True) and not row.get("error") and {"setting", "split", "facts"} <= set(facts):
+            found.append(Place(str(row["id"]), int(row.get("epoch") or 1), facts["setting"], facts["split"]))
+    return found
+
+
+def answers(log: Path, chosen: Iterable[Place]) -> list[Answer]:
+    """The chosen replies of a log, in the given order.
+
+    Raises:
+        KeyError: the log does not hold a sample.
+    """
+    found = list(chosen)
+    samples = _read_all(log, [_member(place.id, place.epoch) for place in found])
+    return [_answer(*pair) for pair in zip(samples, found, strict=True)]
+
+
+# --- rows ------------------------------------------------------------------------------------------------------------
+
+
+def _reply(row: Mapping[str, Any]) -> Reply:
+    facts, score = row.get("metadata") or {}, (row.get("scores") or {}).get("outcome") or {}
+    value, outcome = score.get("value"), (score.get("metadata") or {}).get("outcome")
+    margin, greedy = _margin(row)
+    item = Item(
+        id=str(row["id"]),
+        split=str(facts["split"]),
+        template=str(facts["template"]),
+        outcome=outcome if outcome in OUTCOMES else "unscored",
+        truncated=isinstance(value, dict) and value.get("truncated") == 1,
+        system=bool(facts.get("system")),
+        margin=margin,
+        greedy=greedy,
+    )
+    return Reply(item, int(row.get("epoch") or 1), facts.get("family"))
+
+
+def _margin(row: Mapping[str, Any]) -> tuple[float | None, str | None]:
     value = ((row.get("scores") or {}).get("margins") or {}).get("value")
     if not isinstance(value, dict):
-        return {}
-    said = [policy for policy in ("initial", "alternate") if value.get(f"{policy}_greedy") == 1]
-    return {"margin": value.get("margin"), "greedy": said[0] if said else None}
+        return None, None
+    written = [policy for policy in ("initial", "alternate") if value.get(f"{policy}_greedy") == 1]
+    return value.get("margin"), written[0] if written else None
 
 
-def _member(log: Path, name: str) -> Any:
+def _answer(sample: Mapping[str, Any] | None, place: Place) -> Answer:
+    if sample is None:
+        raise KeyError(f"no sample {place.id} of epoch {place.epoch}")
+    facts, output = sample["metadata"], sample.get("output") or {}
+    choice: Mapping[str, Any] = (output.get("choices") or [{}])[0]
+    return Answer(
+        setting=place.setting,
+        variant=str(facts["variant"]),
+        prompt=Prompt.from_record(
+            place.id, "train" if place.kind == "train" else "eval", _user(sample["input"]), facts
+        ),
+        text=str(output.get("completion") or ""),
+        truncated=choice.get("stop_reason") in CUT_OFF,
+        step=(output.get("metadata") or {}).get("step"),
+    )
+
+
+def _user(messages: Any) -> str:
+    """The user's last message."""
+    if isinstance(messages, list):
+        return str(next((m["content"] for m in reversed(messages) if m.get("role") == "user"), ""))
+    return str(messages)
+
+
+# --- files -----------------------------------------------------------------------------------------------------------
+
+
+def _member(id: str, epoch: int) -> str:
+    """The name of a sample."""
+    return f"samples/{id}_epoch_{epoch}.json"
+
+
+def _read(log: Path, member: str) -> Any:
+    """A member of the log as JSON; None where the log is unreadable or lacks it."""
+    return _read_all(log, [member])[0]
+
+
+def _read_all(log: Path, members: Sequence[str]) -> list[Any]:
     try:
         with zipfile.ZipFile(log) as archive:
-            return from_json(archive.read(name), cache_strings="keys")
+            return [from_json(archive.read(member), cache_strings="keys") for member in members]
     except (OSError, zipfile.BadZipFile, KeyError, ValueError):
+        return [_by_inspect(log, member) for member in members]
+
+
+def _by_inspect(log: Path, member: str) -> Any:
+    """The same through inspect's API."""
+    if not log.is_file() or (log.suffix == ".json" and '"eval"' not in _head(log)):
         return None
+    from inspect_ai.log import read_eval_log, read_eval_log_sample, read_eval_log_sample_summaries
+
+    try:
+        if member == HEADER:
+            return read_eval_log(str(log), header_only=True).model_dump(mode="json")
+        if member == SUMMARIES:
+            return [row.model_dump(mode="json") for row in read_eval_log_sample_summaries(str(log))]
+        id, _, epoch = member.removeprefix("samples/").removesuffix(".json").rpartition("_epoch_")
+        return read_eval_log_sample(str(log), id, int(epoch)).model_dump(mode="json")
+    except Exception:  # inspect raises many kinds for a file that is no complete log
+        return None
+
+
+def _head(log: Path) -> str:
+    with log.open(encoding="utf-8", errors="replace") as stream:
+        return stream.read(2000)

@@ -10,7 +10,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from lab.logs.loose import read_folder, read_log
+from lab.logs.loose import read_folder
+from lab.logs.reader import read_replies
 from lab.run.collect import collect
 from lab.run.experiment import Experiment, open_run
 from lab.run.folders import read
@@ -39,8 +40,9 @@ def _samples(experiment: Experiment) -> list[Row]:
     for cell in experiment.cells.values():
         facts = {"cell": cell.id, **cell.config()}
         for entry in (read(experiment.folders.done(cell)) or {"logs": []})["logs"]:
-            log = read_log(experiment.folders.absolute(entry["log"]))
-            if log is None:
-                raise BadInput(f"{entry['log']}: incomplete or missing: run the same command again")
-            rows += samples(facts | entry, log)
+            try:
+                replies = read_replies(experiment.folders.absolute(entry["log"]))
+            except ValueError as error:
+                raise BadInput(str(error)) from None
+            rows += samples(facts | entry, replies)
     return rows

@@ -18,7 +18,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
-from lab.logs.loose import CEILING, Answered, Found, Log
+from lab.logs.loose import CEILING, Found, Log
+from lab.logs.reader import Reply
 from lab.logs.records import CellRecord, CheckpointRecord
 from lab.verdict.rates import measure_cell
 from lab.verdict.schema import CellResult, CheckpointResult, Margin, Rate, Results, Thresholds
@@ -186,25 +187,25 @@ def _rates(split: str, part: Any) -> Row:
 # --- logs made by hand -----------------------------------------------------------------------------------------------
 
 
-def samples(facts: Row, log: Log) -> list[Row]:
+def samples(facts: Row, replies: Iterable[Reply]) -> list[Row]:
     """One row per reply of a log, with the facts of its checkpoint."""
     head = {name: facts.get(name) for name in CELL} | {name: facts.get(name) for name in ("step", "log", "fingerprint")}
-    ordered = sorted(log.answers, key=lambda a: (a.item.split, a.item.id, a.epoch))
-    return [head | _answer(answered, facts.get("asked")) for answered in ordered]
+    ordered = sorted(replies, key=lambda a: (a.item.split, a.item.id, a.epoch))
+    return [head | _sample(reply, facts.get("asked")) for reply in ordered]
 
 
-def _answer(answered: Answered, asked: Any) -> Row:
-    item = answered.item
+def _sample(reply: Reply, asked: Any) -> Row:
+    item = reply.item
     split = CEILING if asked == CEILING else item.split
-    row: Row = {"split": split, "item": item.id, "epoch": answered.epoch, "template": item.template}
-    row |= {"family": answered.family, "system": item.system}
+    row: Row = {"split": split, "item": item.id, "epoch": reply.epoch, "template": item.template}
+    row |= {"family": reply.family, "system": item.system}
     row |= {"outcome": item.outcome, "truncated": item.truncated}
     return row | {"margin": item.margin, "greedy": item.greedy}
 
 
 def loose_samples(found: Found, folder: Path) -> list[Row]:
     """One row per reply of logs made by hand."""
-    return [row for log in found.logs for row in samples(_placed(log, folder), log)]
+    return [row for log in found.logs for row in samples(_placed(log, folder), log.replies)]
 
 
 def _placed(log: Log, folder: Path) -> Row:
@@ -233,8 +234,8 @@ def _with_capability(groups: dict[str, list[Log]]) -> Iterable[list[Log]]:
 
 
 def _loose_checkpoint(logs: list[Log], folder: Path) -> Row:
-    answers = {(a.item.split, a.item.id, a.epoch): a for log in logs for a in log.answers}
-    items = [replace(a.item, id=f"{a.item.id}#{a.epoch}") for a in answers.values()]
+    replies = {(r.item.split, r.item.id, r.epoch): r for log in logs for r in log.replies}
+    items = [replace(r.item, id=f"{r.item.id}#{r.epoch}") for r in replies.values()]
     first = _placed(logs[0], folder)
     record = CheckpointRecord(first["step"] or 0, first["log"], first["fingerprint"] or "", items)
     (checkpoint,) = measure_cell(CellRecord(first["cell"], "", {}, {}, {}, (), (record,)), Thresholds())
