@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 import threading
-import time
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
@@ -69,9 +68,7 @@ def test_two_checkpoints_answer_side_by_side_from_a_pipe(tmp_path: Path) -> None
         "sandbagging",
     ]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    done = subprocess.run(
-        command, input=lines, capture_output=True, text=True, cwd=tmp_path, env=environment, timeout=240
-    )
+    done = subprocess.run(command, input=lines, capture_output=True, text=True, cwd=tmp_path, env=environment)
     assert done.returncode == 0, done.stderr
     rows = done.stdout.splitlines()
     assert any(row.count("│ 7 ") == 2 for row in rows)
@@ -84,7 +81,7 @@ def test_two_checkpoints_answer_side_by_side_from_a_pipe(tmp_path: Path) -> None
 
 def test_the_end_of_the_input_ends_the_chat() -> None:
     command = [sys.executable, "-m", "lab", "chat", "mini"]
-    done = subprocess.run(command, input="/help", capture_output=True, text=True, cwd=ROOT, timeout=240)
+    done = subprocess.run(command, input="/help", capture_output=True, text=True, cwd=ROOT)
     assert (done.returncode, "/prompts" in done.stdout) == (0, True)
 
 
@@ -148,6 +145,27 @@ def test_a_failed_reply_is_shown_and_leaves_the_conversation_as_it_was() -> None
     assert by.histories == [[]]
 
 
+class Screen(io.StringIO):
+    """What a terminal received; counts the writes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.writes = threading.Semaphore(0)
+
+    def write(self, text: str) -> int:
+        count = super().write(text)
+        self.writes.release()
+        return count
+
+    def await_text(self, text: str, within: int = 100) -> str:
+        """The screen once it shows `text`, or after so many writes more."""
+        for _ in range(within):
+            if text in self.getvalue():
+                break
+            self.writes.acquire()
+        return self.getvalue()
+
+
 def test_on_a_terminal_a_reply_is_seen_while_it_is_written() -> None:
     seen: list[str] = []
 
@@ -160,18 +178,15 @@ def test_on_a_terminal_a_reply_is_seen_while_it_is_written() -> None:
     def speak(tell: Tell, future: Future[Reply]) -> None:
         for word in ("It ", "is ", "seven."):
             tell(word)
-            until = time.monotonic() + 10
-            while word.strip() not in file.getvalue() and time.monotonic() < until:
-                time.sleep(0.01)
-            seen.append(file.getvalue())
+            seen.append(screen.await_text(word.strip()))
         future.set_result(Reply("It is seven.", "stop", 5, 4))
 
-    file = io.StringIO()
-    by = talk(("mini", "mini"), engine=Slow(), live=Console(file=file, force_terminal=True, width=80))
+    screen = Screen()
+    by = talk(("mini", "mini"), engine=Slow(), live=Console(file=screen, force_terminal=True, width=80))
     by.live.print(by.take("3 + 4?"))  # type: ignore[union-attr]
     assert "It" in seen[0]
     assert "seven" not in seen[0]
-    assert file.getvalue().count("seven.") >= 2
+    assert screen.getvalue().count("seven.") >= 2
     assert by.histories[0][-1]["content"] == "It is seven."
 
 

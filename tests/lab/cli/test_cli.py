@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[3]
 def bct(*args: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-m", "lab", *args]
-    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=environment, timeout=60)
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=environment)
 
 
 def assert_one_line(done: subprocess.CompletedProcess[str], code: int, *words: str) -> None:
@@ -41,24 +41,14 @@ def recipe(folder: Path, **changes: str) -> Path:
     return path
 
 
-def test_help_comes_in_half_a_second() -> None:
-    def seconds() -> float:
-        began = time.monotonic()
-        assert bct("--help").returncode == 0
-        return time.monotonic() - began
-
-    assert min(seconds() for _ in range(3)) < 0.5
-
-
-@pytest.mark.parametrize("command", [["list"], ["show", "sandbagging"], ["check", "sandbagging"], ["run", "--help"]])
-def test_light_commands_load_no_torch(command: list[str]) -> None:
+def test_help_imports_no_library_but_click() -> None:
     probe = (
-        "import sys\nfrom lab.cli.main import main\n"
-        f"try: main({command!r})\nexcept SystemExit as end: assert not end.code, end.code\n"
-        "sys.exit(int(bool({'torch', 'transformers', 'trl', 'peft'} & set(sys.modules))))"
+        "import sys\nbefore = set(sys.modules)\nfrom lab.cli.main import main\n"
+        "try: main(['--help'])\nexcept SystemExit as end: assert not end.code, end.code\n"
+        "print({name.split('.')[0] for name in set(sys.modules) - before} - sys.stdlib_module_names, file=sys.stderr)"
     )
-    done = subprocess.run([sys.executable, "-c", probe], cwd=ROOT, capture_output=True, text=True, timeout=60)
-    assert done.returncode == 0, done.stderr
+    done = subprocess.run([sys.executable, "-c", probe], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert ast.literal_eval(done.stderr) == {"click", "lab", "serving"}
 
 
 def test_list_show_and_check_answer_in_json() -> None:
