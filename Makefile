@@ -8,7 +8,7 @@ PINS   ?= --constraint constraints/cpu.txt
 export OMP_NUM_THREADS ?= 1
 TEST   := HF_HUB_OFFLINE=1 HF_DATASETS_OFFLINE=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
-.PHONY: help install demo test coverage check format lint types imports docs bench clean
+.PHONY: help install demo test coverage check format lint types imports docs bench release clean
 
 help:  ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -30,7 +30,7 @@ test: $(STAMP)  ## run the test suite (offline, CPU)
 coverage: $(STAMP)  ## run the test suite and report the lines that no test reaches
 	$(TEST) --cov --cov-report=term --cov-report=html
 
-check: format lint types imports  ## everything that CI checks besides the tests
+check: format lint types imports docs  ## run every check of CI but the tests
 
 format: $(STAMP)
 	$(BIN)/ruff format --check .
@@ -46,6 +46,9 @@ imports: $(STAMP)
 
 docs: $(STAMP)  ## build the documentation into build/site; broken links are errors
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+release: $(STAMP)  ## bump the version, commit and tag: make release PART=minor
+	$(BIN)/bump-my-version bump $(PART)
 
 bench: $(STAMP)  ## measure speed and overhead; writes docs/measured/benchmarks.md
 	$(BIN)/python -m benchmarks
