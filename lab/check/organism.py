@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bct_tasks import catalogue
+from bct_tasks.identity import prompt_content
 from graders import Outcome, Unreadable
-from lab.plan.cells import prompt_content
 from serving import layout, refs
 from trainer.config import OrganismConfig, TrainConfig, sha
 from trainer.data.installed import in_weights
@@ -104,14 +104,14 @@ def _prompts(plan: Plan, stage: str) -> list[Prompt]:
 
 def folder(plan: Plan, home: Path) -> Path:
     """Where a plan's replies lie: a readable name and 8 hex digits of everything that decides them."""
-    organism = plan.organism()
+    organism, setting = plan.organism(), catalogue.load(plan.setting)
     content = {
         "plan": asdict(plan),
         "model": refs.resolve(plan.model).fingerprint,
         "organism": organism.identity() if organism else None,
         "direct": plan.direct(None).identity(),
         "tokens": REPLY_TOKENS,
-        "prompts": {stage: [prompt_content(p) for p in plan.prompts(stage)] for stage in plan.stages()},
+        "prompts": {stage: [prompt_content(setting, p) for p in plan.prompts(stage)] for stage in plan.stages()},
     }
     short = re.sub(r"[^a-z0-9_-]", "-", plan.model.lower()).strip("-")[-24:]
     return home / f"{plan.setting}.{plan.variant}.{short}.{sha(content)[:8]}"

@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from itertools import product
@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from bct_tasks import catalogue
 from bct_tasks.guards import following
+from bct_tasks.identity import prompt_content
 from lab.plan.recipe import OF_METHODS, REVERSAL, Arm, GateLimits, Recipe, Resources
 from serving import refs
 from serving.errors import BadInput
@@ -187,15 +188,15 @@ def _start(arm: Arm, name: str, variant_name: str) -> Start:
         options = arm.organism.model_dump(exclude_none=True)
         organism = OrganismConfig(setting=name, variant=variant.name, model=arm.model, **options)
     sizes = Sizes(arm.n, arm.n_train, arm.n_capability, _n_following(arm, name, variant))
-    content = {
+    known = {
         "organism": organism.identity() if organism else None,
         "model": _fingerprint(arm.model),
         "sizes": asdict(sizes),
         "prompts": _prompts(name, variant.name, sizes),
     }
-    id = f"start.{name}.{variant.name}.{_short_model(arm.model)}.{_sha(content)[:8]}"
-    known = (id, name, variant.name, variant.role, variant.carrier, arm.model, organism, sizes)
-    return Start(*known, arm.gate, arm.margins, arm.resources)
+    id = f"start.{name}.{variant.name}.{_short_model(arm.model)}.{_sha(known)[:8]}"
+    parts = (id, name, variant.name, variant.role, variant.carrier, arm.model, organism, sizes)
+    return Start(*parts, arm.gate, arm.margins, arm.resources)
 
 
 def _n_following(arm: Arm, name: str, variant: Variant) -> int:
@@ -210,9 +211,8 @@ def _n_following(arm: Arm, name: str, variant: Variant) -> int:
 
 
 def _cell(start: Start, train: TrainConfig, after: Cell | None = None, at: int = 0) -> Cell:
-    content = {"train": train.identity(), "start": start.id}
-    content["rows"] = _rows(start.setting, start.variant, train.method, train.seed)
-    digest = _sha(content | ({"after": [after.id, at]} if after else {}))[:8]
+    known = {"train": train.identity(), "start": start.id, "rows": _rows(start, train)}
+    digest = _sha(known | ({"after": [after.id, at]} if after else {}))[:8]
     before = [after.train.method, f"{_rate(after.train.learning_rate)}-{at}"] if after else []
     rank = [f"r{train.rank}"] if train.rank else []
     source = [train.label_source] if train.label_source else []
@@ -242,27 +242,44 @@ def _fingerprint(model: str) -> str:
 
 @cache
 def _prompts(setting: str, variant: str, sizes: Sizes) -> str:
-    """Hash of every item that will be asked, the ceiling's included, with what its grader knows."""
+    """Hash of every item that will be asked, including the ceiling's, with what its grader knows."""
     source = catalogue.load(setting)
     chosen = source.variant(variant)
     asked = {"eval": sizes.n, "train": sizes.n_train, "capability": sizes.n_capability}
     prompts = [prompt for split, n in asked.items() for prompt in source.prompts(chosen, split, n, 0)]
     prompts += source.ceiling(chosen, sizes.n, 0)
     prompts += following.prompts(source, sizes.n_following, 0) if sizes.n_following else []
-    return _sha([source.version, [prompt_content(prompt) for prompt in prompts]])
+    return _sha([source.version, [prompt_content(source, prompt) for prompt in prompts]])
+
+
+def _rows(start: Start, train: TrainConfig) -> str:
+    """Hash of the first rows that a cell trains on, and of the general ones where it has them."""
+    own = train.method if train.method in METHODS else "bct"
+    spelled = train.label_source == "off_model"
+    # Rejected replies of DPO are drawn from all that a prompt has.
+    every = getattr(train, "rejected", "on_policy") != "on_policy"
+    general = _trained_on(start.setting, start.variant, "hhh", train.seed) if train.mix or train.kl else None
+    return _sha([_trained_on(start.setting, start.variant, own, train.seed, spelled, every), general])
 
 
 @cache
-def _rows(setting: str, variant: str, method: str, seed: int) -> str:
-    chosen = METHODS.get(method, METHODS["bct"])
-    prompts = chosen.prompts(catalogue.load(setting), variant, HASHED_ROWS, seed)
-    return _sha([prompt_content(prompt) for prompt in prompts])
+def _trained_on(setting: str, variant: str, method: str, seed: int, spelled: bool = False, every: bool = False) -> str:
+    """Hash of a method's first rows: prompts, reference labels, and what the grader of sampled labels knows.
 
-
-def prompt_content(prompt: Any) -> Mapping[str, Any]:
-    """What decides a reply to a prompt and its grade, as JSON values."""
-    known = {"replies": dict(prompt.replies), "facts": dict(prompt.facts)}
-    return {"id": prompt.id, "messages": prompt.messages(), **known}
+    Args:
+        setting: name of a setting.
+        variant: name of its variant.
+        method: whose prompts and labels.
+        seed: of the draw.
+        spelled: whether labels are spelled in another way (`off_model`).
+        every: whether all replies of a prompt count.
+    """
+    source, chosen = catalogue.load(setting), METHODS[method]
+    rows: list[Any] = []
+    for prompt in chosen.prompts(source, variant, HASHED_ROWS, seed):
+        label = source.reference(variant, prompt, "off_model") if spelled else chosen.reply(source, variant, prompt)
+        rows.append([prompt_content(source, prompt), label, *([dict(prompt.replies)] if every else [])])
+    return _sha(rows)
 
 
 def _sha(content: Any) -> str:

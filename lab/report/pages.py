@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bct_tasks import catalogue
+from bct_tasks.identity import prompt_content
 from graders.calibration import gold_file
 from lab.calibrate.calibrate import calibrate, table
-from lab.plan.cells import prompt_content
 from serving import refs
 from serving.errors import BadInput, WorkFailed
 from trainer.config import sha
@@ -66,7 +66,7 @@ def keep_figures(path: Path, model: str, rows: Sequence[Mapping[str, Any]]) -> N
 def measured_of(setting: Setting, variant: str | Variant, model: str = MODEL) -> dict[str, str]:
     """What figures are of: the setting's version, its prompts (told by the first of each kind), and the weights."""
     kinds = [setting.prompts(variant, split, MARKED) for split in ("train", "eval")]
-    prompts = [prompt_content(p) for kind in (*kinds, setting.ceiling(variant, MARKED)) for p in kind]
+    prompts = [prompt_content(setting, p) for kind in (*kinds, setting.ceiling(variant, MARKED)) for p in kind]
     return {
         "version": setting.version,
         "prompts": sha(prompts)[:8],
