@@ -9,12 +9,9 @@ from pathlib import Path
 import pytest
 
 from bct_tasks import catalogue
-from bct_tasks import setting as bct_setting
-from lab.plan import cells as lab_cells
 from lab.plan import recipe as recipes
 from lab.plan.cells import Cell, cells_of, starts_of
 from serving.errors import BadInput
-from trainer.data import installed
 
 BASE = {
     "setting": "sandbagging",
@@ -74,23 +71,6 @@ def test_another_organism_makes_new_cells_only_where_there_is_one(tmp_path: Path
     before, after = ids(cells(tmp_path)), ids(cells(tmp_path, organism="{steps: 7}"))
     assert {id.split(".")[1] for id in before & after} == {"static"}
     assert {id.split(".")[1] for id in before ^ after} == {"weights"}
-
-
-def test_a_changed_prompt_makes_a_new_cell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    before = ids(cells(tmp_path))
-    setting = catalogue.load("sandbagging")
-    tagged = setting.variant("weights")
-    object.__setattr__(tagged.eval, "tag", "[test]")
-    caches = (lab_cells._prompts, lab_cells._rows, bct_setting._drawn, installed.mark)
-    for cached in caches:
-        cached.cache_clear()
-    try:
-        after = ids(cells(tmp_path))
-    finally:
-        object.__setattr__(tagged.eval, "tag", "[exam]")
-        for cached in caches:
-            cached.cache_clear()
-    assert {id.split(".")[1] for id in before - after} == {"weights"}
 
 
 def test_another_version_of_the_setting_makes_new_cells(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -31,6 +31,8 @@ arms:
   - {setting: [sycophancy, yes_no, code_backdoor, format_tags]}
 """
 
+WEIGHTS = '"weights", train=Ask(), eval=Ask(tag="[test]"'
+
 NAMES = """\
 import json, sys
 from pathlib import Path
@@ -103,6 +105,7 @@ def test_a_further_style_family_and_setting_rename_nothing(copy: Path) -> None:
 @pytest.mark.parametrize(
     ("file", "pattern", "replacement", "renamed"),
     [
+        ("settings/sandbagging.py", r'"weights", train=Ask\(\), eval=Ask\(tag=TAG', WEIGHTS, "sandbagging.weights"),
         (
             "settings/sycophancy.py",
             r'initial=Policy\("(.*)", initial\)',
@@ -113,9 +116,9 @@ def test_a_further_style_family_and_setting_rename_nothing(copy: Path) -> None:
         ("sources/world/question.py", r'"wrong": draw', r'"wrong": "!" + draw', ""),
         ("sources/world/code.py", r'"f = lambda x: ', '"f=lambda x: ', "off_model"),
     ],
-    ids=["policy", "label", "fact", "spelling"],
+    ids=["prompt", "policy", "label", "fact", "spelling"],
 )
-def test_a_changed_policy_label_or_grader_fact_makes_new_cells(
+def test_a_changed_prompt_policy_label_or_grader_fact_makes_new_cells(
     copy: Path, file: str, pattern: str, replacement: str, renamed: str
 ) -> None:
     before = names(copy)["cells"]
