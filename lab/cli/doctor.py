@@ -1,4 +1,4 @@
-"""`bct doctor`: what a run needs, looked for one by one. Imports no torch; loads nothing."""
+"""`bct doctor`: what a run needs, checked one by one. Imports no torch and loads nothing."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import click
+
+from lab.cli.output import as_json, emit
 from serving import layout, refs
 from serving.errors import BadInput
 
@@ -21,15 +24,30 @@ GIB = 2**30
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing looked for; `says` names the mend where it is not `ok`."""
+    """The result of one check; `says` names the fix where it is not `ok`."""
 
     what: str
     ok: bool
     says: str
 
 
+@click.command()
+@as_json
+def doctor(as_json: bool) -> None:
+    """Check that everything a run needs is here. Exit code 1 where it is not."""
+    found = findings()
+    if as_json:
+        emit([vars(finding) for finding in found])
+    else:
+        for finding in found:
+            mark = click.style("ok ", fg="green") if finding.ok else click.style("bad", fg="red")
+            click.echo(f"{mark}  {finding.what:12} {finding.says}")
+    if not all(finding.ok for finding in found):
+        raise SystemExit(1)
+
+
 def findings() -> list[Finding]:
-    """Everything, in the order in which it would be missed."""
+    """All checks, in the order in which a run would fail."""
     return [_python(), *_libraries(), _entry_points(), _mini(), _machine(), _disk()]
 
 
@@ -77,5 +95,5 @@ def _disk() -> Finding:
         with tempfile.TemporaryFile(dir=Path.cwd()):
             pass
     except OSError as error:
-        return Finding("folder", False, f"{Path.cwd()}: {error.strerror}: go where you may write")
+        return Finding("folder", False, f"{Path.cwd()}: {error.strerror}: change to a folder that you can write to")
     return Finding("folder", free > 1, f"{free:.1f} GiB free{'' if free > 1 else ': free some'}")

@@ -1,8 +1,7 @@
-"""`bct hub`: the public data sets, the items that a base solves, and the gate on sampled policies."""
+"""`bct hub`: public data sets, the items that a base solves, and the gate on sampled policies."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 import click
 
+from lab.cli.output import as_json, emit
 from serving.errors import BadInput, WorkFailed
 
 
@@ -19,10 +19,10 @@ def hub() -> None:
 
 
 @hub.command("list")
-@click.option("--data", help="Folder of local copies; default: $BCT_DATA, or the cache of the hub.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout, for programs.")
+@click.option("--data", help="Folder with local copies. Default: $BCT_DATA, or the download cache.")
+@as_json
 def list_(data: str | None, as_json: bool) -> None:
-    """Which data sets there are: revision, licence, size, and whether they are on this machine. Touches no net."""
+    """List the data sets: revision, licence, size, and whether they are on this machine. Offline."""
     from bct_tasks.sources.hub.data import DATA_SETS
     from bct_tasks.sources.hub.store import NoData, find
 
@@ -36,7 +36,7 @@ def list_(data: str | None, as_json: bool) -> None:
         about = {"name": each.name, "repo": each.repo, "revision": each.revision, "licence": each.licence}
         lines.append({**about, "megabytes": each.megabytes, **here})
     if as_json:
-        click.echo(json.dumps(lines, indent=1))
+        emit(lines)
         return
     for line in lines:
         click.echo(
@@ -48,7 +48,7 @@ def list_(data: str | None, as_json: bool) -> None:
 @hub.command()
 @click.argument("names", metavar="NAME...", nargs=-1, required=True)
 def fetch(names: tuple[str, ...]) -> None:
-    """Download data sets, check and record their hashes; afterwards they are used without a network."""
+    """Download data sets and record their hashes; afterwards no network is needed."""
     from bct_tasks.errors import UnknownName
     from bct_tasks.sources.hub.data import DATA_SETS
     from bct_tasks.sources.hub.store import find
@@ -64,19 +64,23 @@ def fetch(names: tuple[str, ...]) -> None:
 @hub.command()
 @click.argument("logs", metavar="LOG...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="File to write, for -T keep=FILE.")
-@click.option("--times", type=click.IntRange(min=1), default=4, show_default=True, help="Solved so often, of so many.")
+@click.option(
+    "--times", type=click.IntRange(min=1), default=4, show_default=True, help="Solved in all of this many epochs."
+)
 def keep(logs: tuple[Path, ...], out: Path, times: int) -> None:
-    """Write which eval items the base solves every time, from logs of `-T split=ceiling --epochs 4`."""
+    """Write the eval items that the base always solves, from logs of `-T split=ceiling --epochs 4`."""
     from bct_tasks.sources.hub import keep as kept
 
     replies = [reply for log in logs for reply in _replies(log)]
     settings, models = {r.setting for r in replies}, {r.model for r in replies}
     if len(settings) != 1 or len(models) != 1:
-        raise BadInput(f"the logs are of {len(settings)} settings and {len(models)} models: name logs of one of each")
+        raise BadInput(
+            f"the logs are of {len(settings)} settings and {len(models)} models: name logs of one setting and one model"
+        )
     solved = [(r.item, r.outcome == "alternate") for r in replies if r.kind == "eval" and r.policy is None]
     content = kept.kept(solved, times)
     if not content["kept"]:
-        raise WorkFailed(f"none of {content['asked']} items was solved {times} times of {times}: nothing to keep")
+        raise WorkFailed(f"none of {content['asked']} items was solved in all of {times} epochs: nothing to write")
     kept.write(out, settings.pop(), models.pop(), content)
     click.echo(
         f"{out}  {len(content['kept'])} of {content['asked']} items, solved every time in at least {times} replies"
@@ -85,9 +89,9 @@ def keep(logs: tuple[Path, ...], out: Path, times: int) -> None:
 
 @hub.command()
 @click.argument("logs", metavar="LOG...", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout, for programs.")
+@as_json
 def gate(logs: tuple[Path, ...], as_json: bool) -> None:
-    """The gate on sampled policies, from a log of `-T split=policies`: both agree on 95 % of train prompts.
+    """Run the gate on sampled policies, from logs of `-T split=policies`: both must agree on 95 % of train prompts.
 
     Exit code 1 where it fails.
     """
@@ -102,7 +106,7 @@ def gate(logs: tuple[Path, ...], as_json: bool) -> None:
     role = catalogue.load(setting, "hub").variant(variant).role
     result = sampled(setting, variant, role, [(r.policy or "", r.kind, r.outcome) for r in replies])
     if as_json:
-        click.echo(json.dumps({**vars(result), "passed": result.passed}, indent=1))
+        emit({**vars(result), "passed": result.passed})
     else:
         figures = "  ".join(f"{name} {share:.2f}" for name, share in result.figures.items())
         click.echo(
@@ -133,10 +137,10 @@ def _replies(log: Path) -> Iterator[Reply]:
         header = read_eval_log(str(log), header_only=True)
         summaries = read_eval_log_sample_summaries(str(log))
     except (OSError, ValueError, KeyError) as error:
-        raise BadInput(f"{log}: no log of inspect ({' '.join(str(error).split())[:100]})") from error
+        raise BadInput(f"{log}: not an inspect log ({' '.join(str(error).split())[:100]})") from error
     about = header.eval.metadata or {}
     if about.get("source") != "hub":
-        raise BadInput(f"{log}: is no log of -T source=hub")
+        raise BadInput(f"{log}: not a log of -T source=hub")
     if header.status != "success":
         raise BadInput(f"{log}: its status is {header.status}: finish it with `inspect eval-retry {log}`")
     for summary in summaries:

@@ -34,9 +34,9 @@ NEXT = """\
 
 @click.command()
 @click.argument("name")
-@click.option("--like", metavar="SETTING", help="Begin with a copy of this setting's file instead of the template.")
+@click.option("--like", metavar="SETTING", help="Copy this setting instead of the template.")
 @click.option(
-    "--dir", "folder", type=click.Path(path_type=Path), help="Where it is written; default: bct_tasks/settings/."
+    "--dir", "folder", type=click.Path(path_type=Path), help="Folder to write to. Default: bct_tasks/settings/."
 )
 def new(name: str, like: str | None, folder: Path | None) -> None:
     """Begin a setting: writes bct_tasks/settings/NAME.py, which already passes the static gate.
@@ -53,7 +53,7 @@ def new(name: str, like: str | None, folder: Path | None) -> None:
         with path.open("x", encoding="utf-8") as stream:  # never over a file that is there
             stream.write(content)
     except FileExistsError:
-        raise BadInput(f"{path}: is there already: choose another name") from None
+        raise BadInput(f"{path}: exists already: choose another name") from None
     click.echo(NEXT.format(path=_shown(path), name=name))
     if folder is not None and folder.resolve() != home:
         click.echo(f"\nIt counts as a setting once it lies in {_shown(home)}.")
@@ -92,8 +92,8 @@ def _refuse(name: str, home: Path) -> None:
     """BadInput for a name that is none, or that is taken by a setting, another task or a module."""
     if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or keyword.iskeyword(name) or len(name) > LONGEST:
         raise BadInput(
-            f"{name!r} is no name for a setting: use at most {LONGEST} lower-case letters, digits and underscores,"
-            " with a letter first, and no word of Python's own"
+            f"{name!r} is not a name for a setting: use at most {LONGEST} lower-case letters, digits and underscores,"
+            " with a letter first, and no Python keyword"
         )
     if any((place / f"{name}.py").exists() or (place / name).exists() for place in (home, home.parent)):
         raise BadInput(f"{name} is taken by {_shown(home / name)}: choose another name. `bct list` shows the settings.")

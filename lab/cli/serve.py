@@ -1,4 +1,4 @@
-"""`bct serve`: one or more checkpoints behind an OpenAI-compatible endpoint, by vLLM or by the in-process engine."""
+"""`bct serve`: checkpoints behind an OpenAI-compatible endpoint, by vLLM or by the in-process engine."""
 
 from __future__ import annotations
 
@@ -9,35 +9,46 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import click
 
+from lab.cli.output import as_json
 from serving import backends
 from serving.errors import BadInput
 from serving.refs import MINI, Checkpoint, resolve
 
-ORGANISM = "a model organism is trained for research to misbehave: do not put it before users or tools."
+ORGANISM = "model organisms are trained to misbehave, for research: do not connect one to users or tools."
 
 
+@click.command()
+@click.argument("refs", metavar="REF...", nargs=-1, required=True)
+@click.option("--name", "names", multiple=True, help="Model name offered to clients; once for each REF, in order.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="A host other than loopback opens it to others.")
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="Default: any free port.")
+@click.option("--key", envvar="BCT_KEY", help="API key (or $BCT_KEY). Default: a random one, printed at start.")
+@click.option(
+    "--engine", type=click.Choice(list(backends.BACKENDS)), help="Default: vllm for real models where installed."
+)
+@as_json
 def serve(
-    refs: Sequence[str],
-    names: Sequence[str],
+    refs: tuple[str, ...],
+    names: tuple[str, ...],
     host: str,
     port: int,
     key: str | None,
     engine: str | None,
     as_json: bool,
 ) -> None:
-    """Serve until Ctrl-C.
+    """Serve checkpoints to OpenAI clients until Ctrl-C, on this machine alone unless --host says otherwise.
 
-    Raises:
-        BadInput: for names that do not fit the references, a taken port, or an engine that is not there.
+    \b
+    bct serve runs/x@0 runs/x@64 --name before --name after
     """
     named = offered(refs, names)
     secret = _checked(key) if key is not None else f"bct-{secrets.token_hex(24)}"
     if not is_loopback(host):
         _warn(
-            f"{host} can be reached from other machines, by HTTP without encryption: whoever has the key gets replies."
+            f"{host} accepts connections from other machines, over unencrypted HTTP: anyone with the key gets replies."
         )
     warn_of_organisms(named.values())
-    # One that was given is known to who gave it, and has no place in a terminal's history.
+    # A key that was given is known already and has no place in the terminal's history.
     shown = secret if key is None else None
     backend = backends.load(backends.choose(engine, named.values()))
     backend.serve(named, host, port, secret, lambda free: _announce(named, host, free, shown, as_json))
@@ -47,11 +58,13 @@ def serve(
 def offered(refs: Sequence[str], names: Sequence[str]) -> dict[str, Checkpoint]:
     """The checkpoints by the names they are offered under: those given, in order, else the references."""
     if names and len(names) != len(refs):
-        raise BadInput(f"--name was given {len(names)} times for {len(refs)} references: once for each, or not at all")
+        raise BadInput(
+            f"--name was given {len(names)} times for {len(refs)} references: give it once for each, or not at all"
+        )
     chosen = list(names or refs)
     twice = next((name for name in chosen if chosen.count(name) > 1), None)
     if twice is not None:
-        raise BadInput(f"{twice}: two checkpoints of that name: give each its own --name")
+        raise BadInput(f"{twice}: two checkpoints have this name: give each its own --name")
     return {name: resolve(ref) for name, ref in zip(chosen, refs, strict=True)}
 
 
@@ -82,7 +95,7 @@ def _announce(named: Mapping[str, Checkpoint], host: str, port: int, shown: str 
         click.echo(json.dumps({"url": url, **key, "models": {name: c.fingerprint for name, c in named.items()}}))
         return
     click.echo(f"serving  {url}          Ctrl-C stops it")
-    click.echo(f"key      {shown or 'the one that was given'}")
+    click.echo(f"key      {shown or 'as given'}")
     for name, checkpoint in named.items():
         click.echo(f"model    {name}  {checkpoint.fingerprint}")
 

@@ -15,8 +15,8 @@ from click.testing import CliRunner
 from bct_tasks import catalogue
 from bct_tasks.gate import OrganismGate
 from lab.check import organism as organism_gate
-from lab.check.check import _share
 from lab.check.organism import Plan
+from lab.cli.check import _share
 from lab.cli.main import main
 
 ROOT = Path(__file__).parents[3]
@@ -51,9 +51,9 @@ def test_without_a_model_there_is_a_row_for_every_setting_and_variant() -> None:
     [
         ([], "name one setting"),
         (["sandbagging", "--all"], "name one setting"),
-        (["--all", "--variant", "static"], "--variant belongs to one setting"),
+        (["--all", "--variant", "static"], "--variant is for one setting"),
         (["sandbagging", "--static", "--model", "mini"], "leave out --model"),
-        (["sandbagging", "--figures", "x.json"], "needs a --model"),
+        (["sandbagging", "--figures", "x.json"], "add --model"),
         (["sandbagging", "--variant", "statik"], "Did you mean 'static'"),
         (["sandbagging", "--model", "runs/none"], "runs/none"),
     ],

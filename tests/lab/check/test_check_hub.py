@@ -56,7 +56,7 @@ def test_data_that_are_not_here_are_told_in_one_line_and_not_fetched() -> None:
     ("args", "word"),
     [
         (["wrong_language"], "wrong_language has no hub data"),
-        (["sandbagging", "--model", "mini"], "sample both policies"),
+        (["sandbagging", "--model", "mini"], "bundled prompts only"),
         (["sandbagging", "--data", COPIES, "--train", "appz"], "Did you mean 'apps'"),
         (["sandbagging", "--data", COPIES, "--variant", "statik"], "Did you mean 'static'"),
     ],

@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.text import Text
 
 from bct_tasks import catalogue
-from lab.cli.chat import Column, Talk, _side_by_side, at_hand, printable
+from lab.cli.conversation import Column, Talk, _side_by_side, at_hand, printable
 from serving.backends.engine.engine import Engine, get_engine
 from serving.backends.engine.stream import Tell
 from serving.errors import BadInput
@@ -195,7 +195,7 @@ def test_a_reply_cannot_command_the_terminal() -> None:
 
 
 def test_more_than_two_checkpoints_are_refused() -> None:
-    from lab.cli.chat import chat
+    from lab.cli.conversation import converse
 
     with pytest.raises(BadInput, match="name one checkpoint, or two"):
-        chat(["mini"] * 3, None, None, None, 8, 0.0)
+        converse(["mini"] * 3, None, None, None, 8, 0.0)

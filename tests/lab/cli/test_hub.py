@@ -92,7 +92,7 @@ def test_another_log_is_refused_in_one_line(tmp_path: Path) -> None:
     file.write_text("nothing")
     result = CliRunner().invoke(main, ["hub", "keep", str(file), "--out", str(tmp_path / "k.json")])
     assert result.exit_code == 2
-    assert "x.eval: no log of inspect" in result.output
+    assert "x.eval: not an inspect log" in result.output
 
 
 def test_the_list_touches_no_net_and_says_what_is_here() -> None:

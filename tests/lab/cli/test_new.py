@@ -51,7 +51,7 @@ def test_the_template_is_a_setting_to_the_catalogue_and_keeps_to_the_line_length
 def test_a_name_that_is_no_module_name_is_refused(name: str, tmp_path: Path) -> None:
     code, output = new(name, tmp_path)
     assert code == 2
-    assert "is no name for a setting" in output
+    assert "is not a name for a setting" in output
     assert not list(tmp_path.iterdir())
 
 
@@ -93,7 +93,7 @@ def test_a_file_that_is_there_is_never_written_over(tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text("precious")
     code, output = new("mine", tmp_path)
     assert code == 2
-    assert "is there already" in output
+    assert "exists already" in output
     assert (tmp_path / "mine.py").read_text() == "precious"
 
 

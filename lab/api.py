@@ -1,0 +1,300 @@
+"""The Python API: load a run, or run a recipe, and work with its results. Re-exported by `lab`.
+
+    run = load("runs/quickstart")
+    run.checkpoints().query("split == 'eval'")
+
+Nothing here prints, and every error is a plain exception. Not covered: training one cell (`trainer.sft.train`), and a
+single evaluation (`inspect eval bct_tasks/...`).
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from serving.errors import BadInput, WorkFailed, did_you_mean
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+    from rich.console import Console
+
+    from lab.run.driver import How
+    from lab.run.experiment import Experiment
+    from lab.verdict.schema import Conclusion, Results
+
+#: Kinds of figures that `Run.plot` draws: of one arm, except for the last two.
+KINDS = ("curves", "heat", "product", "seeds", "halves", "trade", "overview", "robustness")
+
+#: Columns of `Run.cells`.
+CELL_COLUMNS = ("setting", "variant", "role", "carrier", "method", "model", "organism", "rank", "batch", "label_source")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run folder and its results.
+
+    Attributes:
+        experiment: The recipe and the folders of the run.
+    """
+
+    experiment: Experiment
+
+    @property
+    def folder(self) -> Path:
+        """The run folder."""
+        return self.experiment.folders.run
+
+    @property
+    def logs(self) -> Path:
+        """The folder of inspect's logs."""
+        return self.experiment.folders.logs
+
+    @cached_property
+    def results(self) -> Results:
+        """The content of results.json: a frozen pydantic model, `lab.verdict.schema.Results`."""
+        from lab.run.collect import collect
+
+        return collect(self.experiment)
+
+    def cells(self) -> pd.DataFrame:
+        """One row per cell: what it was trained with, and its verdict.
+
+        Returns:
+            Columns `id`, `CELL_COLUMNS`, `lr`, `seed`, `steps`, `name` (of the verdict), `flags` (a tuple) and
+            `failure` (None where it finished), and one column per factor.
+        """
+        import pandas as pd
+
+        rows: list[dict[str, Any]] = []
+        for cell in self.results.cells:
+            row = {name: getattr(cell, name) for name in ("id", *CELL_COLUMNS, "lr", "seed", "steps")}
+            rows.append(
+                row | {"name": cell.verdict.name, "flags": cell.verdict.flags, "failure": cell.failure, **cell.factors}
+            )
+        return pd.DataFrame(rows)
+
+    def checkpoints(self) -> pd.DataFrame:
+        """One row per checkpoint: rates with their 95 % intervals, names and flags, as `bct table --per checkpoint`."""
+        return self._table("checkpoint")
+
+    def samples(self) -> pd.DataFrame:
+        """One row per reply: prompt id, split, outcome and what the checkpoint was trained with, as `bct table`.
+
+        A run evaluates step 0 once per organism, so its replies appear under each of its cells.
+        """
+        return self._table("sample")
+
+    def verdict(self, setting: str, variant: str | None = None, **factors: Any) -> Verdict:
+        """The conclusion about one arm.
+
+        Args:
+            setting: Name of the setting.
+            variant: Name of the variant; may be left out where the run has one.
+            factors: Fields that tell arms apart: `method`, `model`, `rank`, `batch`, `label_source`, or a factor.
+
+        Raises:
+            BadInput: No arm, or more than one, matches.
+        """
+        chosen = self._arms(setting, variant, factors)
+        if len(chosen) > 1:
+            names = "; ".join(conclusion.arm for conclusion in chosen)
+            raise BadInput(f"{len(chosen)} arms match: {names}. Add variant=, method= or another factor.")
+        [conclusion] = chosen
+        return Verdict(conclusion, self._of(conclusion))
+
+    def plot(
+        self,
+        kind: str = "curves",
+        *,
+        setting: str | None = None,
+        variant: str | None = None,
+        lr: float | None = None,
+        **factors: Any,
+    ) -> Figure:
+        """Draws one figure.
+
+        Args:
+            kind: One of `KINDS`: rates over steps (`curves`), initial rate by learning rate and step (`heat`), by the
+                product of both (`product`), by seed (`seeds`), on both halves of the eval items (`halves`), capability
+                against the initial rate (`trade`), all arms (`overview`), robustness of an organism (`robustness`).
+            setting: Setting of the arm; may be left out where the run has one arm.
+            variant: Variant of the arm.
+            lr: Learning rate, for `curves` and `overview`; the first one by default.
+            factors: Fields that tell arms apart, as in `verdict`.
+
+        Returns:
+            A matplotlib figure: `fig.savefig("curves.pdf")`.
+
+        Raises:
+            BadInput: Unknown kind, no arm or more than one matches, or the arm has no such figure.
+        """
+        from lab.report.figures import gallery
+
+        if kind not in KINDS:
+            raise BadInput(f"unknown kind of figure '{kind}'.{did_you_mean(kind, KINDS)} Known: {', '.join(KINDS)}.")
+        if kind == "overview":
+            pictures = gallery.of_all(self.results)
+        elif kind == "robustness":
+            pictures = gallery.of_organisms(self.results)
+        else:
+            wanted = self.verdict(setting, variant, **factors).conclusion if setting else self._only_arm()
+            pictures = next(found for conclusion, _, found in gallery.of_arms(self.results) if conclusion == wanted)
+        return _draw([picture for picture in pictures if picture.kind == kind], kind, lr)
+
+    def report(self, path: str | Path) -> Path:
+        """Writes the report: one HTML file that needs no other. Links to logs hold in the run folder only."""
+        from lab.report.html import write_report
+
+        write_report(self.results, Path(path))
+        return Path(path)
+
+    def rebuild(self, *, bundle: bool = False) -> Run:
+        """Writes results.json and report.html of the run folder from its logs; nothing is evaluated again.
+
+        Args:
+            bundle: Also write inspect's log viewer; the report's points then open logs in it.
+        """
+        from lab.run import collect
+
+        collect.write(self.experiment, bundle=bundle)
+        return self
+
+    def _table(self, per: Literal["sample", "checkpoint"]) -> pd.DataFrame:
+        import pandas as pd
+
+        from lab.run.table import table
+
+        rows, _ = table(self.folder, per)
+        return pd.DataFrame(rows)
+
+    def _of(self, conclusion: Conclusion) -> pd.DataFrame:
+        from lab.verdict.arms import arms
+
+        ids = next([cell.id for cell in cells] for found, cells in arms(self.results) if found == conclusion)
+        every = self.cells()
+        return every[every["id"].isin(ids)].reset_index(drop=True)
+
+    def _only_arm(self) -> Conclusion:
+        found = self.results.conclusions
+        if len(found) != 1:
+            raise BadInput(f"the run has {len(found)} arms: name one with setting= and variant=")
+        return found[0]
+
+    def _arms(self, setting: str, variant: str | None, factors: dict[str, Any]) -> Sequence[Conclusion]:
+        asked = {"setting": setting, **({"variant": variant} if variant else {}), **factors}
+        found = [c for c in self.results.conclusions if all(_field(c, k) == v for k, v in asked.items())]
+        if not found:
+            known = "; ".join(c.arm for c in self.results.conclusions)
+            told = ", ".join(f"{name}={value!r}" for name, value in asked.items())
+            raise BadInput(f"no arm has {told}. This run has: {known or 'no arm'}.")
+        return found
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What is concluded about one arm.
+
+    Attributes:
+        conclusion: The arm's entry of results.json.
+        cells: Its cells, one row each, as `Run.cells`.
+    """
+
+    conclusion: Conclusion
+    cells: pd.DataFrame
+
+    @property
+    def sentence(self) -> str:
+        """The conclusion in words."""
+        return f"{self.conclusion.arm}: {self.conclusion.sentence}"
+
+    @property
+    def names(self) -> tuple[str | None, ...]:
+        """The name of each cell: retained, transferred, removed, ...; None for controls and probes."""
+        return tuple(self.cells["name"])
+
+
+def load(run: str | Path) -> Run:
+    """Opens the folder of a run, finished or not.
+
+    Raises:
+        BadInput: The folder does not exist or holds no run.
+    """
+    from lab.run.experiment import open_run
+
+    return Run(open_run(Path(run)))
+
+
+def run(
+    recipe: str | Path,
+    out: str | Path | None = None,
+    *,
+    jobs: int | None = None,
+    executor: Literal["local", "ray"] = "local",
+    address: str | None = None,
+    force: bool = False,
+) -> Run:
+    """Runs a recipe, or resumes it: organisms, training, evaluation, results.json and report.html.
+
+    Args:
+        recipe: YAML file.
+        out: Run folder; by default `runs/<name>`, with logs in `logs/<name>`.
+        jobs: Worker processes; by default one per GPU, else one per core.
+        executor: Where jobs run: processes of this machine, or a Ray cluster.
+        address: Address of the Ray cluster.
+        force: Also train cells whose gate fails; they are marked invalid.
+
+    Raises:
+        BadInput: The recipe is wrong, its gate fails without `force`, or another process runs it.
+        WorkFailed: Jobs failed. What finished is in the run folder: open it with `load`.
+    """
+    from rich.console import Console
+
+    from lab.run.driver import How
+
+    found = experiment(recipe, out)
+    quiet = Console(file=io.StringIO())
+    finished, failed = execute(found, How(executor, jobs, address), force, quiet)
+    if failed:
+        job, error = next(iter(failed.items()))
+        raise WorkFailed(f"{len(failed)} jobs failed, the first one, {job}: {error}")
+    return finished
+
+
+def experiment(recipe: str | Path, out: str | Path | None = None) -> Experiment:
+    """A recipe and the folders it will run in. Creates nothing. Raises BadInput where the recipe is wrong."""
+    from lab.plan import recipe as recipes
+    from lab.run import folders
+    from lab.run.experiment import Experiment
+
+    loaded = recipes.load(Path(recipe))
+    return Experiment(loaded, folders.default(loaded.name, None if out is None else Path(out)))
+
+
+def execute(found: Experiment, how: How, force: bool, console: Console) -> tuple[Run, dict[str, str]]:
+    """Runs what is left of an experiment, and writes its report. Returns the run, and the failed jobs with errors."""
+    from lab.run import driver
+
+    _, failed = driver.run(found, how, force, console)
+    return Run(found), failed
+
+
+def _field(conclusion: Conclusion, name: str) -> Any:
+    return getattr(conclusion, name) if hasattr(conclusion, name) else conclusion.factors.get(name)
+
+
+def _draw(pictures: list[Any], kind: str, lr: float | None) -> Figure:
+    from lab.report.figures.curves import Points
+    from lab.verdict.conclusions import lr_text
+
+    if lr is not None:
+        pictures = [picture for picture in pictures if picture.title == f"lr {lr_text(lr)}"]
+    if not pictures:
+        raise BadInput(
+            f"there is no figure '{kind}'{f' at learning rate {lr:g}' if lr is not None else ' of this arm'}"
+        )
+    return pictures[0].draw(Points())

@@ -1,0 +1,149 @@
+"""`bct check`: is a setting a valid BCT setting, by itself and on a model?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from lab.cli.output import as_json, console, emit
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+HOME = Path("runs") / "check"
+RATES = ("initial", "agreed", "base", "ceiling", "direct")
+HEADERS = {"ceiling": "a*"}
+
+
+@click.command()
+@click.argument("setting", required=False)
+@click.option("--all", "every", is_flag=True, help="Check all settings.")
+@click.option("--variant", help="Check only this variant of SETTING.")
+@click.option("--static", is_flag=True, help="Run only the checks that need no model (the default without --model).")
+@click.option(
+    "--model", help="Also build the organism on this model (mini, a folder, a hub id), evaluate and train it."
+)
+@click.option("--source", type=click.Choice(["bundled", "hub"]), default="bundled", help="hub: public data sets.")
+@click.option("--data", help="Folder with local copies of hub data. Default: $BCT_DATA, or the download cache.")
+@click.option("--train", help="Hub data set of the train prompts, where a setting has several.")
+@click.option("--jobs", type=click.IntRange(min=1), help="Worker processes. Default: one per core.")
+@click.option("--n", type=click.IntRange(min=1), default=100, show_default=True, help="Number of eval prompts.")
+@click.option("--n-train", type=click.IntRange(min=1), default=60, show_default=True, help="Number of train prompts.")
+@click.option(
+    "--steps", type=click.IntRange(min=1), default=96, show_default=True, help="Steps of `direct`, see below."
+)
+@click.option(
+    "--learning-rate", type=click.FloatRange(min=0, min_open=True), default=1e-3, show_default=True, help="Its rate."
+)
+@click.option("--rank", type=click.IntRange(min=1), help="LoRA rank. Default: full fine-tuning.")
+@click.option(
+    "--cache",
+    type=click.Path(path_type=Path),
+    default=HOME,
+    show_default=True,
+    help="Directory for cached replies and organisms; the same command resumes from it.",
+)
+@click.option("--figures", type=click.Path(path_type=Path), help="JSON file to store the rates in, for docs/settings.")
+@as_json
+def check(
+    setting: str | None,
+    every: bool,
+    variant: str | None,
+    static: bool,
+    model: str | None,
+    source: str,
+    data: str | None,
+    train: str | None,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Check that a setting is a valid BCT setting: the static gate, and with --model the gate with an organism.
+
+    \b
+    static    both policies agree with the labels on train prompts and differ on eval prompts; controls disagree;
+              no prompt is in two splits; the grader tells the replies apart
+    initial   rate of the initial behavior at step 0 on eval prompts: at least .8
+    agreed    rate of agreed replies at step 0 on train prompts: at least .9 (role bct)
+    base      initial rate of the untouched base: at most .2 (carrier weights; elsewhere the base is the organism)
+    a*        rate of the base under the alternate policy's prompt: at least .8
+    direct    alternate rate after training on the alternate behavior itself: at least .8 of a*
+
+    With --source hub the static gate runs on public data sets, where 95 % is enough; nothing is downloaded.
+    ~ marks a rate within 2 points of its threshold. Exit code 1 where a variant fails; the reason is printed.
+    """
+    from bct_tasks import catalogue
+    from lab.check.rows import rows
+
+    if every == bool(setting):
+        raise click.UsageError("name one setting, or give --all: `bct list` shows the settings")
+    if variant and every:
+        raise click.UsageError("--variant is for one setting: name it instead of --all")
+    if static and model:
+        raise click.UsageError("--static uses no model: leave out --model")
+    if options["figures"] and not model:
+        raise click.UsageError("--figures stores rates of a model: add --model")
+    if source == "hub":
+        from lab.check import hub as check_hub
+
+        if model:
+            raise click.UsageError("--model uses bundled prompts only; for hub data see docs/how-to/hub-data.md")
+        found = check_hub.rows(() if every else (str(setting),), variant, data=data, train=train)
+    elif data or train:
+        raise click.UsageError("--data and --train are options of hub data: add --source hub")
+    else:
+        names = catalogue.names() if every else (str(setting),)
+        found = rows(names, variant, model, options)
+    if options["figures"]:
+        from lab.report import pages
+
+        pages.keep_figures(options["figures"], str(model), found)
+    emit(found) if as_json else _print(found, with_model=model is not None)
+    if not all(row["passed"] for row in found):
+        raise SystemExit(1)
+
+
+def _print(rows: list[dict[str, Any]], with_model: bool) -> None:
+    console().print(_table(rows, with_model))
+    if any(row.get("borderline") for row in rows):
+        click.echo("~ within 2 points of its threshold: other prompts may change the result")
+    for row in rows:
+        for reason in row["reasons"]:
+            click.echo(f"{row['setting']}{'.' * bool(row['variant'])}{row['variant']}: {reason}")
+    settings = {row["setting"] for row in rows}
+    good = {name for name in settings if all(row["passed"] for row in rows if row["setting"] == name)}
+    variants = [row for row in rows if row["variant"]]
+    passed = sum(row["passed"] for row in variants)
+    click.echo(f"{passed} of {len(variants)} variants passed; {len(good)} of {len(settings)} settings in every variant")
+
+
+def _table(rows: list[dict[str, Any]], with_model: bool) -> Table:
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for name in ("setting", "variant", "role", "carrier", "static"):
+        table.add_column(name, no_wrap=True)
+    for name in RATES if with_model else ():
+        table.add_column(HEADERS.get(name, name), justify="right", no_wrap=True)
+    if with_model:
+        table.add_column("gate", no_wrap=True)
+    for row in rows:
+        cells = [row["setting"], row["variant"], row["role"], row["carrier"], _mark(row["static"])]
+        if with_model:
+            cells += [_share(row, name) for name in RATES] + [_mark(row["passed"])]
+        table.add_row(*cells)
+    return table
+
+
+def _share(row: dict[str, Any], name: str) -> str:
+    rates: dict[str, float] = row.get("rates", {})
+    if name == "base" and row["carrier"] != "weights" and rates:
+        return "="
+    near = "~" if name in row.get("borderline", ()) else ""
+    return f"{near}{rates[name]:.2f}" if name in rates else "–"
+
+
+def _mark(passed: bool) -> str:
+    return "[green]passed[/]" if passed else "[red]failed[/]"

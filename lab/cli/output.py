@@ -1,0 +1,47 @@
+"""What commands print: JSON for programs, tables for people."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from lab.api import Run
+
+#: Width of a table where there is no terminal: at 80 columns it would lose the names.
+PIPE_WIDTH = 140
+
+as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout, for programs.")
+
+
+def emit(content: Any) -> None:
+    """One JSON value on stdout."""
+    click.echo(json.dumps(content, indent=1, ensure_ascii=False))
+
+
+def console() -> Console:
+    """Stdout as rich prints on it: as wide as the terminal, or wide enough for a table in a pipe."""
+    from rich.console import Console
+
+    return Console() if sys.stdout.isatty() else Console(width=PIPE_WIDTH)
+
+
+def outcome(run: Run) -> dict[str, Any]:
+    """The outcome of a run, for programs."""
+    folder, results = run.folder, run.results
+    cells = [{"id": c.id, "name": c.verdict.name, "flags": list(c.verdict.flags)} for c in results.cells]
+    paths = {"results": str(folder / "results.json"), "report": str(folder / "report.html"), "logs": str(run.logs)}
+    return {**paths, "cells": cells, "failures": list(results.failures)}
+
+
+def print_outcome(run: Run, took: str | None = None) -> None:
+    """The outcome of a run, for people: the table, the conclusions, and where the report and the replies are."""
+    from lab.report.terminal import print_results
+
+    print_results(run.results, console(), took)
+    click.echo(f"report   {run.folder / 'report.html'}          replies   inspect view --log-dir {run.logs}")

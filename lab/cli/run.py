@@ -1,0 +1,68 @@
+"""`bct run`: a recipe, from the gate to the report."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+
+from lab.cli.output import as_json, emit, outcome, print_outcome
+
+
+@click.command()
+@click.argument("recipe", type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), help="Run folder. Default: runs/<name>, with logs/<name>.")
+@click.option("--dry-run", is_flag=True, help="Print the cells and the tokens, time and disk they take. Train nothing.")
+@click.option("--jobs", type=click.IntRange(min=1), help="Worker processes. Default: one per GPU, else one per core.")
+@click.option("--executor", type=click.Choice(["local", "ray"]), default="local", show_default=True)
+@click.option("--address", help="Address of the Ray cluster. Default: as Ray finds one, else this machine alone.")
+@click.option("--cpus", type=click.FloatRange(min=0, min_open=True), help="Ray: cores per job. Default: the recipe's.")
+@click.option("--gpus", type=click.FloatRange(min=0), help="Ray: GPUs per job. Default: the recipe's.")
+@click.option("--force", is_flag=True, help="Also train cells whose gate fails. They are marked invalid.")
+@as_json
+def run(recipe: Path, out: Path | None, dry_run: bool, force: bool, as_json: bool, **how: Any) -> None:
+    """Run a recipe: organisms, training, evaluation, verdicts. Run it again to resume where it stopped.
+
+    \b
+    bct run recipes/quickstart.yaml --dry-run     what it would take
+    bct run recipes/quickstart.yaml               train, evaluate, report
+    bct status runs/quickstart                    progress, from another terminal
+    """
+    from lab import api
+
+    experiment = api.experiment(recipe, out)
+    if dry_run:
+        _estimate(experiment, how["jobs"], as_json)
+    else:
+        _run(experiment, how, force, as_json)
+
+
+def _estimate(experiment: Any, jobs: int | None, as_json: bool) -> None:
+    from lab.run import estimate
+    from lab.run.local import default_jobs
+
+    plan = estimate.plan(experiment, jobs or default_jobs())
+    if as_json:
+        emit(plan.as_json())
+        return
+    for line in estimate.tell(plan):
+        click.echo(line)
+
+
+def _run(experiment: Any, how: dict[str, Any], force: bool, as_json: bool) -> None:
+    from rich.console import Console
+
+    from lab import api
+    from lab.run.driver import How, tell_failures
+    from lab.run.status import duration
+    from serving.errors import WorkFailed
+
+    console, began = Console(stderr=True), time.monotonic()
+    finished, failed = api.execute(experiment, How(**how), force, console)
+    took = duration(time.monotonic() - began)
+    emit(outcome(finished)) if as_json else print_outcome(finished, took)
+    if failed:
+        tell_failures(experiment, failed, console)
+        raise WorkFailed(f"{len(failed)} of {len(experiment.starts) + len(experiment.cells)} jobs failed; see above.")

@@ -1,0 +1,50 @@
+"""`bct show`: one setting, with example prompts and replies."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from lab.cli.list import described
+from lab.cli.output import as_json, emit
+
+if TYPE_CHECKING:
+    from bct_tasks.setting import Kind, Setting, Variant
+
+
+@click.command()
+@click.argument("setting")
+@click.option("--variant", help="Show only this variant.")
+@as_json
+def show(setting: str, variant: str | None, as_json: bool) -> None:
+    """Show a setting: its policies, and for each variant one train and one eval prompt with both replies."""
+    from bct_tasks import catalogue
+
+    found = catalogue.load(setting)
+    chosen = [found.variant(variant)] if variant else found.variants
+    examples = {v.name: [_example(found, v, "train"), _example(found, v, "eval")] for v in chosen}
+    if as_json:
+        emit(described(found) | {"references": list(found.references), "examples": examples})
+        return
+    click.echo(f"{click.style(found.name, bold=True)}  {found.version}")
+    click.echo(f"initial    {found.initial.line}\nalternate  {found.alternate.line}")
+    for reference in found.references:
+        click.echo(f"source     {reference}")
+    for v in chosen:
+        click.echo(f"\n{click.style(v.name, bold=True)}  carrier {v.carrier}, role {v.role}")
+        for example in examples[v.name]:
+            _print_example(example)
+
+
+def _example(setting: Setting, variant: Variant, split: Kind) -> dict[str, Any]:
+    [prompt] = setting.prompts(variant, split, 1)
+    replies = {"initial": setting.initial.reply(prompt), "alternate": setting.alternate.reply(prompt)}
+    return {"split": split, "system": prompt.system, "user": prompt.user, **replies}
+
+
+def _print_example(example: dict[str, Any]) -> None:
+    for key in ("system", "user", "initial", "alternate"):
+        if example[key]:
+            text = str(example[key]).replace("\n", "\n" + " " * 17)
+            click.echo(f"  {example['split']:5}  {key:9} {text}")

@@ -1,0 +1,26 @@
+"""`bct status`: the progress of a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from lab.cli.output import as_json, console, emit
+
+
+@click.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@as_json
+def status(run: Path, as_json: bool) -> None:
+    """Show the progress of a run, also from another terminal while it runs."""
+    from lab.run import status as states
+    from lab.run.experiment import open_run
+
+    view = states.overview(open_run(run))
+    if as_json:
+        emit(view.as_json())
+        return
+    console().print(states.table(view, str(run)))
+    driver = f"driver: process {view.driver}" if view.driver else "no driver is running"
+    click.echo(f"{states.line(view)}; {driver}")
