@@ -289,7 +289,7 @@ def _field(conclusion: Conclusion, name: str) -> Any:
 
 def _draw(pictures: list[Any], kind: str, lr: float | None) -> Figure:
     from lab.report.figures.curves import Points
-    from lab.verdict.conclusions import lr_text
+    from lab.verdict.wording import lr_text
 
     if lr is not None:
         pictures = [picture for picture in pictures if picture.title == f"lr {lr_text(lr)}"]

@@ -19,8 +19,6 @@ KNOWN_CYCLES = {
     ("lab.verdict.family", "lab.verdict.conclusions"),
     ("trainer.config", "trainer.data.installed"),
     ("lab.run.collect", "lab.report.html"),
-    ("lab.check.hub", "lab.check.check"),
-    ("lab.cli.main", "lab.cli.commands"),
 }
 
 

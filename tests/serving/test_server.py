@@ -301,12 +301,12 @@ def test_what_cannot_be_served_is_one_line(made: Path, options: list[str], says:
     done = CliRunner().invoke(main, ["serve", str(made / "one"), *options])
     assert done.exit_code == 2
     assert says in done.stderr.splitlines()[-1]
-    assert ("can be reached from other machines" in done.stderr) == ("--host" in options)
+    assert ("accepts connections from other machines" in done.stderr) == ("--host" in options)
 
 
 def test_two_checkpoints_of_one_name_are_refused(made: Path) -> None:
     done = CliRunner().invoke(main, ["serve", str(made / "one"), str(made / "one")])
-    assert (done.exit_code, "two checkpoints of that name" in done.stderr) == (2, True)
+    assert (done.exit_code, "two checkpoints have this name" in done.stderr) == (2, True)
 
 
 def test_loopback_is_told_from_the_rest() -> None:
