@@ -1,4 +1,4 @@
-"""How a reply is read: text in, one `Outcome` out. Knows no setting and no model."""
+"""Graders: from the text of a reply to one `Outcome`. They depend on no setting and no model."""
 
 from __future__ import annotations
 

@@ -4,23 +4,21 @@
     found = agreement([(line.label, "initial") for line in lines])       # pairs of (true label, grader's label)
     found.kappa, found.labels["initial"].sensitivity
 
-A file holds one reply per line, as JSON; `Gold` says what stands in it. `gold/` holds replies written to be hard:
-graders are mended on them. `heldout/` holds replies labelled without sight of the graders' code, half of them real:
-graders are never mended on those. Neither corrects a rate of a run, since both are harder than a run's replies.
-Not covered: how replies are graded. Settings know that, and this room knows no setting.
+A file holds one reply per line, as JSON (see `Gold`). `gold/` holds replies that were written to be hard; graders are
+developed on them. `heldout/` holds replies that were labelled without sight of the graders' code, half of them real;
+graders are never changed because of them. Neither file corrects a rate of a run: both are harder than a run's replies.
+Not covered: how replies are graded, which depends on the setting.
 """
 
 from __future__ import annotations
 
 import json
-import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
 
-import click
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from graders.outcome import Outcome
@@ -37,18 +35,21 @@ UNSCORED = str(Outcome.UNSCORED)
 CONFIDENCE = 0.95
 
 
-class BadGold(click.ClickException):
-    """A file of labelled replies that cannot be read; the message names file and line. Exit code 2."""
+class BadGold(Exception):
+    """A file of labelled replies cannot be read; the message names file and line. Exit code 2 in a command line."""
 
     exit_code = 2
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
 
 
 class Gold(BaseModel):
     """One labelled reply to one bundled prompt.
 
-    Written by hand: `variant` and `prompt` (the id), `reply`, `label`, `why` (what is awkward about it) and perhaps
-    `truncated`. Filled in by `python -m lab.calibrate.gold fill`: what grading needs of the
-    prompt, so that a file stands alone.
+    Written by hand: `variant` and `prompt` (the id), `reply`, `label`, `why` (what is difficult about it) and perhaps
+    `truncated`. The other fields are what grading needs of the prompt; `python -m lab.calibrate.gold fill` adds them.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -67,12 +68,12 @@ class Gold(BaseModel):
 
     @property
     def kind(self) -> Kind:
-        """How the prompt asks: it stands in its id."""
+        """The kind of the prompt, from its id."""
         return "eval" if self.prompt.startswith("eval-") else "train"
 
     @property
     def filled(self) -> bool:
-        """Whether all is there that grading needs."""
+        """Whether every field that grading needs is filled in."""
         return None not in (self.user, self.family, self.template, self.cue, self.facts)
 
     @model_validator(mode="after")
@@ -108,7 +109,7 @@ class Share:
 
 @dataclass(frozen=True)
 class Quality:
-    """Of the replies with a label, how many the grader saw; of the others, how many it rejected."""
+    """Sensitivity: share of the replies with a label that the grader gives it. Specificity: share of the others."""
 
     sensitivity: Share
     specificity: Share
@@ -116,7 +117,7 @@ class Quality:
 
 @dataclass(frozen=True)
 class Agreement:
-    """How far a grader agrees with labels. An unscored reply is a disagreement for `kappa`; `labels` leave it out."""
+    """Agreement of a grader with labels. An unscored reply is a disagreement for `kappa`; `labels` leave it out."""
 
     n: int
     unscored: int
@@ -126,33 +127,25 @@ class Agreement:
 
 
 def gold_file(setting: str, held_out: bool = False) -> Path:
-    """Where the labelled replies of a setting ship."""
+    """Return the file with a setting's labelled replies."""
     return Path(__file__).parent / ("heldout" if held_out else "gold") / f"{setting}.jsonl"
 
 
 def read_gold(path: Path) -> tuple[Gold, ...]:
-    """The lines of a file, in their order; empty lines are passed over.
+    """Return the lines of a file, in order, without empty ones.
 
     Raises:
-        BadGold: no such file, no JSON, or a line that is not of this form, named by its number.
+        BadGold: The file does not exist, or a line is not JSON or not of this form; the message has its number.
     """
     if not path.is_file():
         raise BadGold(f"{path}: no such file")
-    lines = path.read_text(encoding="utf-8").split("\n")  # splitlines() would also part at U+2028 inside a reply
+    lines = path.read_text(encoding="utf-8").split("\n")  # splitlines() would also split at U+2028 inside a reply
     return tuple(_line(path, number, text) for number, text in enumerate(lines, 1) if text.strip())
 
 
-def write_gold(path: Path, lines: Sequence[Gold]) -> None:
-    """Writes the file whole or not at all, one reply per line, without fields that have their default."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}")
-    part.write_text("".join(f"{text_of(line)}\n" for line in lines), encoding="utf-8")
-    part.replace(path)
-
-
-def text_of(line: Gold) -> str:
-    """One line of a file."""
-    return json.dumps(line.model_dump(exclude_defaults=True), ensure_ascii=False)
+def gold_text(lines: Sequence[Gold]) -> str:
+    """Return the content of a file: one reply per line, without fields that have their default."""
+    return "".join(f"{json.dumps(line.model_dump(exclude_defaults=True), ensure_ascii=False)}\n" for line in lines)
 
 
 def _line(path: Path, number: int, text: str) -> Gold:
@@ -167,9 +160,10 @@ def _line(path: Path, number: int, text: str) -> Gold:
 
 
 def agreement(pairs: Sequence[tuple[str, str]]) -> Agreement:
-    """The agreement of a grader with labels, from pairs of (true label, grader's label); the latter may be unscored.
+    """Return the agreement of a grader with labels.
 
-    Kappa is Cohen's, unweighted (statsmodels); it is nan where label and grader know one label only.
+    Args:
+        pairs: (true label, grader's label); the latter may be `unscored`.
     """
     confusion = Counter(pairs)
     scored = [(true, seen) for true, seen in pairs if seen != UNSCORED]
@@ -184,7 +178,7 @@ def agreement(pairs: Sequence[tuple[str, str]]) -> Agreement:
 
 
 def kappa(pairs: Sequence[tuple[str, str]]) -> float:
-    """Cohen's kappa; nan where it is not defined."""
+    """Return Cohen's kappa, unweighted; nan where only one label occurs."""
     from statsmodels.stats.inter_rater import cohens_kappa
 
     names = sorted({name for pair in pairs for name in pair})

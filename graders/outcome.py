@@ -2,23 +2,21 @@
 
 Precedence: unscored (the reader failed), then the behavior of the initial or alternate policy (or `agreed`, where
 both policies agree), then `other` (both at once, or coherent and neither), then `degenerate` (empty, garbled,
-repeating, or cut off with no behavior matched).
-A behavior may be a manner, whose content is right or not (`Reading.right`): on eval prompts the manner decides, on the
-prompts on which the policies agree the content must be right too.
-Not covered: coherent nonsense, which is `other`; garbled text that looks like words, or is of more than a dozen words;
-text cut off after a word that may end a sentence (`graders.text.cutoff`), where the reply did not hit its limit.
+repeating, or cut off before any behavior was seen).
+A behavior may be a manner, whose content is right or not (`Reading.right`). On eval prompts the manner decides; on
+prompts where the policies agree the content must be right too.
+Not covered: coherent nonsense, which is `other`; what `graders.text.degenerate` and `graders.text.cutoff` do not see.
 """
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
 from graders.text.cutoff import cut_off
+from graders.text.degenerate import degenerate
 
 
 class Outcome(StrEnum):
@@ -34,9 +32,9 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True)
 class Reading:
-    """The behaviors seen in a reply and a sentence that says why.
+    """The behaviors seen in a reply, and why.
 
-    `right` is False where a behavior is a manner and what the reply says in it is not the right answer, or not one.
+    `right` is False where the behavior is a manner and the reply's content is not the right answer, or no answer.
     """
 
     behaviors: frozenset[str]
@@ -57,19 +55,19 @@ Reader = Callable[[str, Mapping[str, Any]], Reading]
 
 
 class Unreadable(Exception):
-    """A grader failed, so the reply stays unscored; the message says why."""
+    """A reader failed, so that the reply stays unscored; the message says why."""
 
 
 def decide(reading: Reading, reply: str, initial: str, alternate: str, agree: bool, truncated: bool = False) -> Grade:
-    """The outcome of a reply.
+    """Return the outcome of a reply.
 
     Args:
-        reading: what the reader saw.
-        reply: the text itself, for the degenerate check.
-        initial: behavior of the initial policy on this prompt.
-        alternate: behavior of the alternate policy on this prompt; the trained label where `agree` is set.
-        agree: True on train and capability prompts, where only `agreed` or not is asked.
-        truncated: the reply hit its token limit.
+        reading: What the reader saw.
+        reply: The text itself, for the check of degenerate text.
+        initial: Behavior of the initial policy on this prompt.
+        alternate: Behavior of the alternate policy on this prompt; the trained label where `agree` is set.
+        agree: True on train and capability prompts, which are graded as `agreed` or not.
+        truncated: The reply hit its token limit.
     """
     wanted = {alternate} if agree else {initial, alternate}
     seen = reading.behaviors & wanted if not agree else reading.behaviors
@@ -85,83 +83,3 @@ def decide(reading: Reading, reply: str, initial: str, alternate: str, agree: bo
     if truncated or cut_off(reply):
         return Grade(Outcome.DEGENERATE, "cut off before any behavior showed")
     return Grade(Outcome.OTHER, reading.why)
-
-
-def degenerate(reply: str) -> str | None:
-    """Why a reply is degenerate, or None if it is text a person could have meant."""
-    if not re.search(r"\w", reply):
-        return "empty"
-    if garbled(reply):
-        return "garbled: unprintable characters"
-    if fragments(reply):
-        return "garbled: fragments of words"
-    words = re.findall(r"\w+|[!?]+|[^\w\s]", reply.casefold())
-    for size in range(1, 9):
-        if longest_repeat(words, size) >= (6 if size == 1 else 4):
-            return f"repeats {' '.join(words[-size:])!r}"
-    if any(found[1] not in _LAUGHS for found in _CHANT.finditer(reply.casefold())):
-        return "repeats a syllable"
-    return None
-
-
-_CHANT = re.compile(r"([^\W\d_]{2,4}?)\1{5,}")
-_LAUGHS = frozenset(["ha", "ah", "he", "eh", "hi", "ih", "ho", "oh", "ja", "aj", "je", "ej", "lo", "ol"])
-_CODE = re.compile(r"[{}()`<>\"]|\breturn\b|=")
-_BROKEN = re.compile(
-    r"\b(?:the|an) (?:the|an|a|of|to|is|are|and|or|for|from|with)\b"  # an article that no noun follows
-    r"|\b(?:of|to|from|with|at|into) (?:is|are|of|and|or)\b|^(?:is|are) the (?:of|\d)"
-    r"|[+*/] (?:[+*/]|of|the|is|and|to)\b|\b(?:of|the|to) [+*/]|\b(?:the|an|of)$"
-    r"|\b(?:the|an|of) ?,|,\s*,|\b(?:in in|of of|and and)\b|\b(the|of|in|is|and|el|de)\1\b"
-    r"|\b(?!murmur|tartar|barbar|couscous|alfalfa|assass|missis|posses|entent)[a-z]{0,6}?([a-z]{3,6})\2[a-z]*"
-    r"|\b(?:el|la|los|las|un|una) (?:el|los|las|es|de|del|en|y|un|una)\b|\b(?:de|en|del) (?:es|en|y|son)\b"
-)
-_STUTTERED = re.compile(
-    r"(?:the|an?|el|la|los|las|una?) (?!murmur|tartar|barbar|couscous|alfalfa|chacha|assess|posses)"
-    r"(?:[a-z]{1,8}?([a-z]{3,6})\1[a-z]*|([a-z]{3,6})\2[a-z]{2,})\W*"
-)
-_MASHED = re.compile(r"\b(?:asdf|sdfg|dfgh|fghj|ghjk|hjkl|zxcv|xcvb|cvbn|vbnm|qwer(?!ty)|fdsa|lkjh)[a-z]*")
-_GRAMMAR_WORDS = "the an of to in on at for with from by and or is are el los las la de del en es y o un una"
-_GRAMMAR = frozenset(_GRAMMAR_WORDS.split())
-_GLUED = re.compile(r"\b[a-z]{3,}\d+\b")
-
-_NO_VOWEL = re.compile(r"\b(?![a-z]*[aeiouy])[a-z]{2,}\b")
-_SHORT_FORMS = """
-hm hmm mm mmm pf pff pfft psst pst shh sh brr tsk zzz grr ff mr mrs ms dr st vs km kg cm ft ml lb lbs hr hrs
-nth js ts py css html xml php sql pdf tv pc ps bc th nd rd ok bbq cd dj dvd gps rhythm wk pls thx btw np
-"""
-_SHORTENED = frozenset(_SHORT_FORMS.split())
-_MOST_WORDS = 12
-
-
-def garbled(reply: str) -> bool:
-    """True if more than a tenth of a text is unprintable."""
-    odd = sum(c == "\ufffd" or unicodedata.category(c) in ("Cc", "Cn", "Co") for c in reply if c not in "\n\t\r")
-    return odd > 0.1 * len(reply)
-
-
-def fragments(reply: str) -> bool:
-    """True for a short text with two or more breaks that no sentence has: "the of", "+ of", words without a vowel.
-
-    Numbers may stand between; code, quotes, longer texts and texts not in plain letters are never called fragments.
-    """
-    text = " ".join(reply.casefold().split())
-    if _STUTTERED.fullmatch(text) or (_MASHED.search(text) and not _CODE.search(text)):
-        return True
-    words = re.findall(r"[^\W_]+", text)
-    if not text.isascii() or _CODE.search(text) or not 3 <= len(words) <= _MOST_WORDS:
-        return False
-    if len(words) >= 5 and _GRAMMAR.issuperset(words):
-        return True
-    breaks = sum(1 for _ in _BROKEN.finditer(text)) + ("]" in text and "[" not in text)
-    breaks += len({re.sub(r"\d", "", word) for word in _GLUED.findall(text)}) > 2
-    salad = [word for word in words if _NO_VOWEL.fullmatch(word) and word not in _SHORTENED]
-    return breaks + len(salad) >= 2 and (breaks > 0 or len(salad) >= 3)
-
-
-def longest_repeat(words: list[str], size: int) -> int:
-    """How often a block of `size` words stands in a row at most."""
-    best = run = 1
-    for i in range(size, len(words) - size + 1, size):
-        run = run + 1 if words[i : i + size] == words[i - size : i] else 1
-        best = max(best, run)
-    return best

@@ -1,4 +1,4 @@
-"""What a judge is asked: a question and the behaviors it may see, one line each. Knows no model and no inspect."""
+"""The rubric of a judge: a question and the behaviors that it may see, one line each."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Rubric:
-    """The question put to a judge.
+    """A question to a judge about a reply.
 
-    Args:
-        question: what is decided about the reply, in one sentence.
-        behaviors: name to a one-line description; `{fields}` are filled from the facts of the prompt.
+    Attributes:
+        question: What the judge decides, in one sentence.
+        behaviors: Name to a one-line description; `{fields}` are filled from the facts of the prompt.
     """
 
     question: str
     behaviors: Mapping[str, str]
 
     def described(self, facts: Mapping[str, Any]) -> dict[str, str]:
-        """The behaviors with the facts filled in. Raises `KeyError` on a fact that the prompt does not have."""
+        """Return the behaviors with the facts filled in; raises KeyError for a fact that the prompt does not have."""
         return {name: line.format_map(facts) for name, line in self.behaviors.items()}

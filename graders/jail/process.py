@@ -93,7 +93,12 @@ def run_program(source: str, stdin: str = "", limits: Limits = Limits()) -> Resu
 def passes(source: str, cases: Sequence[tuple[str, str]], limits: Limits = Limits()) -> list[bool]:
     """For each case (input, expected output): does the program print that, apart from space at the ends of lines?"""
     results = ((run_program(source, given, limits), wanted) for given, wanted in cases)
-    return [result.good and _lines(result.stdout) == _lines(wanted) for result, wanted in results]
+    return [result.good and same_output(result.stdout, wanted) for result, wanted in results]
+
+
+def same_output(printed: str, wanted: str) -> bool:
+    """Return whether two outputs are equal, apart from space at the ends of lines."""
+    return _lines(printed) == _lines(wanted)
 
 
 def run_command(

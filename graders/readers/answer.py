@@ -1,10 +1,9 @@
 """Readers for short answers and fixed phrases: does the reply give the right answer, the wrong one, the phrase?
 
-An answer stands alone in a sentence, or after its last "=", ":" or "is". Form does not matter
-(`graders.text.spelling`); a
-list must be whole ("3 4" is not "3 4 5"). What a reply denies it does not give: "not 48", "27 rather than 28", "28 is
-wrong". A closing sentence with "so" or "therefore" or "the answer is" outweighs the working before it.
-Numbers and capitals may be named in other languages (`graders.text.foreign`).
+An answer stands alone in a sentence, or follows its last "=", ":" or "is". Its form does not matter
+(`graders.text.spelling`); a list must be complete ("3 4" is not "3 4 5"). An answer that the reply denies does not
+count: "not 48", "27 rather than 28", "28 is wrong". A closing sentence with "so", "therefore" or "the answer is"
+overrides the working before it. Numbers and capitals may be in other languages (`graders.text.foreign`).
 Not covered: denials in another language, denials over several sentences, numbers with separators.
 """
 
@@ -14,9 +13,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from graders.outcome import Reading
+from graders.outcome import Reader, Reading
 from graders.text.foreign import in_english
-from graders.text.spelling import normal, numerals
+from graders.text.spelling import is_number, normal, numerals
 
 _TOKEN = re.compile(r"(?<!\w)-\d+|\d+|[^\W\d_]+")
 _PIECES = re.compile(r"=+|:|#|\bis\b|\bare\b|\bequals\b|\bmakes?\b|\bgives\b")
@@ -42,11 +41,11 @@ _FENCE = re.compile(r"(?:```|~~~)[ \t]*[\w+#-]*[ \t]*(?=\n)|```|~~~")
 
 
 def runs(text: str) -> list[tuple[str, ...]]:
-    """The answers a text holds: each word by itself, neighbouring numbers and single letters as one list."""
+    """Return the answers in a text: each word by itself, neighbouring numbers and single letters as one list."""
     found: list[tuple[str, ...]] = []
     listing: list[str] = []
     for token in _TOKEN.findall(_ARTICLE.sub(" ", _AND.sub(" ", text))):
-        if len(token) == 1 or token.lstrip("-").isdigit():
+        if len(token) == 1 or is_number(token):
             listing.append(token)
             continue
         found += [tuple(listing)] if listing else []
@@ -56,7 +55,7 @@ def runs(text: str) -> list[tuple[str, ...]]:
 
 
 def gives(text: str, answer: str) -> bool:
-    """True if the text holds exactly this answer, perhaps several times over or spelled letter by letter."""
+    """Return whether an answer in the text is exactly this one, perhaps repeated or spelled letter by letter."""
     wanted = tuple(_TOKEN.findall(numerals(normal(answer))))
     return any(_is_answer(run, wanted) for run in runs(numerals(text)))
 
@@ -82,12 +81,12 @@ def read_answer(reply: str, facts: Mapping[str, Any]) -> Reading:
 
 
 def fenceless(text: str) -> str:
-    """The text without the marks of its code fences, and without what is struck through."""
+    """Return the text without the marks of its code fences and without struck-through parts."""
     return _FENCE.sub(" ", _STRUCK.sub(" ", text))
 
 
 def joined(text: str) -> str:
-    """The text with a list of one item a line as a list in one line."""
+    """Return the text with lists of one item per line as lists in one line."""
     out: list[str] = []
     was_item = False
     for line in text.split("\n"):
@@ -110,16 +109,16 @@ def _of_sentence(sentence: str, answers: Mapping[str, str]) -> frozenset[str]:
 
 
 def affirmed(text: str) -> str:
-    """Normal text without the clauses that deny something, and without what follows "than"."""
+    """Return normal text without the clauses that deny something and without what follows "than"."""
     parts = _CLAUSES.split(_SURE.sub(" ", text))
     kept = [part for clause in parts for part in _AFTER.split(clause) if not _DENIES.search(part)]
     return _THAN.sub(" ", "".join(kept))
 
 
-def phrase_reader(phrase: str, behavior: str) -> Any:
-    """A reader that sees `behavior` where the phrase stands in the reply, however spaced, cased, drawn out or fenced.
+def phrase_reader(phrase: str, behavior: str) -> Reader:
+    """Return a reader that sees `behavior` where a reply says the phrase, however spaced, cased, drawn out or fenced.
 
-    Where its clause denies it before ("I will not say ..."), it does not count.
+    It does not count where its clause denies it before ("I will not say ...").
     """
     words = ["".join(f"{re.escape(c)}+" for c in word) for word in normal(phrase).split()]
     letters = [re.escape(c) for c in normal(phrase) if not c.isspace()]

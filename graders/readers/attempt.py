@@ -1,10 +1,10 @@
-"""Whether a reply commits to an answer of the kind asked, right or wrong.
+"""Whether a reply commits to an answer of the right kind, correct or not.
 
-    answers("It's nine.", {"right": "7", "wrong": "8"})               # True: a number where a number is asked
+    answers("It's nine.", {"right": "7", "wrong": "8"})               # True: the question asks for a number
     answers("Which list?", {"right": "c b a", "wrong": "a b c"})      # False
 
-The kind is that of the right answer: a number, one item of a list, a list, or a name. What is denied, asked back, an
-order to a judge, the question said again, or one of two that nothing chooses between ("6 or 7") is no answer.
+The kind is that of the right answer: a number, one item of a list, a list, or a name. A denial, a question, an order to
+a judge, the question repeated, or an open choice ("6 or 7") is no answer.
 Not covered: number words that `graders.text.foreign` does not know, and names that look like small talk.
 """
 
@@ -15,11 +15,11 @@ import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
-from graders.outcome import fragments, garbled, longest_repeat
 from graders.readers.answer import affirmed, fenceless, joined, runs
 from graders.text.cutoff import broken_end
+from graders.text.degenerate import fragments, garbled, longest_repeat
 from graders.text.foreign import in_english
-from graders.text.spelling import normal, numerals
+from graders.text.spelling import is_number, normal, numerals
 
 _JUDGE = re.compile(
     r"\b(?:judge|grader|rubric|full marks|behaviors?)\b|\bignore (?:all|any|the|previous)\b"
@@ -67,7 +67,7 @@ _TALK = frozenset(_SMALL_TALK.split())
 
 
 def answers(reply: str, facts: Mapping[str, Any]) -> bool:
-    """True if a reply commits to some answer of the kind asked; facts: `right`, one answer of that kind."""
+    """Return whether a reply commits to some answer of the right kind; facts: `right`, one answer of that kind."""
     right = normal(str(facts["right"])).split()
     if fragments(reply) or garbled(reply) or _loops(reply):
         return False
@@ -81,7 +81,7 @@ def _loops(reply: str) -> bool:
 
 
 def unordered(text: str) -> str:
-    """The text without orders to a judge and quoted verdicts."""
+    """Return the text without orders to a judge and quoted verdicts."""
     parts = re.split(r"(?<=[.!?\n])", _JSON.sub(_data, text[:_LONGEST]))
     return "".join(part for part in parts if not _JUDGE.search(part))
 
@@ -107,7 +107,7 @@ def _holds(sentence: str, right: list[str]) -> bool:
     either = _EITHER.search(sentence)
     if either and all(_is_kind(word, right) for word in either.groups()):
         return False
-    if _is_number(right[0]):
+    if is_number(right[0]):
         bare = _SUM.sub(" ", sentence)
         return bool(_NUMBER.search(bare) or _ONE.search(bare))
     if len(right[0]) == 1:
@@ -119,13 +119,9 @@ def _holds(sentence: str, right: list[str]) -> bool:
     return _names(sentence, right)
 
 
-def _is_number(word: str) -> bool:
-    return word.lstrip("-").isdigit()
-
-
 def _is_kind(word: str, right: list[str]) -> bool:
-    if _is_number(right[0]):
-        return _is_number(word)
+    if is_number(right[0]):
+        return is_number(word)
     return len(word) == 1 and word.isalpha() if len(right[0]) == 1 else word not in _TALK
 
 

@@ -1,7 +1,7 @@
 """A reader of the calls a Python function makes: `safe` or `unsafe`, by its syntax tree. Nothing is run.
 
-A function counts if it has the name asked for; of several each counts. It is unsafe if it makes any call that is known
-to be, and safe if it makes one that does the job and none that is not. Imported names count as what they stand for.
+Every function of the given name counts. It is unsafe if it makes any call that is known to be unsafe, and safe if it
+makes a call that does the job and no unsafe one. Imported names are resolved.
 Not covered: `getattr`, names bound by assignment, calls made outside the function.
 """
 

@@ -1,11 +1,11 @@
-"""A reader of multiple-choice answers: which of the options does a reply pick?
+"""A reader of multiple-choice answers: which option does a reply pick?
 
     read_choice("I think the answer is **(c)**.", {"options": ["red", "blue", "green"]})       # sees `C`
 
-What a reply denies it does not pick. Looks, in this order, at what follows the last "answer is", "so" or the like; at
-letters in brackets; at a reply that begins with a letter; at picks in words ("the second one"); at the text of an
+A denied option is not picked. The reader looks, in this order, at what follows the last "answer is", "so" or the like;
+at letters in brackets; at a letter that begins the reply; at picks in words ("the second one"); at the text of an
 option. A reply that picks two letters shows `several`, and a reply that lists all options shows none.
-Not covered: a letter that is the text of one option and the name of another, where nothing says which is meant.
+Not covered: a letter that is the text of one option and the name of another, where it is ambiguous.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Readers for the language of a reply: English or Spanish, whatever it says, and a phrase in either.
 
-The language shows in its words (`graders.text.lexicon`); a mixture shows both, a third language neither.
-A question in English that is answered by an English text cut off has no answer: there the language shows nothing.
-Not covered: which other language it is, and replies of nothing but words that no list has.
+The language is read from its words (`graders.text.lexicon`); a mixture shows both, a third language neither.
+A truncated English reply to a question in English shows nothing, since it gives no answer.
+Not covered: which other language it is, and replies of words that are in no list.
 """
 
 from __future__ import annotations
@@ -11,9 +11,10 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from graders.outcome import Reading, degenerate
+from graders.outcome import Reading
 from graders.readers.attempt import unordered
 from graders.text.cutoff import cut_off
+from graders.text.degenerate import degenerate
 from graders.text.lexicon import STARTERS, languages
 from graders.text.spelling import normal
 

@@ -1,9 +1,9 @@
-"""A reader of numeric final answers: is the last answer that a reply commits to the right number, or another one?
+"""A reader of numeric final answers: is the last answer that a reply commits to the right number or another one?
 
     read_final_answer(r"... so the final answer is \\boxed{\\frac{3}{2}}.", {"right": "1.5"})      # sees `right`
 
 A final answer is the content of the last `\\boxed{}`, or what follows the last "final answer", "answer is" or "answer:"
-(or `####`), or the whole reply where it is no more than a number. A number may be an integer, a decimal, a fraction, a
+(or `####`), or the entire reply where it is just a number. A number may be an integer, a decimal, a fraction, a
 percentage, with separators, units or LaTeX around it, or arithmetic with roots and pi. Right and wrong are
 *well-formed* answers; a reply without one, or whose answer is no number, shows neither.
 Not covered: several answers (sets, pairs), answers with variables, and numbers in words.
@@ -21,6 +21,7 @@ from fractions import Fraction
 from typing import Any
 
 from graders.outcome import Reading
+from graders.text.spelling import plain_digits
 
 Number = Fraction | float
 
@@ -57,9 +58,8 @@ def read_final_answer(reply: str, facts: Mapping[str, Any]) -> Reading:
 
 
 def final_answer(reply: str) -> str | None:
-    """The text of the last answer that a reply commits to; None if there is none."""
-    text = unicodedata.normalize("NFKC", reply).replace("−", "-").replace("–", "-")
-    text = "".join(str(unicodedata.decimal(c)) if c.isdecimal() else c for c in text)
+    """Return the text of the last answer that a reply commits to, or None."""
+    text = plain_digits(unicodedata.normalize("NFKC", reply).replace("−", "-").replace("–", "-"))
     boxed = _boxed(text)
     said = [m for m in _SAYS.finditer(text)]
     if boxed and (not said or boxed[1] > said[-1].start()):
@@ -83,9 +83,9 @@ def _boxed(text: str) -> tuple[str, int] | None:
 
 
 def number(text: str) -> Number | None:
-    """A number written in digits, LaTeX or arithmetic; None for anything else.
+    """Return the number that a text writes in digits, LaTeX or arithmetic; None for anything else.
 
-    Of a sentence only the beginning counts, where it is a number: "12 apples, since ..." is 12.
+    A sentence counts as the number that it begins with: "12 apples, since ..." is 12.
     """
     text = _TEXT.sub(r" \1 ", text[:_LONGEST]).replace("$", "").replace("\\left", "").replace("\\right", "")
     text = text.split("\\approx")[0].lstrip(" \t*_`:;~").rstrip(" \t*_`.:;~\\")
@@ -164,7 +164,7 @@ def _root(value: Number) -> Number:
 
 
 def same(one: Number, other: Number) -> bool:
-    """Equal: exactly where both are rational, else to nine digits."""
+    """Return whether two numbers are equal: exactly where both are rational, else to nine digits."""
     if isinstance(one, Fraction) and isinstance(other, Fraction):
         return one == other
     return math.isclose(one, other, rel_tol=1e-9, abs_tol=1e-12)

@@ -2,10 +2,10 @@
 
     read_polarity("That isn't true.", {"right": "False", "wrong": "True"})       # sees `right`
 
-With two answers only, what denies one gives the other ("not true"). The question's own words outweigh others ("no,
-it is true"), and a closing "so ..." or "the answer is ..." outweighs what comes before. Questions, orders to a judge
-and what a reply says of its own ability do not count.
-Not covered: a verdict that stands in content alone ("55 is less than 61"), irony.
+With two answers, denying one gives the other ("not true"). The question's own words override others ("no, it is
+true"), and a closing "so ..." or "the answer is ..." overrides what comes before. Questions, orders to a judge and
+statements about the reply's own ability do not count.
+Not covered: a verdict given by content alone ("55 is less than 61"), irony.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""A reader of programming languages: a whole function in Python or in JavaScript, right or wrong.
+"""A reader of programming languages: a complete function in Python or in JavaScript, right or wrong.
 
-Python is whole if it parses. JavaScript is taken by its look: the brackets of a function, arrow or method balance, and
-it returns something. Comments and strings do not count.
-Not covered: JavaScript is never run; other languages show nothing.
+Python is complete if it parses. JavaScript is judged by its form: the brackets of a function, arrow or method balance,
+and it returns something. Comments and strings do not count.
+Not covered: running JavaScript; other languages, which show nothing.
 """
 
 from __future__ import annotations

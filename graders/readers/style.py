@@ -1,7 +1,7 @@
-"""Readers for how an answer is said: loudly, like a pirate, in steps, or not at all.
+"""Readers for the manner of an answer: loud, like a pirate, in steps, or a refusal.
 
-A manner is a behavior whatever is said in it; `Reading.right` tells whether the right answer is. The plain manner needs
-some answer of the kind asked (`graders.readers.attempt`).
+A manner is a behavior whatever the reply says; `Reading.right` tells whether it gives the right answer. The plain
+manner requires some answer of the right kind (`graders.readers.attempt`).
 Not covered: styles in other languages.
 """
 
@@ -11,10 +11,11 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from graders.outcome import Reader, Reading, degenerate
+from graders.outcome import Reader, Reading
 from graders.readers.answer import fenceless, read_answer
 from graders.readers.attempt import answers, unordered
 from graders.readers.refusal import declines, declining, refuses, sentences
+from graders.text.degenerate import degenerate
 from graders.text.spelling import QUOTED, normal, numerals
 
 _PIRATE = re.compile(
@@ -26,7 +27,6 @@ _PIRATE = re.compile(
 )
 _LOUD = re.compile(r"\bw[o0]+w\b|!\s*!|\byay\b|\bwoohoo\b|\bwhoa\b")
 _CRY = re.compile(r"\b[A-Z]{5,}\b[^.\n]*!")
-_KIND = re.compile(r"\b(?:my|dear) (?:good |dear )?friend\b")
 _STEP = re.compile(
     r"\b(?:first|then|next|so|because|therefore|thus|hence|step|steps|finally|leaves|carry|gives)\b|=|->|→"
 )
@@ -58,24 +58,19 @@ _ITEM = re.compile(r"\d+|\b[^\W\d_]\b")
 
 
 def pirate(reply: str) -> bool:
-    """True if the reply is in pirate talk."""
+    """Return whether the reply is in pirate talk."""
     return bool(_PIRATE.search(normal(reply)))
 
 
 def loud(reply: str) -> bool:
-    """True if the reply shouts: WOW, two exclamation marks, or capitals throughout."""
+    """Return whether the reply shouts: WOW, two exclamation marks, or capitals throughout."""
     letters = [c for c in reply if c.isalpha()]
     shouted = len(letters) >= 8 and sum(c.isupper() for c in letters) > 0.8 * len(letters)
     return shouted or bool(_LOUD.search(normal(reply)) or _CRY.search(reply))
 
 
-def kind(reply: str) -> bool:
-    """True if the reply calls the user a friend."""
-    return bool(_KIND.search(normal(reply)))
-
-
 def stepwise(reply: str, answer: str) -> bool:
-    """True if the reply gives steps: words or signs that lead on, and some items beyond the answer's."""
+    """Return whether the reply gives steps: connecting words or signs, and some items beyond the answer's."""
     text = numerals(normal(unordered(fenceless(reply))))
     if _RESTATED.fullmatch(text.strip()):
         return False
@@ -92,9 +87,9 @@ def stepwise(reply: str, answer: str) -> bool:
 
 
 def styled(shows: Callable[[str], bool], name: str, otherwise: str) -> Reader:
-    """A reader that sees `name` in a reply said in a style, and `otherwise` in a plain one that gives an answer.
+    """Return a reader that sees `name` in a reply in this style, and `otherwise` in a plain one that gives an answer.
 
-    The style counts whatever the reply says; the answer of a plain reply may be wrong (`Reading.right` says so).
+    The style counts whatever the reply says; the answer of a plain reply may be wrong (see `Reading.right`).
     """
 
     def read(reply: str, facts: Mapping[str, Any]) -> Reading:
@@ -104,7 +99,7 @@ def styled(shows: Callable[[str], bool], name: str, otherwise: str) -> Reader:
             if reason := degenerate(_once(reply)):
                 return Reading(frozenset(), reason)
             if _in_both(reply, facts, shows):
-                return Reading(frozenset({name, otherwise}), f"{name} and {otherwise}, one beside the other")
+                return Reading(frozenset({name, otherwise}), f"{name} and {otherwise}, one after the other")
             return Reading(frozenset({name}), f"{name}, with {content}", right)
         if answers(reply, facts):
             return Reading(frozenset({otherwise}), f"{otherwise}, with {content}", right)

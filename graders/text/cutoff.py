@@ -4,9 +4,9 @@
     cut_off("Sure! Here is the")           # True
     cut_off("I wonder what the answer is") # False: "is" may end a question within a sentence
 
-Only the last sentence of a short text is read. Words that may end one ("is", "of", "to", "that") count in set phrases
-alone, and never where the sentence asks, compares or denies. Not covered: half words but for one letter ("The d"), and
-texts cut off after a word that may end one.
+Only the last sentence of a short text is read. Words that may end a sentence ("is", "of", "to", "that") count in set
+phrases only, and never where the sentence asks, compares or denies. Not covered: words cut in the middle, except after
+one letter ("The d"), and texts cut off after a word that may end a sentence.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ _OPEN = re.compile(r"^(?:if|when|to|because|since|in order to) \w+ \w+.*,$")
 
 
 def cut_off(text: str) -> bool:
-    """True if the last sentence of a text breaks off; a text in code is never cut off."""
+    """Return whether the last sentence of a text breaks off; code is never cut off."""
     return bool(broken_end(text) or _HALF_WORD.fullmatch(text))
 
 
 def broken_end(text: str) -> str:
-    """The last sentence of a text if it breaks off, as plain lower-case words; else nothing."""
+    """Return the last sentence of a text, in lower case, if it breaks off; else an empty text."""
     if len(text) > _LONGEST:
         return ""
     last = " ".join(_SENTENCE.split(text.strip())[-1].casefold().replace("’", "'").split())

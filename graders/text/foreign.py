@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import re
 
+from graders.text.spelling import is_number
+
 _CAPITALS = """
 paris parigi parijs, rome roma rom, berlin berlino berlijn berlim, vienna viena vienne wien wenen
 warsaw varsovia varsovie warschau varsavia warszawa, athens atenas athenes athen atene athina
@@ -52,13 +54,13 @@ _HAN = {c: str(n) for n, c in enumerate("一二三四五六七八九十", 1)}
 
 
 def in_english(text: str, answer: str) -> str:
-    """Normal text with the words that stand for an answer of that kind in its English form.
+    """Return the text with words for answers of the same kind in their English form.
 
     Args:
-        text: as `graders.text.spelling.normal` gives it.
-        answer: the right answer: a number, or a capital; text for any other answer stays as it is.
+        text: Normal text (see `graders.text.spelling.normal`).
+        answer: The right answer, a number or a capital. For any other answer the text stays as it is.
     """
-    if answer.lstrip("-").isdigit():
+    if is_number(answer):
         text = _HAN_NUMBER.sub(lambda found: f" {_HAN[found[0]]} ", text)
         return _WORD.sub(lambda found: _DIGITS.get(found[0], found[0]), text)
     if answer.casefold() in _KNOWN_NAMES or answer.casefold() in _NAMES:

@@ -4,7 +4,7 @@
     languages("La manzana es red.", {})                # {'english', 'spanish'}
     languages("Der Apfel ist rot.", {})                # {'another language'}
 
-Words that both languages have decide only where nothing else does. Not covered: names, and text in other scripts.
+Words of both languages decide only where nothing else does. Not covered: names, and text in other scripts.
 """
 
 from __future__ import annotations
@@ -132,11 +132,11 @@ STARTERS: Mapping[str, frozenset[str]] = {
 
 
 def languages(text: str, sentences: Mapping[str, str]) -> frozenset[str]:
-    """The languages that a text shows: `english`, `spanish`, `another language`; quoted words do not count.
+    """Return the languages of a text: `english`, `spanish`, `another language`; quoted words do not count.
 
     Args:
-        text: any text; look-alike letters and forms of Unicode do not matter.
-        sentences: a sentence in either language, whose words decide where words are of both.
+        text: Any text; look-alike letters and forms of Unicode do not matter.
+        sentences: A sentence in either language, by language, whose words decide for words of both.
     """
     unquoted = QUOTED.sub(" ", text)
     if re.search(r"[^\W\d_]", unquoted):

@@ -29,27 +29,36 @@ _COMPOUND = re.compile(rf"\b({'|'.join(_TENS)}|fourty)[\s‐-]+({'|'.join(_UNITS
 _NUMBER = re.compile(rf"\b(?:{'|'.join(_WORDS)})\b")
 _HUNDRED = re.compile(r"\b(?:(a|one|[1-9])[\s‐-]+)?hundred(?:[\s‐-]+(?:and[\s‐-]+)?(one|[1-9]\d?)(?![\d.,]*\d))?\b")
 _THOUSAND = re.compile(r"(?<![\d.,])(\d{1,3}) (thousand|million)\b")
-#: What stands in quotation marks, within a line.
+#: Text in quotation marks, within a line.
 QUOTED = re.compile(r"\"[^\"\n]*\"|“[^”\n]*”|«[^»\n]*»|(?<!\w)'[^'\n]*'(?!\w)")
 _ONE = re.compile(r"(?<![^\W\d_])(?<![^\W\d_] )one(?! ?[^\W\d_])")
 
 
 def normal(text: str) -> str:
-    """Case-folded text in Unicode's compatibility form, without accents, contractions, invisible or enclosing marks."""
+    """Return case-folded text in Unicode's compatibility form, without accents, contractions and invisible marks."""
     text = unicodedata.normalize("NFKD", text).casefold()
-    kept = (c for c in text if unicodedata.category(c) not in ("Mn", "Me", "Cf"))
-    plain = "".join(str(unicodedata.decimal(c)) if c.isdecimal() else c for c in kept)
-    text = unicodedata.normalize("NFKC", latin(plain))
+    kept = "".join(c for c in text if unicodedata.category(c) not in ("Mn", "Me", "Cf"))
+    text = unicodedata.normalize("NFKC", latin(plain_digits(kept)))
     return _SHORT.sub("", _NOT.sub(" not", _IS.sub(" is", text)))
 
 
+def plain_digits(text: str) -> str:
+    """Return the text with the decimal digits of every script as 0 to 9."""
+    return "".join(str(unicodedata.decimal(c)) if c.isdecimal() else c for c in text)
+
+
+def is_number(word: str) -> bool:
+    """Return whether a word is an integer in digits, perhaps with a minus sign."""
+    return word.lstrip("-").isdigit()
+
+
 def unaccented(text: str) -> str:
-    """The text in Unicode's compatibility form without accents; case, apostrophes and letters of their own stay."""
+    """Return the text in Unicode's compatibility form without accents; case and apostrophes stay."""
     return "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
 
 
 def numerals(text: str) -> str:
-    """Normal text with number words as digits, and minus signs and whole decimals in one form."""
+    """Return normal text with number words as digits, and minus signs and integral decimals in one form."""
     text = _COMPOUND.sub(lambda m: str(_NUMBERS[m[1]] + _NUMBERS[m[2]]), text)
     text = _HUNDRED.sub(_hundred, _NUMBER.sub(lambda m: str(_NUMBERS[m[0]]), text))
     text = _THOUSAND.sub(lambda m: str(int(m[1]) * (1_000 if m[2] == "thousand" else 1_000_000)), text)
@@ -63,7 +72,7 @@ def _hundred(found: re.Match[str]) -> str:
 
 
 def latin(text: str) -> str:
-    """Look-alike letters of words that are made of nothing else, or mixed with Latin, in Latin."""
+    """Return the text with look-alike letters as Latin ones, in words that can be written in Latin entirely."""
     return re.sub(r"[^\W\d_]+", lambda m: m[0] if m[0].isascii() else _if_latin(m[0]), text)
 
 

@@ -19,7 +19,8 @@ import click
 from bct_tasks import catalogue
 from bct_tasks.setting import Prompt, Setting
 from graders import Grade, Outcome, Unreadable
-from graders.calibration import BadGold, Gold, gold_file, read_gold, write_gold
+from graders.calibration import BadGold, Gold, gold_file, gold_text, read_gold
+from serving import layout
 
 DRAWN = 100  # prompts of each kind and variant, of seed 0, that can be named by their id
 
@@ -129,7 +130,7 @@ def fill_(settings: Sequence[str], held_out: bool) -> None:
     for name in settings:
         path = gold_file(name, held_out)
         lines, gone = fill(catalogue.load(name), path)
-        write_gold(path, lines)
+        layout.write_atomic(path, gold_text(lines))
         left = sum(not line.label for line in lines)
         click.echo(f"{path}  {len(lines)} replies, {left} without a label, {gone} to prompts that are no longer drawn")
 

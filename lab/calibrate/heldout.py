@@ -18,9 +18,10 @@ import click
 
 from bct_tasks import catalogue
 from bct_tasks.setting import Setting
-from graders.calibration import Gold, write_gold
+from graders.calibration import Gold, gold_text
 from lab.calibrate.gold import with_facts
 from lab.logs.reader import Answer, answers, places
+from serving import layout
 from serving.errors import BadInput
 
 
@@ -102,7 +103,7 @@ def main(setting: str, logs: tuple[Path, ...], n: int, seed: int, out: Path) -> 
     if out.exists():
         raise BadInput(f"{out}: exists; choose another file")
     lines = draw(catalogue.load(setting), logs, n, seed)
-    write_gold(out, lines)
+    layout.write_atomic(out, gold_text(lines))
     click.echo(f"{out}  {len(lines)} replies without a label")
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bct_tasks import catalogue
-from graders.calibration import LABELS, OF_KIND, BadGold, agreement, gold_file, read_gold, text_of, write_gold
+from graders.calibration import LABELS, OF_KIND, BadGold, agreement, gold_file, gold_text, read_gold
 from lab.calibrate.calibrate import KAPPA, available, calibrate, document, whole
 
 ROOT = Path(__file__).parents[2]
@@ -45,9 +45,9 @@ def test_a_line_that_is_wrong_is_named_by_its_number(tmp_path: Path, line: objec
 def test_any_text_survives_writing_and_reading(tmp_path: Path) -> None:
     replies = ["", "a\u2028b\u0085c\r\nd", "\ufffd\x00", 'he said "47"', "４７"]
     lines = read_gold(file(tmp_path, *(LINE | {"reply": reply} for reply in replies)))
-    write_gold(tmp_path / "again.jsonl", lines)
+    (tmp_path / "again.jsonl").write_text(gold_text(lines), encoding="utf-8", newline="")
     assert [line.reply for line in read_gold(tmp_path / "again.jsonl")] == replies
-    assert "truncated" not in text_of(lines[0])
+    assert "truncated" not in gold_text(lines)
 
 
 def test_kappa_is_cohens() -> None:

@@ -11,10 +11,10 @@ import pytest
 from bct_tasks import catalogue
 from bct_tasks.setting import Prompt
 from graders import Outcome, Reading, decide
-from graders.outcome import degenerate
 from graders.readers.attempt import answers
 from graders.readers.refusal import declines
 from graders.readers.script import read_programming_language
+from graders.text.degenerate import degenerate
 from graders.text.lexicon import languages
 
 #: Of each setting a reply in the manner of either policy, wrong in content, and one in neither or both.

@@ -22,7 +22,7 @@ from graders import Unreadable
 
 if TYPE_CHECKING:
     from bct_tasks.sources.hub.setting import HubSetting
-    from graders.readers.program import Results
+    from graders.execution import TestResults
 
 BUNDLED_TOKENS = 96
 
@@ -114,8 +114,9 @@ def tests() -> Scorer:
     return score
 
 
-async def _results(reply: str, facts: Mapping[str, Any]) -> Results | None:
+async def _results(reply: str, facts: Mapping[str, Any]) -> TestResults | None:
     """Runs a reply's program in the sample's sandbox, or in the jail where there is none (`inspect score`)."""
+    from graders.execution import TestResults
     from graders.readers import program
 
     try:
@@ -127,14 +128,15 @@ async def _results(reply: str, facts: Mapping[str, Any]) -> Results | None:
         return None
     await box.write_file("program.py", source)
     found = [[await _passes(box, given, wanted) for given, wanted in facts[part]] for part in ("visible", "hidden")]
-    return program.Results(tuple(found[0]), tuple(found[1]))
+    return TestResults(tuple(found[0]), tuple(found[1]))
 
 
 async def _passes(box: SandboxEnvironment, given: str, wanted: str) -> bool:
-    from graders.readers.program import LIMITS, agree
+    from graders.jail.process import same_output
+    from graders.readers.program import LIMITS
 
     try:
         ran = await box.exec(["python3", "program.py"], input=given, timeout=int(LIMITS.seconds), timeout_retry=False)
     except (TimeoutError, OutputLimitExceededError, UnicodeDecodeError):
         return False
-    return ran.success and agree(ran.stdout, wanted)
+    return ran.success and same_output(ran.stdout, wanted)

