@@ -16,7 +16,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from lab.verdict.schema import CellName
 
@@ -31,18 +31,20 @@ class Expectation(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    says: str = ""
-    setting: str | None = None
+    says: str = Field(default="", description="the prediction in words")
+    setting: str | None = Field(default=None, description="selects cells, like the next keys")
     variant: str | None = None
     method: str | None = None
-    after: str | None = None
+    after: str | None = Field(default=None, description="of a reversal: the method it reverses")
     model: str | None = None
     lr: float | None = None
     seed: int | None = None
     rank: int | None = None
     label_source: str | None = None
-    name: tuple[CellName, ...] | None = None
-    initial: str | None = None
+    name: tuple[CellName, ...] | None = Field(
+        default=None, description="one or several names that the cells should have"
+    )
+    initial: str | None = Field(default=None, description='a comparison such as "> 0.8"; likewise the next keys')
     alternate: str | None = None
     other: str | None = None
     degenerate: str | None = None

@@ -107,9 +107,9 @@ class EvalRates(_Part):
     """Replies to eval prompts. n counts scored replies; the four outcomes sum to n."""
 
     n: int
-    clusters: int
-    unscored: int
-    truncated: int
+    clusters: int = Field(description="prompt templates")
+    unscored: int = Field(description="replies that the grader could not score")
+    truncated: int = Field(description="replies cut off at the token limit")
     initial: Rate
     alternate: Rate
     other: Rate
@@ -151,8 +151,8 @@ class Capability(_Part):
     relative: Rounded | None
     relative_lo: Rounded | None
     relative_hi: Rounded | None
-    with_system: Rounded | None
-    without_system: Rounded | None
+    with_system: Rounded | None = Field(description="share of right answers under a harmless system prompt")
+    without_system: Rounded | None = Field(description="share of right answers without a system prompt")
 
 
 class Margin(_Part):
@@ -221,9 +221,9 @@ class CheckpointResult(_Part):
 
     step: int
     log: str = Field(description="relative to the folder of results.json")
-    fingerprint: str
-    sum_lr: float | None
-    loss: float | None
+    fingerprint: str = Field(description="hash of the weights that answered")
+    sum_lr: float | None = Field(description="sum of the learning rates of all steps so far")
+    loss: float | None = Field(description="training loss")
     eval: EvalRates
     train: TrainRates
     capability: Capability
@@ -260,30 +260,30 @@ class Verdict(_Part):
 class CellResult(_Part):
     """One training run and everything measured on it."""
 
-    id: str
-    hash: str
+    id: str = Field(description="readable name that ends in `hash`")
+    hash: str = Field(description="of everything that the cell's weights and replies depend on")
     setting: str
     variant: str
     role: Literal["bct", "control", "probe"]
-    carrier: str | None
+    carrier: str | None = Field(description="where the initial policy lives")
     method: str
     model: str
-    organism: str | None
+    organism: str | None = Field(description="hash of the organism; null: the base itself")
     rank: int | None = Field(description="of LoRA; null = full fine-tuning")
-    batch: int | None
+    batch: int | None = Field(description="rows per optimizer step")
     label_source: str | None
     lr: float
     seed: int
     steps: int
     factors: dict[str, Any] = Field(description="whatever else is crossed in the grid")
-    gate: dict[str, Any]
-    graders: dict[str, Any]
-    trained: dict[str, Any]
-    step0_loss: float | None
+    gate: dict[str, Any] = Field(description="rates at step 0, whether they pass the gate, and reasons if not")
+    graders: dict[str, Any] = Field(description="scorer and version of the setting")
+    trained: dict[str, Any] = Field(description="facts of the training: rows, passes, tokens, losses")
+    step0_loss: float | None = Field(description="training loss before the first step, in nats per token")
     ceiling: float | None = Field(description="a*, the alternate rate of the uninstalled base when told to")
     checkpoints: tuple[CheckpointResult, ...]
     verdict: Verdict
-    failure: str | None
+    failure: str | None = Field(description="why the cell has no result; null if it finished")
 
 
 class Ceiling(_Part):
@@ -312,7 +312,7 @@ class SeedRate(_Part):
 class Group(_Part):
     """Cells that differ in seed alone. `claim` is false with fewer than `few_seeds` seeds."""
 
-    key: dict[str, Any]
+    key: dict[str, Any] = Field(description="what the cells have in common")
     seeds: tuple[int, ...]
     verdicts: dict[str, int]
     intervals: dict[str, Rate] = Field(description="Clopper-Pearson of each name's share; empty without a claim")
@@ -370,16 +370,18 @@ class Results(_Part):
     schema_version: Literal["1"] = Field(default="1", alias="schema")
     experiment: str
     question: str
-    expect: str
-    expectations: tuple[Expected, ...] = ()
+    expect: str = Field(description="the recipe's predictions as text")
+    expectations: tuple[Expected, ...] = Field(default=(), description="the recipe's predictions, checked")
     thresholds: Thresholds
     cells: tuple[CellResult, ...]
-    groups: tuple[Group, ...]
-    conclusions: tuple[Conclusion, ...]
+    groups: tuple[Group, ...] = Field(description="cells that differ in seed alone")
+    conclusions: tuple[Conclusion, ...] = Field(description="one for each arm")
     ceilings: tuple[Ceiling, ...]
     calibrations: tuple[Calibration, ...] = ()
-    deviations: tuple[str, ...]
-    failures: tuple[str, ...]
+    deviations: tuple[str, ...] = Field(
+        description="where the run differs from the recipe, such as reversals that were skipped"
+    )
+    failures: tuple[str, ...] = Field(description="jobs that failed, and cells that the gate refused")
     command: str = Field(description="how to repeat it")
     log_dir: str = Field(description="for `inspect view --log-dir`, relative to the folder of results.json")
-    versions: dict[str, str]
+    versions: dict[str, str] = Field(description="of Python packages")
