@@ -126,9 +126,7 @@ class Arm(_Frozen):
     )
     methods: tuple[str, ...] = Field(("bct",), min_length=1, description=f"what is trained on: {', '.join(METHODS)}")
     model: str = "mini"
-    learning_rates: tuple[LearningRate, ...] = Field(
-        min_length=1, description="peak learning rates; write 1.0e-3, not 1e-3"
-    )
+    learning_rates: tuple[LearningRate, ...] = Field(min_length=1, description="peak learning rates")
     seeds: tuple[int, ...] = Field((0,), min_length=1)
     ranks: tuple[Count | None, ...] = Field((None,), min_length=1)
     label_sources: tuple[LabelSource | None, ...] = Field((None,), min_length=1)
