@@ -31,7 +31,7 @@ INVENTED = {"recipes/mine.yaml", "recipes/my_setting.yaml", "recipes/NAME.yaml",
 CODE = re.compile(r"^`{3,}[a-z]*\n(.*?)^`{3,}|`([^`\n]+)`", re.S | re.M)
 
 
-def code(page: Path) -> str:
+def code_of(page: Path) -> str:
     """The code of a page, continued lines joined, comments left out."""
     found = "\n".join(block or inline for block, inline in CODE.findall(page.read_text(encoding="utf-8")))
     return re.sub(r"(^|\s)#.*", "", found.replace("\\\n", " "))
@@ -51,7 +51,7 @@ def command_of(words: list[str]) -> click.Command | None:
 
 @pytest.mark.parametrize("page", PAGES, ids=named)
 def test_every_bct_command_in_the_docs_exists_with_its_options(page: Path) -> None:
-    for line in re.findall(r"(?:^|\s)bct ([a-z][^\n|;)]*)", code(page)):
+    for line in re.findall(r"(?:^|\s)bct ([a-z][^\n|;)]*)", code_of(page)):
         words = line.split()
         command = command_of(words)
         assert command is not None, f"bct {line}"
@@ -62,14 +62,14 @@ def test_every_bct_command_in_the_docs_exists_with_its_options(page: Path) -> No
 
 @pytest.mark.parametrize("page", PAGES, ids=named)
 def test_every_module_that_the_docs_run_exists(page: Path) -> None:
-    for module in re.findall(r"python -m ((?:trainer|lab|benchmarks)[\w.]*)", code(page)):
+    for module in re.findall(r"python -m ((?:trainer|lab|benchmarks)[\w.]*)", code_of(page)):
         assert importlib.util.find_spec(module.rstrip(".")), module
 
 
 @pytest.mark.parametrize("page", PAGES, ids=named)
 def test_every_make_target_and_recipe_in_the_docs_exists(page: Path) -> None:
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M))
-    text = code(page)
+    text = code_of(page)
     assert set(re.findall(r"(?:^|\s)make ([a-z]+)", text)) <= targets
     recipes = set(re.findall(r"recipes/[\w/]+\.yaml", text)) - INVENTED
     assert {name for name in recipes if not (ROOT / name).is_file()} == set()
@@ -85,3 +85,11 @@ def test_every_link_of_a_page_outside_the_site_leads_to_a_file(name: str) -> Non
 def test_the_reference_pages_are_up_to_date() -> None:
     """If not: python -m lab.report.reference"""
     assert reference.out_of_date(ROOT / reference.HOME) == []
+
+
+@pytest.mark.parametrize("package", ["bct_tasks", "lab", "benchmarks"])
+def test_every_page_that_the_code_names_exists(package: str) -> None:
+    code = "".join(path.read_text(encoding="utf-8") for path in (ROOT / package).rglob("*.py"))
+    pages = set(re.findall(r"docs/[\w/-]+\.(?:md|json)", code))
+    assert pages
+    assert {name for name in pages if not (ROOT / name).is_file()} == set()
