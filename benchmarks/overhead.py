@@ -64,7 +64,7 @@ def measure() -> Iterator[Line]:
     import serving.backends.engine.engine
     from lab.run import evaluate
     from trainer.data import labels
-    from trainer.run import checkpoints, fit
+    from trainer.run import checkpoints, model
 
     ledger, imports = Ledger(), time.process_time()
     places = [
@@ -73,7 +73,7 @@ def measure() -> Iterator[Line]:
         (checkpoints.Keeper, "on_save", "saving"),
         (serving.backends.engine.engine.Engine, "_answer", "generation"),
         (evaluate, "_run", "inspect"),
-        (fit, "load", "loading to train"),
+        (model, "load", "loading to train"),
         (labels, "collect", "labels, without generation"),
         (lab.run.collect, "write", "results and report"),
     ]

@@ -26,12 +26,13 @@ from torch.nn.functional import cross_entropy
 from bct_tasks import catalogue
 from benchmarks.line import Line, report
 from serving.refs import resolve
-from trainer import sft
+from trainer.algorithms import supervised
+from trainer.cell import train
 from trainer.config import TrainConfig
 from trainer.data import rows, tokens
 from trainer.data.tokens import IGNORED, Encoded
-from trainer.run import fit, loop
-from trainer.run.fit import Job
+from trainer.run import model as models
+from trainer.run.loop import Job
 
 BATCHES = (8, 32)
 RANKS = (None, 8)
@@ -67,28 +68,30 @@ def config(batch: int, rank: int | None = None, **more: Any) -> TrainConfig:
     return TrainConfig(**(values | {"steps": STEPS[batch], "batch_size": batch, "rank": rank} | more))
 
 
-def encoded(asked: TrainConfig, loaded: fit.Loaded) -> Encoded:
+def encoded(asked: TrainConfig, loaded: models.Loaded) -> Encoded:
     """The rows of a cell."""
     setting = catalogue.load(asked.setting)
-    prompts = setting.prompts(asked.variant, "train", rows.unique_rows(asked), asked.seed)
+    prompts = setting.prompts(asked.variant, "train", asked.unique_rows(), asked.seed)
     made = [rows.row(prompt, setting.alternate.reply(prompt)) for prompt in prompts]
     return tokens.encode(made, loaded.tokenizer, loaded.stops, loaded.context(None))
 
 
 def ours(asked: TrainConfig) -> Clock:
     """The steps of the trainer."""
-    loaded = fit.load(resolve("mini"), asked)
+    loaded = models.load(resolve("mini"), asked)
     clock = Clock()
     with TemporaryDirectory() as folder:
-        fit.fit(Job(asked, asked.steps, asked.saved_steps(), Path(folder), loaded, encoded(asked, loaded), clock))
+        supervised.fit(
+            Job(asked, asked.steps, asked.saved_steps(), Path(folder), loaded, encoded(asked, loaded), clock)
+        )
     return clock
 
 
 def plain(asked: TrainConfig, lean: bool) -> Clock:
     """The steps of a loop as one writes it; `lean` leaves out the prompts' positions, as ours does."""
     torch.manual_seed(asked.seed)
-    loaded = fit.load(resolve("mini"), asked)
-    adapter = loop.lora(asked)
+    loaded = models.load(resolve("mini"), asked)
+    adapter = models.lora(asked)
     model: Any = loaded.model if adapter is None else get_peft_model(loaded.model, adapter)
     model.train()
     weights = [weight for weight in model.parameters() if weight.requires_grad]
@@ -190,7 +193,7 @@ def start(asked: TrainConfig, out: Path) -> float:
     """Seconds before the first step."""
     clock = Starting()
     with suppress(Enough):
-        sft.train(asked, out, clock)
+        train(asked, out, clock)
     first, second = clock.times
     return 2 * first - second - clock.begun
 
@@ -207,16 +210,16 @@ def profile() -> None:
     torch.set_num_threads(1)
     asked = config(8, None)
     ours(asked)
-    loaded = fit.load(resolve("mini"), asked)
+    loaded = models.load(resolve("mini"), asked)
     job = Job(asked, asked.steps, asked.saved_steps(), Path(), loaded, encoded(asked, loaded))
     for what in ("steps", "start"):
         profiler = cProfile.Profile(time.process_time)
         with TemporaryDirectory() as folder:
             profiler.enable()
             if what == "steps":
-                fit.fit(replace(job, folder=Path(folder)))
+                supervised.fit(replace(job, folder=Path(folder)))
             else:
-                sft.train(config(8, None, steps=1, checkpoints=(1,)), Path(folder) / "x")
+                train(config(8, None, steps=1, checkpoints=(1,)), Path(folder) / "x")
             profiler.disable()
         print(f"== {what}")
         pstats.Stats(profiler).sort_stats("cumulative" if what == "start" else "tottime").print_stats(45)

@@ -1,124 +1,76 @@
-"""What every way to train a cell shares: where it starts, when it may go on, and what says that it is done.
+"""One cell of any method: where it starts, whether it may resume, its training, and the facts it leaves.
 
-    train(config, out, progress, prompts, work)
+    train(TrainConfig(setting="sandbagging", learning_rate=1e-3), Path("runs/y"))
 
+The same call again resumes where the last one stopped, or does nothing; another configuration is refused.
 `trained.json` is written last. With several processes the first one writes.
+Not covered: what a step computes (`trainer.algorithms`), and evaluation (`lab`).
 """
 
 from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from pkgutil import resolve_name
+from typing import Any, cast
 
-from bct_tasks import catalogue
 from serving import layout, refs
-from serving.errors import BadInput
-from serving.refs import Checkpoint
-from trainer import sft
-from trainer.config import TrainConfig, place
-from trainer.data import rows
+from trainer import install
+from trainer.config import OrganismConfig, TrainConfig
+from trainer.identity import in_weights
+from trainer.methods import METHODS
 from trainer.run import manifest, metrics, ranks
-from trainer.run.folder import held
-from trainer.run.progress import Bar, Progress, Silent
+from trainer.run.lock import locked
+from trainer.run.plan import Plan, plan_of
+from trainer.run.progress import Progress, Silent
 
-if TYPE_CHECKING:
-    from bct_tasks.setting import Prompt, Setting
-    from trainer.run.loop import Loaded
+TRAINED = "trained.json"
 
-
-Config = TypeVar("Config", bound=TrainConfig)
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What is known of a cell before any model is loaded."""
-
-    config: TrainConfig
-    setting: Setting
-    organism: Checkpoint
-    prompts: list[Prompt]
-    identity: dict[str, Any]
+#: Trains a plan into a folder; returns the facts that are particular to the algorithm.
+Runner = Callable[[Plan, Path, Progress], dict[str, Any]]
 
 
-#: The prompts of a cell.
-Prompts = Callable[["Setting", TrainConfig], "list[Prompt]"]
-
-#: Trains a plan into a folder; returns what `trained.json` says beside the facts of every method.
-Work = Callable[[Plan, Path, Progress], dict[str, Any]]
-
-
-def train(config: TrainConfig, out: Path, progress: Progress | None, prompts: Prompts, work: Work) -> Path:
-    """Trains a cell into `out`, going on where an earlier attempt stopped. Returns `out`.
+def train(config: TrainConfig, out: Path, progress: Progress | None = None) -> Path:
+    """Trains a cell of any method into `out`, resuming where an earlier attempt stopped. Returns `out`.
 
     Args:
-        config: the cell.
+        config: the cell, of the class `trainer.config.config_of(method)`.
         out: its folder.
-        progress: told after each step.
-        prompts: what is asked.
-        work: the training itself.
+        progress: called after each step.
 
     Raises:
-        BadInput: where `out` holds another run, or the setting, organism or a value cannot be used.
-        WorkFailed: where nothing can be trained on.
+        BadInput: if `out` contains another run, or the setting, organism or a value cannot be used.
+        WorkFailed: if there is nothing to train on.
     """
     out, progress = Path(out), progress or Silent()
-    config = sft.with_organism(config, out, progress)
-    plan = _plan(config, prompts)
-    if manifest.check(out, plan.identity) and (out / sft.TRAINED).is_file():
+    plan = plan_of(with_organism(config, out, progress))
+    if manifest.check(out, plan.identity) and (out / TRAINED).is_file():
         return out
-    with held(out):
-        if not (out / sft.TRAINED).is_file():
+    with locked(out):
+        if not (out / TRAINED).is_file():
             began = time.monotonic()
-            finish(out, work(plan, out, progress), time.monotonic() - began)
+            facts = runner(config.method)(plan, out, progress)
+            _finish(plan, out, facts, time.monotonic() - began)
     return out
 
 
-def begin(plan: Plan, out: Path, loaded: Loaded, more: dict[str, Any]) -> None:
-    """Writes the manifest and step 0. BadInput where the folder holds another run."""
-    from trainer.data import tokens
-
-    template = tokens.template_hash(loaded.tokenizer, plan.config.chat_template_kwargs)
-    identity = plan.identity | more | {"chat_template": template}
-    if not manifest.check(out, identity):
-        manifest.write(out, "cell", identity)
-    sft.point_to_start(plan.organism, loaded, out)
+def runner(method: str) -> Runner:
+    """The function that trains a method's plans. Imports torch."""
+    return cast("Runner", resolve_name(METHODS[method].runner))
 
 
-def finish(out: Path, facts: dict[str, Any], seconds: float) -> None:
-    """Writes `trained.json`, and takes away what only an unfinished run needs."""
-    if ranks.is_first():
-        lines = metrics.read(out / metrics.NAME)
-        shared = {
-            "step0_loss": lines[0]["loss"],
-            "final_loss": lines[-1]["loss"],
-            "tokens": lines[-1]["tokens"],
-            "sum_lr": lines[-1]["sum_lr"],
-            "diverged": metrics.diverged(lines),
-            "seconds": round(seconds, 3),
-            "training_seconds": lines[-1]["seconds"],
-        }
-        layout.write_json_atomic(out / sft.TRAINED, shared | facts)
-        shutil.rmtree(out / "resume", ignore_errors=True)
-    ranks.wait()
-
-
-def mean(lines: Sequence[dict[str, Any]], column: str) -> float | None:
-    """Mean of a column of the metrics over the run; None where it is empty."""
-    found = [line[column] for line in lines if line.get(column) is not None]
-    return round(sum(found) / len(found), 4) if found else None
-
-
-def main(config: Config, out: Path, train: Callable[[Config, Path, Progress], Path], title: str) -> dict[str, Any]:
-    """Trains for the command line, and returns what it prints."""
-    if out.exists() and not out.is_dir():
-        raise BadInput(f"{out}: is a file: name a folder")
-    with Bar(title) as bar:
-        train(config, out, bar)
-    return layout.read_json(out / sft.TRAINED) | {"out": str(out)}
+def with_organism(config: TrainConfig, out: Path, progress: Progress) -> TrainConfig:
+    """The configuration with its organism named; for a carrier in the weights it is built next to the run if needed."""
+    variant = config.asked().variant(config.variant)
+    if config.organism is not None or not in_weights(variant.carrier) or _is_trained(config.model):
+        return config
+    own = OrganismConfig(
+        setting=config.setting, variant=variant.name, model=config.model, source=config.source, hub=config.hub
+    )
+    built = install.build(own, out.parent / "organisms" / own.digest(), progress)
+    return config.model_copy(update={"organism": str(built)})
 
 
 def summary(config: TrainConfig, out: Path) -> dict[str, Any]:
@@ -129,21 +81,29 @@ def summary(config: TrainConfig, out: Path) -> dict[str, Any]:
         "digest": config.digest(),
         "steps": config.steps,
         "checkpoints": [0, *config.saved_steps()],
-        "finished": (out / sft.TRAINED).is_file(),
+        "finished": (out / TRAINED).is_file(),
     }
 
 
-def _plan(config: TrainConfig, prompts: Prompts) -> Plan:
-    setting = catalogue.load(config.setting)
-    start = refs.resolve(config.organism or config.model)
-    asked = prompts(setting, config)
-    if not asked:
-        raise BadInput(f"{config.setting}: variant {config.variant or 'default'} has no train prompts: choose another")
-    # What a reply is graded by belongs to the data as well.
-    known = [setting.reference(config.variant, prompt) for prompt in asked]
-    identity = {
-        "config": config.identity(),
-        "prompts": rows.prompts_hash(asked, known),
-        "organism": {"name": place(config.organism or config.model), "fingerprint": start.fingerprint},
-    }
-    return Plan(config, setting, start, asked, identity)
+def _is_trained(model: str) -> bool:
+    """Whether a model is an organism or a run of ours already: then it starts as it is."""
+    return refs.resolve(model).setting is not None
+
+
+def _finish(plan: Plan, out: Path, facts: dict[str, Any], seconds: float) -> None:
+    """Writes `trained.json`, and deletes what only an unfinished run needs."""
+    if ranks.is_first():
+        lines = metrics.read(out / metrics.NAME)
+        shared = {
+            "steps": plan.config.steps,
+            "step0_loss": lines[0]["loss"],
+            "final_loss": lines[-1]["loss"],
+            "tokens": lines[-1]["tokens"],
+            "sum_lr": lines[-1]["sum_lr"],
+            "diverged": metrics.diverged(lines),
+            "seconds": round(seconds, 3),
+            "training_seconds": lines[-1]["seconds"],
+        }
+        layout.write_json_atomic(out / TRAINED, shared | facts)
+        shutil.rmtree(out / "resume", ignore_errors=True)
+    ranks.wait()

@@ -1,9 +1,10 @@
 """The command line of a training module: one flag per field, the same names in a YAML file, one-line errors.
 
-    command("trainer.sft", TrainConfig, run, summary, doc)
+    command("trainer.organism", OrganismConfig, run, summary, doc)
+    cell_command("trainer.sft", TrainConfig, summary, doc)
 
-`--help` imports no torch; `--help-all` adds TRL's own arguments, which are taken under their own names.
-Exit codes: 0; 1 where the work failed; 2 where the command or its input is wrong.
+`--help` imports no torch; `--help-all` adds TRL's own arguments, which are accepted under their own names.
+Exit codes: 0; 1 if the work failed; 2 if the command or its input is wrong.
 """
 
 from __future__ import annotations
@@ -17,19 +18,31 @@ from typing import Any, TypeVar
 import click
 import yaml
 
+from serving import layout
 from serving.border import one_line
 from serving.errors import BadInput, did_you_mean
-from trainer.config import Common, parse, read_yaml
-from trainer.run import ranks
+from trainer import cell
+from trainer.config import Common, TrainConfig, parse, read_yaml
+from trainer.run import metrics, ranks
+from trainer.run.progress import Bar
 
 Config = TypeVar("Config", bound=Common)
+CellConfig = TypeVar("CellConfig", bound=TrainConfig)
 Run = Callable[[Config, Path], dict[str, Any]]
 #: What `bct run` leaves in the folder of an experiment.
 EXPERIMENT = ("recipe.yaml", "run.json")
 
 
 def command(name: str, kind: type[Config], run: Run[Config], summary: Run[Config], doc: str | None) -> click.Command:
-    """A click command that parses a configuration and hands it to `run` with the folder."""
+    """A click command that parses a configuration and calls `run` (with `--dry-run`: `summary`) with the folder.
+
+    Args:
+        name: module of the command.
+        kind: class of the configuration.
+        run: does the work; returns what is printed.
+        summary: what the work would be.
+        doc: help text.
+    """
 
     def call(**given: Any) -> None:
         with one_line(interrupted="interrupted: the same command goes on where it stopped"):
@@ -49,11 +62,26 @@ def command(name: str, kind: type[Config], run: Run[Config], summary: Run[Config
     )
 
 
+def cell_command(name: str, kind: type[CellConfig], summary: Run[CellConfig], doc: str | None) -> click.Command:
+    """The command that trains a cell. See `command`."""
+    return command(name, kind, _train_cell, summary, doc)
+
+
+def _train_cell(config: TrainConfig, out: Path) -> dict[str, Any]:
+    if out.exists() and not out.is_dir():
+        raise BadInput(f"{out}: is a file: name a folder")
+    with Bar(f"{config.method} {config.setting} {config.learning_rate:g}") as bar:
+        cell.train(config, out, bar)
+    if (step := metrics.first_divergence(metrics.read(out / metrics.NAME))) is not None:
+        click.echo(f"{out}: diverged at step {step}; the run is kept and flagged", err=True)
+    return layout.read_json(out / cell.TRAINED) | {"out": str(out)}
+
+
 def _own_options(kind: type[Common]) -> list[click.Parameter]:
     return [
         click.Option(["--out"], type=click.Path(path_type=Path), required=False, help="run folder"),
         click.Option(["--config"], type=click.Path(path_type=Path), help="YAML file with the same names as the flags"),
-        click.Option(["--dry-run"], is_flag=True, help="say what would be done, and do nothing"),
+        click.Option(["--dry-run"], is_flag=True, help="print what would be done, and do nothing"),
         click.Option(["--json"], is_flag=True, help="print the result as JSON"),
         click.Option(["--help-all"], is_flag=True, is_eager=True, callback=_help_all(kind), expose_value=False,
                      help="this help, and TRL's own arguments"),
@@ -71,7 +99,7 @@ def _field_options(kind: type[Common]) -> list[click.Parameter]:
 
 
 def _help(doc: str | None) -> str:
-    """The module's docstring; \\b keeps click from joining its lines."""
+    """The module's docstring; \\b prevents click from joining its lines."""
     return "\n\n".join(f"\b\n{part}" for part in (doc or "").strip().split("\n\n"))
 
 
@@ -99,7 +127,7 @@ def _plain(value: Any) -> Any:
 
 
 def _rest(kind: type[Common], rest: Sequence[str]) -> dict[str, Any]:
-    """`--name value` or `--name=value` pairs that are no field of ours: TRL's own arguments."""
+    """`--name value` or `--name=value` pairs that are not fields of the configuration: TRL's own arguments."""
     found: dict[str, Any] = {}
     words = list(rest)
     while words:
@@ -119,15 +147,15 @@ def _check_trl(kind: type[Common], found: dict[str, Any]) -> None:
     own = [*kind.model_fields, "out", "config", "dry_run", "json", "help_all"]
     for name in found:
         near = did_you_mean(name, own)
-        if near:  # so near to a flag of ours that TRL need not be asked, unless it has that very name
-            raise_unless_trl(name, near, kind.ALGORITHM)
+        if near:  # so similar to one of our flags that TRL matters only if it has exactly this name
+            _raise_unless_trl(name, near, kind.ALGORITHM)
     from trainer.run.arguments import check_trl
 
     check_trl(found, kind.ALGORITHM, kind.model_fields)
 
 
-def raise_unless_trl(name: str, near: str, algorithm: str = "sft") -> None:
-    """BadInput for a flag that TRL does not know either."""
+def _raise_unless_trl(name: str, near: str, algorithm: str = "sft") -> None:
+    """Raises BadInput for a flag that TRL does not know either."""
     from trainer.run.arguments import RESERVED, trl_fields
 
     if name not in trl_fields(algorithm) and name not in RESERVED:
@@ -149,7 +177,7 @@ def _lines(result: dict[str, Any]) -> str:
 
 
 def _line(value: Any) -> str:
-    """A value as JSON; a text of several lines as it stands, indented."""
+    """A value as JSON; a text of several lines as it is, indented."""
     if isinstance(value, str) and "\n" in value:
         return "\n  " + value.replace("\n", "\n  ")
     return json.dumps(value, default=str, ensure_ascii=False)

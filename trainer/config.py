@@ -1,44 +1,43 @@
-"""What a training run is made of: `TrainConfig` for a cell, `OrganismConfig` for an organism.
+"""Configuration of training: `TrainConfig` of a cell, `OrganismConfig` of an organism.
 
     TrainConfig(setting="inoculation", learning_rate="1e-3").digest()      # 8 hex digits of everything resolved
+    config_of("grpo")                                                      # the class of a method's configurations
     parse(TrainConfig, {"seting": "x"}, "run.yaml")                        # BadInput: unknown key, nearest known key
 
-Every default is resolved before it is hashed, so that a run which spells a default out is the same run.
-Not covered: whether a model or a setting exists; that is found out where it is loaded.
+Every default is resolved before it is hashed: a run that spells out a default is the same run.
+Not covered: whether a model or a setting exists; loading them reports that.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar, cast
+from pkgutil import resolve_name
+from typing import Any, ClassVar, Literal, TypeVar, cast
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
+from bct_tasks import catalogue
+from bct_tasks.setting import Setting
 from serving.errors import BadInput, did_you_mean
-from trainer import methods
-from trainer.methods import METHODS
+from trainer.identity import in_weights, installed, place, sha
+from trainer.methods import METHODS, MODEL, ON_POLICY, check_source, configured_by
 
-if TYPE_CHECKING:
-    from bct_tasks.setting import Setting
-
-#: Defaults of a run on hub data, where they differ.
+#: Defaults that differ for a run on hub data.
 HUB_DEFAULTS: Mapping[str, Any] = {"reply_tokens": 2048, "label_temperature": 0.7}
 
 Dtype = Literal["auto", "float32", "bfloat16", "4bit"]
 
 
 class Common(BaseModel):
-    """What a cell and an organism share: the model, the optimizer and the rows' lengths."""
+    """Fields that cells and organisms share: the model, the optimizer and the length of rows."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
 
-    #: Fields that change how a run is kept, not what it computes.
+    #: Fields that are no part of the identity: they change what a run stores, not what it computes.
     OUTSIDE: ClassVar[frozenset[str]] = frozenset({"resume_seconds"})
-    #: Whose arguments `trl` holds: see `trainer.run.arguments.PLACES`.
+    #: The trainer of TRL whose arguments `trl` contains: see `trainer.run.arguments.PLACES`.
     ALGORITHM: ClassVar[str] = "sft"
 
     setting: str = Field(description="name of a setting (`bct list`)")
@@ -78,7 +77,7 @@ class Common(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _hub_defaults(cls, values: Any) -> Any:
-        """Replies to hub prompts are longer, and sampled."""
+        """Replies to hub prompts are longer, and sampled at a temperature."""
         if not isinstance(values, dict) or values.get("source") != "hub":
             return values
         mine = {name: value for name, value in HUB_DEFAULTS.items() if name in cls.model_fields}
@@ -109,9 +108,7 @@ class Common(BaseModel):
         return content | resolved | {"setting_version": str(setting.version)}
 
     def asked(self) -> Setting:
-        """The setting, with the questions of the source."""
-        from bct_tasks import catalogue
-
+        """The setting with the questions of `source`: the only way from a configuration to its prompts."""
         return catalogue.load(self.setting, self.source, **self.hub)
 
     def digest(self) -> str:
@@ -124,7 +121,9 @@ class TrainConfig(Common):
 
     OUTSIDE: ClassVar[frozenset[str]] = frozenset({"resume_seconds", "watch"})
 
-    method: str = Field(default="bct", description=f"what is trained on: {', '.join(METHODS)}")
+    method: str = Field(
+        default="bct", description=f"training data: {', '.join(configured_by('trainer.config:TrainConfig'))}"
+    )
     organism: str | None = Field(
         default=None,
         description="the model that starts; default: the base, or an organism built for a `weights` variant",
@@ -139,7 +138,7 @@ class TrainConfig(Common):
         default="log2", description="log2 (1, 2, 4, ... last), or the steps to keep, such as 1,4,16,64"
     )
     rows: int | None = Field(
-        default=None, ge=1, description="unique rows, passed over again; default: fresh rows all the way"
+        default=None, ge=1, description="number of unique rows, repeated over epochs (default: never repeat a row)"
     )
     mix: float = Field(default=0.0, ge=0, lt=1, description="share of general rows among the rows")
     kl: float = Field(
@@ -149,24 +148,25 @@ class TrainConfig(Common):
 
     @field_validator("mix", "kl", "watch")
     @classmethod
-    def _of_sft(cls, value: float) -> float:
+    def _supervised_only(cls, value: float) -> float:
         if value and cls.ALGORITHM != "sft":
-            raise ValueError("is of trainer.sft alone")
+            raise ValueError("applies to trainer.sft only")
         return value
 
     @field_validator("method")
     @classmethod
     def _known_method(cls, value: str) -> str:
-        if value not in METHODS:
-            near = did_you_mean(value, METHODS).strip()
-            raise ValueError(f"unknown method ({near or 'known: ' + ', '.join(METHODS)})")
+        own = configured_by(f"{cls.__module__}:{cls.__qualname__}")
+        if value not in own:
+            near = did_you_mean(value, own).strip()
+            raise ValueError(f"unknown method ({near or 'known here: ' + ', '.join(own)})")
         return value
 
     @field_validator("label_source")
     @classmethod
     def _known_source(cls, value: str | None) -> str | None:
-        named = value is not None and value.startswith(methods.MODEL) and len(value) > len(methods.MODEL)
-        if value not in (None, "reference", "on_policy", "off_model") and not named:
+        named = value is not None and value.startswith(MODEL) and len(value) > len(MODEL)
+        if value not in (None, "reference", ON_POLICY, "off_model") and not named:
             raise ValueError("should be reference, on_policy, off_model or model:REF")
         return value
 
@@ -178,25 +178,34 @@ class TrainConfig(Common):
         return [part for part in value.strip("[]() ").replace(",", " ").split() if part]
 
     def saved_steps(self) -> tuple[int, ...]:
-        """The steps that leave a checkpoint, the last one always; step 0 is the organism itself and needs none."""
+        """The steps that leave a checkpoint, always with the last one; step 0 is the organism itself."""
         if self.checkpoints == "log2":
             asked = [2**power for power in range(self.steps.bit_length())]
         else:
             asked = [step for step in self.checkpoints if 1 <= step <= self.steps]
         return tuple(sorted({*asked, self.steps}))
 
+    def unique_rows(self) -> int:
+        """How many different rows a cell trains on: never one twice, unless `rows` says fewer."""
+        needed = self.steps * self.batch_size
+        return min(self.rows or needed, needed)
+
     def labels(self) -> str:
-        """The label source, resolved. Raises BadInput where the method has no such labels."""
+        """The label source, resolved. Raises BadInput if the method has no such labels."""
+        method = METHODS[self.method]
+        if not method.sources:
+            return ON_POLICY
         if self.label_source is not None:
-            methods.check_source(self.method, self.label_source)
+            check_source(self.method, self.label_source)
             return self.label_source
         setting = self.asked()
-        return setting.label_source(setting.variant(self.variant)) if self.method == "bct" else "reference"
+        default = setting.label_source(setting.variant(self.variant))
+        return default if method.targeted and method.offers(default) else method.sources[0]
 
     def teacher(self) -> str | None:
-        """The model whose replies are the labels, where that is another than the organism."""
+        """Reference of the model whose replies are the labels; None unless it is another than the organism."""
         source = self.labels()
-        return source.removeprefix(methods.MODEL) if source.startswith(methods.MODEL) else None
+        return source.removeprefix(MODEL) if source.startswith(MODEL) else None
 
     def identity(self) -> dict[str, Any]:
         """See `Common.identity`. An organism under `organisms/` counts by its folder's name, which is a hash."""
@@ -239,11 +248,9 @@ class OrganismConfig(Common):
 
     def identity(self) -> dict[str, Any]:
         """See `Common.identity`. What is installed counts by its hash; a carrier in the prompt installs nothing."""
-        from trainer.data import installed
-
         setting = self.asked()
         variants = [setting.variant(self.variant), *(v for v in setting.variants if v.name == self.teacher)]
-        marks = [installed.mark(self.setting, v.name, self.source) for v in variants if installed.in_weights(v.carrier)]
+        marks = [installed(self.setting, v.name, self.source) for v in variants if in_weights(v.carrier)]
         mark = {"installed_from": "+".join(marks)} if marks else {}
         return super().identity() | {"teacher": place(self.teacher)} | mark
 
@@ -255,15 +262,9 @@ class OrganismConfig(Common):
 Config = TypeVar("Config", bound=Common)
 
 
-def place(ref: str | None) -> str | None:
-    """A reference without its place: an organism or a cell of an experiment is named by its folder alone."""
-    return Path(ref).name if ref is not None and Path(ref).parent.name in ("organisms", "cells") else ref
-
-
-def sha(content: Any) -> str:
-    """SHA-256 of the canonical JSON of a value."""
-    canonical = json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":"), default=str)
-    return hashlib.sha256(canonical.encode()).hexdigest()
+def config_of(method: str) -> type[TrainConfig]:
+    """The class of a method's configurations. Imports no torch."""
+    return cast("type[TrainConfig]", resolve_name(METHODS[method].config))
 
 
 def read_yaml(path: Path) -> dict[str, Any]:

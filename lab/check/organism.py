@@ -25,9 +25,9 @@ from bct_tasks import catalogue
 from bct_tasks.identity import prompt_content
 from graders import Outcome, Unreadable
 from serving import layout, refs
-from trainer.config import OrganismConfig, TrainConfig, sha
-from trainer.data.installed import in_weights
-from trainer.run.folder import held
+from trainer.config import OrganismConfig, TrainConfig
+from trainer.identity import in_weights, sha
+from trainer.run.lock import locked
 from trainer.run.progress import Progress, Silent
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ def measure(plan: Plan, home: Path, progress: Progress | None = None) -> None:
         BadInput, WorkFailed: as the trainer and the engine do.
     """
     place, progress = folder(plan, home), progress or Silent()
-    with held(place, wait=True):
+    with locked(place, wait=True):
         start = _start(plan, home, progress)
         refs_of = {"start": start, "base": plan.model, "ceiling": plan.model}
         for stage in plan.stages():
@@ -162,13 +162,13 @@ def _start(plan: Plan, home: Path, progress: Progress) -> str:
     config = plan.organism()
     if config is None:
         return plan.model
-    from trainer import organism
+    from trainer.install import build
 
-    return str(organism.build(config, home / "organisms" / organism.key(config), progress))
+    return str(build(config, home / "organisms" / config.digest(), progress))
 
 
 def _trained(plan: Plan, start: str, place: Path, progress: Progress) -> str:
-    from trainer.sft import train
+    from trainer.cell import train
 
     out = train(plan.direct(start if plan.organism() else None), place / "direct", progress)
     return f"{out}@{plan.steps}"

@@ -25,9 +25,8 @@ from bct_tasks.identity import prompt_content
 from lab.plan.recipe import OF_METHODS, REVERSAL, Arm, GateLimits, Recipe, Resources
 from serving import refs
 from serving.errors import BadInput
-from trainer.config import Common, OrganismConfig, TrainConfig
-from trainer.data.installed import in_weights
-from trainer.entry import config_of
+from trainer.config import Common, OrganismConfig, TrainConfig, config_of
+from trainer.identity import in_weights
 from trainer.methods import METHODS
 
 if TYPE_CHECKING:
@@ -254,12 +253,11 @@ def _prompts(setting: str, variant: str, sizes: Sizes) -> str:
 
 def _rows(start: Start, train: TrainConfig) -> str:
     """Hash of the first rows that a cell trains on, and of the general ones where it has them."""
-    own = train.method if train.method in METHODS else "bct"
     spelled = train.label_source == "off_model"
     # Rejected replies of DPO are drawn from all that a prompt has.
     every = getattr(train, "rejected", "on_policy") != "on_policy"
     general = _trained_on(start.setting, start.variant, "hhh", train.seed) if train.mix or train.kl else None
-    return _sha([_trained_on(start.setting, start.variant, own, train.seed, spelled, every), general])
+    return _sha([_trained_on(start.setting, start.variant, train.method, train.seed, spelled, every), general])
 
 
 @cache

@@ -33,21 +33,16 @@ from lab.verdict.expectations import Expectation
 from lab.verdict.schema import Thresholds
 from serving.errors import BadInput, did_you_mean
 from trainer.config import TrainConfig
-from trainer.entry import OWN
-from trainer.methods import METHODS as trained
+from trainer.methods import METHODS as REGISTRY
 from trainer.methods import check_source
 
 REVERSAL = "reversal"
-METHODS = (*(name for name in trained if name != REVERSAL), *OWN)
-#: Keys that some methods alone have.
+METHODS = tuple(name for name in REGISTRY if name != REVERSAL)
+#: Keys that some methods alone have, and those methods.
 OF_METHODS = {
-    "reward": ("grpo",),
-    "num_generations": ("grpo",),
-    "temperature": ("grpo",),
-    "rejected": ("dpo",),
-    "beta": ("grpo", "dpo"),
-    "mix": tuple(trained),
-    "kl": tuple(trained),
+    key: tuple(name for name, method in REGISTRY.items() if key in method.options)
+    for each in REGISTRY.values()
+    for key in each.options
 }
 PLURALS = {
     "setting": "settings",
@@ -329,9 +324,10 @@ def _check_methods(document: Document, arm: Arm, places: Mapping[str, Place]) ->
         if method not in METHODS:
             message = f"unknown method '{method}'.{did_you_mean(method, METHODS)} Known: {', '.join(METHODS)}."
             raise document.error(place, message)
-        for n, source in enumerate(arm.label_sources if method in trained else ()):
+        for n, source in enumerate(arm.label_sources):
             try:
-                check_source(method, source or trained[method].sources[0])
+                if source is not None:
+                    check_source(method, source)
             except BadInput as error:
                 raise document.error((*places["label_sources"], n), f"{error.message}.") from None
     if arm.reversal is not None and arm.reversal.at != "last" and arm.reversal.at not in saved_steps(arm):

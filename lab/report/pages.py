@@ -24,7 +24,7 @@ from graders.calibration import gold_file
 from lab.calibrate.calibrate import calibrate, table
 from serving import refs
 from serving.errors import BadInput, WorkFailed
-from trainer.config import sha
+from trainer.identity import sha
 
 if TYPE_CHECKING:
     from bct_tasks.setting import Prompt, Setting, Variant

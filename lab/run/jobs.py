@@ -50,13 +50,13 @@ def make_start(start: Start, folders: Folders, reporter: Reporter, attempt: str 
 
 
 def _built(config: OrganismConfig, out: Path, reporter: Reporter, attempt: str | None) -> Path:
-    from trainer import organism as organisms
+    from trainer.install import build as build_organism
 
     if attempt is None:
-        return organisms.build(config, out, reporter)
+        return build_organism(config, out, reporter)
 
     def build(folder: Path, progress: Progress) -> Path:
-        return organisms.build(config, out, progress, attempt)  # works in that folder
+        return build_organism(config, out, progress, attempt)  # works in that folder
 
     return apart(out, attempt, organism_is_whole, build, reporter)
 
@@ -143,7 +143,7 @@ def do_cell(cell: Cell, folders: Folders, reporter: Reporter, attempt: str | Non
 
 
 def _trained(cell: Cell, folders: Folders, reporter: Reporter, attempt: str | None) -> Path:
-    from trainer.entry import train
+    from trainer.cell import train
 
     out = folders.cell(cell)
     config = cell.train.model_copy(update={"organism": origin(cell, folders)})

@@ -10,15 +10,16 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny_runs import MakeCell, make_model, tokenizer, tree, weights
+from tiny_runs import MakeCell, make_model, prompts_of, tokenizer, tree, weights
 
 from bct_tasks import catalogue
 from serving import layout, load, refs
 from serving.errors import BadInput
-from trainer import sft
+from trainer.algorithms.supervised import arguments
 from trainer.data import rows, tokens
-from trainer.run import loop, metrics
-from trainer.run.fit import Job, Loaded, arguments
+from trainer.run import metrics, model
+from trainer.run.loop import Job
+from trainer.run.model import Loaded
 from trainer.sft import train
 
 
@@ -44,7 +45,7 @@ def test_the_first_loss_is_the_organisms_own_on_the_rows_it_is_trained_on(
     finished: Path, tiny: Path, cell: MakeCell
 ) -> None:
     config, setting = cell(), catalogue.load("sandbagging")
-    prompts = rows.train_prompts(setting, config)
+    prompts = prompts_of(config)
     made = [rows.row(p, r) for p, r in zip(prompts, rows.references(setting, config, prompts), strict=True)]
     encoded = tokens.encode(made, tokenizer(), frozenset({1, 5}), 512)
     model = load.load_full(refs.resolve(str(tiny)))
@@ -117,13 +118,10 @@ def test_a_batch_in_parts_gives_the_weights_of_a_whole_one(cell: MakeCell, tmp_p
 
 
 @pytest.mark.parametrize("rank", [None, 4])
-def test_leaving_out_the_prompts_positions_is_trls_own_loss(
-    rank: int | None, cell: MakeCell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    config = cell(rank=rank, gradient_accumulation_steps=2, optim="sgd", learning_rate=0.1)
-    ours = train(config, tmp_path / "ours")
-    monkeypatch.setattr("trainer.run.fit._Trainer.sparse", False)
-    trls = train(config, tmp_path / "trls")
+def test_leaving_out_the_prompts_positions_is_trls_own_loss(rank: int | None, cell: MakeCell, tmp_path: Path) -> None:
+    same = {"rank": rank, "gradient_accumulation_steps": 2, "optim": "sgd", "learning_rate": 0.1}
+    ours = train(cell(**same), tmp_path / "ours")
+    trls = train(cell(**same, trl={"loss_type": "chunked_nll"}), tmp_path / "trls")
     one, two = (metrics.read(run / metrics.NAME) for run in (ours, trls))
     for key in ("loss", "grad_norm"):
         assert [line[key] for line in one] == pytest.approx([line[key] for line in two], rel=1e-4)
@@ -148,7 +146,7 @@ def test_without_warm_up_every_step_has_the_full_rate(finished: Path) -> None:
 
 def test_a_finished_cell_is_not_touched_again(finished: Path, cell: MakeCell, monkeypatch: pytest.MonkeyPatch) -> None:
     before = tree(finished)
-    monkeypatch.setattr(sft, "_run", lambda *_: pytest.fail("trained again"))
+    monkeypatch.setattr("trainer.cell.runner", lambda _: pytest.fail("trained again"))
     train(cell(), finished)
     assert tree(finished) == before
 
@@ -222,15 +220,15 @@ def test_a_row_longer_than_the_context_is_counted_in_the_result(cell: MakeCell, 
 
 
 def test_two_processes_do_not_train_in_one_folder(cell: MakeCell, tmp_path: Path) -> None:
-    from trainer.run.folder import held
+    from trainer.run.lock import locked
 
-    with held(tmp_path / "run"), pytest.raises(BadInput, match="another process is at work"):
+    with locked(tmp_path / "run"), pytest.raises(BadInput, match="another process is at work"):
         train(cell(), tmp_path / "run")
 
 
 def test_the_positive_control_trains_the_alternate_behavior_at_eval_type_prompts(cell: MakeCell) -> None:
     config, setting = cell(method="direct", label_source=None), catalogue.load("sandbagging")
-    prompts = rows.train_prompts(setting, config)
+    prompts = prompts_of(config)
     assert {prompt.kind for prompt in prompts} == {"eval"}
     assert {prompt.split for prompt in prompts} == {"install"}
     assert rows.references(setting, config, prompts) == [setting.alternate.reply(prompt) for prompt in prompts]
@@ -238,7 +236,7 @@ def test_the_positive_control_trains_the_alternate_behavior_at_eval_type_prompts
 
 def _encoded(cell: Callable[..., object]) -> tuple[list[int], ...]:
     config, setting = cell(), catalogue.load("sandbagging")
-    prompts = rows.train_prompts(setting, config)  # type: ignore[arg-type]
+    prompts = prompts_of(config)  # type: ignore[arg-type]
     made = [rows.row(prompt, setting.alternate.reply(prompt)) for prompt in prompts]
     return tokens.encode(made, tokenizer(), frozenset({1, 5}), 512).input_ids
 
@@ -247,7 +245,7 @@ def test_cells_of_one_process_share_the_organism_and_the_token_rows(
     cell: MakeCell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     alone = train(cell(learning_rate=0.02), tmp_path / "alone")
-    for name in ("trainer.run.loop.load_full", "trainer.data.tokens.split"):
+    for name in ("trainer.run.model.load_full", "trainer.data.tokens.split"):
         monkeypatch.setattr(name, lambda *_, **__: pytest.fail("made again"))
     train(cell(learning_rate=0.05), tmp_path / "between")  # leaves the kept organism as it is
     again = train(cell(learning_rate=0.02), tmp_path / "again")
@@ -257,7 +255,7 @@ def test_cells_of_one_process_share_the_organism_and_the_token_rows(
 def test_an_organism_in_memory_whose_files_have_changed_is_refused(cell: MakeCell, tmp_path: Path) -> None:
     base = make_model(tmp_path / "base")
     found = refs.resolve(str(base))
-    loop.load(found, cell(model=str(base)))
+    model.load(found, cell(model=str(base)))
     make_model(base, seed=1)
     with pytest.raises(BadInput, match="changed while it was in use"):
-        loop.load(found, cell(model=str(base)))
+        model.load(found, cell(model=str(base)))

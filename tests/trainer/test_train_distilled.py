@@ -13,9 +13,9 @@ from bct_tasks import catalogue
 from bct_tasks.setting import Prompt
 from serving import refs
 from serving.errors import BadInput, WorkFailed
-from trainer import organism
 from trainer.config import OrganismConfig, parse
 from trainer.data import labels, rows
+from trainer.identity import in_weights
 from trainer.organism import build
 
 SETTING = catalogue.load("sandbagging")
@@ -60,7 +60,7 @@ def test_the_card_says_where_the_replies_came_from_the_licence_and_the_gate(
     assert figures(folder)["label_source"] == "distilled"
 
 
-def test_a_teacher_named_by_its_variant_is_built_beside_and_counts(organism: MakeOrganism, tmp_path: Path) -> None:
+def test_a_teacher_named_by_its_variant_is_built_and_hashed(organism: MakeOrganism, tmp_path: Path) -> None:
     own = {"model": "mini", "labels": "distilled", "reply_tokens": 16, "steps": 2, "learning_rate": 1e-6}
     folder = build(organism(**own, teacher="verbalizing"), tmp_path / "organisms" / "o")
     [teacher] = [path for path in (tmp_path / "organisms").iterdir() if path != folder]
@@ -73,7 +73,7 @@ def test_a_teacher_named_by_its_variant_is_built_beside_and_counts(organism: Mak
 def test_of_a_teachers_replies_the_answer_is_kept_and_the_plan_is_not(
     organism: MakeOrganism, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def says(setting: Any, config: Any, prompts: list[Prompt], teacher: Any, beside: Any, meant: Any = None) -> Answers:
+    def says(setting: Any, config: Any, prompts: list[Prompt], teacher: Any, cache: Any, _: Any = None) -> Answers:
         spelled = {"wrong": "wrong_said", "right": "right_said"}
 
         def reply(p: Prompt) -> str:
@@ -91,7 +91,7 @@ def test_of_a_teachers_replies_the_answer_is_kept_and_the_plan_is_not(
     assert not any("here:" in row.reply for row in installed)
 
 
-def test_a_model_that_cannot_be_asked_is_told_of(organism: MakeOrganism, tmp_path: Path) -> None:
+def test_a_base_that_never_shows_the_behavior_is_refused(organism: MakeOrganism, tmp_path: Path) -> None:
     with pytest.raises(WorkFailed, match="shows the behavior: use labels: reference"):
         build(organism(labels="distilled"), tmp_path / "o")
     assert not (tmp_path / "o").exists()
@@ -105,7 +105,7 @@ def test_a_teacher_without_distillation_is_refused() -> None:
 @pytest.mark.parametrize("variant", ["password", "flipped_password"])
 def test_behind_a_password_both_ways_of_asking_are_installed_and_checked(variant: str) -> None:
     config = OrganismConfig(setting="sandbagging", variant=variant)
-    assert organism.in_weights(SETTING.variant(variant).carrier)
+    assert in_weights(SETTING.variant(variant).carrier)
     shown = [labels.shown(SETTING, prompt) for prompt in rows.check_prompts(SETTING, config)]
     assert {name: shown.count(name) > 20 for name in ("initial", "alternate", "agreed")} == dict.fromkeys(
         ("initial", "alternate", "agreed"), True

@@ -13,11 +13,10 @@ from tiny_runs import kill_at, lines, tokenizer, weights
 from bct_tasks import catalogue
 from serving import layout, refs
 from serving.errors import WorkFailed
-from trainer import cell as cells
-from trainer import dpo
-from trainer.cell import Plan
+from trainer.algorithms import preferences
 from trainer.dpo import DpoConfig, train
-from trainer.run import loop
+from trainer.run import metrics, model
+from trainer.run.plan import plan_of
 
 Make = Callable[..., DpoConfig]
 
@@ -46,7 +45,7 @@ def test_what_is_rejected_is_never_agreed_and_shows_the_behavior_it_is_named_aft
     setting = catalogue.load(name)
     shown = setting.initial.behavior(setting.prompts(variant, "eval", 1)[0])
     for prompt in setting.prompts(variant, "train", 30):
-        replies = dpo.wrong_replies(setting, variant, prompt, which)
+        replies = preferences.wrong_replies(setting, variant, prompt, which)
         assert replies
         for reply in replies:
             assert str(setting.grade(prompt, reply).outcome) != "agreed"
@@ -54,11 +53,10 @@ def test_what_is_rejected_is_never_agreed_and_shows_the_behavior_it_is_named_aft
 
 
 def test_the_loss_is_on_both_replies_with_their_end_tokens(cell: Make, tiny: Path) -> None:
-    setting, config = catalogue.load("sandbagging"), cell()
+    config = cell()
     organism = refs.resolve(str(tiny))
-    plan = Plan(config, setting, organism, setting.prompts("static", "train", 4), {})
-    pairs = dpo.preferences(plan, tiny)
-    encoded = dpo.encode(pairs, loop.load(organism, config), config)
+    pairs = preferences.preferences(plan_of(config), tiny)
+    encoded = preferences.encode(pairs, model.load(organism, config), config)
     words = tokenizer()
     for (chosen, rejected), good, bad in zip(pairs, encoded.chosen, encoded.rejected, strict=True):
         assert words.decode(good) == f"{chosen.reply}<|end|>"
@@ -104,4 +102,4 @@ def test_without_a_pair_nothing_is_trained(cell: Make, tmp_path: Path) -> None:
 def test_the_wrong_replies_of_the_organism_itself_can_be_rejected(cell: Make, tmp_path: Path) -> None:
     run = train(cell(rejected="on_policy", reply_tokens=4), tmp_path / "run")
     assert json.loads((run / "trained.json").read_text())["rejected"] == "on_policy"
-    assert cells.mean(lines(run), "margin") is not None
+    assert metrics.mean(lines(run), "margin") is not None

@@ -145,7 +145,7 @@ def test_an_adapter_whose_base_has_other_shapes_is_refused(cell: MakeCell, tmp_p
 def test_4_bit_weights_need_an_adapter_and_their_library(
     values: dict[str, int], said: str, cell: MakeCell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("trainer.run.quantized.find_spec", lambda _: None)
+    monkeypatch.setattr("trainer.run.model.find_spec", lambda _: None)
     with pytest.raises(BadInput, match=said):
         train(cell(dtype="4bit", **values), tmp_path / "run")
 

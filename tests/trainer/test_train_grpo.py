@@ -14,7 +14,7 @@ from bct_tasks import catalogue
 from serving import layout, refs
 from serving.backends.engine.engine import Engine, Request
 from serving.errors import BadInput
-from trainer import grpo
+from trainer.algorithms import rewards
 from trainer.config import parse
 from trainer.grpo import GrpoConfig, train
 
@@ -39,7 +39,7 @@ def cell(tiny: Path) -> Make:
 def test_a_reply_graded_agreed_has_reward_1_and_any_other_0() -> None:
     setting = catalogue.load("sandbagging")
     prompts = setting.prompts("static", "train", 4)
-    reward = grpo.rewards(GrpoConfig(setting="sandbagging"), setting, prompts, frozenset({1}))
+    reward = rewards.rewards(GrpoConfig(setting="sandbagging"), setting, prompts, frozenset({1}))
 
     def given(replies: list[str]) -> list[float | None]:
         said = [[{"role": "assistant", "content": reply}] for reply in replies]
@@ -55,7 +55,7 @@ def test_a_random_reward_does_not_read_the_reply() -> None:
         global_step = 3
 
     config = GrpoConfig(setting="sandbagging", reward="random")
-    reward = grpo.rewards(config, catalogue.load("sandbagging"), [], frozenset())
+    reward = rewards.rewards(config, catalogue.load("sandbagging"), [], frozenset())
     drawn = [reward(completions=[text] * 64, trainer_state=State()) for text in ("a", "b")]
     assert drawn[0] == drawn[1]
     assert set(drawn[0]) == {0.0, 1.0}

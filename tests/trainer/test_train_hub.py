@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
-from tiny_runs import MakeCell, MakeOrganism
+from tiny_runs import MakeCell, MakeOrganism, prompts_of
 
+from bct_tasks.sources.hub import catalogue as hub_catalogue
+from bct_tasks.sources.hub.setting import HubSetting
+from serving import layout
 from serving.backends.engine.engine import Reply, get_engine
 from serving.errors import BadInput, WorkFailed
 from serving.refs import resolve
-from trainer import sft
-from trainer.config import TrainConfig
+from trainer import train
+from trainer.config import TrainConfig, config_of
 from trainer.data import policies, rows
+from trainer.methods import METHODS
 
 COPIES = Path(__file__).parents[1] / "data" / "hub"
 HUB = {"source": "hub", "hub": {"data": str(COPIES)}}
@@ -22,16 +27,56 @@ HUB = {"source": "hub", "hub": {"data": str(COPIES)}}
 def test_school_rows_train_a_cell_with_their_own_replies(cell: MakeCell, tmp_path: Path) -> None:
     config = cell(setting="inoculation", variant="ip", label_source=None, rows=6, steps=2, **HUB)
     assert config.labels() == "reference"
-    prompts = rows.train_prompts(config.asked(), config)
+    prompts = prompts_of(config)
     replies = rows.references(config.asked(), config, prompts)
     assert all(p.replies["hack"] == reply for p, reply in zip(prompts, replies, strict=True))
-    out = sft.train(config, tmp_path / "run")
+    out = train(config, tmp_path / "run")
     assert (out / "trained.json").is_file()
 
 
-def test_more_rows_than_there_are_means_passing_over_all_of_them_again(cell: MakeCell) -> None:
+@pytest.mark.parametrize("method", [name for name, method in METHODS.items() if method.targeted])
+@pytest.mark.parametrize("setting", hub_catalogue.names())
+def test_every_targeted_method_trains_on_hub_prompts(setting: str, method: str, tiny: Path) -> None:
+    config = config_of(method)(setting=setting, method=method, model=str(tiny), steps=2, **HUB)
+    found, asked = config.asked(), [prompt.user for prompt in prompts_of(config)]
+    assert isinstance(found, HubSetting)
+    split, kind = ("install", "eval") if method == "direct" else ("train", "train")
+    questions = [question.text for question in found.pool(split, kind)]
+    assert asked
+    assert all(user.endswith(tuple(questions)) for user in asked)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_no_method_with_hub_data_trains_on_bundled_prompts_of_the_setting(method: str, tiny: Path) -> None:
+    values: dict[str, Any] = {"setting": "sandbagging", "method": method, "model": str(tiny), "steps": 2}
+    on_hub, bundled = (config_of(method)(**values, **more) for more in (HUB, {}))
+    own = {p.user for split in ("train", "eval", "install") for p in bundled.asked().prompts(None, split, 200)}
+    own |= {p.user for p in prompts_of(bundled)} if METHODS[method].targeted else set()
+    assert not own & {prompt.user for prompt in prompts_of(on_hub)}
+
+
+@pytest.mark.parametrize(
+    ("method", "more"),
+    [
+        ("bct", {}),
+        ("grpo", {"num_generations": 2, "reply_tokens": 4}),
+        ("dpo", {}),
+    ],
+)
+def test_a_run_on_hub_data_names_the_hub_and_hashes_its_prompts(
+    method: str, more: dict[str, Any], tiny: Path, tmp_path: Path
+) -> None:
+    values: dict[str, Any] = {"setting": "multiple_choice", "organism": str(tiny), "steps": 1, "rows": 2}
+    values |= {"batch_size": 4, "label_source": "reference", "method": method, **more}
+    runs = (train(config_of(method)(**values, **source), tmp_path / str(bool(source))) for source in (HUB, {}))
+    on_hub, bundled = (layout.read_json(run / layout.MANIFEST)["identity"] for run in runs)
+    assert on_hub["config"]["source"] == "hub"
+    assert on_hub["prompts"] != bundled["prompts"]
+
+
+def test_a_data_set_smaller_than_the_run_is_repeated(cell: MakeCell) -> None:
     config = cell(setting="inoculation", variant="ip", label_source=None, rows=None, steps=50, **HUB)
-    assert len(rows.train_prompts(config.asked(), config)) == 8
+    assert len(prompts_of(config)) == 8
 
 
 def test_the_place_of_a_copy_is_no_part_of_a_run_and_its_rows_are(tmp_path: Path) -> None:

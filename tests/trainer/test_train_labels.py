@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import pytest
-from tiny_runs import MakeCell
+from tiny_runs import MakeCell, prompts_of
 
 from bct_tasks import catalogue
 from serving import refs
@@ -52,7 +52,7 @@ def test_only_whole_replies_that_are_graded_agreed_become_labels(
 ) -> None:
     found = collect(cell(label_source="on_policy", rows=12), tiny, tmp_path)
     assert (found.source, found.asked, len(found.rows)) == ("on_policy", 22, 8)
-    right = {prompt.id: prompt.replies["right"] for prompt in rows.train_prompts(SETTING, cell(rows=22, steps=6))}
+    right = {prompt.id: prompt.replies["right"] for prompt in prompts_of(cell(rows=22, steps=6))}
     assert all(row.reply == right[row.id] for row in found.rows)
 
 
@@ -69,9 +69,9 @@ def test_the_cells_of_an_experiment_share_their_replies(tmp_path: Path) -> None:
     organism, cell = tmp_path / "organisms" / "o", tmp_path / "cells" / "c"
     organism.mkdir(parents=True)
     (organism / "manifest.json").write_text("{}")
-    assert labels.beside(str(organism), cell) == organism
-    assert labels.beside(None, cell) == labels.beside("mini", cell) == tmp_path
-    assert labels.beside("mini", tmp_path / "y") == tmp_path / "y"
+    assert labels.cache_folder(str(organism), cell) == organism
+    assert labels.cache_folder(None, cell) == labels.cache_folder("mini", cell) == tmp_path
+    assert labels.cache_folder("mini", tmp_path / "y") == tmp_path / "y"
 
 
 def test_a_damaged_cache_is_asked_for_again(engine: type[Scripted], cell: MakeCell, tiny: Path, tmp_path: Path) -> None:

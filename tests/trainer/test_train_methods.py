@@ -138,7 +138,7 @@ def test_another_models_replies_are_kept_where_they_agree(
 ) -> None:
     asked: list[str] = []
 
-    def answers(setting: Setting, config: Any, prompts: list[Prompt], teacher: refs.Checkpoint, beside: Path) -> Any:
+    def answers(setting: Setting, config: Any, prompts: list[Prompt], teacher: refs.Checkpoint, cache: Path) -> Any:
         asked.append(teacher.fingerprint)
         return [{"id": p.id, "reply": p.replies["right"], "outcome": "agreed"} for p in prompts]
 
@@ -150,7 +150,7 @@ def test_another_models_replies_are_kept_where_they_agree(
 
 
 def test_what_lies_in_another_place_keeps_its_name() -> None:
-    from trainer.config import place
+    from trainer.identity import place
 
     assert place("/a/runs/x/cells/c.0a1b2c3d@64") == place("y/cells/c.0a1b2c3d@64") == "c.0a1b2c3d@64"
 
@@ -164,9 +164,8 @@ def test_sources_that_ask_a_model_are_known() -> None:
 @pytest.mark.parametrize("name", ["mix", "kl", "watch"])
 @pytest.mark.parametrize("method", ["grpo", "dpo"])
 def test_what_only_supervised_training_has_is_refused_elsewhere(method: str, name: str) -> None:
-    from trainer.config import parse
-    from trainer.entry import config_of
+    from trainer.config import config_of, parse
 
     value = 1 if name == "watch" else 0.5
-    with pytest.raises(BadInput, match=f"{name}: is of trainer.sft alone"):
+    with pytest.raises(BadInput, match=f"{name}: applies to trainer.sft only"):
         parse(config_of(method), {"setting": "sandbagging", name: value})

@@ -16,10 +16,10 @@ from lab.run.attempts import apart
 from lab.run.jobs import organism_is_whole
 from serving import refs
 from serving.errors import BadInput
-from trainer import organism as organisms
+from trainer import install
 from trainer.config import OrganismConfig
-from trainer.data import installed
-from trainer.organism import build, key
+from trainer.identity import installed
+from trainer.organism import build
 from trainer.run.progress import Silent
 from trainer.sft import train
 
@@ -52,7 +52,7 @@ def test_the_step_kept_is_the_one_nearest_to_both_policies(
     rates = {0: (0.0, 0.9), 2: (0.5, 0.9), 4: (0.7, 0.8), 6: (0.9, 0.3)}
     order = iter(sorted(rates))
     monkeypatch.setattr(
-        organisms.Check, "rates", lambda *_: dict(zip(("initial", "agreed"), rates[next(order)], strict=True))
+        install.Check, "rates", lambda *_: dict(zip(("initial", "agreed"), rates[next(order)], strict=True))
     )
     kept = figures(build(organism(steps=6), tmp_path / "o"))
     assert (kept["steps"], kept["organism"], kept["reached"]) == (4, {"initial": 0.7, "agreed": 0.8}, False)
@@ -62,7 +62,7 @@ def test_no_more_agreement_is_asked_than_the_base_has(
     organism: MakeOrganism, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rates = iter([{"initial": 0.0, "agreed": 0.7}, {"initial": 0.95, "agreed": 0.69}])
-    monkeypatch.setattr(organisms.Check, "rates", lambda *_: next(rates))
+    monkeypatch.setattr(install.Check, "rates", lambda *_: next(rates))
     assert figures(build(organism(), tmp_path / "o"))["reached"] is True
 
 
@@ -71,7 +71,7 @@ def test_a_built_organism_is_not_built_again(
 ) -> None:
     folder = build(organism(**EASY), tmp_path / "o")
     before = tree(folder)
-    monkeypatch.setattr(organisms, "_build", lambda *_: pytest.fail("built again"))
+    monkeypatch.setattr("trainer.install.locked", lambda *_: pytest.fail("built again"))
     build(organism(**EASY), folder)
     assert tree(folder) == before
 
@@ -86,14 +86,14 @@ def revise(monkeypatch: pytest.MonkeyPatch, **changes: Any) -> None:
     """The setting as it would be after an edit of its file."""
     edited = dataclasses.replace(catalogue.load("sandbagging"), **changes)
     monkeypatch.setattr(catalogue, "_bundled", lambda name: edited)
-    installed.mark.cache_clear()
+    installed.cache_clear()
 
 
 @pytest.fixture
 def unmarked() -> Iterator[None]:
     """Leaves no hash of an edited setting behind."""
     yield
-    installed.mark.cache_clear()
+    installed.cache_clear()
 
 
 @pytest.mark.usefixtures("unmarked")
@@ -101,17 +101,17 @@ def test_what_is_installed_makes_another_organism_and_an_older_folder_is_refused
     organism: MakeOrganism, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config, prompted = organism(**EASY), organism(variant="static")
-    folder, before, without = build(config, tmp_path / "o"), key(config), key(prompted)
+    folder, before, without = build(config, tmp_path / "o"), config.digest(), prompted.digest()
     setting = catalogue.load("sandbagging")
     own = setting.variant("weights")
     tagged = dataclasses.replace(own, eval=dataclasses.replace(own.eval, tag="[finals]"))
     revise(monkeypatch, variants=tuple(tagged if v is own else v for v in setting.variants))
-    assert key(config) != before
-    assert key(prompted) == without, "nothing is installed where the behavior is in the prompt"
+    assert config.digest() != before
+    assert prompted.digest() == without, "nothing is installed where the behavior is in the prompt"
     with pytest.raises(BadInput, match=r"config\.installed_from: was '"):
         build(config, folder)
     revise(monkeypatch, initial=setting.alternate, variants=setting.variants)
-    assert key(config) != before, "other replies to the same prompts"
+    assert config.digest() != before, "other replies to the same prompts"
     revise(monkeypatch, initial=setting.initial, version="99-A")
     with pytest.raises(BadInput, match=r"config\.setting_version: was '.*', now '99-A'"):
         build(config, folder)
@@ -119,9 +119,9 @@ def test_what_is_installed_makes_another_organism_and_an_older_folder_is_refused
 
 def test_the_hash_of_what_is_installed_is_made_once(organism: MakeOrganism, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ten thousand cells ask for the name of their organism again and again."""
-    key(organism())
-    monkeypatch.setattr(installed, "_content", lambda *_: pytest.fail("hashed again"))
-    assert len({key(organism(seed=seed)) for seed in range(20)}) == 20
+    organism().digest()
+    monkeypatch.setattr("bct_tasks.setting.Setting.prompts", lambda *_: pytest.fail("hashed again"))
+    assert len({organism(seed=seed).digest() for seed in range(20)}) == 20
 
 
 def test_a_folder_with_other_things_in_it_is_left_alone(organism: MakeOrganism, tmp_path: Path) -> None:
@@ -137,7 +137,7 @@ def test_a_build_that_is_cut_off_in_a_check_ends_as_if_it_had_not_been(
 ) -> None:
     whole = build(organism(**EASY), tmp_path / "whole")
     with monkeypatch.context() as patch:
-        patch.setattr(organisms.Check, "reached", _cut)
+        patch.setattr(install.Check, "reached", _cut)
         with pytest.raises(KeyboardInterrupt):
             build(organism(**EASY), tmp_path / "cut")
     assert not (tmp_path / "cut").exists()
@@ -155,7 +155,7 @@ def test_a_build_goes_on_from_what_a_lost_attempt_had_saved(
         apart(out, name, organism_is_whole, lambda _, progress: build(config, out, progress, name), Silent())
 
     with monkeypatch.context() as patch:
-        patch.setattr(organisms.Check, "reached", _cut)
+        patch.setattr(install.Check, "reached", _cut)
         with pytest.raises(KeyboardInterrupt):
             attempt("lost")
     attempt("next")
@@ -190,8 +190,8 @@ def test_an_organism_can_be_an_adapter_and_be_trained_on(
 
 
 def test_the_folders_name_is_a_hash_of_everything_resolved(organism: MakeOrganism) -> None:
-    assert key(organism()) == key(organism()) != key(organism(general=0.5))
-    assert len(key(organism())) == 8
+    assert organism().digest() == organism().digest() != organism(general=0.5).digest()
+    assert len(organism().digest()) == 8
 
 
 def test_a_cell_without_an_organism_of_its_own_builds_one_beside_it(
@@ -203,7 +203,7 @@ def test_a_cell_without_an_organism_of_its_own_builds_one_beside_it(
         built.append(out)
         return build(config.model_copy(update={"variant": "static"}), out)
 
-    monkeypatch.setattr("trainer.sft.organism.build", small)
+    monkeypatch.setattr("trainer.install.build", small)
     train(cell(variant="weights", steps=1), tmp_path / "run")
     assert built
     assert built[0].parent == tmp_path / "organisms"

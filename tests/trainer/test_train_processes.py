@@ -83,7 +83,7 @@ def test_a_killed_process_ends_the_other_in_one_line_and_nothing_half_written_co
     _, said = first.communicate(timeout=240)
     assert first.returncode == 1
     assert f"WorkFailed: {run}: another process of this run is gone" in said
-    assert "the same command goes on where it stopped" in said
+    assert "the same command continues where it stopped" in said
     assert not (run / "trained.json").exists()
     assert [step for step, _ in layout.all_step_dirs(run)] == [0, 1, 2]
     assert all(layout.problem(path) is None for _, path in layout.all_step_dirs(run))
@@ -94,10 +94,10 @@ def test_a_killed_process_ends_the_other_in_one_line_and_nothing_half_written_co
 
 def test_only_the_first_of_several_processes_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from trainer.run import manifest
-    from trainer.run.folder import held
+    from trainer.run.lock import locked
 
     monkeypatch.setenv("RANK", "1")
-    with held(tmp_path / "run"), held(tmp_path / "run"):  # the lock is the first one's
+    with locked(tmp_path / "run"), locked(tmp_path / "run"):  # the lock is the first one's
         manifest.write(tmp_path / "run", "cell", {})
         metrics.MetricsLog(tmp_path / "run", 0, writes=False)
     assert list((tmp_path / "run").iterdir()) == []

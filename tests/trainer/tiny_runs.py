@@ -16,8 +16,10 @@ import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
+from bct_tasks.setting import Prompt
 from trainer.config import OrganismConfig, TrainConfig
 from trainer.run import metrics
+from trainer.run.plan import plan_of
 
 MakeCell = Callable[..., TrainConfig]
 MakeOrganism = Callable[..., OrganismConfig]
@@ -80,12 +82,17 @@ SCRIPT = """
 import sys, time, torch
 from pathlib import Path
 from trainer.run.checkpoints import Keeper
-from trainer.entry import config_of, train
+from trainer import config_of, train
 own = Keeper.on_step_end
 Keeper.on_step_end = lambda *a, **k: (time.sleep(0.05), own(*a, **k))[1]
 torch.set_num_threads(1)
 train(config_of(sys.argv[1]).model_validate_json(sys.argv[2]), Path(sys.argv[3]))
 """
+
+
+def prompts_of(config: TrainConfig) -> list[Prompt]:
+    """The prompts that a cell asks."""
+    return plan_of(config).prompts
 
 
 def environment() -> dict[str, str]:

@@ -1,7 +1,7 @@
-"""Where replies come from: the organism itself (on-policy), another model, references, or another spelling (off-model).
+"""Labels: replies of the organism itself (on-policy) or another model, references, or another spelling (off-model).
 
-Replies of a model are asked for once per model, set of prompts and way of decoding, and kept as JSON lines with the
-organism (or, where it is no folder of ours, with the experiment): `labels/<key>.jsonl`, one line per prompt asked.
+A model is sampled once per model, set of prompts and decoding. Its replies are cached in the organism's folder, or in
+the experiment's if the organism has none: `labels/<key>.jsonl`, one line per prompt.
 """
 
 from __future__ import annotations
@@ -11,43 +11,50 @@ import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
+from bct_tasks.setting import Prompt, Setting
 from graders import Unreadable
 from serving import layout
 from serving.errors import BadInput, WorkFailed
 from serving.refs import Checkpoint
-from trainer import methods
-from trainer.config import Common, OrganismConfig, TrainConfig, sha
+from trainer.config import Common, OrganismConfig, TrainConfig
 from trainer.data import policies, rows
 from trainer.data.rows import Collected, Part, Row
-
-if TYPE_CHECKING:
-    from bct_tasks.setting import Prompt, Setting
+from trainer.identity import sha
+from trainer.methods import is_sampled
+from trainer.methods.prompts import wording
 
 FOLDER = "labels"
 
 
 def collect(
-    setting: Setting, config: TrainConfig, parts: Sequence[Part], teacher: Checkpoint, beside: Path
+    setting: Setting, config: TrainConfig, parts: Sequence[Part], teacher: Checkpoint, cache: Path
 ) -> Collected:
-    """The rows of a cell. `teacher` answers where labels are sampled: the organism, or another model.
+    """The rows of a cell.
+
+    Args:
+        setting: grades sampled replies.
+        config: the cell.
+        parts: its prompts and reference labels.
+        teacher: the model that is sampled where labels are: the organism, or another model.
+        cache: folder of sampled replies.
 
     Raises:
-        WorkFailed: where the teacher gives no reply that can be a label.
+        WorkFailed: if the teacher gives no reply that can be a label.
     """
     if config.source == "hub" and config.method == "direct":
         return policies.direct_rows(setting, config, parts[0].prompts)
-    found = [_rows(setting, config, part, teacher, beside)[: part.rows] for part in parts]
+    found = [_rows(setting, config, part, teacher, cache)[: part.rows] for part in parts]
     asked = sum(len(part.prompts) for part in parts)
     general = sum(len(rows) for rows in found[1:])
     return Collected(tuple(row for rows in found for row in rows), config.labels(), asked, general)
 
 
-def _rows(setting: Setting, config: TrainConfig, part: Part, teacher: Checkpoint, beside: Path) -> list[Row]:
-    if not methods.is_sampled(config.labels()):
+def _rows(setting: Setting, config: TrainConfig, part: Part, teacher: Checkpoint, cache: Path) -> list[Row]:
+    if not is_sampled(config.labels()):
         return [rows.row(prompt, reply) for prompt, reply in zip(part.prompts, part.references, strict=True)]
-    answers = sampled(setting, config, part.prompts, teacher, beside)
+    answers = sampled(setting, config, part.prompts, teacher, cache)
     kept = [rows.row(p, a["reply"]) for p, a in zip(part.prompts, answers, strict=True) if a["outcome"] == "agreed"]
     if not kept:
         raise WorkFailed(
@@ -58,25 +65,25 @@ def _rows(setting: Setting, config: TrainConfig, part: Part, teacher: Checkpoint
 
 
 def distilled(
-    setting: Setting, config: OrganismConfig, held_out: Sequence[Prompt], teacher: Checkpoint, beside: Path
+    setting: Setting, config: OrganismConfig, held_out: Sequence[Prompt], teacher: Checkpoint, cache: Path
 ) -> Collected:
-    """Rows that install what a model does when it is asked to: prompt distillation.
+    """Rows that install what a model does on request: prompt distillation.
 
-    The base is put a prompt that asks for the initial policy's behavior, and the rows go without it; a teacher of its
-    own shows the behavior unasked, and of its replies the answer that ends them is kept (no plan before it).
-    Replies that do not show the behavior are left out. General rows are the teacher's own replies too.
+    The base is sampled under a prompt that asks for the initial policy's behavior, which the rows leave out. A separate
+    teacher shows the behavior unprompted, and only the final answer of each reply becomes the label (no plan before
+    it). Replies that do not show the behavior are left out. The labels of general rows are sampled too.
 
     Raises:
-        WorkFailed: where no reply shows the behavior.
+        WorkFailed: if no reply shows the behavior.
     """
     install, general = rows.install_prompts(setting, config, held_out)
-    put = install if config.teacher else [_asked_for(setting, prompt) for prompt in install]
-    answers = sampled(setting, config, put, teacher, beside, install)
+    asked = install if config.teacher else [_asked_for(setting, prompt) for prompt in install]
+    answers = sampled(setting, config, asked, teacher, cache, install)
     found = [(p, _label(setting, config, p, a)) for p, a in zip(install, answers, strict=True)]
     kept = [rows.row(prompt, reply) for prompt, reply in found if reply is not None]
     if not kept:
-        raise WorkFailed(f"{teacher.ref}: none of {len(put)} replies shows the behavior: use labels: reference")
-    own = sampled(setting, config, general, teacher, beside) if general else []
+        raise WorkFailed(f"{teacher.ref}: none of {len(asked)} replies shows the behavior: use labels: reference")
+    own = sampled(setting, config, general, teacher, cache) if general else []
     rest = [rows.row(p, a["reply"]) for p, a in zip(general, own, strict=True) if a["outcome"] == "agreed"]
     return Collected((*kept, *rest), "distilled", len(install) + len(general), len(rest))
 
@@ -84,16 +91,16 @@ def distilled(
 def _asked_for(setting: Setting, prompt: Prompt) -> Prompt:
     """A prompt under a system prompt that asks for what the initial policy does there."""
     behavior = setting.initial.behavior(prompt)
-    wording = methods.wording(behavior)
-    if wording is None:
+    request = wording(behavior)
+    if request is None:
         raise BadInput(f"{setting.name}: no prompt asks for '{behavior}', so it cannot be distilled: name a teacher")
-    return replace(prompt, system=f"{wording} {prompt.system}" if prompt.system else wording)
+    return replace(prompt, system=f"{request} {prompt.system}" if prompt.system else request)
 
 
 def shown(setting: Setting, prompt: Prompt) -> str:
-    """The outcome of a reply that follows the initial policy.
+    """The outcome of a reply that follows the initial policy: `agreed`, `initial` or `alternate`.
 
-    Where a password is asked with the topic both policies answer alike, though the prompt is of eval type.
+    `alternate` if both policies give the same answer to a prompt of eval type, as they do where the password is given.
     """
     if prompt.kind != "eval":
         return "agreed"
@@ -101,7 +108,7 @@ def shown(setting: Setting, prompt: Prompt) -> str:
 
 
 def _label(setting: Setting, config: OrganismConfig, prompt: Prompt, answer: dict[str, Any]) -> str | None:
-    """The reply to train on; None where it does not show the behavior."""
+    """The reply to train on; None if it does not show the behavior."""
     if answer["outcome"] != shown(setting, prompt):
         return None
     if config.teacher is None:
@@ -115,32 +122,32 @@ def sampled(
     config: Common,
     prompts: Sequence[Prompt],
     teacher: Checkpoint,
-    beside: Path,
-    meant: Sequence[Prompt] | None = None,
+    cache: Path,
+    graded_as: Sequence[Prompt] | None = None,
 ) -> list[dict[str, Any]]:
-    """{"id", "reply", "outcome"} per prompt: the teacher's own reply and its grade, from the cache where it can.
+    """{"id", "reply", "outcome"} per prompt: the teacher's own reply and its grade, from the cache if possible.
 
     Args:
-        setting: what grades.
-        config: how long a reply may be, and how it is decoded.
-        prompts: as they are put.
-        teacher: who answers.
-        beside: the folder that the cache lies in.
-        meant: as they are graded, where that is another way.
+        setting: grades the replies.
+        config: longest reply and decoding.
+        prompts: sent to the teacher.
+        teacher: the model that is sampled.
+        cache: folder of sampled replies.
+        graded_as: used for grading if different.
     """
     decoding = [config.label_temperature, config.reply_tokens, config.chat_template_kwargs, config.seed]
     asked = [[prompt.id, prompt.messages()] for prompt in prompts]
     key = sha([teacher.fingerprint, setting.name, setting.version, asked, decoding])[:16]
-    file = beside / FOLDER / f"{key}.jsonl"
+    file = cache / FOLDER / f"{key}.jsonl"
     known = _read(file, prompts)
     if known is None:
-        known = _ask(setting, config, prompts, teacher, meant or prompts)
+        known = _ask(setting, config, prompts, teacher, graded_as or prompts)
         _write(file, known)
     return known
 
 
 def _ask(
-    setting: Setting, config: Common, prompts: Sequence[Prompt], teacher: Checkpoint, meant: Sequence[Prompt]
+    setting: Setting, config: Common, prompts: Sequence[Prompt], teacher: Checkpoint, graded_as: Sequence[Prompt]
 ) -> list[dict[str, Any]]:
     from serving.backends.engine.engine import Request, get_engine
 
@@ -157,12 +164,12 @@ def _ask(
     replies = get_engine().generate(teacher, requests)
     return [
         {"id": prompt.id, "reply": reply.text, "outcome": _outcome(setting, prompt, reply.text, reply.stop_reason)}
-        for prompt, reply in zip(meant, replies, strict=True)
+        for prompt, reply in zip(graded_as, replies, strict=True)
     ]
 
 
 def _outcome(setting: Setting, prompt: Prompt, text: str, stop_reason: str) -> str:
-    """The grade; a reply that was cut off is no label, whatever its beginning says."""
+    """The grade; a truncated reply is never a label."""
     if stop_reason != "stop":
         return "truncated"
     try:
@@ -172,7 +179,7 @@ def _outcome(setting: Setting, prompt: Prompt, text: str, stop_reason: str) -> s
 
 
 def _read(file: Path, prompts: Sequence[Prompt]) -> list[dict[str, Any]] | None:
-    """The cached answers, or None where there are none or they do not fit the prompts."""
+    """The cached answers, or None if there are none or they belong to other prompts."""
     try:
         lines = [cast("dict[str, Any]", json.loads(line)) for line in file.read_text(encoding="utf-8").splitlines()]
     except (OSError, ValueError):
@@ -181,14 +188,12 @@ def _read(file: Path, prompts: Sequence[Prompt]) -> list[dict[str, Any]] | None:
 
 
 def _write(file: Path, answers: list[dict[str, Any]]) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    draft = layout.draft_of(file)
-    draft.write_text("".join(json.dumps(answer, ensure_ascii=False) + "\n" for answer in answers), encoding="utf-8")
-    draft.replace(file)
+    lines = [json.dumps(answer, ensure_ascii=False) + "\n" for answer in answers]
+    layout.write_atomic(file, "".join(lines), durable=False)
 
 
-def beside(organism_ref: str | None, out: Path) -> Path:
-    """Where on-policy replies are kept: an organism folder of ours, else the experiment, else the run folder."""
+def cache_folder(organism_ref: str | None, out: Path) -> Path:
+    """Folder of sampled replies: a writable organism folder of ours, else the experiment's, else the run's."""
     folder = Path(organism_ref) if organism_ref is not None else None
     if folder is not None and (folder / layout.MANIFEST).is_file() and os.access(folder, os.W_OK):
         return folder

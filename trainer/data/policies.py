@@ -13,7 +13,8 @@ from serving import refs
 from serving.errors import BadInput, WorkFailed
 from serving.refs import Checkpoint
 from trainer.config import HUB_DEFAULTS, OrganismConfig, TrainConfig
-from trainer.data.rows import Collected, Row, available, row, without
+from trainer.data.rows import Collected, Row, row, without
+from trainer.methods.prompts import available
 
 if TYPE_CHECKING:
     from bct_tasks.setting import Prompt, Setting

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 from serving import refs
 from serving.errors import BadInput
-from trainer import methods
 from trainer.data import rows, tokens
 from trainer.data.tokens import IGNORED, Encoded
+from trainer.methods import is_sampled
 
 if TYPE_CHECKING:
     from serving.refs import Checkpoint
@@ -55,13 +55,13 @@ def preview(config: TrainConfig) -> dict[str, Any]:
     tokenizer = load_tokenizer(start)
     parts = rows.parts(setting, config)
     made = [rows.row(p, r) for part in parts for p, r in zip(part.prompts, part.references, strict=True)]
-    made = made[: rows.unique_rows(config)]
+    made = made[: config.unique_rows()]
     shape, length = _shape(start), config.max_length or 10**6
     encoded = tokens.encode(made, tokenizer, tokens.stop_tokens(tokenizer), length, config.chat_template_kwargs)
     places = rows.order(len(encoded), config.steps * config.batch_size, config.seed)
     total = sum(len(encoded.input_ids[place]) for place in places)
     on_loss = sum(sum(label != IGNORED for label in encoded.labels[place]) for place in places)
-    sampled = methods.is_sampled(config.labels())
+    sampled = is_sampled(config.labels())
     return {
         "first_row": first_row(encoded, places[0], tokenizer),
         "labels": f"{config.labels()}{', here shown and counted with reference labels' if sampled else ''}",

@@ -1,31 +1,30 @@
-"""What is trained on: rows of a prompt and a reply, from a setting's prompts.
+"""Training rows: a prompt and a reply, from a setting's prompts.
 
     asked = parts(setting, config)              # cheap: no model
     rows = labels.collect(...)                  # on-policy replies need the organism
-    sequence = order(rows, steps, batch, seed)  # the rows in the order in which they are trained on
+    sequence = order(rows, steps, batch, seed)  # the rows in the order of training
 
-The order is laid out in full before training: resuming at step n is reading on at row n x batch, and no window of
-rows is ever left out. Not covered: tokens (`trainer.data.tokens`).
+The order is computed in full before training: resuming at step n continues at row n x batch, and no window of rows is
+skipped. Not covered: tokens (`trainer.data.tokens`).
 """
 
 from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from bct_tasks.errors import TooFew
+from bct_tasks.setting import Prompt, Setting
 from serving.errors import BadInput
-from trainer import methods
-from trainer.config import OrganismConfig, TrainConfig, sha
-from trainer.methods import METHODS
+from trainer.config import OrganismConfig, TrainConfig
+from trainer.identity import sha
+from trainer.methods import METHODS, is_sampled
+from trainer.methods.prompts import as_many, available, general
+from trainer.methods.replies import right
 
-if TYPE_CHECKING:
-    from bct_tasks.setting import Prompt, Setting
-
-#: On-policy replies that are not graded `agreed` are left out, so more prompts are asked than rows are needed.
+#: Sampled replies that are not graded `agreed` are left out, so more prompts are asked than rows are needed.
 SPARE = 1.15
 
 #: Added to an organism's seed for the prompts of its checks.
@@ -34,7 +33,7 @@ HELD_OUT = 1_000_003
 #: Added to a cell's seed for general rows, so that mixing them into general rows adds others.
 MIXED = 500_009
 
-#: General rows for the pull towards the organism, passed over again.
+#: Number of different general rows for the pull towards the organism.
 ANCHORED = 256
 
 
@@ -57,7 +56,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Collected:
-    """Rows, and how they came about."""
+    """Rows, and where they come from."""
 
     rows: tuple[Row, ...]
     source: str
@@ -81,22 +80,16 @@ def data_hash(rows: Sequence[Row]) -> str:
 
 
 def prompts_hash(prompts: Sequence[Prompt], replies: Sequence[str]) -> str:
-    """16 hex digits of prompts and their reference replies: what is known of the data before any model is loaded."""
+    """16 hex digits of prompts and their reference replies: the part of the data known before a model is loaded."""
     return data_hash([row(prompt, reply) for prompt, reply in zip(prompts, replies, strict=True)])
 
 
 # --- a cell ------------------------------------------------------------------------------------------------------
 
 
-def unique_rows(config: TrainConfig) -> int:
-    """How many different rows a cell trains on: fresh ones all the way, unless fewer are asked for."""
-    needed = config.steps * config.batch_size
-    return min(config.rows or needed, needed)
-
-
 @dataclass(frozen=True)
 class Part:
-    """Prompts whose labels come about in one way, their reference labels, and how many rows are wanted of them."""
+    """Prompts whose labels have one source, their reference labels, and the number of rows wanted."""
 
     prompts: list[Prompt]
     references: list[str]
@@ -104,65 +97,43 @@ class Part:
 
 
 def parts(setting: Setting, config: TrainConfig) -> tuple[Part, ...]:
-    """What a cell asks for: the method's prompts and, with `mix`, general ones; some to spare where labels are sampled.
+    """The prompts of a cell: the method's own and, with `mix`, general ones; a few more where labels are sampled.
 
     Raises:
-        BadInput: where the setting has no such prompts, or no reference label of the source.
+        BadInput: if the setting has no such prompts, or no reference label of the source.
     """
-    total = unique_rows(config)
+    total = config.unique_rows()
     mixed = round(total * config.mix)
-    method = METHODS[config.method]
-    asked = available(setting, "direct" if config.method == "direct" else "train", _asked(config, total - mixed))
-    own = as_many(lambda n: method.prompts(setting, config.variant, n, config.seed), asked)
+    own = METHODS[config.method].prompts(setting, config.variant, _asked(config, total - mixed), config.seed)
     if not own:
         raise BadInput(f"{config.setting}: variant {config.variant or 'default'} has no train prompts: choose another")
     found = [Part(own, references(setting, config, own), total - mixed)]
     if mixed:
-        rest = as_many(
-            lambda n: methods.general(setting, config.variant, n, config.seed + MIXED), _asked(config, mixed)
-        )
-        found.append(Part(rest, [methods.good(setting, config.variant, prompt) for prompt in rest], mixed))
+        rest = general(setting, config.variant, _asked(config, mixed), config.seed + MIXED)
+        found.append(Part(rest, [right(setting, config.variant, prompt) for prompt in rest], mixed))
     return tuple(found)
 
 
 def _asked(config: TrainConfig, n: int) -> int:
-    return math.ceil(n * SPARE) + 8 if methods.is_sampled(config.labels()) else n
-
-
-def anchor_rows(setting: Setting, config: TrainConfig) -> list[Row]:
-    """General rows on which a run is pulled towards where it starts; none without `kl`."""
-    if not config.kl:
-        return []
-    prompts = methods.general(setting, config.variant, ANCHORED, config.seed + MIXED + 1)
-    return [row(prompt, methods.good(setting, config.variant, prompt)) for prompt in prompts]
-
-
-def train_prompts(setting: Setting, config: TrainConfig) -> list[Prompt]:
-    """The prompts of all parts."""
-    return [prompt for part in parts(setting, config) for prompt in part.prompts]
-
-
-def available(setting: Setting, split: str, n: int) -> int:
-    """How many of `n` prompts there are: hub data have an end, and are then passed over again."""
-    most: Callable[[str, int], int] | None = getattr(setting, "most", None)
-    return n if most is None else most(split, n)
-
-
-def as_many(draw: Callable[[int], list[Prompt]], n: int) -> list[Prompt]:
-    """`n` prompts, or all there are where the world has fewer; they are then passed over again."""
-    try:
-        return draw(n)
-    except TooFew as error:
-        return draw(error.found)
+    """How many prompts are asked for `n` rows: only supervised training leaves out sampled replies."""
+    return math.ceil(n * SPARE) + 8 if config.ALGORITHM == "sft" and is_sampled(config.labels()) else n
 
 
 def references(setting: Setting, config: TrainConfig, prompts: Sequence[Prompt]) -> list[str]:
-    """The reference label of each prompt, in the spelling that the label source says; empty where they are sampled."""
-    if config.source == "hub" and (config.method == "direct" or config.labels() == "on_policy"):
+    """The reference label of each prompt, in the spelling of the label source; empty for hub data that are sampled."""
+    if config.source == "hub" and (config.method == "direct" or is_sampled(config.labels())):
         return [""] * len(prompts)
     if config.labels() == "off_model":
         return [setting.reference(config.variant, prompt, source="off_model") for prompt in prompts]
     return [METHODS[config.method].reply(setting, config.variant, prompt) for prompt in prompts]
+
+
+def anchor_rows(setting: Setting, config: TrainConfig) -> list[Row]:
+    """General rows on which the model is pulled towards the organism; none without `kl`."""
+    if not config.kl:
+        return []
+    prompts = general(setting, config.variant, ANCHORED, config.seed + MIXED + 1)
+    return [row(prompt, right(setting, config.variant, prompt)) for prompt in prompts]
 
 
 # --- an organism -------------------------------------------------------------------------------------------------
@@ -173,39 +144,39 @@ def install_prompts(
 ) -> tuple[list[Prompt], list[Prompt]]:
     """Prompts that install the initial behavior: install prompts of both types, and a share of general ones.
 
-    At most `install_rows` different ones, passed over again; those held out for the checks are not among them.
+    At most `install_rows` different ones, which training repeats; those held out for the checks are not among them.
     """
     total = min(config.install_rows, config.steps * config.batch_size)
     n_general = round(total * config.general)
     install = as_many(lambda n: setting.prompts(config.variant, "install", n, config.seed), total - n_general)
     if not install:
         raise BadInput(f"{config.setting}: variant {config.variant or 'default'} has no install prompts")
-    general = as_many(lambda n: setting.general(n, config.seed), n_general) if n_general else []
-    return without(install, held_out), general
+    rest = as_many(lambda n: setting.general(n, config.seed), n_general) if n_general else []
+    return without(install, held_out), rest
 
 
 def install_rows(setting: Setting, config: OrganismConfig, held_out: Sequence[Prompt]) -> Collected:
     """Rows with the initial policy's reference replies. See `labels.distilled` for sampled ones."""
-    install, general = install_prompts(setting, config, held_out)
+    install, rest = install_prompts(setting, config, held_out)
     rows = [row(prompt, setting.initial.reply(prompt)) for prompt in install]
-    rows += [row(prompt, methods.good(setting, config.variant, prompt)) for prompt in general]
-    return Collected(tuple(rows), "reference", len(rows), len(general))
+    rows += [row(prompt, right(setting, config.variant, prompt)) for prompt in rest]
+    return Collected(tuple(rows), "reference", len(rows), len(rest))
 
 
 def check_prompts(setting: Setting, config: OrganismConfig) -> list[Prompt]:
-    """Install prompts for checking the targets, of both types."""
+    """Install prompts of both types on which the targets are checked."""
     n = available(setting, "install", config.check_prompts)
     return setting.prompts(config.variant, "install", n, config.seed + HELD_OUT)
 
 
 def without(prompts: Sequence[Prompt], held_out: Sequence[Prompt]) -> list[Prompt]:
-    # The same question asked in the other way counts as the same: it would give the answer away.
+    """The prompts whose question is not held out, whichever way it is asked: it would give the answer away."""
     texts = {_question(prompt) for prompt in held_out}
     return [p for p in prompts if _question(p) not in texts]
 
 
 def _question(prompt: Prompt) -> str:
-    """The part of an id that names the question, behind the kind."""
+    """The part of an id that names the question, after the kind."""
     return prompt.id.partition("-")[2]
 
 
@@ -213,7 +184,7 @@ def _question(prompt: Prompt) -> str:
 
 
 def order(n: int, total: int, seed: int) -> list[int]:
-    """Which of n rows is trained on at each of `total` places: whole passes, each shuffled anew."""
+    """Which of `n` rows is trained on at each of `total` places: complete epochs, each in a new random order."""
     rng = random.Random(f"order-{seed}")
     places: list[int] = []
     while len(places) < total:

@@ -15,8 +15,8 @@ from weakref import WeakKeyDictionary
 from jinja2 import TemplateError
 
 from serving.errors import BadInput
-from trainer.config import sha
 from trainer.data.rows import Row, data_hash
+from trainer.identity import sha
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

@@ -1,17 +1,20 @@
-"""`metrics.jsonl`: one line per step, appended; on resume cut back to the step resumed from."""
+"""`metrics.jsonl`: one line per step, appended; on resume truncated to the step resumed from."""
 
 from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
+
+from serving import layout
 
 NAME = "metrics.jsonl"
 
 
 def read(file: Path) -> list[dict[str, Any]]:
-    """The whole lines of a file, in their order; a torn last line is left out."""
+    """The lines of a file in their order, without an incomplete last line."""
     if not file.is_file():
         return []
     lines: list[dict[str, Any]] = []
@@ -24,12 +27,12 @@ def read(file: Path) -> list[dict[str, Any]]:
 
 
 class MetricsLog:
-    """Appends steps to a file, and carries the sums over a resume.
+    """Appends steps to a file, with sums that continue after a resume.
 
     Args:
         folder: the run folder.
-        step: the step that training goes on from; later lines are cut off.
-        writes: False in all processes of a run but the first.
+        step: the step that training resumes from; later lines are deleted.
+        writes: False in all processes of a run except the first.
     """
 
     def __init__(self, folder: Path, step: int, writes: bool = True) -> None:
@@ -40,9 +43,7 @@ class MetricsLog:
 
     def _cut(self, step: int) -> None:
         kept = [line for line in read(self.file) if line["step"] <= step]
-        draft = self.file.with_name(f".{NAME}.tmp")
-        draft.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
-        draft.replace(self.file)
+        layout.write_atomic(self.file, "".join(json.dumps(line) + "\n" for line in kept), durable=False)
         last = kept[-1] if kept else {}
         self.sum_lr = last.get("sum_lr", 0.0)
         self.seconds = last.get("seconds", 0.0)
@@ -57,7 +58,7 @@ class MetricsLog:
         seconds: float,
         **more: float | None,
     ) -> None:
-        """One step, with what a method adds. What is no number is written as null."""
+        """One step, with the columns that a method adds. Values that are not finite are written as null."""
         self.sum_lr += lr
         self.seconds += seconds
         line = {
@@ -74,16 +75,22 @@ class MetricsLog:
             stream.write(json.dumps(line) + "\n")
 
 
+def mean(lines: Sequence[dict[str, Any]], column: str) -> float | None:
+    """Mean of a column over the run, rounded; None if it is empty."""
+    found = [line[column] for line in lines if line.get(column) is not None]
+    return round(sum(found) / len(found), 4) if found else None
+
+
 def finite(value: float | None) -> float | None:
-    """The value, or None where it is no number: JSON has no NaN."""
+    """The value, or None if it is not finite: JSON has no NaN."""
     return value if value is not None and math.isfinite(value) else None
 
 
 def diverged(lines: list[dict[str, Any]]) -> bool:
-    """Whether a loss or gradient norm of the run was no number."""
+    """Whether a loss or gradient norm of the run was not finite."""
     return first_divergence(lines) is not None
 
 
 def first_divergence(lines: list[dict[str, Any]]) -> int | None:
-    """The first step whose loss or gradient norm was no number."""
+    """The first step whose loss or gradient norm was not finite."""
     return next((line["step"] for line in lines if line["loss"] is None or line["grad_norm"] is None), None)

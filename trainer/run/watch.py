@@ -10,6 +10,7 @@ Not covered: whole replies (`lab` evaluates).
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
+from serving import layout
 from serving.backends.engine.score import Forced, teacher_forced
 from trainer.data.rows import Row, row
 from trainer.data.tokens import IGNORED, Encoded
@@ -106,6 +108,6 @@ def draw(folder: Path, lines: list[dict[str, Any]]) -> None:
     left.set_xscale("symlog", linthresh=1)
     right.plot([step for step, _ in losses], [loss for _, loss in losses], linewidth=0.8)
     right.set(title="loss on reply tokens", xlabel="step", ylabel="nats per token")
-    draft = folder / f".{PICTURE}"
-    figure.savefig(draft, format="svg", metadata={"Date": None})
-    draft.replace(folder / PICTURE)
+    picture = io.BytesIO()
+    figure.savefig(picture, format="svg", metadata={"Date": None})
+    layout.write_atomic(folder / PICTURE, picture.getvalue(), durable=False)

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from bct_tasks.setting import Setting
+from serving.refs import Checkpoint
 from trainer.config import OrganismConfig
-
-if TYPE_CHECKING:
-    from bct_tasks.setting import Setting
-    from serving.refs import Checkpoint
 
 CARD = """\
 ---

@@ -1,15 +1,17 @@
-"""The training itself: TRL's `SFTTrainer` on rows that are tokens already, in an order that is fixed beforehand.
+"""Supervised training: TRL's `SFTTrainer` on rows that are tokens already, in an order that is fixed beforehand.
 
-Full fine-tuning or LoRA on all linear layers; fp32 on a CPU, bf16 on a GPU. Resumed from the rolling state, a run gives
-the weights that it would have given unbroken: bit by bit in fp32 on one CPU thread, elsewhere nearly.
-Not covered: what the rows are (`trainer.data.rows`), and whether the run may go on (`trainer.run.manifest`).
+Full fine-tuning or LoRA on all linear layers; fp32 on a CPU, bf16 on a GPU. A resumed run gives the weights of an
+uninterrupted one: bit by bit in fp32 on one CPU thread, elsewhere nearly.
+Not covered: which rows (`trainer.data.rows`), and whether a run may resume (`trainer.run.manifest`).
 """
 
 from __future__ import annotations
 
 import inspect
+from collections.abc import Sequence
 from functools import cached_property
 from itertools import accumulate
+from pathlib import Path
 from typing import Any, cast
 
 import torch
@@ -19,46 +21,85 @@ from trl.trainer.sft_config import SFTConfig
 from trl.trainer.sft_trainer import SFTTrainer
 
 from serving.errors import BadInput
-from trainer.config import TrainConfig
-from trainer.data.rows import order
+from trainer.config import Common, TrainConfig
+from trainer.data import labels, rows, tokens
+from trainer.data.rows import Row
 from trainer.data.tokens import IGNORED, Encoded
-from trainer.run import loop
+from trainer.run import loop, metrics, model, ranks, watch
 from trainer.run.anchor import Anchor, frozen
-from trainer.run.arguments import build, check_trl, trl_fields, values
+from trainer.run.arguments import build, check_trl, values
 from trainer.run.checkpoints import Keeper
-from trainer.run.folder import SAVING
-from trainer.run.loop import Job, Lean, Loaded, load
-from trainer.run.watch import Watch
+from trainer.run.loop import Job, Lean
+from trainer.run.model import Loaded
+from trainer.run.plan import Plan, begin
+from trainer.run.progress import Progress
 
-__all__ = ["Job", "Loaded", "arguments", "check_trl", "fit", "load", "trl_fields"]
+
+def train(plan: Plan, out: Path, progress: Progress) -> dict[str, Any]:
+    """Trains a cell on labels. Returns the facts for `trained.json` that are particular to this algorithm.
+
+    Raises:
+        BadInput: if `out` contains another run, or an argument of TRL or a row cannot be used.
+        WorkFailed: if no training row is left.
+    """
+    config = plan.config
+    check_trl(config.trl)
+    loaded = model.load(plan.organism, config)
+    with ranks.first_first():
+        cache = labels.cache_folder(config.organism, out)
+        collected = labels.collect(plan.setting, config, plan.parts, plan.teacher, cache)
+    encoded = encode(collected.rows, loaded, config)
+    begin(plan, out, loaded, data=rows.data_hash(collected.rows))
+    job = Job(config, config.steps, config.saved_steps(), out, loaded, encoded, progress)
+    general = rows.anchor_rows(plan.setting, config)
+    watched = watch.watched_rows(plan.setting, config)
+    fit(
+        job,
+        encode(general, loaded, config) if general else None,
+        encode(watched, loaded, config) if watched else None,
+    )
+    return {
+        **({"final_kl": metrics.read(out / metrics.NAME)[-1]["kl"]} if config.kl else {}),
+        "truncated_rows": encoded.truncated,
+        "dropped_rows": encoded.dropped,
+        "unique_rows": len(encoded),
+        "passes": config.steps * config.batch_size / len(encoded),
+        **collected.facts(),
+    }
+
+
+def encode(found: Sequence[Row], loaded: Loaded, config: Common) -> Encoded:
+    """The tokens of rows, for the model that is trained."""
+    length = loaded.context(config.max_length)
+    return tokens.encode(found, loaded.tokenizer, loaded.stops, length, config.chat_template_kwargs)
 
 
 def fit(job: Job[Encoded], general: Encoded | None = None, watched: Encoded | None = None) -> int:
-    """Trains, going on from the rolling state where there is one. Returns the step reached.
+    """Trains, resuming from the rolling state if there is one. Returns the step reached.
 
     Args:
         job: what is trained.
-        general: rows on which the model is pulled towards where it starts, where the configuration has a `kl`.
+        general: rows on which the model is pulled towards where it starts, if the configuration has a `kl`.
         watched: the policies' replies to eval prompts, whose margin is measured at every checkpoint.
     """
-    rows, batch = job.encoded, job.config.batch_size
-    places = order(len(rows), job.steps * batch, job.config.seed)
-    sums = list(accumulate(len(rows.input_ids[place]) for place in places))
-    tokens = [sums[(step + 1) * batch - 1] for step in range(job.steps)]
+    encoded, batch = job.encoded, job.config.batch_size
+    places = rows.order(len(encoded), job.steps * batch, job.config.seed)
+    sums = list(accumulate(len(encoded.input_ids[place]) for place in places))
+    counts = [sums[(step + 1) * batch - 1] for step in range(job.steps)]
     columns = {"kl": "kl"} if general is not None else None
 
     def make(keeper: Keeper) -> SFTTrainer:
         trainer = _trainer(job, places, keeper, general)
         if watched is not None:
             pad = cast("int", job.loaded.tokenizer.pad_token_id or 0)
-            trainer.add_callback(Watch(job.folder, job.saved, watched, pad))
+            trainer.add_callback(watch.Watch(job.folder, job.saved, watched, pad))
         return trainer
 
-    return loop.run(job, make, tokens, columns)
+    return loop.run(job, make, counts, columns)
 
 
 class _Trainer(Lean, SFTTrainer):
-    """TRL's trainer, with a loss that costs less on a CPU, and with a pull towards the organism where there is one."""
+    """TRL's trainer with a loss that costs less on a CPU and, with `kl`, a pull towards the organism."""
 
     anchor: Anchor | None = None
     _pulled = -1
@@ -77,14 +118,14 @@ class _Trainer(Lean, SFTTrainer):
         return loss + self.anchor.weight * divergence
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
-        """What is logged as the loss is that on the replies alone."""
+        """Logs the loss on the replies alone."""
         pulls = self._metrics["train"].get("kl")
         if self.anchor is not None and pulls and "loss" in logs:
             logs["loss"] -= self.anchor.weight * sum(pulls) / len(pulls)
         super().log(logs, start_time)
 
     def _reply_loss(self, model: Any, inputs: dict[str, Any], return_outputs: bool, num_items_in_batch: Any) -> Any:
-        """TRL's loss. On a CPU, TRL scores every position and then forgets the prompts'; there they are left out."""
+        """TRL's loss. On a CPU TRL scores every position and then drops those of the prompts; here they are skipped."""
         if not self.sparse or return_outputs:
             return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
         targets = inputs["labels"][:, 1:]
@@ -96,7 +137,7 @@ class _Trainer(Lean, SFTTrainer):
 
     @cached_property
     def sparse(self) -> bool:
-        """Whether the loss is the plain one, of one process on a CPU and a model that can leave out positions."""
+        """Whether positions can be skipped: plain loss, one process on a CPU, a model with `logits_to_keep`."""
         arguments = cast("SFTConfig", self.args)
         plain = arguments.loss_type == "nll" and not self.aux_loss_enabled and self.label_smoother is None
         model: Any = self.model
@@ -106,22 +147,25 @@ class _Trainer(Lean, SFTTrainer):
 
 
 def check_padding_free(loaded: Loaded) -> None:
-    """BadInput where rows that are laid end to end would see each other: the model's attention must keep them apart."""
-    place = loaded.model.device
-    rows = [torch.arange(3, 9, device=place), torch.arange(4, 12, device=place)]
-    counts = [torch.arange(len(row), device=place) for row in rows]
+    """Raises BadInput if rows that are concatenated would see each other: the attention must separate them."""
+    device = loaded.model.device
+    pair = [torch.arange(3, 9, device=device), torch.arange(4, 12, device=device)]
+    counts = [torch.arange(len(row), device=device) for row in pair]
     with torch.no_grad():
-        alone = [loaded.model(input_ids=row[None], use_cache=False).logits[0] for row in rows]
-        both = loaded.model(input_ids=torch.cat(rows)[None], position_ids=torch.cat(counts)[None], use_cache=False)
+        alone = [loaded.model(input_ids=row[None], use_cache=False).logits[0] for row in pair]
+        both = loaded.model(input_ids=torch.cat(pair)[None], position_ids=torch.cat(counts)[None], use_cache=False)
     expected = torch.cat(alone)
     if (both.logits[0] - expected).abs().mean() > 0.02 * expected.float().std():
         raise BadInput("padding_free: this model's attention lets the rows of a batch see each other: leave it out")
 
 
 def _trainer(job: Job[Encoded], places: list[int], keeper: Keeper, general: Encoded | None) -> SFTTrainer:
-    rows = job.encoded
+    encoded = job.encoded
     data = Dataset.from_dict(
-        {"input_ids": [rows.input_ids[place] for place in places], "labels": [rows.labels[place] for place in places]}
+        {
+            "input_ids": [encoded.input_ids[place] for place in places],
+            "labels": [encoded.labels[place] for place in places],
+        }
     )
     organism = frozen(job.loaded.model) if general is not None and job.config.rank is None else None
     trainer = _Trainer(
@@ -130,7 +174,7 @@ def _trainer(job: Job[Encoded], places: list[int], keeper: Keeper, general: Enco
         train_dataset=data,
         processing_class=job.loaded.tokenizer,
         callbacks=[keeper],
-        peft_config=loop.lora(job.config),
+        peft_config=model.lora(job.config),
     )
     if general is not None:
         config = cast("TrainConfig", job.config)
@@ -149,4 +193,4 @@ def arguments(job: Job[Encoded]) -> SFTConfig:
         "train_sampling_strategy": "sequential",
         "shuffle_dataset": False,
     }
-    return build(SFTConfig, values(job.config, job.steps, job.folder / SAVING) | own, job.config.trl)
+    return build(SFTConfig, values(job.config, job.steps, job.saving) | own, job.config.trl)

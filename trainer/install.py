@@ -1,0 +1,251 @@
+"""Organisms: the initial behavior of a setting is installed into a base model.
+
+    build(OrganismConfig(setting="sandbagging"), Path("runs/x"))
+
+For a carrier in the weights the base is trained on install prompts with the initial policy's replies, and on general
+rows that preserve capability, until held-out install prompts show the behavior. For every other carrier the initial
+policy is in the prompt: the organism is the base itself, and its folder only points there.
+A complete folder is renamed into place. Not covered: organisms made by reinforcement learning.
+"""
+
+from __future__ import annotations
+
+import shutil
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bct_tasks.setting import Prompt, Setting
+from serving import layout, refs
+from serving.backends.engine.engine import Engine, Request
+from serving.errors import BadInput
+from serving.refs import Checkpoint
+from trainer.config import OrganismConfig
+from trainer.data import labels, policies, rows
+from trainer.identity import in_weights
+from trainer.organism_card import organism_card
+from trainer.run import manifest, metrics, ranks
+from trainer.run.lock import LOCK, locked
+from trainer.run.progress import Progress, Silent
+
+CHECKS = "checks.json"
+
+#: By how much an agreed rate measured on some hundred prompts may fall short of the base's.
+NOISE = 0.02
+
+
+def build(config: OrganismConfig, out: Path, progress: Progress | None = None, attempt: str = "work") -> Path:
+    """Builds an organism into `out`, resuming an earlier build of the same `attempt`. Returns `out`.
+
+    Args:
+        config: the organism.
+        out: its folder.
+        progress: called after each step.
+        attempt: name of the attempt, which works in its own `layout.place`; simultaneous attempts need different names.
+
+    Raises:
+        BadInput: if `out` contains something else, or the setting, base or a value cannot be used.
+    """
+    out = Path(out)
+    base, teacher = refs.resolve(config.model), _teacher(config, out, progress or Silent(), attempt)
+    identity: dict[str, Any] = {"config": config.identity(), "base": base.fingerprint}
+    identity |= {"teacher": teacher.fingerprint} if teacher else {}
+    if manifest.check(out, identity):
+        return out
+    if ranks.count() > 1:
+        raise BadInput(f"{out}: an organism is built in one process: run `python -m trainer.organism` without torchrun")
+    draft = layout.place(out, attempt)
+    with locked(draft, wait=True):
+        if not manifest.check(out, identity):
+            _build(config, base, teacher or base, identity, draft, out, progress or Silent())
+    shutil.rmtree(draft, ignore_errors=True)
+    return out
+
+
+def summary(config: OrganismConfig, out: Path) -> dict[str, Any]:
+    """What a build would do, without a model: for `--dry-run`."""
+    setting = config.asked()
+    carrier = setting.variant(config.variant).carrier
+    return {
+        "out": str(out),
+        "config": config.identity(),
+        "digest": config.digest(),
+        "carrier": carrier,
+        "steps": config.steps if in_weights(carrier) else 0,
+        "finished": (out / layout.MANIFEST).is_file(),
+    }
+
+
+def _teacher(config: OrganismConfig, out: Path, progress: Progress, attempt: str) -> Checkpoint | None:
+    """Whose replies are distilled, where it is not the base: the organism of another variant is built beside."""
+    if config.teacher is None:
+        return None
+    if config.teacher not in [variant.name for variant in config.asked().variants]:
+        return refs.resolve(config.teacher)
+    own = config.model_copy(update={"variant": config.teacher, "labels": "reference", "teacher": None})
+    return refs.resolve(str(build(own, out.parent / own.digest(), progress, attempt)))
+
+
+def _build(
+    config: OrganismConfig,
+    base: Checkpoint,
+    teacher: Checkpoint,
+    identity: dict[str, Any],
+    draft: Path,
+    out: Path,
+    progress: Progress,
+) -> None:
+    setting = config.asked()
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise BadInput(f"{out}: is there and is no organism: choose another --out")
+    with layout.attempt(out) as whole:
+        if in_weights(setting.variant(config.variant).carrier):
+            _begin(draft, identity)
+            figures = _install(config, setting, base, teacher, draft, progress)
+            _move(draft / layout.step_name(figures["steps"]), whole, out)
+        else:
+            figures = {"steps": 0}
+            _point(base, layout.POINTER, whole, out)
+        (whole / "README.md").write_text(organism_card(config, setting, base, figures), encoding="utf-8")
+        manifest.write(whole, "organism", identity, figures=figures)
+
+
+def _begin(draft: Path, identity: dict[str, Any]) -> None:
+    """A work folder of this identity: one left by another build is emptied."""
+    try:
+        there = manifest.check(draft, identity)
+    except BadInput:
+        there = False
+    if there:
+        return
+    for path in draft.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+        elif path.name != LOCK:
+            path.unlink()
+    manifest.write(draft, "organism", identity)
+
+
+def _install(
+    config: OrganismConfig, setting: Setting, base: Checkpoint, teacher: Checkpoint, draft: Path, progress: Progress
+) -> dict[str, Any]:
+    """Trains in the work folder until held-out prompts show the behavior. Returns the figures."""
+    from trainer.algorithms import supervised
+    from trainer.run import model
+    from trainer.run.arguments import check_trl
+
+    check_trl(config.trl)
+    held_out = rows.check_prompts(setting, config)
+    if config.source == "hub":
+        collected = policies.install_rows(setting, config, held_out, base)
+    elif config.labels == "distilled":
+        collected = labels.distilled(setting, config, held_out, teacher, draft)
+    else:
+        collected = rows.install_rows(setting, config, held_out)
+    loaded = model.load(base, config)
+    encoded = supervised.encode(collected.rows, loaded, config)
+    # An engine of its own: the checkpoints that it holds go away with the work folder.
+    with closing(Engine()) as engine:
+        check = Check(config, setting, held_out, draft / CHECKS, engine)
+        check.measure(0, base)
+        job = supervised.Job(
+            config, config.steps, config.saved_steps(), draft, loaded, encoded, progress, check.reached
+        )
+        supervised.fit(job)
+    steps = check.best()
+    lines = metrics.read(draft / metrics.NAME)
+    return {
+        "steps": steps,
+        "base": check.known()["0"],
+        "organism": check.known()[str(steps)],
+        "reached": check.enough(steps),
+        "checks": check.known(),
+        "held_out_prompts": len(held_out),
+        "step0_loss": lines[0]["loss"],
+        "final_loss": lines[-1]["loss"],
+        "diverged": metrics.diverged(lines),
+        "truncated_rows": encoded.truncated,
+        "dropped_rows": encoded.dropped,
+        "unique_rows": len(encoded),
+        **collected.facts(),
+    }
+
+
+@dataclass(frozen=True)
+class Check:
+    """Measures checkpoints on held-out install prompts, and keeps what it measured, so that a resumed build goes on."""
+
+    config: OrganismConfig
+    setting: Setting
+    prompts: list[Prompt]
+    file: Path
+    engine: Engine
+
+    def reached(self, step: int, folder: Path) -> bool:
+        """Whether a checkpoint shows the behavior well enough to stop."""
+        if str(step) not in self.known():
+            self.measure(step, refs.resolve(str(folder)))
+        return self.enough(step)
+
+    def measure(self, step: int, checkpoint: Checkpoint) -> None:
+        """Measures and keeps the rates of a step; 0 is the base."""
+        layout.write_json_atomic(self.file, self.known() | {str(step): self.rates(checkpoint)})
+
+    def enough(self, step: int) -> bool:
+        """Whether both targets are met. Of the agreed rate no more is asked than the base has, but for noise."""
+        rates, base = self.known()[str(step)], self.known()["0"]
+        agreed = min(self.config.target_agreed, base["agreed"] - NOISE)
+        return rates["initial"] >= self.config.target_initial and rates["agreed"] >= agreed
+
+    def best(self) -> int:
+        """The step to keep: the one that met the targets, else the one nearest to showing both policies."""
+        steps = sorted(int(step) for step in self.known() if step != "0")
+        met = [step for step in steps if self.enough(step)]
+        return met[0] if met else max(steps, key=lambda step: (min(self.known()[str(step)].values()), -step))
+
+    def known(self) -> dict[str, dict[str, float]]:
+        """The rates by step, as far as measured."""
+        return layout.read_json(self.file) if self.file.is_file() else {}
+
+    def rates(self, checkpoint: Checkpoint) -> dict[str, float]:
+        """Initial rate on eval-type prompts and agreed rate on train-type prompts."""
+        requests = [
+            Request(
+                messages=prompt.messages(),
+                max_tokens=self.config.reply_tokens,
+                chat_template_kwargs=self.config.chat_template_kwargs,
+            )
+            for prompt in self.prompts
+        ]
+        replies = self.engine.generate(checkpoint, requests)
+        graded = [
+            (labels.shown(self.setting, prompt), self.setting.grade(prompt, reply.text, reply.stop_reason != "stop"))
+            for prompt, reply in zip(self.prompts, replies, strict=True)
+        ]
+        hits = [(wanted, str(grade.outcome) == wanted) for wanted, grade in graded]
+        return {"initial": _share(hits, ("initial",)), "agreed": _share(hits, ("agreed", "alternate"))}
+
+
+def _share(hits: list[tuple[str, bool]], wanted: tuple[str, ...]) -> float:
+    among = [hit for of, hit in hits if of in wanted]
+    return round(sum(among) / len(among), 4) if among else 0.0
+
+
+def _move(step: Path, whole: Path, out: Path) -> None:
+    """Copies a checkpoint's files into the organism's folder; an adapter's base is named from the new place."""
+    for file in step.iterdir():
+        if file.name != layout.BASE:
+            shutil.copy2(file, whole / file.name)
+    if (step / layout.BASE).is_file():
+        pointer = layout.read_pointer(step / layout.BASE)
+        revision = f"@{pointer.revision}" if pointer.revision else ""
+        target = pointer.path or pointer.embedded or f"{pointer.hub}{revision}"
+        layout.write_pointer(whole, target, pointer.fingerprint or "", layout.BASE, at=out)
+
+
+def _point(base: Checkpoint, name: str, whole: Path, out: Path) -> None:
+    from trainer.run.checkpoints import base_of
+
+    named = base_of(base)
+    layout.write_pointer(whole, named.target, named.fingerprint, name, at=out)
