@@ -17,7 +17,6 @@ KNOWN_CYCLES = {
     ("trainer.mini.whole", "trainer.mini.corpus"),
     ("trainer.mini.pretrain", "trainer.mini.figures"),
     ("lab.verdict.family", "lab.verdict.conclusions"),
-    ("trainer.config", "trainer.data.installed"),
     ("lab.run.collect", "lab.report.html"),
 }
 
