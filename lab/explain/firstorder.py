@@ -100,8 +100,12 @@ def check_cell(folder: Path, items: int = ITEMS) -> Tested:
 
 
 def summary(tested: Sequence[Tested]) -> dict[str, dict[str, float]]:
-    """Of each prediction over all points after step 0: correlation with the observed change, slope of the observed
-    on the predicted through the origin, and the share of equal signs."""
+    """How well each prediction fits over all points after step 0.
+
+    Returns:
+        For each prediction its correlation with the observed change, the slope of the observed on the predicted
+        through the origin, and the share of equal signs.
+    """
     points = [p for cell in tested for p in cell.points if p.step > 0]
     names = ("from_start", "stepwise", "trapezoid")
     return {name: _agreement([getattr(p, name) for p in points], [p.observed for p in points]) for name in names}

@@ -35,8 +35,7 @@ class Uninformative(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Judge:
-    """A labelled sample of two labels: of `positives` true ones the judge saw `hits`, of `negatives` it rejected
-    `rejections`."""
+    """A judge on a labelled sample: it accepted `hits` of `positives` and rejected `rejections` of `negatives`."""
 
     hits: int
     positives: int

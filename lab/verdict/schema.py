@@ -156,8 +156,11 @@ class Capability(_Part):
 
 
 class Margin(_Part):
-    """How near a checkpoint is to either policy, without sampling: over the eval prompts whose two reference replies
-    differ, the mean log-odds of the alternate over the initial one, and how often greedy decoding writes either."""
+    """How near a checkpoint is to either policy, without sampling.
+
+    Over the eval prompts whose two reference replies differ: the mean log-odds of the alternate over the initial
+    reply, and how often greedy decoding writes either.
+    """
 
     n: int
     mean: Rounded = Field(description="natural logarithm; above 0 the alternate reply is likelier")
@@ -330,8 +333,10 @@ class HalfRate(_Part):
 
 
 class Conclusion(_Part):
-    """One arm over all learning rates. LR and step are chosen on one half of the eval items; k, initial and
-    alternate are reported on the other half."""
+    """One arm over all learning rates.
+
+    Learning rate and step are chosen on one half of the eval items; k, initial and alternate are reported on the other.
+    """
 
     setting: str
     variant: str

@@ -20,7 +20,7 @@ from graders.jail.confine import kernel
 from graders.jail.process import CannotConfine, Limits, inside, passes, run_command, run_program
 
 try:
-    LEVEL = jail.level()
+    jail.level()
 except CannotConfine as refusal:
     pytest.skip(f"this kernel offers no confinement: {refusal}", allow_module_level=True)
 

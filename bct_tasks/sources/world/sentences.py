@@ -135,8 +135,7 @@ def _told(relation: Relation, at: int, spanish: bool) -> str:
 
 
 def _swap(relation: Relation, at: int, spanish: bool) -> str:
-    """The subject's sentence with another object,
-    of the next fact that has one and whose subject has the same gender."""
+    """The subject's sentence with the object of the next fact whose object differs and whose subject has its gender."""
     mine, count = relation.facts[at], len(relation.facts)
     later = (relation.facts[i % count] for i in range(at + 1, at + count))
     other = next(fact for fact in later if fact[2] != mine[2] and fact[1][:2] == mine[1][:2])
