@@ -14,6 +14,7 @@ import pytest
 
 from lab.cli.main import main
 from lab.report import reference
+from trainer.methods import METHODS
 
 ROOT = Path(__file__).parent.parent
 OUTSIDE = [
@@ -28,6 +29,7 @@ PAGES = sorted([*(ROOT / "docs").rglob("*.md"), *(ROOT / name for name in OUTSID
 #: Recipes of a reader, as in `bct run recipes/mine.yaml`.
 INVENTED = {"recipes/mine.yaml", "recipes/my_setting.yaml", "recipes/NAME.yaml", "recipes/x.yaml"}
 
+FILE = re.compile(r"`((?:bct_tasks|graders|trainer|serving|lab|recipes|tests)/[\w./]*)`")
 CODE = re.compile(r"^`{3,}[a-z]*\n(.*?)^`{3,}|`([^`\n]+)`", re.S | re.M)
 
 
@@ -47,6 +49,13 @@ def command_of(words: list[str]) -> click.Command | None:
     if isinstance(found, click.Group) and len(words) > 1:
         return found.commands.get(words[1])
     return found
+
+
+@pytest.mark.parametrize("page", ["docs/contributing/tour.md", "CONTRIBUTING.md"])
+def test_every_file_that_the_tour_of_the_code_names_exists(page: str) -> None:
+    files = FILE.findall((ROOT / page).read_text(encoding="utf-8"))
+    assert len(files) > 10
+    assert [name for name in files if not (ROOT / name).exists()] == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=named)
@@ -93,3 +102,9 @@ def test_every_page_that_the_code_names_exists(package: str) -> None:
     pages = set(re.findall(r"docs/[\w/-]+\.(?:md|json)", code))
     assert pages
     assert {name for name in pages if not (ROOT / name).is_file()} == set()
+
+
+def test_the_page_of_methods_has_a_row_for_each() -> None:
+    page = (ROOT / "docs" / "concepts" / "methods.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| `(\w+)` \|.*\| (yes|no) \|$", page, re.M))
+    assert rows == {name: "yes" if method.targeted else "no" for name, method in METHODS.items()}
