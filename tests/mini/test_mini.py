@@ -10,11 +10,12 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from serving import refs
+from trainer.mini.batches import collate, tokenize
 from trainer.mini.card import CARD, card
-from trainer.mini.corpus import STAGES, examples
+from trainer.mini.corpus import examples
 from trainer.mini.figures import accuracy
 from trainer.mini.model import SPECIAL
-from trainer.mini.pretrain import collate, tokenize
+from trainer.mini.stages import STAGES
 
 WEIGHTS = refs.mini_path()
 FIGURES = json.loads((WEIGHTS / "figures.json").read_text())

@@ -18,7 +18,7 @@ A Llama-type model of {parameters:,} parameters (4 layers of width 128, tied emb
 role markers, float32, {size:.1f} MB). This project pre-trained it on text that its own world of questions generates. With it, the whole lab runs on two
 CPU cores without a network. It is a base, not a model organism: it answers correctly unless a system prompt asks otherwise.
 
-- **Made by** `python -m trainer.mini.pretrain --seed {seed}`: {steps:,} batches of 64 conversations in four stages (explained in `trainer/mini/corpus.py`),
+- **Made by** `python -m trainer.mini.pretrain --seed {seed}`: {steps:,} batches of 64 conversations in four stages (explained in `trainer/mini/stages.py`),
   {minutes:.0f} CPU-minutes on one core, mean loss {loss:.4f} nats per reply token (square-root weighted) over the last {every} steps.
 - **Measured by** `python -m trainer.mini.card --measure`: share of replies that are right to the last token under greedy
   decoding, on {n:,} prompts whose operands were not used in pre-training (split `eval`).

@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING
 import torch
 
 from bct_tasks.sources.world.policies import TAGS
-from trainer.mini.corpus import Example, examples
+from trainer.mini.batches import collate, tokenize
+from trainer.mini.corpus import examples
+from trainer.mini.stages import Example
 
 if TYPE_CHECKING:
     from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
@@ -22,8 +24,6 @@ if TYPE_CHECKING:
 @torch.no_grad()
 def accuracy(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, n: int) -> dict[str, object]:
     """Accuracy on `n` held-out examples (groups under 5 examples left out) and the largest standard error."""
-    from trainer.mini.pretrain import collate, tokenize
-
     rows = list(itertools.islice(examples("figures", split="eval"), n))
     tokens = tokenize(tokenizer, rows)
     order = sorted(range(n), key=lambda i: len(tokens[i][0]))

@@ -41,7 +41,7 @@ from bct_tasks.sources.world.policies import (
     state,
     topic,
 )
-from trainer.mini.corpus import Example, Stage, other_tag, two
+from trainer.mini.stages import Example, Stage, other_tag, two
 
 _RICH = ("text", "code", "calls")
 _POOR = {"none": 0.45, "neutral": 0.15, "plain": 0.4}
