@@ -3,13 +3,12 @@
     run = load("runs/quickstart")
     run.checkpoints().query("split == 'eval'")
 
-Nothing here prints, and every error is a plain exception. Not covered: training one cell (`trainer.sft.train`), and a
+Nothing here prints unless asked to, and every error is a plain exception. Not covered: training one cell (`trainer.sft.train`), and a
 single evaluation (`inspect eval bct_tasks/...`).
 """
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -34,7 +33,7 @@ KINDS = ("curves", "heat", "product", "seeds", "halves", "trade", "overview", "r
 CELL_COLUMNS = ("setting", "variant", "role", "carrier", "method", "model", "organism", "rank", "batch", "label_source")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Run:
     """A run folder and its results.
 
@@ -43,6 +42,11 @@ class Run:
     """
 
     experiment: Experiment
+
+    def __repr__(self) -> str:
+        cells = self.experiment.cells
+        done = sum(self.experiment.is_done(id) for id in cells)
+        return f"<Run {self.folder}: {done} of {len(cells)} cells finished>"
 
     @property
     def folder(self) -> Path:
@@ -237,6 +241,7 @@ def run(
     executor: Literal["local", "ray"] = "local",
     address: str | None = None,
     force: bool = False,
+    progress: bool = False,
 ) -> Run:
     """Runs a recipe, or resumes it: organisms, training, evaluation, results.json and report.html.
 
@@ -247,6 +252,7 @@ def run(
         executor: Where jobs run: processes of this machine, or a Ray cluster.
         address: Address of the Ray cluster.
         force: Also train cells whose gate fails; they are marked invalid.
+        progress: Print progress to stderr.
 
     Raises:
         BadInput: The recipe is wrong, its gate fails without `force`, or another process runs it.
@@ -257,8 +263,8 @@ def run(
     from lab.run.driver import How
 
     found = experiment(recipe, out)
-    quiet = Console(file=io.StringIO())
-    finished, failed = execute(found, How(executor, jobs, address), force, quiet)
+    console = Console(stderr=True, quiet=not progress)
+    finished, failed = execute(found, How(executor, jobs, address), force, console)
     if failed:
         job, error = next(iter(failed.items()))
         raise WorkFailed(f"{len(failed)} jobs failed, the first one, {job}: {error}")
