@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -45,10 +46,67 @@ SINGULARS = {plural: singular for singular, plural in PLURALS.items() if singula
 TITLES = {"Recipe": "Top level", "OrganismOptions": "organism", "ReversalOptions": "reversal", "Resources": "resources",
           "GateLimits": "gate", "Thresholds": "thresholds", "Expectation": "expect"}  # fmt: skip
 
-#: Models whose required keys a person must write; in results.json every field is there.
-REQUIRE = ("Grid",)
-
 Schema = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class _Tables:
+    """Tables of a model and of all models that it refers to.
+
+    Args:
+        schema: JSON schema of the model.
+        titles: headings of models, where they are not the models' names.
+        says: meanings of fields without a description, by model and field.
+        null: what to append to the type of a field that may be null.
+        required: models whose required fields are marked.
+    """
+
+    schema: Schema
+    titles: Mapping[str, str]
+    says: Mapping[str, Mapping[str, str]] = field(default_factory=dict[str, Mapping[str, str]])
+    null: str = ""
+    required: tuple[str, ...] = ()
+
+    def lines(self, top: str) -> Iterator[str]:
+        """A table for the top model and each model that it refers to, in the order of reference."""
+        models, waiting, done = {top: self.schema, **self.schema.get("$defs", {})}, [top], set[str]()
+        while waiting:
+            name = waiting.pop(0)
+            if name not in done:
+                done.add(name)
+                yield from self._table(name, models[name])
+                waiting += _referred(models[name].get("properties", {}))
+
+    def _table(self, name: str, model: Schema) -> Iterator[str]:
+        fields: Mapping[str, Schema] = model["properties"]
+        required = model.get("required", ()) if name in self.required else ()
+        defaults = {key: "required" if key in required else _default(part) for key, part in fields.items()}
+        columns = ["name", "type", *(["default"] if any(defaults.values()) else []), "meaning"]
+        yield f"## {self.titles.get(name, name)}\n"
+        yield f"{' '.join(str(model.get('description', '')).split())}\n"
+        yield f"| {' | '.join(columns)} |\n{'|---' * len(columns)}|"
+        for key, part in fields.items():
+            meaning = part.get("description") or self.says.get(name, {}).get(key, "")
+            cells = {"name": f"`{key}`", "type": self._type(part), "default": defaults[key], "meaning": meaning}
+            yield f"| {' | '.join(cells[column].replace('|', '&#124;') for column in columns)} |"
+        yield ""
+
+    def _type(self, part: Schema) -> str:
+        """A JSON schema in words."""
+        if "$ref" in part:
+            title = self.titles.get(name := _name_of(part), name)
+            return f"[{title}](#{title.lower().replace(' ', '-')})"
+        if "anyOf" in part:
+            options = [self._type(option) for option in part["anyOf"] if option != {"type": "null"}]
+            return " or ".join(options) + (self.null if len(options) < len(part["anyOf"]) else "")
+        if "enum" in part or "const" in part:
+            return ", ".join(f"`{value}`" for value in part.get("enum", [part.get("const")]))
+        if part.get("type") == "array":
+            return f"list of {self._type(part['items'])}" if part.get("items") else "list"
+        if part.get("type") == "object":
+            values = part.get("additionalProperties")
+            return f"mapping to {self._type(values)}" if isinstance(values, Mapping) and values else "mapping"
+        return f"{_WORDS.get(str(part.get('type')), 'any')}{_bounds(part)}"
 
 
 def pages() -> dict[str, str]:
@@ -60,91 +118,50 @@ def recipe_page() -> str:
     """The keys of a recipe: top level, grid, and their parts."""
     schema = Recipe.model_json_schema()
     del schema["properties"]["path"]
-    grid = schema["properties"]["arms"]["items"]["$ref"].rpartition("/")[2]
-    titles = TITLES | {grid: "Grid"}
-    described = {name: _trainer_says(TrainConfig, name) for name in schema["$defs"][grid]["properties"]}
-    installed = {name: _trainer_says(OrganismConfig, name) for name in schema["$defs"]["OrganismOptions"]["properties"]}
-    says = {grid: described, "OrganismOptions": installed}
-    return "\n".join([RECIPE, *_sections(schema, "Recipe", titles, says)])
+    grid = _name_of(schema["properties"]["arms"]["items"])
+    parts = {grid: TrainConfig, "OrganismOptions": OrganismConfig}
+    says = {name: _trainer_says(config, schema["$defs"][name]["properties"]) for name, config in parts.items()}
+    tables = _Tables(schema, TITLES | {grid: "Grid"}, says, required=(grid,))
+    return "\n".join([RECIPE, *tables.lines("Recipe")])
 
 
 def results_page() -> str:
     """The fields of results.json, from the top down."""
-    schema = Results.model_json_schema(mode="serialization")
-    return "\n".join([RESULTS, *_sections(schema, "Results", {"Results": "Top level"}, {})])
+    tables = _Tables(Results.model_json_schema(mode="serialization"), {"Results": "Top level"}, null=" or null")
+    return "\n".join([RESULTS, *tables.lines("Results")])
 
 
-def _trainer_says(config: type[BaseModel], name: str) -> str:
-    field = config.model_fields.get(SINGULARS.get(name, name))
-    return (field.description or "") if field else ""
+def _trainer_says(config: type[BaseModel], names: Iterable[str]) -> dict[str, str]:
+    found = {name: config.model_fields.get(SINGULARS.get(name, name)) for name in names}
+    return {name: field.description or "" for name, field in found.items() if field}
 
 
-def _sections(
-    schema: Schema, top: str, titles: Mapping[str, str], says: Mapping[str, Mapping[str, str]]
-) -> Iterator[str]:
-    """A table for the top model and for each model that it refers to, in the order of reference."""
-    models, waiting, done = {top: schema, **schema.get("$defs", {})}, [top], set[str]()
-    while waiting:
-        name = waiting.pop(0)
-        if name in done:
-            continue
-        done.add(name)
-        yield from _table(titles.get(name, name), models[name], titles, says.get(name, {}))
-        waiting += _referred(models[name].get("properties", {}))
+def _name_of(part: Schema) -> str:
+    return str(part["$ref"]).rpartition("/")[2]
 
 
 def _referred(schema: Any) -> list[str]:
     if isinstance(schema, Mapping):
-        named = [str(schema["$ref"]).rpartition("/")[2]] if "$ref" in schema else []
+        named = [_name_of(schema)] if "$ref" in schema else []
         return named + [name for value in schema.values() for name in _referred(value)]
     return [name for value in schema for name in _referred(value)] if isinstance(schema, list) else []
-
-
-def _table(title: str, model: Schema, titles: Mapping[str, str], says: Mapping[str, str]) -> Iterator[str]:
-    required = model.get("required", ()) if title in REQUIRE else ()
-    yield f"## {title}\n"
-    yield f"{' '.join(str(model.get('description', '')).split())}\n"
-    yield "| name | type | default | meaning |\n|---|---|---|---|"
-    for name, field in model["properties"].items():
-        meaning = field.get("description") or says.get(name, "")
-        default = "required" if name in required else _default(field)
-        cells = (f"`{name}`", _type(field, titles), default, meaning)
-        yield f"| {' | '.join(cell.replace('|', '&#124;') for cell in cells)} |"
-    yield ""
-
-
-def _type(field: Schema, titles: Mapping[str, str]) -> str:
-    """A JSON schema in words."""
-    if "$ref" in field:
-        name = str(field["$ref"]).rpartition("/")[2]
-        return f"[{titles.get(name, name)}](#{titles.get(name, name).lower().replace(' ', '-')})"
-    if "anyOf" in field:
-        return " or ".join(_type(part, titles) for part in field["anyOf"] if part != {"type": "null"})
-    if "enum" in field or "const" in field:
-        return ", ".join(f"`{value}`" for value in field.get("enum", [field.get("const")]))
-    if field.get("type") == "array":
-        return f"list of {_type(field['items'], titles)}" if field.get("items") else "list"
-    if field.get("type") == "object":
-        values = field.get("additionalProperties")
-        return f"mapping to {_type(values, titles)}" if isinstance(values, Mapping) and values else "mapping"
-    return f"{_WORDS.get(str(field.get('type')), 'any')}{_bounds(field)}"
 
 
 _WORDS = {"string": "text", "integer": "integer", "number": "number", "boolean": "true or false"}
 
 
-def _bounds(field: Schema) -> str:
+def _bounds(part: Schema) -> str:
     signs = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
-    found = [f"{sign} {field[key]:g}" for key, sign in signs.items() if key in field]
+    found = [f"{sign} {part[key]:g}" for key, sign in signs.items() if key in part]
     return f" {', '.join(found)}" if found else ""
 
 
-def _default(field: Schema) -> str:
-    value = field.get("default")
+def _default(part: Schema) -> str:
+    value = part.get("default")
     if value in (None, "", [None], {}) or isinstance(value, dict):
         return ""
     if isinstance(value, list):
-        return ", ".join(f"`{part}`" for part in value)
+        return ", ".join(f"`{one}`" for one in value)
     return f"`{str(value).lower() if isinstance(value, bool) else value}`"
 
 

@@ -247,16 +247,16 @@ class Reversal(_Part):
 
 
 class Verdict(_Part):
-    """What a cell is called, what stands beside the name, and when it crossed.
+    """Name and flags of a cell, and its crossings.
 
-    A crossing is given by the step of the first of its two checkpoints; null when there is none.
+    A crossing is two consecutive checkpoints at which the behavior is gone; its step is that of the first.
     """
 
     name: CellName | None
     flags: tuple[Flag, ...]
-    first_crossing: int | None
-    undamaged_crossing: int | None
-    stable_crossing: int | None
+    first_crossing: int | None = Field(description="step of the first crossing")
+    undamaged_crossing: int | None = Field(description="step of the first crossing without damage")
+    stable_crossing: int | None = Field(description="first step from which the behavior is gone at every checkpoint")
     largest_reversal: Reversal | None
 
 
@@ -283,14 +283,14 @@ class CellResult(_Part):
     graders: dict[str, Any] = Field(description="scorer and version of the setting")
     trained: dict[str, Any] = Field(description="facts of the training: rows, passes, tokens, losses")
     step0_loss: float | None = Field(description="training loss before the first step, in nats per token")
-    ceiling: float | None = Field(description="a*, the alternate rate of the uninstalled base when told to")
+    ceiling: float | None = Field(description="a*, the alternate rate of the untouched base when prompted for it")
     checkpoints: tuple[CheckpointResult, ...]
     verdict: Verdict
     failure: str | None = Field(description="why the cell has no result; null if it finished")
 
 
 class Ceiling(_Part):
-    """What the uninstalled base can do of the alternate behavior under the alternate policy's prompt."""
+    """Alternate rate of the untouched base under a prompt for the alternate policy."""
 
     setting: str
     variant: str
@@ -317,9 +317,9 @@ class Group(_Part):
 
     key: dict[str, Any] = Field(description="what the cells have in common")
     seeds: tuple[int, ...]
-    verdicts: dict[str, int]
+    verdicts: dict[str, int] = Field(description="name -> number of cells")
     intervals: dict[str, Rate] = Field(description="Clopper-Pearson of each name's share; empty without a claim")
-    rates: dict[str, SeedRate]
+    rates: dict[str, SeedRate] = Field(description="at the last checkpoint")
     claim: bool
 
 
@@ -328,8 +328,8 @@ class HalfRate(_Part):
 
     seed: int
     step: int
-    choose: float
-    report: float
+    choose: float = Field(description="rate on the half that chose")
+    report: float = Field(description="rate on the half that reports")
 
 
 class Conclusion(_Part):
@@ -342,35 +342,37 @@ class Conclusion(_Part):
     variant: str
     method: str
     model: str
-    factors: dict[str, Any]
+    factors: dict[str, Any] = Field(description="what else tells the arm from others")
     arm: str = Field(description="the arm in words; it goes before the sentence")
     sentence: str
     status: Status
-    resists: bool
-    lr: float | None
-    step: int | None
-    k: int | None
-    m: int | None
-    max_lr: float | None
-    max_steps: int | None
-    damaging_lr: float | None
-    initial: float | None
-    alternate: float | None
-    claim: bool
+    resists: bool = Field(description="whether the sentence says so")
+    lr: float | None = Field(description="learning rate that removes the behavior; null if none does")
+    step: int | None = Field(description="first step from which it is removed")
+    k: int | None = Field(description="seeds in which it is removed")
+    m: int | None = Field(description="seeds trained at that learning rate")
+    max_lr: float | None = Field(description="highest learning rate trained")
+    max_steps: int | None = Field(description="most steps trained")
+    damaging_lr: float | None = Field(
+        description="lowest learning rate at which at least half of the cells are damaged or diverged"
+    )
+    initial: float | None = Field(description="mean initial rate at that learning rate and step")
+    alternate: float | None = Field(description="likewise the alternate rate")
+    claim: bool = Field(description="whether there are enough seeds to claim it")
     p_value: Rounded | None = Field(default=None, description=TESTED)
     p_holm: Rounded | None = Field(default=None, description="the same, adjusted for all conclusions by Holm")
     halves: tuple[HalfRate, ...] = Field(default=(), description="at the chosen learning rate")
 
 
 class Expected(_Part):
-    """One expectation, as stated before the run, and whether it came out so (`text`: nothing to check)."""
+    """A prediction registered before the run, and whether it was confirmed (`text`: nothing to check)."""
 
-    says: str
-    answer: Literal["yes", "no", "undecided", "text"]
+    says: str = Field(description="the prediction")
+    answer: Literal["yes", "no", "undecided", "text"] = Field(description="whether it was confirmed")
 
 
 class Results(_Part):
-    """results.json."""
+    """Everything that a run says."""
 
     schema_version: Literal["1"] = Field(default="1", alias="schema")
     experiment: str
