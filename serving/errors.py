@@ -15,6 +15,8 @@ FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 OF_PLACE = frozenset(
     {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG}
 )
+#: Errors that another attempt at the same work meets again.
+LASTING = FULL | {errno.EACCES, errno.EPERM, errno.EROFS}
 
 
 class LabError(Exception):
@@ -65,6 +67,6 @@ def in_one_line(error: BaseException) -> tuple[str, bool]:
     # Libraries report a full disk in exceptions of their own.
     if "No space left" in text and not isinstance(error, OSError):
         error = OSError(errno.ENOSPC, text)
-    if isinstance(error, OSError) and (error.errno in FULL | OF_PLACE):
+    if isinstance(error, OSError) and error.errno in LASTING:
         return of_disk(error).message, False
     return f"{type(error).__name__}: {text[:300]}", True
