@@ -3,8 +3,8 @@
     run = load("runs/quickstart")
     run.checkpoints().query("split == 'eval'")
 
-Nothing here prints unless asked to, and every error is a plain exception. Not covered: training one cell (`trainer.sft.train`), and a
-single evaluation (`inspect eval bct_tasks/...`).
+Nothing here prints unless asked to, and every error is a plain exception. Not covered: training one cell
+(`trainer.cell.train`), and a single evaluation (`inspect eval bct_tasks/...`).
 """
 
 from __future__ import annotations
