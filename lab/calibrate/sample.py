@@ -28,8 +28,7 @@ from bct_tasks import catalogue
 from bct_tasks.setting import Setting
 from graders.calibration import OF_KIND
 from lab.logs.reader import Answer, Place, answers, places
-from lab.run.experiment import Experiment
-from lab.run.folders import read
+from lab.run.folder import Experiment, read
 from lab.verdict.corrected import Labelled
 from serving import layout
 from serving.errors import BadInput

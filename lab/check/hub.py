@@ -1,4 +1,4 @@
-"""`bct check --source hub`: the static part of the gate on the prompts of public data sets. Touches no net.
+"""`bct check --source hub`: the static part of the gate on the prompts of public data sets. Downloads nothing.
 
 Not covered: policies whose replies are sampled, which need a model: `-T split=policies`, then `bct hub gate`.
 """
@@ -13,17 +13,22 @@ from bct_tasks.sources.hub import catalogue as hub
 from bct_tasks.sources.hub import gate
 from bct_tasks.sources.hub.setting import HubSetting
 from bct_tasks.sources.hub.store import find
-from lab.check.rows import broken_row, row_of
+from lab.check.rows import Row, broken_row, row_of
 
 
-def rows(names: tuple[str, ...], variant: str | None, **options: Any) -> list[dict[str, Any]]:
-    """The rows of these settings; all that have hub data where none is named. `options`: of hub data.
+def rows(names: tuple[str, ...], variant: str | None, **options: Any) -> list[Row]:
+    """The rows of these settings; of all that have hub data if none is named.
+
+    Args:
+        names: Settings.
+        variant: The one variant of each; None for all.
+        options: Those of hub data.
 
     Raises:
-        UnknownName: a setting without hub data, or a variant or train data that does not exist.
-        NoData: the data of the one setting that was named are not on this machine; among several it is a row.
+        UnknownName: There is no such setting, variant or train data, or the setting has no hub data.
+        NoData: The data of the one setting that was named are not on this machine; among several it is a row.
     """
-    found: list[dict[str, Any]] = []
+    found: list[Row] = []
     for name in names or hub.names():
         setting = catalogue.load(name, "hub", **(options if names else {**options, "train": None}))
         assert isinstance(setting, HubSetting)
@@ -36,8 +41,8 @@ def rows(names: tuple[str, ...], variant: str | None, **options: Any) -> list[di
     return found
 
 
-def _rows(setting: HubSetting, variant: str | None) -> list[dict[str, Any]]:
+def _rows(setting: HubSetting, variant: str | None) -> list[Row]:
     for data in setting.data_sets():
         find(data, setting.options.data, fetch=False)
     chosen = [setting.variant(variant)] if variant else setting.variants
-    return [row_of(gate.check(setting, each), None, each.carrier) for each in chosen]
+    return [row_of(gate.check(setting, each), each.carrier) for each in chosen]

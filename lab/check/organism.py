@@ -1,12 +1,12 @@
-"""The gate with an organism: what a model shows of a setting at step 0, and whether direct training can change it.
+"""The gate with an organism: the behavior of a model at step 0, and whether direct training can change it.
 
-    plan = Plan("sandbagging", "weights", model="mini")
-    measure(plan, Path("runs/check"))            # builds, asks, trains; goes on where it stopped
-    rates(plan, Path("runs/check"))              # None until all of it is there
+    check = OrganismCheck("sandbagging", "weights", model="mini")
+    measure(check, Path("runs/check"))            # builds, generates, trains; goes on where it stopped
+    rates(check, Path("runs/check"))              # None until everything is measured
 
-What is kept is the replies, as `<home>/<key>/replies.json`; they are graded whenever they are read, so that a mended
-grader needs no new run. The engine is asked directly, without inspect's logs; prompts, decoding and grader are those of
-the setting's task. Organisms lie in `<home>/organisms/`; the directly trained model is not kept.
+Replies are cached in `<home>/<key>/replies.json` and graded whenever they are read, so that a corrected grader needs no
+new run. The engine generates them directly, without inspect's logs; prompts, decoding and grader are those of the
+setting's task. Organisms are in `<home>/organisms/`; the directly trained model is not kept.
 Not covered: thresholds (`bct_tasks.gate.OrganismGate`).
 """
 
@@ -15,7 +15,7 @@ from __future__ import annotations
 import re
 import shutil
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
@@ -46,8 +46,16 @@ MEASURED: Mapping[str, Mapping[str, tuple[str, Outcome]]] = {
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What is measured of one variant on one model. `n` eval prompts, `n_train` train prompts; `steps` of `direct`."""
+class OrganismCheck:
+    """What is measured of one variant on one model.
+
+    Attributes:
+        setting, variant: Names.
+        model: A reference: `mini`, a folder, a hub id.
+        n, n_train: Eval and train prompts.
+        steps, learning_rate: Of the positive control.
+        rank: LoRA rank; None for full fine-tuning.
+    """
 
     setting: str
     variant: str
@@ -59,7 +67,7 @@ class Plan:
     rank: int | None = None
 
     def organism(self) -> OrganismConfig | None:
-        """How the organism is made; None where the untouched base is the organism."""
+        """How the organism is trained; None if the base itself is the organism."""
         if not in_weights(self.chosen().carrier):
             return None
         return OrganismConfig(setting=self.setting, variant=self.variant, model=self.model, rank=self.rank)
@@ -83,71 +91,82 @@ class Plan:
         return catalogue.load(self.setting).variant(self.variant)
 
     def stages(self) -> tuple[str, ...]:
-        """What is asked of whom. A probe shares its checkpoints with another variant, and so its positive control."""
+        """The measurements. A probe shares the checkpoints of another variant, and its positive control."""
         base = ("base",) if in_weights(self.chosen().carrier) else ()
         direct = ("direct",) if self.chosen().role != "probe" else ()
         return ("start", *base, "ceiling", *direct)
 
     def prompts(self, stage: str) -> list[Prompt]:
-        """The prompts of a stage; the eval questions are the same in all."""
+        """The prompts of a stage; the eval questions are the same in all stages."""
         return _prompts(self, stage)
 
 
 @cache
-def _prompts(plan: Plan, stage: str) -> list[Prompt]:
-    setting = catalogue.load(plan.setting)
+def _prompts(check: OrganismCheck, stage: str) -> list[Prompt]:
+    setting = catalogue.load(check.setting)
     if stage == "ceiling":
-        return setting.ceiling(plan.variant, plan.n)
-    asked = setting.prompts(plan.variant, "eval", plan.n)
-    return [*asked, *setting.prompts(plan.variant, "train", plan.n_train)] if stage == "start" else asked
+        return setting.ceiling(check.variant, check.n)
+    prompts = setting.prompts(check.variant, "eval", check.n)
+    return [*prompts, *setting.prompts(check.variant, "train", check.n_train)] if stage == "start" else prompts
 
 
-def folder(plan: Plan, home: Path) -> Path:
-    """Where a plan's replies lie: a readable name and 8 hex digits of everything that decides them."""
-    organism, setting = plan.organism(), catalogue.load(plan.setting)
+def folder(check: OrganismCheck, home: Path) -> Path:
+    """The folder of a check's replies: a readable name and 8 hex digits of everything that decides them."""
+    organism, setting = check.organism(), catalogue.load(check.setting)
     content = {
-        "plan": asdict(plan),
-        "model": refs.resolve(plan.model).fingerprint,
+        "plan": asdict(check),
+        "model": refs.resolve(check.model).fingerprint,
         "organism": organism.identity() if organism else None,
-        "direct": plan.direct(None).identity(),
+        "direct": check.direct(None).identity(),
         "tokens": REPLY_TOKENS,
-        "prompts": {stage: [prompt_content(setting, p) for p in plan.prompts(stage)] for stage in plan.stages()},
+        "prompts": {stage: [prompt_content(setting, p) for p in check.prompts(stage)] for stage in check.stages()},
     }
-    short = re.sub(r"[^a-z0-9_-]", "-", plan.model.lower()).strip("-")[-24:]
-    return home / f"{plan.setting}.{plan.variant}.{short}.{sha(content)[:8]}"
+    short = re.sub(r"[^a-z0-9_-]", "-", check.model.lower()).strip("-")[-24:]
+    return home / f"{check.setting}.{check.variant}.{short}.{sha(content)[:8]}"
 
 
-def measure(plan: Plan, home: Path, progress: Progress | None = None) -> None:
-    """Does what is left of a plan: builds the organism, asks it and the base, trains `direct` and asks that.
+def measure(check: OrganismCheck, home: Path, progress: Progress | None = None) -> None:
+    """Does what is left of a check: builds the organism, evaluates it and the base, trains `direct` and evaluates it.
+
+    Args:
+        check: What is measured.
+        home: Folder of cached replies and organisms.
+        progress: Receives the steps of training.
 
     Raises:
-        BadInput, WorkFailed: as the trainer and the engine do.
+        BadInput, WorkFailed: As the trainer and the engine do.
     """
-    place, progress = folder(plan, home), progress or Silent()
+    place, progress = folder(check, home), progress or Silent()
     with locked(place, wait=True):
-        start = _start(plan, home, progress)
-        refs_of = {"start": start, "base": plan.model, "ceiling": plan.model}
-        for stage in plan.stages():
+        start = _start(check, home, progress)
+        refs_of = {"start": start, "base": check.model, "ceiling": check.model}
+        for stage in check.stages():
             if stage in _kept(place):
                 continue
-            ref = refs_of.get(stage) or _trained(plan, start, place, progress)
-            layout.write_json_atomic(place / REPLIES, _kept(place) | {stage: _ask(plan, stage, ref)})
+            ref = refs_of.get(stage) or _trained(check, start, place, progress)
+            layout.write_json_atomic(place / REPLIES, _kept(place) | {stage: _replies(check, stage, ref)})
         shutil.rmtree(place / "direct", ignore_errors=True)
 
 
-def rates(plan: Plan, home: Path) -> dict[str, Any] | None:
-    """The rates, with the family where each is lowest under `lowest`; None while something is not measured yet.
+def is_measured(check: OrganismCheck, home: Path) -> bool:
+    """Whether the replies of every stage are cached."""
+    return _kept(folder(check, home)).keys() >= set(check.stages())
 
-    A rate is the share of scored replies; unscored ones are counted under `unscored`.
+
+def rates(check: OrganismCheck, home: Path) -> dict[str, Any] | None:
+    """The rates of a check; None until everything is measured.
+
+    A rate is the share of scored replies. `unscored` counts the others; `lowest` names, for each rate, the family of
+    questions where it is lowest.
     """
-    kept = _kept(folder(plan, home))
-    if any(stage not in kept for stage in plan.stages()):
+    if not is_measured(check, home):
         return None
-    setting = catalogue.load(plan.setting)
+    kept = _kept(folder(check, home))
+    setting = catalogue.load(check.setting)
     found: dict[str, Any] = {"unscored": 0}
     lowest: dict[str, str] = {}
-    for stage in plan.stages():
-        prompts = plan.prompts(stage)
+    for stage in check.stages():
+        prompts = check.prompts(stage)
         outcomes = _graded(setting, prompts, kept[stage])
         found["unscored"] += sum(outcome is Outcome.UNSCORED for outcome in outcomes)
         for name, (kind, wanted) in MEASURED[stage].items():
@@ -158,28 +177,28 @@ def rates(plan: Plan, home: Path) -> dict[str, Any] | None:
     return found | {"lowest": lowest}
 
 
-def _start(plan: Plan, home: Path, progress: Progress) -> str:
-    config = plan.organism()
+def _start(check: OrganismCheck, home: Path, progress: Progress) -> str:
+    config = check.organism()
     if config is None:
-        return plan.model
+        return check.model
     from trainer.install import build
 
     return str(build(config, home / "organisms" / config.digest(), progress))
 
 
-def _trained(plan: Plan, start: str, place: Path, progress: Progress) -> str:
+def _trained(check: OrganismCheck, start: str, place: Path, progress: Progress) -> str:
     from trainer.cell import train
 
-    out = train(plan.direct(start if plan.organism() else None), place / "direct", progress)
-    return f"{out}@{plan.steps}"
+    out = train(check.direct(start if check.organism() else None), place / "direct", progress)
+    return f"{out}@{check.steps}"
 
 
-def _ask(plan: Plan, stage: str, ref: str) -> list[list[Any]]:
+def _replies(check: OrganismCheck, stage: str, ref: str) -> list[list[Any]]:
     """[text, whether it was cut off] for each prompt of a stage."""
     from serving.backends.engine.engine import Request, get_engine
 
-    asked = [Request(messages=p.messages(), max_tokens=REPLY_TOKENS) for p in plan.prompts(stage)]
-    replies = get_engine().generate(refs.resolve(ref), asked)
+    requests = [Request(messages=p.messages(), max_tokens=REPLY_TOKENS) for p in check.prompts(stage)]
+    replies = get_engine().generate(refs.resolve(ref), requests)
     return [[reply.text, reply.stop_reason != "stop"] for reply in replies]
 
 
@@ -208,11 +227,3 @@ def _lowest(scored: Sequence[tuple[str, Outcome]], wanted: Outcome) -> str:
 
 def _share(hits: Sequence[bool]) -> float:
     return sum(hits) / len(hits) if hits else 0.0
-
-
-def plans(settings: Sequence[str], variant: str | None, model: str, **options: Any) -> Iterator[Plan]:
-    """The plans of these settings: of all their variants, or of the one named. Raises `UnknownName`."""
-    for name in settings:
-        setting = catalogue.load(name)
-        for chosen in [setting.variant(variant)] if variant else setting.variants:
-            yield Plan(name, chosen.name, model, **options)

@@ -1,55 +1,96 @@
-"""Rows of `bct check`: what the static gate, and with a model the gate with an organism, found of each variant."""
+"""Rows of `bct check`: one per setting and variant, as JSON values.
+
+    pairs, broken = chosen(("sandbagging",), None)
+    static_rows(pairs)                                          # policies, labels, splits, graders, ids; no model
+    model_rows(pairs, "mini", Path("runs/check"), jobs=2)       # also rates at step 0 and after direct training
+
+A row has `setting`, `variant`, `role`, `carrier`, `passed` (the gate), `static` (the part without a model), `reasons`
+(why it failed) and `figures`; with a model also `rates`, the sizes, and `borderline`: rates close to their limit.
+Not covered: hub data (`lab.check.hub`).
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
+
+from rich.console import Console
 
 from bct_tasks import catalogue, gate
 from bct_tasks.gate import GateResult, OrganismGate
 from bct_tasks.setting import Setting, Variant
-from lab.check import organism as organism_gate
-from lab.check.organism import Plan
+from lab.check import jobs as check_jobs
+from lab.check import organism
+from lab.check.organism import OrganismCheck
 
-#: Options of `bct check` that a measurement on a model depends on.
-MODEL_OPTIONS = ("n", "n_train", "steps", "learning_rate", "rank")
+Row = dict[str, Any]
+Pair = tuple[Setting, Variant]
+SIZES = ("n", "n_train", "steps", "learning_rate", "rank")
 
 
-def rows(
-    names: tuple[str, ...], variant: str | None, model: str | None, options: dict[str, Any]
-) -> list[dict[str, Any]]:
-    """One row for each variant of these settings; with a model, measured in `options["cache"]`.
+def chosen(names: Iterable[str], variant: str | None) -> tuple[list[Pair], list[Row]]:
+    """The variants to check, and a row for each setting whose file cannot be imported.
 
     Args:
         names: Settings.
-        variant: Only this variant; None for all.
-        model: A model reference; None for the static gate alone.
-        options: `MODEL_OPTIONS`, `cache` (folder) and `jobs` (processes).
+        variant: The one variant of each; None for all.
+
+    Raises:
+        UnknownName: There is no such setting or variant.
     """
-    settings: list[Setting] = []
-    broken: list[dict[str, Any]] = []
+    pairs: list[Pair] = []
+    broken: list[Row] = []
     for name in names:
         try:
-            settings.append(catalogue.load(name))
+            setting = catalogue.load(name)
         except catalogue.BrokenSetting as error:
             broken.append(broken_row(name, error.message))
-    pairs = [(s, v) for s in settings for v in ([s.variant(variant)] if variant else s.variants)]
-    static = [_static(s, v) for s, v in pairs]
-    if model is None:
-        return [*(row_of(result, None, v.carrier) for result, (_, v) in zip(static, pairs, strict=True)), *broken]
-    from lab.check import jobs
+        else:
+            pairs += [(setting, each) for each in ([setting.variant(variant)] if variant else setting.variants)]
+    return pairs, broken
 
-    plans = [Plan(s.name, v.name, model, **{name: options[name] for name in MODEL_OPTIONS}) for s, v in pairs]
-    failed = jobs.work(plans, options["cache"], options["jobs"])
-    rows = [
-        _with_model(result, plan, options["cache"], failed.get(plan))
-        for result, plan in zip(static, plans, strict=True)
-    ]
-    return [*rows, *broken]
+
+def static_rows(pairs: Iterable[Pair]) -> list[Row]:
+    """A row for each variant, without a model."""
+    return [row_of(_static(setting, variant), variant.carrier) for setting, variant in pairs]
+
+
+def model_rows(pairs: Iterable[Pair], model: str, home: Path, jobs: int | None, **sizes: Any) -> list[Row]:
+    """A row for each variant, with its rates on a model; measures what is not measured yet.
+
+    Args:
+        pairs: The variants.
+        model: A reference: `mini`, a folder, a hub id.
+        home: Folder of cached replies and organisms.
+        jobs: Worker processes; None for one per core.
+        sizes: Those of `OrganismCheck`.
+
+    Raises:
+        WorkFailed: The work was stopped by ctrl-C.
+    """
+    pairs = list(pairs)
+    static = [_static(setting, variant) for setting, variant in pairs]
+    checks = [OrganismCheck(setting.name, variant.name, model, **sizes) for setting, variant in pairs]
+    failed = check_jobs.work(checks, home, jobs, Console(stderr=True))
+    return [_with_model(*each, home, failed) for each in zip(static, checks, strict=True)]
+
+
+def broken_row(name: str, reason: str) -> Row:
+    """The row of a setting whose file cannot be imported: its variants are not known."""
+    about = {"setting": name, "variant": "", "role": "", "carrier": ""}
+    return {**about, "passed": False, "static": False, "reasons": [reason], "figures": {}}
+
+
+def row_of(result: GateResult, carrier: str, reasons: tuple[str, ...] = ()) -> Row:
+    """The row of a variant; `reasons` are those why it fails on a model."""
+    row = {"setting": result.setting, "variant": result.variant, "role": result.role, "carrier": carrier}
+    row |= {"passed": result.passed and not reasons, "static": result.passed}
+    return row | {"reasons": [*result.reasons, *reasons], "figures": result.figures}
 
 
 def _static(setting: Setting, variant: Variant) -> GateResult:
-    """The static gate; code of a setting that raises is a reason, with its line."""
+    """The static gate; an exception in the code of a setting is a reason, with its line."""
     try:
         return gate.check(setting, variant)
     except Exception as error:
@@ -57,32 +98,15 @@ def _static(setting: Setting, variant: Variant) -> GateResult:
         return GateResult(setting.name, variant.name, variant.role, (reason,))
 
 
-def broken_row(name: str, reason: str) -> dict[str, Any]:
-    """The row of a setting whose file cannot be imported, so that its variants are unknown."""
-    about = {"setting": name, "variant": "", "role": "", "carrier": ""}
-    return {**about, "passed": False, "static": False, "reasons": [reason], "figures": {}}
-
-
-def _with_model(result: GateResult, plan: Plan, home: Path, error: str | None) -> dict[str, Any]:
-    """The row of a variant that was measured on a model, or of one where that failed."""
-    carrier = plan.chosen().carrier
-    measured = None if error else organism_gate.rates(plan, home)
+def _with_model(result: GateResult, check: OrganismCheck, home: Path, failed: Mapping[OrganismCheck, str]) -> Row:
+    carrier = check.chosen().carrier
+    measured = None if check in failed else organism.rates(check, home)
     if measured is None:
-        return row_of(result, {}, carrier, (f"could not be measured: {error}",))
+        return row_of(result, carrier, (f"could not be measured: {failed.get(check)}",)) | {"rates": {}}
     lowest = {name: family for name, family in measured.pop("lowest").items() if family}
     reasons = OrganismGate().reasons(carrier, result.role, measured)
     if reasons and lowest:
         reasons = (*reasons, f"lowest by family: {', '.join(f'{name} {family}' for name, family in lowest.items())}")
-    sizes = {name: getattr(plan, name) for name in MODEL_OPTIONS}
-    near = {"borderline": list(OrganismGate().borderline(carrier, result.role, measured))}
-    return row_of(result, measured, carrier, reasons) | sizes | near
-
-
-def row_of(
-    result: GateResult, measured: dict[str, float] | None, carrier: str, reasons: tuple[str, ...] = ()
-) -> dict[str, Any]:
-    """The row of a variant: with the rates of a model where they were `measured`."""
-    row = {"setting": result.setting, "variant": result.variant, "role": result.role, "carrier": carrier}
-    row |= {"passed": result.passed and not reasons, "static": result.passed}
-    row |= {"reasons": [*result.reasons, *reasons], "figures": result.figures}
-    return row if measured is None else row | {"rates": measured}
+    sizes = {name: getattr(check, name) for name in SIZES}
+    near = list(OrganismGate().borderline(carrier, result.role, measured))
+    return row_of(result, carrier, reasons) | {"rates": measured} | sizes | {"borderline": near}

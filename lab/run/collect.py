@@ -1,30 +1,28 @@
-"""From the files of a run to its records, results.json and the report. Nothing is measured again.
+"""From the files of a run to its records and results.json. Nothing is measured again.
 
-`bct report` uses it too: a results.json can always be made anew from manifests and logs.
+`bct report` uses it too: results.json can always be made anew from manifests and logs.
+Not covered: the report (`lab.report`).
 """
 
 from __future__ import annotations
 
 import importlib.metadata
-import sys
 from collections.abc import Mapping
-from contextlib import redirect_stdout
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from bct_tasks import catalogue
 from lab.calibrate.sample import labelled
 from lab.logs.reader import read_items, why_no_margins
 from lab.logs.records import CeilingRecord, CellRecord, CheckpointRecord
 from lab.plan.cells import Cell, Start
-from lab.run.experiment import Experiment
-from lab.run.folders import read
-from lab.run.jobs import start_is_done
+from lab.run import gate, state
+from lab.run.folder import Experiment, read
+from lab.run.jobs import TRAINED, skipped
 from lab.verdict.results import build_results, write_results
 from lab.verdict.schema import Results
 from serving import layout
-
-if TYPE_CHECKING:
-    from lab.report.html import Viewer
+from trainer.run import metrics
 
 LIBRARIES = ("bct-tasks", "inspect-ai", "torch", "transformers", "trl", "peft")
 
@@ -32,13 +30,13 @@ LIBRARIES = ("bct-tasks", "inspect-ai", "torch", "transformers", "trl", "peft")
 def collect(experiment: Experiment) -> Results:
     """Results of what is done; a cell that is not is kept with its failure."""
     recipe, folders = experiment.recipe, experiment.folders
-    skipped = {c.id: why for c in experiment.cells.values() if (why := _skipped(experiment, c))}
-    records = [_record(experiment, cell) for cell in experiment.cells.values() if cell.id not in skipped]
-    left_out = [f"{id}: not trained, as {why}" for id, why in skipped.items()]
+    skips = {c.id: why for c in experiment.cells.values() if (why := _skipped(experiment, c))}
+    records = [_record(experiment, cell) for cell in experiment.cells.values() if cell.id not in skips]
+    left_out = [f"{id}: not trained, as {why}" for id, why in skips.items()]
     return build_results(
         recipe.name,
         records,
-        [_ceiling(experiment, start) for start in experiment.starts.values() if start_is_done(start, folders)],
+        [_ceiling(experiment, start) for start in experiment.starts.values() if folders.start_is_done(start)],
         recipe.thresholds,
         question=recipe.question,
         expectations=recipe.expect,
@@ -50,40 +48,24 @@ def collect(experiment: Experiment) -> Results:
     )
 
 
-def write(experiment: Experiment, bundle: bool = False) -> Results:
-    """Collects, and writes results.json and report.html into the run folder; with `bundle` the log viewer beside it."""
-    from lab.report.html import write_report
-
-    results, run = collect(experiment), experiment.folders.run
-    write_results(results, run / "results.json")
-    viewer = write_viewer(experiment) if bundle else None
-    write_report(results, run / "report.html", viewer)
+def write(experiment: Experiment) -> Results:
+    """Collects, and writes results.json into the run folder."""
+    results = collect(experiment)
+    write_results(results, experiment.folders.run / "results.json")
     return results
-
-
-def write_viewer(experiment: Experiment) -> Viewer:
-    """Writes inspect's viewer with a copy of all logs into the run folder, to be put on any web server."""
-    from inspect_ai.log import bundle_log_dir
-
-    from lab.report.html import Viewer
-
-    folders = experiment.folders
-    with redirect_stdout(sys.stderr):
-        bundle_log_dir(str(folders.logs), str(folders.run / "viewer"), overwrite=True)
-    return Viewer("viewer/index.html", folders.relative(folders.logs))
 
 
 def gate_of(experiment: Experiment, start: Start) -> dict[str, Any]:
     """The gate of a start: static reasons, figures at step 0, and whether both passed."""
     static = _static(experiment).get(f"{start.setting}.{start.variant}", [])
     measured = read(experiment.folders.start(start)) or {}
-    reasons = [*static, *experiment.refused(start)]
+    reasons = [*static, *gate.refusals(start, experiment.folders)]
     return {"ok": not reasons, "reasons": reasons, **measured.get("figures", {})}
 
 
 def _skipped(experiment: Experiment, cell: Cell) -> str:
     """Why a reversal was left out; one that was forced counts."""
-    return "" if experiment.is_done(cell.id) else experiment.skipped(cell)
+    return "" if experiment.is_done(cell.id) else skipped(experiment, cell)
 
 
 def _origin(experiment: Experiment, cell: Cell) -> CheckpointRecord | None:
@@ -102,14 +84,14 @@ def _static(experiment: Experiment) -> Mapping[str, list[str]]:
 def _record(experiment: Experiment, cell: Cell) -> CellRecord:
     folders = experiment.folders
     out, done = folders.cell(cell), read(folders.done(cell))
-    trained = read(out / "trained.json") or {}
+    trained = read(out / TRAINED) or {}
     return CellRecord(
         id=cell.id,
         hash=cell.digest,
         config=cell.config(),
         gate=gate_of(experiment, cell.start),
         trained={key: value for key, value in trained.items() if not key.endswith("seconds")},
-        metrics=_metrics(out / "metrics.jsonl") if done else (),
+        metrics=_metrics(out / metrics.NAME) if done else (),
         checkpoints=_checkpoints(experiment, done["logs"]) if done else (),
         graders={"outcome": f"{cell.start.setting} {catalogue.load(cell.start.setting).version}"},
         failure=None if done else _failure(experiment, cell),
@@ -133,17 +115,13 @@ def _without_margins(experiment: Experiment, records: list[CellRecord]) -> list[
     return [f"margins are absent at {len(without)} of {len(every)} checkpoints: {reason}"]
 
 
-def _metrics(path: Any) -> tuple[dict[str, Any], ...]:
-    from trainer.run import metrics
-
+def _metrics(path: Path) -> tuple[dict[str, Any], ...]:
     return tuple({key: value for key, value in row.items() if key != "seconds"} for row in metrics.read(path))
 
 
 def _failure(experiment: Experiment, cell: Cell) -> str:
-    from lab.run import state
-
-    told = state.read(experiment.folders.state(cell.id))
-    return told.error or "not finished: run the same command again"
+    found = state.read(state.path_of(experiment.folders.run, cell.id))
+    return found.error or "not finished: run the same command again"
 
 
 def _ceiling(experiment: Experiment, start: Start) -> CeilingRecord:

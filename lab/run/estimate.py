@@ -17,8 +17,8 @@ from typing import Any
 
 from bct_tasks import catalogue
 from lab.plan.cells import Cell, Start
-from lab.run.experiment import Experiment
-from lab.run.folders import read
+from lab.run.folder import Experiment, read
+from lab.run.status import duration
 from serving import layout, refs
 from serving.errors import BadInput
 from trainer.run.metrics import read as read_metrics
@@ -44,7 +44,7 @@ MINI = Pace(0.036, 6.0e-5, 0.0108, 0.0019, "mini: constants measured with the qu
 
 
 @dataclass(frozen=True)
-class Job:
+class JobEstimate:
     """What is left of a cell or a start. `seconds` and `bytes` are None where nothing is known; all 0 when done."""
 
     id: str
@@ -56,23 +56,23 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Plan:
+class Estimate:
     """All jobs of a run, and what the estimates rest on."""
 
     run: str
-    jobs: tuple[Job, ...]
+    jobs: tuple[JobEstimate, ...]
     cells: int
     checkpoints: int
     workers: int
     basis: tuple[str, ...]
 
     @property
-    def left(self) -> list[Job]:
+    def left(self) -> list[JobEstimate]:
         """The jobs that are not done."""
         return [job for job in self.jobs if not job.done]
 
     @property
-    def starts(self) -> list[Job]:
+    def starts(self) -> list[JobEstimate]:
         """The jobs that are not done and that cells wait for: organisms, and the replies at step 0."""
         return [job for job in self.left if job.id.startswith("start.")]
 
@@ -97,16 +97,16 @@ class Plan:
         return {"run": self.run, "jobs": jobs, "checkpoints": self.checkpoints, "left": total, "basis": self.basis}
 
 
-def plan(experiment: Experiment, workers: int) -> Plan:
+def estimate(experiment: Experiment, workers: int) -> Estimate:
     """What is left to do, and what it will take."""
     estimator = Estimator(experiment)
     starts, cells = experiment.starts.values(), experiment.cells.values()
-    jobs = [Job(s.id, True) if experiment.is_done(s.id) else estimator.start(s) for s in starts]
-    jobs += [Job(c.id, True) if experiment.is_done(c.id) else estimator.cell(c) for c in cells]
+    jobs = [JobEstimate(s.id, True) if experiment.is_done(s.id) else estimator.start(s) for s in starts]
+    jobs += [JobEstimate(c.id, True) if experiment.is_done(c.id) else estimator.cell(c) for c in cells]
     left = sum(not job.done for job in jobs)
     basis = tuple(dict.fromkeys(estimator.basis)) if left else ()
     run = str(experiment.folders.run)
-    return Plan(run, tuple(jobs), len(cells), experiment.checkpoints(), max(1, min(workers, left)), basis)
+    return Estimate(run, tuple(jobs), len(cells), experiment.checkpoints(), max(1, min(workers, left)), basis)
 
 
 class Estimator:
@@ -118,7 +118,7 @@ class Estimator:
         beside = sorted(run.parent.glob("*/cells")) if run.parent.is_dir() else []
         self._seen = list(_finished([run / "cells", *(path for path in beside if path.parent != run)]))
 
-    def cell(self, cell: Cell) -> Job:
+    def cell(self, cell: Cell) -> JobEstimate:
         """Training, labels and the evaluation of the checkpoints after step 0."""
         train, pace = cell.train, self._pace(cell.start.model)
         rows = train.steps * train.batch_size
@@ -128,9 +128,9 @@ class Estimator:
         seconds = pace and pace.step * train.steps + pace.token * tokens + pace.reply * replies + pace.label * labels
         size = self._checkpoint(cell.start.model, train.rank)
         size = None if size is None else size * len(train.saved_steps()) + replies * LOG_BYTES
-        return Job(cell.id, False, tokens, replies, seconds, size)
+        return JobEstimate(cell.id, False, tokens, replies, seconds, size)
 
-    def start(self, start: Start) -> Job:
+    def start(self, start: Start) -> JobEstimate:
         """The organism, at most as many steps as it may take, and the evaluations at step 0."""
         organism, pace = start.organism, self._pace(start.model)
         replies = sum(vars(start.sizes).values()) + start.sizes.n * (2 if organism else 1)
@@ -138,7 +138,7 @@ class Estimator:
         tokens = round(steps * batch * _row_tokens(start.setting, start.variant, start.model))
         seconds = pace and pace.step * steps + pace.token * tokens + pace.reply * replies
         size = self._checkpoint(start.model, organism.rank) if organism else 0
-        return Job(start.id, False, tokens, replies, seconds, None if size is None else size + replies * LOG_BYTES)
+        return JobEstimate(start.id, False, tokens, replies, seconds, None if size is None else size + replies * LOG_BYTES)
 
     def _pace(self, model: str) -> Pace | None:
         seen = [one for one in self._seen if one["model"] == model]
@@ -236,10 +236,8 @@ def _folder(model: str) -> Path | None:
         return None
 
 
-def tell(found: Plan) -> list[str]:
+def text(found: Estimate) -> list[str]:
     """The plan as lines of text."""
-    from lab.run.status import duration
-
     lines = [f"{'done ' if job.done else 'to do'}  {job.id:58}  {_job_text(job)}".rstrip() for job in found.jobs]
     left, time, size = found.left, found.seconds, found.bytes
     count = f"{found.cells:,} cells, {found.checkpoints:,} checkpoints, {len(left):,} jobs to do, in {found.run}"
@@ -252,10 +250,8 @@ def tell(found: Plan) -> list[str]:
     return [*lines, count, *_first_text(found), total, *(f"estimated from  {line}" for line in found.basis)]
 
 
-def _first_text(found: Plan) -> list[str]:
+def _first_text(found: Estimate) -> list[str]:
     """What has to be done before any cell: one line, or none where every start is done."""
-    from lab.run.status import duration
-
     first = found.starts
     if not first:
         return []
@@ -269,11 +265,9 @@ def _first_text(found: Plan) -> list[str]:
     ]
 
 
-def _job_text(job: Job) -> str:
+def _job_text(job: JobEstimate) -> str:
     if job.done:
         return ""
-    from lab.run.status import duration
-
     seconds = "?" if job.seconds is None else duration(job.seconds)
     size = "?" if job.bytes is None else _bytes_text(job.bytes)
     return f"{job.tokens:>11,} tokens  {job.replies:>6,} replies  {seconds:>12}  {size:>8}"

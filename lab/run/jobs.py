@@ -1,22 +1,24 @@
-"""The two kinds of work of a run: to make a start, and to train and evaluate a cell. Each does only what is not done.
+"""The two kinds of job of a run: measure a start, and train and evaluate a cell. Each does only what is not done.
 
-Both say what they are doing in a state file, and both end by writing one file that says that they are done.
+Both report progress in a state file, and both end by writing the one file that marks them as done.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
-from bct_tasks.gate import OrganismGate
 from lab.logs.reader import read_items
-from lab.logs.records import Item
 from lab.plan.cells import Cell, Start
-from lab.run.attempts import apart
+from lab.plan.recipe import Resources
+from lab.run import attempts, gate
+from lab.run.board import Dropped, Task
 from lab.run.evaluate import Evaluation, evaluate
-from lab.run.folders import Folders
+from lab.run.folder import Experiment, Folders
 from lab.run.state import Reporter
 from serving import layout, refs
 from serving.errors import WorkFailed
@@ -24,14 +26,105 @@ from trainer.config import OrganismConfig
 from trainer.run.progress import Progress
 
 TRAINED = "trained.json"
+# The evaluation of a checkpoint costs about as much as this number of training steps.
+EVALUATION = 8
+
+
+@dataclass(frozen=True)
+class RunJobs:
+    """The starts and cells of an experiment, for `lab.run.board`; with `force` the gate refuses none."""
+
+    experiment: Experiment
+    force: bool = False
+
+    @property
+    def title(self) -> str:
+        """The recipe's name."""
+        return self.experiment.recipe.name
+
+    @property
+    def home(self) -> Path:
+        """The run folder."""
+        return self.experiment.folders.run
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """Ids of all starts, then of all cells."""
+        return (*self.experiment.starts, *self.experiment.cells)
+
+    def is_done(self, job: str) -> bool:
+        """Whether nothing is left to do."""
+        return self.experiment.is_done(job)
+
+    def needs(self, job: str) -> Mapping[str, str]:
+        """The jobs that must be done before this one, each with its role in a message."""
+        cell = self.experiment.cells.get(job)
+        if cell is None:
+            return {}
+        return {cell.start.id: "its start"} | ({cell.after.id: "the cell it starts from"} if cell.after else {})
+
+    def dropped(self, job: str) -> Dropped | None:
+        """Why a cell is not worth training, as far as is known now."""
+        cell = self.experiment.cells.get(job)
+        if cell is None or self.force:
+            return None
+        if reasons := gate.refusals(cell.start, self.experiment.folders):
+            text = f"refused, the gate failed: {'; '.join(reasons)}. --force runs it and marks it invalid"
+            return Dropped("refused", text)
+        reason = skipped(self.experiment, cell)
+        return Dropped("skipped", reason) if reason else None
+
+    def task(self, job: str) -> Task:
+        """What a worker does for a job."""
+        if job in self.experiment.cells:
+            return partial(do_cell, self.experiment.cells[job], self.experiment.folders)
+        return partial(make_start, self.experiment.starts[job], self.experiment.folders)
+
+    def units(self, job: str) -> Mapping[str, float]:
+        """Cost of each phase of a job, in training steps."""
+        if job in self.experiment.cells:
+            train = self.experiment.cells[job].train
+            return {"training": train.steps, "evaluating": EVALUATION * len(train.saved_steps())}
+        organism = self.experiment.starts[job].organism
+        return {"organism": organism.steps if organism else 0, "evaluating": EVALUATION * (3 if organism else 2)}
+
+    def resources(self, job: str) -> Resources:
+        """What a job takes on a cluster."""
+        cell = self.experiment.cells.get(job)
+        return cell.resources if cell else self.experiment.starts[job].resources
+
+    def prepare(self, job: str) -> None:
+        """Before attempts that may live at once: turns the unfinished folder of a local run into such an attempt."""
+        cell = self.experiment.cells.get(job)
+        if cell is not None and not cell_is_trained(self.experiment.folders.cell(cell)):
+            attempts.set_aside(self.experiment.folders.cell(cell))
+
+    def sweep(self, job: str) -> None:
+        """Removes the attempts at a job that is done."""
+        if job in self.experiment.cells:
+            attempts.sweep(self.experiment.folders.cell(self.experiment.cells[job]))
+        elif organism := self.experiment.folders.organism(self.experiment.starts[job]):
+            attempts.sweep(organism)
+
+
+def skipped(experiment: Experiment, cell: Cell) -> str:
+    """Why a reversal is left out; empty if it is not."""
+    return gate.nothing_to_reverse(cell, experiment.folders, experiment.recipe.thresholds.reversal_start)
+
+
+# --- a start ------------------------------------------------------------------------------------------------------
 
 
 def make_start(start: Start, folders: Folders, reporter: Reporter, attempt: str | None = None) -> None:
-    """Builds the organism, lets it and the base answer at step 0, and writes the figures of the gate.
+    """Builds the organism, evaluates it and the base at step 0, and writes the rates of the gate.
 
-    With `attempt`, other attempts at the same start may be alive: this one then writes apart from them.
+    Args:
+        start: The start.
+        folders: Those of the run.
+        reporter: Receives progress.
+        attempt: Tells this attempt from others that may be alive; it then writes into a folder of its own.
     """
-    if start_is_done(start, folders):
+    if folders.start_is_done(start):
         return
     ref = start.model
     organism = folders.organism(start)
@@ -41,10 +134,9 @@ def make_start(start: Start, folders: Folders, reporter: Reporter, attempt: str 
     reporter.phase("evaluating")
     evaluations = start_evaluations(start, folders, ref)
     evaluate(list(evaluations.values()), reporter, attempt)
-    items = {name: read_items(evaluation.log) for name, evaluation in evaluations.items()}
+    rates = gate.figures({name: read_items(evaluation.log) for name, evaluation in evaluations.items()})
     logs = {name: folders.relative(evaluation.log) for name, evaluation in evaluations.items()}
-    figures = gate_figures(items)
-    content = {"id": start.id, "figures": figures, "logs": logs, "fingerprint": evaluations["start"].fingerprint}
+    content = {"id": start.id, "figures": rates, "logs": logs, "fingerprint": evaluations["start"].fingerprint}
     if not folders.start(start).is_file():
         layout.write_json_atomic(folders.start(start), content)
 
@@ -58,7 +150,7 @@ def _built(config: OrganismConfig, out: Path, reporter: Reporter, attempt: str |
     def build(folder: Path, progress: Progress) -> Path:
         return build_organism(config, out, progress, attempt)  # works in that folder
 
-    return apart(out, attempt, organism_is_whole, build, reporter)
+    return attempts.apart(out, attempt, organism_is_whole, build, reporter)
 
 
 def organism_is_whole(folder: Path) -> bool:
@@ -66,17 +158,11 @@ def organism_is_whole(folder: Path) -> bool:
     return (folder / layout.MANIFEST).is_file()
 
 
-def start_is_done(start: Start, folders: Folders) -> bool:
-    """Whether the file of a start is there, and the logs that it names."""
-    path = folders.start(start)
-    return path.is_file() and all(folders.absolute(log).is_file() for log in layout.read_json(path)["logs"].values())
-
-
 def start_evaluations(start: Start, folders: Folders, ref: str) -> dict[str, Evaluation]:
     """What is measured once for all cells of a start: the organism, the ceiling a*, and the uninstalled base."""
-    asked = {"start": (ref, "all", "step-000000"), "ceiling": (start.model, "ceiling", "ceiling")}
+    chosen = {"start": (ref, "all", "step-000000"), "ceiling": (start.model, "ceiling", "ceiling")}
     if start.organism is not None:
-        asked["base"] = (start.model, "eval", "base")
+        chosen["base"] = (start.model, "eval", "base")
     return {
         name: Evaluation(
             log=folders.logs / start.id / f"{stem}.eval",
@@ -88,48 +174,15 @@ def start_evaluations(start: Start, folders: Folders, ref: str) -> dict[str, Eva
             sizes=start.sizes,
             margins=start.margins and name == "start",
         )
-        for name, (model, split, stem) in asked.items()
+        for name, (model, split, stem) in chosen.items()
     }
 
 
-def gate_figures(items: Mapping[str, tuple[Item, ...]]) -> dict[str, float]:
-    """Initial and agreed rate of the organism, the ceiling, and the initial rate of the base where it was asked."""
-    figures = {
-        "initial": _share(items["start"], "eval", "initial"),
-        "agreed": _share(items["start"], "train", "agreed"),
-        "ceiling": _share(items["ceiling"], "eval", "alternate"),
-    }
-    return figures | ({"base": _share(items["base"], "eval", "initial")} if "base" in items else {})
-
-
-def _share(items: tuple[Item, ...], split: str, outcome: str) -> float:
-    scored = [item.outcome for item in items if item.split == split and item.outcome != "unscored"]
-    return round(scored.count(outcome) / len(scored), 4) if scored else 0.0
-
-
-def gate_reasons(start: Start, folders: Folders) -> tuple[str, ...]:
-    """Why the start fails its gate; empty where it passes."""
-    figures: dict[str, float] = layout.read_json(folders.start(start))["figures"]
-    return OrganismGate(**start.limits.model_dump()).reasons(start.carrier, start.role, figures)
-
-
-def start_failed(error: str) -> str:
-    """Why a cell whose start failed is not trained."""
-    return f"its start failed: {error}"
-
-
-def before_failed(error: str) -> str:
-    """Why a reversal is not trained whose cell before it failed."""
-    return f"the cell it starts from failed: {error}"
-
-
-def refusal(reasons: tuple[str, ...]) -> str:
-    """Why a cell is not trained, in one line with the mend."""
-    return f"refused, the gate failed: {'; '.join(reasons)}. --force runs it and marks it invalid"
+# --- a cell -------------------------------------------------------------------------------------------------------
 
 
 def do_cell(cell: Cell, folders: Folders, reporter: Reporter, attempt: str | None = None) -> None:
-    """Trains a cell and evaluates its checkpoints; `done.json` is written last. `attempt`: as in `make_start`."""
+    """Trains a cell and evaluates its checkpoints; `done.json` is written last. Arguments as of `make_start`."""
     if folders.done(cell).is_file():
         return
     began = time.monotonic()
@@ -146,12 +199,12 @@ def _trained(cell: Cell, folders: Folders, reporter: Reporter, attempt: str | No
     from trainer.cell import train
 
     out = folders.cell(cell)
-    config = cell.train.model_copy(update={"organism": origin(cell, folders)})
+    config = cell.train.model_copy(update={"organism": _origin(cell, folders)})
 
     def work(folder: Path, progress: Progress) -> Path:
         return train(config, folder, progress)
 
-    return apart(out, attempt, cell_is_trained, work, reporter) if attempt else work(out, reporter)
+    return attempts.apart(out, attempt, cell_is_trained, work, reporter) if attempt else work(out, reporter)
 
 
 def cell_is_trained(folder: Path) -> bool:
@@ -159,33 +212,20 @@ def cell_is_trained(folder: Path) -> bool:
     return (folder / TRAINED).is_file()
 
 
-def origin(cell: Cell, folders: Folders) -> str | None:
-    """What a cell starts from: the organism, another cell's checkpoint, or None for the base."""
+def _origin(cell: Cell, folders: Folders) -> str | None:
+    """The organism or the other cell's checkpoint that a cell starts from; None for the base."""
     if cell.after is not None:
         return f"{folders.cell(cell.after)}@{cell.at}"
     organism = folders.organism(cell.start)
     return str(organism) if organism else None
 
 
-def first_log(cell: Cell, folders: Folders) -> dict[str, Any]:
-    """Step 0 of a cell, measured where it starts from: {"step", "log", "fingerprint"}."""
-    if cell.after is not None:
-        logs = layout.read_json(folders.done(cell.after))["logs"]
-        return next(entry for entry in logs if entry["step"] == cell.at) | {"step": 0}
-    start = layout.read_json(folders.start(cell.start))
-    return {"step": 0, "log": start["logs"]["start"], "fingerprint": start["fingerprint"]}
-
-
-def nothing_to_reverse(cell: Cell, folders: Folders, limit: float) -> str:
-    """Why a reversal says nothing: the behavior is there where it starts. Empty where it may go on."""
-    if cell.after is None or not folders.done(cell.after).is_file():
-        return ""
-    rate = _share(read_items(folders.absolute(first_log(cell, folders)["log"])), "eval", "initial")
-    return f"nothing was removed at step {cell.at} of {cell.after.id}: initial rate {rate:.2f}" if rate > limit else ""
-
-
 def cell_evaluations(cell: Cell, folders: Folders) -> list[Evaluation]:
-    """One evaluation for each checkpoint after step 0. Raises WorkFailed where the trainer left one out."""
+    """One evaluation for each checkpoint after step 0.
+
+    Raises:
+        WorkFailed: a checkpoint is missing or damaged.
+    """
     out = folders.cell(cell)
     kept = dict(layout.step_dirs(out))
     missing = [step for step in cell.train.saved_steps() if step not in kept]
@@ -201,7 +241,6 @@ def _evaluation(start: Start, folders: Folders, id: str, step: int, ref: str) ->
 
 
 def _done(cell: Cell, folders: Folders, evaluations: list[Evaluation], seconds: float) -> dict[str, Any]:
-    first = first_log(cell, folders)
     rest = [{"step": e.step, "log": folders.relative(e.log), "fingerprint": e.fingerprint} for e in evaluations]
     counts = {"seconds": round(seconds, 1), "replies": sum(e.samples for e in evaluations)}
-    return {"cell": cell.id, "hash": cell.digest, "logs": [first, *rest], **counts}
+    return {"cell": cell.id, "hash": cell.digest, "logs": [folders.first_log(cell), *rest], **counts}

@@ -1,10 +1,8 @@
-"""`bct run --executor ray`: the jobs of a run as tasks of a Ray cluster whose nodes share the run folder's storage.
+"""`bct run --executor ray`: jobs as tasks of a Ray cluster whose nodes share the storage of the run folder.
 
-A start is a task; a cell is a task that waits for its start's, a reversal for that of the cell before it. Ray places
-them by their resources and tries them again, a bounded number of times, when they fail or their node dies. A node that
-is only unreachable goes on writing, so every attempt writes apart (`lab.run.attempts`). Each node needs this package,
-and
-the same paths. Not covered: getting a cluster (`ray up`, `ray start`), and copying files between nodes.
+Ray places each attempt by its resources; which job is next and which is tried again is for `lab.run.board`. A node that
+is only unreachable goes on writing, so every attempt writes into its own folder (`lab.run.attempts`). Each node needs
+this package and the same paths. Not covered: getting a cluster (`ray up`, `ray start`), and copying files between nodes.
 """
 
 from __future__ import annotations
@@ -13,179 +11,113 @@ import os
 import secrets
 import socket
 import sys
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
-from lab.plan.cells import Cell, Start
 from lab.plan.recipe import Resources
-from lab.run import attempts, state
-from lab.run import jobs as work
-from lab.run.experiment import Experiment
-from lab.run.folders import Folders
-from lab.run.local import TRIES
-from lab.run.worker import reported
+from lab.run.board import Ended
+from lab.run.folder import Folders
+from lab.run.jobs import RunJobs
+from lab.run.worker import Errand
 from serving.errors import BadInput
 
-#: Bytes of the object store of a cluster of our own: tasks hand over a line of text.
+#: Bytes of the object store of a cluster that is made for one run: tasks return a line of text.
 STORE = 100 * 2**20
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 @dataclass(frozen=True)
-class Ended:
-    """How a job ended: well, left out with a reason, or with this error, which another try would meet again."""
-
-    error: str = ""
-    refused: bool = False
-    skipped: str = ""
-
-
-class Failed(Exception):
-    """A job failed in a way that another try may mend."""
-
-
-@dataclass(frozen=True)
 class Overrides:
-    """Resources from the command line; what is None is the recipe's."""
+    """Resources from the command line; None leaves the recipe's."""
 
     cpus: float | None = None
     gpus: float | None = None
 
     def on(self, resources: Resources) -> Resources:
-        """The recipe's with these on top."""
+        """The recipe's resources with these on top."""
         given = {name: value for name, value in vars(self).items() if value is not None}
         return resources.model_copy(update=given)
 
 
-class RayCrew:
-    """The jobs of a run on a cluster; as `lab.run.local.Crew` to the driver."""
+class RayExecutor:
+    """Executes jobs on a cluster.
+
+    Args:
+        jobs: Those of the run.
+        address: Of the cluster; None joins the one that Ray finds, or makes one of this machine.
+        workers: Cores of a cluster that is made.
+        overrides: Resources from the command line.
+
+    Raises:
+        BadInput: Ray is not installed, or there is no cluster at the address.
+    """
+
+    has_room = True  # Ray holds back what has no place yet
 
     def __init__(
-        self,
-        experiment: Experiment,
-        force: bool,
-        on_end: Callable[[str, str], None],
-        *,
-        address: str | None = None,
-        jobs: int | None = None,
-        overrides: Overrides | None = None,
+        self, jobs: RunJobs, address: str | None = None, workers: int | None = None, overrides: Overrides | None = None
     ) -> None:
-        self.failed: dict[str, str] = {}
-        self._experiment, self._force, self._on_end = experiment, force, on_end
-        self._address, self._jobs, self._overrides = address, jobs, overrides or Overrides()
+        folders = jobs.experiment.folders
+        absolute = replace(jobs.experiment, folders=Folders(folders.run.resolve(), folders.logs.resolve()))
+        self._jobs, self._overrides = replace(jobs, experiment=absolute), overrides or Overrides()
         self._pending: dict[Any, str] = {}
-        self._ray: Any = None
+        self._begun: set[str] = set()
+        self._ray = connect(address, workers)
+        self._has_gpus = self._ray.cluster_resources().get("GPU", 0) > 0
+        # No retries by Ray: the board counts attempts.
+        self._do = self._ray.remote(max_retries=0)(_do)
 
-    @property
-    def has_work(self) -> bool:
-        """Whether anything is left to do."""
-        jobs = (*self._experiment.starts, *self._experiment.cells)
-        return not all(self._experiment.is_done(job) for job in jobs)
+    def begin(self, job: str, number: int) -> None:
+        """Begins an attempt at a job."""
+        if job not in self._begun:
+            self._begun.add(job)
+            self._jobs.prepare(job)
+        errand = Errand(job, self._jobs.home, number, self._jobs.task(job))
+        self._pending[self._do.options(**self._options(job)).remote(errand)] = job
 
-    def start(self) -> None:
-        """Joins the cluster and hands over every job that is not done. Raises BadInput where there is none to join."""
-        self._ray = connect(self._address, self._jobs)
-        has_gpus = self._ray.cluster_resources().get("GPU", 0) > 0
-        folders = Folders(self._experiment.folders.run.resolve(), self._experiment.folders.logs.resolve())
-        make, do = (self._remote(task) for task in (make_start, do_cell))
-        ends: dict[str, Any] = {}
-        for start in self._experiment.starts.values():
-            if self._experiment.is_done(start.id):
-                ends[start.id] = Ended()
-                continue
-            self._forget(start.id)
-            options = self._options(start.id, start.resources, has_gpus)
-            ends[start.id] = make.options(**options).remote(start, folders)
-            self._pending[ends[start.id]] = start.id
-        limit = self._experiment.recipe.thresholds.reversal_start
-        for cell in sorted(self._experiment.cells.values(), key=lambda cell: cell.after is not None):
-            if self._experiment.is_done(cell.id):
-                ends[cell.id] = Ended()
-                continue
-            self._forget(cell.id)
-            if not work.cell_is_trained(folders.cell(cell)):
-                attempts.set_aside(folders.cell(cell))
-            options = self._options(cell.id, cell.resources, has_gpus)
-            before = Ended() if cell.after is None else ends[cell.after.id]
-            ends[cell.id] = do.options(**options).remote(cell, folders, self._force, limit, ends[cell.start.id], before)
-            self._pending[ends[cell.id]] = cell.id
-
-    def is_working(self, timeout: float) -> bool:
-        """Waits at most so many seconds for jobs to end; whether some are still to come."""
+    def wait(self, timeout: float) -> Iterable[Ended]:
+        """The attempts that ended; waits up to `timeout` seconds for the first one."""
         pending = list(self._pending)
-        if pending:
-            ready, _ = self._ray.wait(pending, num_returns=len(pending), timeout=timeout, fetch_local=False)
-            for ref in sorted(ready, key=pending.index):
-                self._ended(self._pending.pop(ref), ref)
-        if not self._pending:
-            self._sweep()
-            self._ray.shutdown()
-        return bool(self._pending)
+        ready, _ = self._ray.wait(pending, num_returns=1, timeout=timeout, fetch_local=False)
+        if ready:
+            ready, _ = self._ray.wait(pending, num_returns=len(pending), timeout=0, fetch_local=False)
+        for ref in sorted(ready, key=pending.index):
+            yield self._ended(ref, self._pending.pop(ref))
+
+    def close(self) -> None:
+        """Removes what is left of the attempts at all jobs that are done, and leaves the cluster."""
+        for job in self._jobs.names:
+            if self._jobs.is_done(job):
+                self._jobs.sweep(job)
+        self._ray.shutdown()
 
     def stop(self, at_once: bool = False) -> None:
-        """Leaves the cluster, which ends what it was doing for this run."""
-        if self._ray is not None:
-            for ref in self._pending:
-                self._ray.cancel(ref, force=True)
-            self._ray.shutdown()
+        """Leaves the cluster, which ends the jobs of this run."""
+        for ref in self._pending:
+            self._ray.cancel(ref, force=True)
+        self._ray.shutdown()
 
-    def _remote(self, task: Callable[..., Ended]) -> Any:
-        return self._ray.remote(max_retries=TRIES - 1, retry_exceptions=[Failed])(task)
+    def _options(self, job: str) -> dict[str, Any]:
+        wanted = self._overrides.on(self._jobs.resources(job))
+        gpus = float(self._has_gpus) if wanted.gpus is None else wanted.gpus
+        memory = {"memory": int(wanted.memory_gb * 2**30)} if wanted.memory_gb else {}
+        return {"name": job, "num_cpus": wanted.cpus, "num_gpus": gpus, **memory}
 
-    def _options(self, job: str, resources: Resources, has_gpus: bool) -> dict[str, Any]:
-        asked = self._overrides.on(resources)
-        gpus = float(has_gpus) if asked.gpus is None else asked.gpus
-        memory = {"memory": int(asked.memory_gb * 2**30)} if asked.memory_gb else {}
-        return {"name": job, "num_cpus": asked.cpus, "num_gpus": gpus, **memory}
-
-    def _forget(self, job: str) -> None:
-        self._experiment.folders.state(job).unlink(missing_ok=True)
-
-    def _ended(self, job: str, ref: Any) -> None:
+    def _ended(self, ref: Any, job: str) -> Ended:
         try:
-            ended: Ended = self._ray.get(ref)
+            return self._ray.get(ref)
         except Exception as error:
-            ended = Ended(self._in_words(job, error))
-        path = self._experiment.folders.state(job)
-        if ended.skipped:
-            with suppress(OSError):
-                state.write(path, state.State("skipped", error=ended.skipped))
-            return
-        if ended.error:
-            self.failed[job] = ended.error
-            with suppress(OSError):
-                phase = "refused" if ended.refused else "failed"
-                state.write(path, replace(state.read(path), phase=phase, error=ended.error))
-        self._on_end(job, ended.error)
-
-    def _in_words(self, job: str, error: Exception) -> str:
-        cell = self._experiment.cells.get(job)
-        if cell is not None and cell.start.id in self.failed:
-            return work.start_failed(self.failed[cell.start.id])
-        if cell is not None and cell.after is not None and cell.after.id in self.failed:
-            return work.before_failed(self.failed[cell.after.id])
-        cause = getattr(error, "cause", None)
-        if isinstance(cause, Failed):
-            return str(cause)
-        first = next(iter(str(error).strip().splitlines()), type(error).__name__)
-        return f"its node or worker was lost {TRIES} times, at last with {type(error).__name__}: {first[:200]}"
-
-    def _sweep(self) -> None:
-        """Removes what attempts left of all that is whole."""
-        folders = self._experiment.folders
-        for cell in self._experiment.cells.values():
-            if cell.id not in self.failed:
-                attempts.sweep(folders.cell(cell))
-        for organism in (folders.run / "organisms").glob("[0-9a-f]*"):
-            if work.organism_is_whole(organism):
-                attempts.sweep(organism)
+            first = next(iter(str(error).strip().splitlines()), "")
+            return Ended(job, f"its node or worker was lost: {type(error).__name__}: {first[:200]}", True)
 
 
 def connect(address: str | None, jobs: int | None) -> Any:
     """Joins the cluster at `address`, else one that $RAY_ADDRESS or `ray start` names, else makes one of this machine.
+
+    Args:
+        address: Of the cluster.
+        jobs: Cores of a cluster that is made; None takes all.
 
     Raises:
         BadInput: Ray is not installed, or there is no cluster at the address.
@@ -221,39 +153,10 @@ def _check_answers(address: str | None) -> None:
         raise BadInput(f"{address}: no cluster could be joined ({reason.lower()}): see `ray status`") from None
 
 
-def make_start(start: Start, folders: Folders) -> Ended:
-    """The task of a start."""
-    return _do(start.id, folders, partial(work.make_start, start, folders))
-
-
-def do_cell(cell: Cell, folders: Folders, force: bool, limit: float, start: Ended, before: Ended) -> Ended:
-    """The task of a cell; Ray hands over how its start ended, and the cell that a reversal comes after.
-
-    `limit`: the initial rate up to which a reversal has something to bring back.
-    """
-    if start.error:
-        return Ended(work.start_failed(start.error))
-    if not force and (reasons := work.gate_reasons(cell.start, folders)):
-        return Ended(work.refusal(reasons), refused=True)
-    if before.error:
-        return Ended(work.before_failed(before.error))
-    if not force and (reason := work.nothing_to_reverse(cell, folders, limit)):
-        return Ended(skipped=reason)
-    return _do(cell.id, folders, partial(work.do_cell, cell, folders))
-
-
-def _do(job: str, folders: Folders, task: Callable[..., None]) -> Ended:
-    _as_a_worker()
-    attempt = state.read(folders.state(job)).attempt + 1
-    apart = partial(task, attempt=secrets.token_hex(4))  # a name that no other attempt has
-    line, again = reported(folders.output(job), folders.state(job), attempt, apart)
-    if again:
-        raise Failed(line)
-    return Ended(line or "")
-
-
-def _as_a_worker() -> None:
-    """The threads of a local worker, so that results are the same: one, unless the task has more cores."""
+def _do(errand: Errand) -> Ended:
+    """The task of an attempt, in a process of Ray."""
     if "torch" not in sys.modules:
+        # The threads of a local worker, so that results are the same: one, unless the task has more cores.
         cores = os.environ.get("OMP_NUM_THREADS", "1")  # Ray sets it to the cores of the task
         os.environ.update(dict.fromkeys(THREADS, cores) | {"TOKENIZERS_PARALLELISM": "false"})
+    return errand.do(attempt=secrets.token_hex(4))  # a name that no other attempt has

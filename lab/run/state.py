@@ -1,4 +1,8 @@
-"""What a job is doing, in a small file: written by the worker, read by the driver and by `bct status`."""
+"""What a job is doing, in a small file: written by the worker, read by the driver and by `bct status`.
+
+<home>/state/<job>.json    the state
+<home>/state/<job>.log     what the job printed
+"""
 
 from __future__ import annotations
 
@@ -10,17 +14,26 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from serving import layout
+
 Phase = Literal[
     "waiting", "starting", "organism", "training", "evaluating", "stopped", "done", "failed", "refused", "skipped"
 ]
 
-# A state is for people: two a second are plenty, and a step of a small model takes less.
+# A state is for people: two a second are enough, and a step of a small model takes less.
 INTERVAL = 0.5
 
 
 @dataclass(frozen=True)
 class State:
-    """A job at one moment. `error` is one line."""
+    """A job at one moment.
+
+    Attributes:
+        step, total: Progress in the phase.
+        began: Unix time at which the attempt began.
+        seconds: Duration of an attempt that has ended.
+        error: One line.
+    """
 
     phase: Phase = "waiting"
     step: int = 0
@@ -32,16 +45,23 @@ class State:
     error: str = ""
 
 
+def path_of(home: Path, job: str) -> Path:
+    """The state file of a job."""
+    return home / "state" / f"{job}.json"
+
+
+def output_of(home: Path, job: str) -> Path:
+    """The file that a job prints into."""
+    return home / "state" / f"{job}.log"
+
+
 def write(path: Path, state: State) -> None:
-    """Whole or not at all. Without fsync: a state that is lost in a crash is of no use afterwards."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    draft.write_text(json.dumps(asdict(state)), encoding="utf-8")
-    draft.replace(path)
+    """Atomic, and not durable: a state that is lost in a crash would be out of date anyway."""
+    layout.write_atomic(path, json.dumps(asdict(state)), durable=False)
 
 
 def read(path: Path) -> State:
-    """The state of a job; `waiting` where it has none yet."""
+    """The state of a job; `waiting` if it has none yet."""
     try:
         return State(**json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
@@ -58,18 +78,18 @@ class Reporter:
         self._write()
 
     def phase(self, phase: Phase) -> None:
-        """What begins now."""
+        """Reports the beginning of a phase."""
         self._state = replace(self._state, phase=phase, step=0, total=0)
         self._write()
 
     def update(self, step: int, total: int, **facts: Any) -> None:
-        """How far it is."""
+        """Reports progress in the phase."""
         self._state = replace(self._state, step=step, total=total)
         if time.monotonic() - self._written >= INTERVAL:
             self._write()
 
     def end(self, error: str = "") -> None:
-        """It is done, or it failed in this one line."""
+        """Reports the end of the attempt: done, or failed with this one line."""
         seconds = round(time.time() - self._state.began, 1)
         self._state = replace(self._state, phase="failed" if error else "done", seconds=seconds, error=error)
         with suppress(OSError):  # a full disk must not hide the error that it caused

@@ -1,6 +1,6 @@
-"""How far a run is, read from its files alone: the same table for the driver and for another terminal.
+"""How far jobs are, read from their files alone: the same table for the driver and for another terminal.
 
-The time left rests on what the finished and running jobs took, in units of a training step.
+The time left is estimated from the finished and running jobs, in units of a training step.
 """
 
 from __future__ import annotations
@@ -15,19 +15,16 @@ from rich.table import Table
 from rich.text import Text
 
 from lab.run import state
-from lab.run.experiment import Experiment
-from lab.run.lock import holder
+from lab.run.board import Jobs
 from lab.run.state import State
 
-# A checkpoint's evaluation costs about as much as so many training steps.
-EVALUATION = 8
 RUNNING = ("starting", "organism", "training", "evaluating")
 STYLES = {"done": "green", "skipped": "dim", "failed": "red", "refused": "red", "waiting": "dim"}
 
 
 @dataclass(frozen=True)
-class Progress:
-    """One job: its state and how much of it is done, in units of a training step."""
+class JobProgress:
+    """One job: its state, and how many of its training steps (or equivalents) are done."""
 
     job: str
     state: State
@@ -36,21 +33,21 @@ class Progress:
 
     @property
     def spent(self) -> float:
-        """Seconds that this job has taken so far."""
+        """Seconds spent on this job so far."""
         running = self.state.phase in RUNNING and self.state.began
         return time.time() - self.state.began if running else self.state.seconds
 
     def as_json(self) -> dict[str, Any]:
         """For programs."""
-        told = self.state
-        return {"id": self.job, "state": told.phase, "step": told.step, "total": told.total, "error": told.error}
+        found = self.state
+        return {"id": self.job, "state": found.phase, "step": found.step, "total": found.total, "error": found.error}
 
 
 @dataclass(frozen=True)
 class Overview:
     """All jobs of a run, and the pid of the driver if there is one."""
 
-    jobs: tuple[Progress, ...]
+    jobs: tuple[JobProgress, ...]
     driver: int | None
 
     def count(self, *phases: str) -> int:
@@ -59,14 +56,14 @@ class Overview:
 
     def seconds_left(self) -> float | None:
         """Estimate; None before anything can be said, 0 when nothing is left."""
-        told = [job for job in self.jobs if job.spent > 0 and job.units > 0]
+        found = [job for job in self.jobs if job.spent > 0 and job.units > 0]
         open_jobs = [job for job in self.jobs if job.state.phase not in ("done", "failed", "refused", "skipped")]
         left = sum(job.total - job.units for job in open_jobs)
         if not open_jobs:
             return 0.0
-        if not told:
+        if not found:
             return None
-        pace = sum(job.spent for job in told) / sum(job.units for job in told)
+        pace = sum(job.spent for job in found) / sum(job.units for job in found)
         return left * pace / max(1, self.count(*RUNNING))
 
     def as_json(self) -> dict[str, Any]:
@@ -79,39 +76,28 @@ class Overview:
         }
 
 
-def overview(experiment: Experiment) -> Overview:
-    """Reads all state files of a run."""
-    driver = holder(experiment.folders.run)
-    every = (*experiment.starts, *experiment.cells)
-    jobs = [_progress(experiment, job, _total(experiment, job), driver is not None) for job in every]
-    return Overview(tuple(jobs), driver)
+def overview(jobs: Jobs, driver: int | None) -> Overview:
+    """Reads the state files of all jobs. Without a `driver`, a job that was running is shown as stopped."""
+    return Overview(tuple(_progress(jobs, job, driver is not None) for job in jobs.names), driver)
 
 
-def _total(experiment: Experiment, job: str) -> Mapping[str, float]:
-    """Units of each phase of a job."""
-    if job in experiment.cells:
-        train = experiment.cells[job].train
-        return {"training": train.steps, "evaluating": EVALUATION * len(train.saved_steps())}
-    organism = experiment.starts[job].organism
-    return {"organism": organism.steps if organism else 0, "evaluating": EVALUATION * (3 if organism else 2)}
+def _progress(jobs: Jobs, job: str, alive: bool) -> JobProgress:
+    found, parts = state.read(state.path_of(jobs.home, job)), jobs.units(job)
+    total = sum(parts.values())
+    if jobs.is_done(job):
+        return JobProgress(job, State("done", seconds=found.seconds, attempt=found.attempt), total, total)
+    if found.phase == "done":  # its files were deleted since
+        found = State()
+    if found.phase in RUNNING and not alive:
+        found = replace(found, phase="stopped")
+    return JobProgress(job, found, _units(found, parts), total)
 
 
-def _progress(experiment: Experiment, job: str, parts: Mapping[str, float], alive: bool) -> Progress:
-    told, total = state.read(experiment.folders.state(job)), sum(parts.values())
-    if experiment.is_done(job):
-        return Progress(job, State("done", seconds=told.seconds, attempt=told.attempt), total, total)
-    if told.phase == "done":  # its files were deleted since
-        told = State()
-    if told.phase in RUNNING and not alive:
-        told = replace(told, phase="stopped")
-    return Progress(job, told, _units(told, parts), total)
-
-
-def _units(told: State, parts: Mapping[str, float]) -> float:
+def _units(found: State, parts: Mapping[str, float]) -> float:
     before = 0.0
     for phase, units in parts.items():
-        if phase == told.phase:
-            return before + (units * min(1.0, told.step / told.total) if told.total else 0.0)
+        if phase == found.phase:
+            return before + (units * min(1.0, found.step / found.total) if found.total else 0.0)
         before += units
     return 0.0
 
@@ -124,23 +110,23 @@ def table(view: Overview, title: str, most: int | None = None) -> Table:
     for column in ("", "state", "step", "", ""):
         table.add_column(column, no_wrap=True)
     for job in shown:
-        told = job.state
-        step = f"{told.step}/{told.total}" if told.total and told.phase != "done" else ""
+        found = job.state
+        step = f"{found.step}/{found.total}" if found.total and found.phase != "done" else ""
         bar = ProgressBar(total=max(job.total, 1), completed=job.units, width=24)
-        table.add_row(job.job, Text(told.phase, STYLES.get(told.phase, "cyan")), step, bar, _note(job))
+        table.add_row(job.job, Text(found.phase, STYLES.get(found.phase, "cyan")), step, bar, _note(job))
     if len(shown) < len(every):
         table.add_row(f"and {len(every) - len(shown):,} more")
     return table
 
 
-def _urgency(job: Progress) -> int:
+def _urgency(job: JobProgress) -> int:
     """At work, then failed, then waiting, then done."""
     phase = job.state.phase
     order = (phase in RUNNING, phase in ("failed", "refused"), phase != "done")
     return next((i for i, holds in enumerate(order) if holds), len(order))
 
 
-def _note(job: Progress) -> str:
+def _note(job: JobProgress) -> str:
     if job.state.error:
         return job.state.error
     return f"{duration(job.spent)}" if job.spent else ""

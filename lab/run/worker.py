@@ -1,84 +1,81 @@
-"""A worker process: reads jobs as JSON lines, does them, answers with one JSON line each.
-
-    {"job": "<id>", "attempt": 1}  ->  {"job": "<id>", "error": null | "one line", "again": true | false}
+"""A worker process: reads tasks as pickles from stdin, does them, and answers each with a pickle on stdout.
 
 It keeps its imports and its engine over many jobs, prints into the job's log, and dies with its driver: by the
-kernel's signal on Linux, elsewhere by watching its parent. Not covered: other machines.
+kernel's signal on Linux, elsewhere by watching its parent. Not covered: other machines (`lab.run.ray`).
 """
 
 from __future__ import annotations
 
 import ctypes
-import json
 import os
+import pickle
 import signal
 import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable
 from contextlib import suppress
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import Any, NoReturn, TextIO
+from typing import NoReturn
 
-from lab.run import folders as places
-from lab.run.experiment import Experiment, load_experiment
-from lab.run.local import CORE
+from lab.run import state
+from lab.run.board import Ended, Task
 from lab.run.state import Reporter
 from serving.errors import in_one_line
 
+#: Environment variable with the core that a worker is kept on.
+CORE = "BCT_CORE"
 PR_SET_PDEATHSIG = 1
 
 
-def main(run: Path, logs: Path, driver: int) -> None:
-    """Works until the driver closes the line."""
+@dataclass(frozen=True)
+class Errand:
+    """One attempt at a job: what to do, and the folder that holds `state/`."""
+
+    job: str
+    home: Path
+    number: int
+    task: Task
+
+    def do(self, attempt: str | None = None) -> Ended:
+        """Does the task; its output and its progress go into the job's files."""
+        reporter = None
+        try:
+            _print_into(state.output_of(self.home, self.job))
+            reporter = Reporter(state.path_of(self.home, self.job), self.number)
+            self.task(reporter, attempt=attempt)
+            reporter.end()
+            return Ended(self.job, None, False)
+        except Exception as error:
+            with suppress(OSError):  # the disk may be full, which is the error
+                traceback.print_exception(error)
+            line, again = in_one_line(error)
+            if reporter is not None:
+                reporter.end(line)
+            return Ended(self.job, line, again)
+
+
+def main(driver: int) -> None:
+    """Works until the driver closes stdin."""
     die_with(driver)
     if core := os.environ.get(CORE):
         os.sched_setaffinity(0, {int(core)})
     signal.signal(signal.SIGTERM, _stop)
-    # What a library prints must not reach the driver's line: it goes where file descriptor 1 points later.
-    with os.fdopen(os.dup(1), "w") as answers:
-        experiment = load_experiment(places.Folders(run, logs))
-        for line in sys.stdin:
-            job = json.loads(line)
-            error, again = _do(experiment, job["job"], int(job["attempt"]))
-            _answer(answers, {"job": job["job"], "error": error, "again": again})
-
-
-def _answer(answers: TextIO, content: dict[str, Any]) -> None:
-    answers.write(json.dumps(content) + "\n")
-    answers.flush()
-
-
-def _do(experiment: Experiment, job: str, attempt: int) -> tuple[str | None, bool]:
-    folders = experiment.folders
-    return reported(folders.output(job), folders.state(job), attempt, partial(experiment.do, job))
-
-
-def reported(output: Path, state: Path, attempt: int, task: Callable[[Reporter], object]) -> tuple[str | None, bool]:
-    """Does a job that prints into one file and tells in another how far it is.
-
-    Returns its error in one line (None: done), and whether another try may help.
-    """
-    reporter = None
-    try:
-        _print_into(output)
-        reporter = Reporter(state, attempt)
-        task(reporter)
-        reporter.end()
-        return None, False
-    except Exception as error:
-        _print_error(error)
-        line, again = in_one_line(error)
-        if reporter is not None:
-            reporter.end(line)
-        return line, again
+    # What a library prints must not reach the driver: it goes where file descriptor 1 points later.
+    with os.fdopen(os.dup(1), "wb") as answers:
+        while True:
+            try:
+                errand: Errand = pickle.load(sys.stdin.buffer)
+            except EOFError:
+                return
+            pickle.dump(errand.do(), answers)
+            answers.flush()
 
 
 def _print_into(path: Path) -> None:
-    """From now on, what this process prints goes to the end of a file."""
+    """From now on, what this process prints is appended to a file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     target = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     for stream, number in ((sys.stdout, 1), (sys.stderr, 2)):
@@ -87,18 +84,12 @@ def _print_into(path: Path) -> None:
     os.close(target)
 
 
-def _print_error(error: BaseException) -> None:
-    """The whole of an error, into the job's log where that can be written."""
-    with suppress(OSError):  # the disk may be full, which is the error
-        traceback.print_exception(error)
-
-
 def _stop(signum: int, frame: FrameType | None) -> NoReturn:
     raise SystemExit(143)
 
 
 def die_with(driver: int) -> None:
-    """This process ends when the process that started it does."""
+    """Ends this process when the process that started it ends."""
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
@@ -111,4 +102,4 @@ def die_with(driver: int) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]))
+    main(int(sys.argv[1]))

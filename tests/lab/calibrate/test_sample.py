@@ -18,7 +18,7 @@ from lab.calibrate import heldout
 from lab.calibrate.sample import labelled
 from lab.cli.main import main
 from lab.run.collect import collect
-from lab.run.experiment import Experiment, open_run
+from lab.run.folder import Experiment, open_run
 
 SETTING = catalogue.load("sandbagging")
 STEPS = (0, 1, 2)

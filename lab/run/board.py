@@ -1,0 +1,165 @@
+"""The schedule: which job is next, which gets another attempt, and which is not worth doing.
+
+The one schedule of the lab: starts and cells by local processes (`lab.run.local`) or on Ray (`lab.run.ray`), and the
+models of `bct check`. A board is made anew from the files of each run, and holds no state that matters.
+Not covered: executing jobs, and waiting for them (`lab.run.driver`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal, NamedTuple, Protocol
+
+from lab.run import state
+from lab.run.state import Reporter
+
+#: Attempts at a job that fails, or whose worker dies.
+ATTEMPTS = 3
+
+
+class Task(Protocol):
+    """The work of a job. It can be pickled, since it is done in another process."""
+
+    def __call__(self, reporter: Reporter, attempt: str | None = None) -> object:
+        """Does what is left to do. `attempt` tells it from other attempts that may be alive."""
+        ...
+
+
+@dataclass(frozen=True)
+class Dropped:
+    """Why a job is not done. A skipped job is no failure."""
+
+    phase: Literal["failed", "refused", "skipped"]
+    reason: str
+
+
+class Jobs(Protocol):
+    """What a board schedules."""
+
+    @property
+    def title(self) -> str:
+        """Title of the status table."""
+        ...
+
+    @property
+    def home(self) -> Path:
+        """The folder that holds `state/`."""
+        ...
+
+    @property
+    def names(self) -> Sequence[str]:
+        """All jobs, in the order in which they should begin."""
+        ...
+
+    def is_done(self, job: str) -> bool:
+        """Whether nothing is left to do, from the files."""
+        ...
+
+    def needs(self, job: str) -> Mapping[str, str]:
+        """The jobs that must be done before this one, each with its role in a message: `its start`."""
+        ...
+
+    def dropped(self, job: str) -> Dropped | None:
+        """Why a job is not worth doing, as far as the jobs done so far can tell."""
+        ...
+
+    def task(self, job: str) -> Task:
+        """What a worker does."""
+        ...
+
+    def units(self, job: str) -> Mapping[str, float]:
+        """Cost of each phase, in training steps."""
+        ...
+
+
+class Ended(NamedTuple):
+    """The end of an attempt: its error in one line (None: done), and whether another attempt may succeed."""
+
+    job: str
+    error: str | None
+    again: bool
+
+
+class Board:
+    """The jobs and how far they are.
+
+    Args:
+        jobs: What is to be done.
+        on_end: Called with each job that ended and its error; empty if it is done.
+    """
+
+    def __init__(self, jobs: Jobs, on_end: Callable[[str, str], None]) -> None:
+        self.jobs = jobs
+        self.done = {job for job in jobs.names if jobs.is_done(job)}
+        self.waiting = [job for job in jobs.names if job not in self.done]
+        self.attempts = dict.fromkeys(self.waiting, 0)
+        self.running: set[str] = set()
+        self.failed: dict[str, str] = {}
+        self.skipped: dict[str, str] = {}
+        self._on_end = on_end
+        self._needed = {need for job in self.waiting for need in jobs.needs(job)}
+        self._may_drop = True  # whether a job has ended since that may make others not worth doing
+        for job in self.waiting:
+            self._forget(job)
+
+    def take(self) -> str | None:
+        """The next job that can begin; None if there is none now."""
+        if self._may_drop:
+            self._drop()
+        job = next((job for job in self.waiting if self.done.issuperset(self.jobs.needs(job))), None)
+        if job is not None:
+            self.waiting.remove(job)
+            self.running.add(job)
+            self.attempts[job] += 1
+        return job
+
+    def give_back(self, ended: Ended) -> None:
+        """Takes note of an attempt that ended; a job that failed waits for another one behind all others."""
+        job, error, again = ended
+        self.running.discard(job)
+        self._may_drop |= job in self._needed
+        if error is None:
+            self.done.add(job)
+            self._on_end(job, "")
+        elif again and self.attempts[job] < ATTEMPTS:
+            self._forget(job)
+            self.waiting.append(job)
+        else:
+            self._fail(job, error)
+
+    def _drop(self) -> None:
+        """Removes the jobs that are not worth doing, until none of the rest needs one that failed."""
+        while self._may_drop:
+            self._may_drop = False
+            for job in list(self.waiting):
+                dropped = self.jobs.dropped(job) or self._without_a_need(job)
+                if dropped is None:
+                    continue
+                self.waiting.remove(job)
+                self._may_drop |= job in self._needed
+                if dropped.phase == "skipped":
+                    self._skip(job, dropped.reason)
+                else:
+                    self._fail(job, dropped.reason, dropped.phase)
+
+    def _without_a_need(self, job: str) -> Dropped | None:
+        failed = [f"{role} failed: {self.failed[need]}" for need, role in self.jobs.needs(job).items() if need in self.failed]
+        return Dropped("failed", failed[0]) if failed else None
+
+    def _skip(self, job: str, reason: str) -> None:
+        self.skipped[job] = reason
+        with suppress(OSError):
+            state.write(state.path_of(self.jobs.home, job), state.State("skipped", error=reason))
+
+    def _fail(self, job: str, error: str, phase: state.Phase = "failed") -> None:
+        self.failed[job] = error
+        path = state.path_of(self.jobs.home, job)
+        with suppress(OSError):
+            state.write(path, replace(state.read(path), phase=phase, error=error))
+        self._on_end(job, error)
+
+    def _forget(self, job: str) -> None:
+        state.path_of(self.jobs.home, job).unlink(missing_ok=True)

@@ -1,0 +1,143 @@
+"""A run folder: the recipe in it, the cells and starts it asks for, and where each file lies.
+
+All state is in files, so that another terminal can read it.
+
+<run>/recipe.yaml                  the recipe as it was read: a worker and `bct report` need nothing else
+<run>/run.json                     name, origin, place of the logs, and the reasons of the static gate
+<run>/results.json  report.html
+<run>/organisms/<hash>/            the organism (trainer)
+<run>/starts/<start id>.json       rates of the gate at step 0, and the logs; written last
+<run>/cells/<cell id>/             manifest, metrics, checkpoints (trainer); done.json, written last
+<run>/state/<job id>.json, .log    progress of a job, and what it printed (`lab.run.state`)
+<logs>/<id>/step-000016.eval       one inspect log per checkpoint
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from lab.plan import recipe as recipes
+from lab.plan.cells import Cell, Start, cells_of, starts_of
+from lab.plan.recipe import Recipe
+from serving import layout
+from serving.errors import BadInput
+
+DONE = "done.json"
+
+
+@dataclass(frozen=True)
+class Folders:
+    """The folder of a run and the folder of its logs."""
+
+    run: Path
+    logs: Path
+
+    def organism(self, start: Start) -> Path | None:
+        """The organism's folder; None if cells start from the base itself."""
+        return self.run / "organisms" / start.organism_key if start.organism_key else None
+
+    def start(self, start: Start) -> Path:
+        """The file with the measurements at step 0."""
+        return self.run / "starts" / f"{start.id}.json"
+
+    def cell(self, cell: Cell) -> Path:
+        """The folder that the trainer writes a cell into."""
+        return self.run / "cells" / cell.id
+
+    def done(self, cell: Cell) -> Path:
+        """The file that exists once a cell is trained and all its checkpoints are evaluated."""
+        return self.cell(cell) / DONE
+
+    def start_is_done(self, start: Start) -> bool:
+        """Whether the file of a start exists, and all logs that it names."""
+        content = read(self.start(start))
+        return content is not None and all(self.absolute(log).is_file() for log in content["logs"].values())
+
+    def first_log(self, cell: Cell) -> dict[str, Any]:
+        """Step 0 of a cell, measured where it starts from: {"step", "log", "fingerprint"}."""
+        if cell.after is not None:
+            logs = layout.read_json(self.done(cell.after))["logs"]
+            return next(entry for entry in logs if entry["step"] == cell.at) | {"step": 0}
+        start = layout.read_json(self.start(cell.start))
+        return {"step": 0, "log": start["logs"]["start"], "fingerprint": start["fingerprint"]}
+
+    def relative(self, log: Path) -> str:
+        """A log's path from the run folder, as written in results.json."""
+        return Path(os.path.relpath(log.resolve(), self.run.resolve())).as_posix()
+
+    def absolute(self, log: str) -> Path:
+        """The log of a path in results.json."""
+        return Path(os.path.normpath(self.run / log))
+
+
+def default(name: str, out: Path | None) -> Folders:
+    """`runs/<name>` with `logs/<name>`, or `out` with `out/logs`."""
+    if out is not None:
+        return Folders(out, out / "logs")
+    return Folders(Path("runs") / name, Path("logs") / name)
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A recipe and the folders that it runs in."""
+
+    recipe: Recipe
+    folders: Folders
+
+    @cached_property
+    def cells(self) -> dict[str, Cell]:
+        """By id, in the recipe's order."""
+        return {cell.id: cell for cell in cells_of(self.recipe)}
+
+    @cached_property
+    def starts(self) -> dict[str, Start]:
+        """By id, in the order in which they are needed."""
+        return {start.id: start for start in starts_of(list(self.cells.values()))}
+
+    def is_done(self, job: str) -> bool:
+        """Whether nothing is left to do for a cell or a start."""
+        if job in self.cells:
+            return self.folders.done(self.cells[job]).is_file()
+        return self.folders.start_is_done(self.starts[job])
+
+    def checkpoints(self) -> int:
+        """Number of checkpoints of all cells, step 0 included."""
+        return sum(1 + len(cell.train.saved_steps()) for cell in self.cells.values())
+
+
+def keep(experiment: Experiment, static_gate: Mapping[str, list[str]]) -> None:
+    """Writes the recipe, its origin and the reasons of the static gate into the run folder."""
+    recipe, folders = experiment.recipe, experiment.folders
+    folders.run.mkdir(parents=True, exist_ok=True)
+    target = folders.run / "recipe.yaml"
+    if recipe.path.resolve() != target.resolve():
+        shutil.copyfile(recipe.path, target)
+    content: dict[str, Any] = {"name": recipe.name, "recipe": str(recipe.path), "logs": folders.relative(folders.logs)}
+    content["static_gate"] = dict(static_gate)
+    layout.write_json_atomic(folders.run / "run.json", content)
+
+
+def open_run(run: Path) -> Experiment:
+    """The experiment in a folder, as `keep` wrote it.
+
+    Raises:
+        BadInput: the folder holds no run.
+    """
+    origin = read(run / "run.json")
+    if origin is None:
+        problem = "holds no run" if run.is_dir() else "no such folder"
+        raise BadInput(f"{run}: {problem}. Name the folder that `bct run` wrote, such as runs/quickstart.")
+    recipe = recipes.load(run / "recipe.yaml")
+    recipe = recipe.model_copy(update={"name": origin["name"], "path": Path(origin["recipe"])})
+    return Experiment(recipe, Folders(run, Path(os.path.normpath(run / origin["logs"]))))
+
+
+def read(path: Path) -> dict[str, Any] | None:
+    """A JSON object from a file; None if there is no such file."""
+    return layout.read_json(path) if path.is_file() else None

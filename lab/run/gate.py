@@ -1,0 +1,53 @@
+"""Which cells are worth training, from the replies at step 0: the gate of a start, and the precondition of a reversal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from bct_tasks.gate import OrganismGate
+from lab.logs.reader import read_items
+from lab.logs.records import Item
+from lab.plan.cells import Cell, Start
+from lab.run.folder import Folders
+from serving import layout
+
+
+def figures(items: Mapping[str, tuple[Item, ...]]) -> dict[str, float]:
+    """Rates of the gate: initial and agreed of the organism, the ceiling a*, and the base's initial where measured.
+
+    Args:
+        items: The replies of each evaluation of a start, by its name (`start`, `ceiling`, `base`).
+    """
+    rates = {
+        "initial": _share(items["start"], "eval", "initial"),
+        "agreed": _share(items["start"], "train", "agreed"),
+        "ceiling": _share(items["ceiling"], "eval", "alternate"),
+    }
+    return rates | ({"base": _share(items["base"], "eval", "initial")} if "base" in items else {})
+
+
+def refusals(start: Start, folders: Folders) -> tuple[str, ...]:
+    """Why a start fails its gate; empty if it passes or is not measured yet."""
+    if not folders.start_is_done(start):
+        return ()
+    rates: dict[str, float] = layout.read_json(folders.start(start))["figures"]
+    return OrganismGate(**start.limits.model_dump()).reasons(start.carrier, start.role, rates)
+
+
+def nothing_to_reverse(cell: Cell, folders: Folders, limit: float) -> str:
+    """Why a reversal has nothing to bring back; empty if it has, or if the cell before it is not done.
+
+    Args:
+        cell: The reversal; any other cell gives an empty text.
+        folders: Those of the run.
+        limit: The initial rate above which the behavior was not removed.
+    """
+    if cell.after is None or not folders.done(cell.after).is_file():
+        return ""
+    rate = _share(read_items(folders.absolute(folders.first_log(cell)["log"])), "eval", "initial")
+    return f"nothing was removed at step {cell.at} of {cell.after.id}: initial rate {rate:.2f}" if rate > limit else ""
+
+
+def _share(items: tuple[Item, ...], split: str, outcome: str) -> float:
+    scored = [item.outcome for item in items if item.split == split and item.outcome != "unscored"]
+    return round(scored.count(outcome) / len(scored), 4) if scored else 0.0

@@ -1,0 +1,81 @@
+"""Shows how far jobs are: a live table on a terminal, else a line for every job that ends."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.text import Text
+
+from lab.run import state, status
+from lab.run.board import Jobs
+
+#: Lines of a failed job's log that are shown.
+TAIL = 6
+#: Seconds that reading all states may take without being kept for a while.
+QUICK = 0.02
+
+
+class Display:
+    """The jobs of a command, on a console."""
+
+    def __init__(self, jobs: Jobs, console: Console) -> None:
+        self._jobs = jobs
+        self._console = console
+        self._live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
+        self._view: status.Overview | None = None
+        self._stale_at = 0.0
+
+    def __enter__(self) -> Display:
+        if self._live:
+            self._live.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        if self._live:
+            self._live.stop()
+
+    def refresh(self) -> None:
+        """Draws the table again."""
+        if self._live:
+            view, most = self._overview(), max(4, self._console.height - 4)
+            shown = Group(status.table(view, self._jobs.title, most), Text(status.line(view), "bold"))
+            self._live.update(shown, refresh=True)
+
+    def ended(self, job: str, error: str) -> None:
+        """Reports a job that is done, or that failed with an error in one line."""
+        if self._live:
+            return
+        took = state.read(state.path_of(self._jobs.home, job)).seconds
+        outcome = f"failed: {error}" if error else f"done in {status.duration(took)}"
+        clock, line = time.strftime("%H:%M:%S"), status.line(self._overview())
+        self._console.print(f"{clock}  {job}  {outcome}  ({line})", highlight=False, soft_wrap=True)
+
+    def _overview(self) -> status.Overview:
+        """All states; with thousands of jobs they are read again after twenty times as long as reading took."""
+        began = time.monotonic()
+        if self._view is None or began >= self._stale_at:
+            self._view = status.overview(self._jobs, os.getpid())
+            self._stale_at = time.monotonic() + 20 * max(0.0, time.monotonic() - began - QUICK)
+        return self._view
+
+
+def show_failures(home: Path, failed: Mapping[str, str], console: Console) -> None:
+    """Prints every job that failed, with the end of its log. A refused cell has no log.
+
+    Args:
+        home: The folder that holds `state/`.
+        failed: The error of each job.
+        console: Where to print.
+    """
+    for job, error in failed.items():
+        output = state.output_of(home, job)
+        if output.is_file():
+            lines = output.read_text(encoding="utf-8", errors="replace").splitlines()[-TAIL:]
+            console.print(Text.assemble((f"{job}: ", "red"), error), soft_wrap=True)
+            console.print(Text("\n".join(f"    {line}" for line in lines), "dim"), soft_wrap=True)
+            console.print(Text(f"    full log: {output}", "dim"), soft_wrap=True)
