@@ -24,9 +24,10 @@ from benchmarks.line import Line, report
 from lab.plan import recipe
 from lab.plan.cells import Start
 from lab.report.html import write_report
-from lab.run import collect, folders, status
-from lab.run.estimate import plan
-from lab.run.experiment import Experiment, keep
+from lab.run import collect, folder, status
+from lab.run.estimate import estimate
+from lab.run.folder import Experiment, keep
+from lab.run.jobs import RunJobs
 from lab.verdict.results import write_results
 from serving.provider import local_model
 from trainer.run.metrics import NAME as METRICS
@@ -71,14 +72,14 @@ def _sweep(home: Path, rates: int, seeds: int, steps: int, target: float | None)
         count = len(experiment.cells)
     yield Line(f"{count:,} cells: planned", clock.seconds, " s", detail=f"{1e3 * clock.seconds / count:.1f} ms a cell")
     with clock.timing():
-        plan(experiment, 2)
+        estimate(experiment, 2)
     yield Line(f"{count:,} cells: dry run", clock.seconds, " s")
     with clock.timing():
         _make(experiment)
     files = sum(1 for _ in experiment.folders.run.rglob("*"))
     yield Line(f"{count:,} cells: files of the folder", files, "", detail="without weights")
     with clock.timing():
-        status.overview(experiment)
+        status.overview(RunJobs(experiment), None)
     yield Line(f"{count:,} cells: bct status", clock.seconds, " s")
     with clock.timing():
         results = collect.collect(experiment)
@@ -97,7 +98,7 @@ def _experiment(home: Path, rates: int, seeds: int, steps: int) -> Experiment:
     path = home / "many.yaml"
     lrs = [float(f"{1e-4 * 1.5**i:.3g}") for i in range(rates)]
     path.write_text(RECIPE.format(rates=lrs, seeds=list(range(seeds)), steps=steps), encoding="utf-8")
-    return Experiment(recipe.load(path), folders.default("many", home / "run"))
+    return Experiment(recipe.load(path), folder.default("many", home / "run"))
 
 
 def _make(experiment: Experiment) -> None:

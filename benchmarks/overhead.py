@@ -99,18 +99,20 @@ def measure() -> Iterator[Line]:
 def _work(home: Path) -> list[Any]:
     """Does all jobs as a worker does; returns the evaluations that were made."""
     from lab.plan import recipe
-    from lab.run import collect, folders
+    from lab.report.html import write_report
+    from lab.run import collect, folder, state
     from lab.run import jobs as work
-    from lab.run.experiment import Experiment, keep
+    from lab.run.folder import Experiment, keep
     from lab.run.state import Reporter
 
     path = home / "sweep.yaml"
     path.write_text(RECIPE, encoding="utf-8")
-    experiment = Experiment(recipe.load(path), folders.default("sweep", home / "run"))
+    experiment = Experiment(recipe.load(path), folder.default("sweep", home / "run"))
     keep(experiment, {})
-    for job in (*experiment.starts, *experiment.cells):
-        experiment.do(job, Reporter(experiment.folders.state(job), 1))
-    collect.write(experiment)
+    jobs = work.RunJobs(experiment)
+    for job in jobs.names:
+        jobs.task(job)(Reporter(state.path_of(jobs.home, job), 1))
+    write_report(collect.write(experiment), jobs.home / "report.html")
     found = [
         e for s in experiment.starts.values() for e in work.start_evaluations(s, experiment.folders, s.model).values()
     ]

@@ -38,8 +38,8 @@ PARTS = {
     "inspect_ai/util": "inspect: JSON, copies, hashes, concurrency",
     "inspect_ai": "inspect: the rest",
     "serving/provider": "local/: the provider",
-    "serving/engine": "local/: handing over to the worker",
-    "serving/delivery": "local/: handing over to the worker",
+    "serving/backends/engine/engine": "local/: handing over to the worker",
+    "serving/backends/engine/delivery": "local/: handing over to the worker",
     "bct_tasks": "the task: its scorer and grader",
     "graders": "the task: its scorer and grader",
 }
@@ -91,11 +91,11 @@ def _of_loop(frame: FrameType | None) -> str:
 def _of_worker(frame: FrameType | None) -> str:
     while frame is not None:
         place, name = _place(frame), frame.f_code.co_name
-        if place.startswith("serving/decode") and name == "decode":
+        if place.startswith("serving/backends/engine/decode") and name == "decode":
             return "local/: decoding"
-        if place.startswith("serving/batch"):
+        if place.startswith("serving/backends/engine/batch"):
             return "local/: tokens, templates and text"
-        if place.startswith("serving/engine") and name in WAITS:
+        if place.startswith("serving/backends/engine/engine") and name in WAITS:
             return "waiting"
         frame = frame.f_back
     return "local/: the worker's rest"

@@ -146,8 +146,9 @@ class Board:
                     self._fail(job, dropped.reason, dropped.phase)
 
     def _without_a_need(self, job: str) -> Dropped | None:
-        failed = [f"{role} failed: {self.failed[need]}" for need, role in self.jobs.needs(job).items() if need in self.failed]
-        return Dropped("failed", failed[0]) if failed else None
+        needs = self.jobs.needs(job).items()
+        reasons = [f"{role} failed: {self.failed[need]}" for need, role in needs if need in self.failed]
+        return Dropped("failed", reasons[0]) if reasons else None
 
     def _skip(self, job: str, reason: str) -> None:
         self.skipped[job] = reason

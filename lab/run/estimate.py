@@ -138,7 +138,9 @@ class Estimator:
         tokens = round(steps * batch * _row_tokens(start.setting, start.variant, start.model))
         seconds = pace and pace.step * steps + pace.token * tokens + pace.reply * replies
         size = self._checkpoint(start.model, organism.rank) if organism else 0
-        return JobEstimate(start.id, False, tokens, replies, seconds, None if size is None else size + replies * LOG_BYTES)
+        return JobEstimate(
+            start.id, False, tokens, replies, seconds, None if size is None else size + replies * LOG_BYTES
+        )
 
     def _pace(self, model: str) -> Pace | None:
         seen = [one for one in self._seen if one["model"] == model]

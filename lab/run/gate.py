@@ -1,4 +1,4 @@
-"""Which cells are worth training, from the replies at step 0: the gate of a start, and the precondition of a reversal."""
+"""Which cells are worth training, by the replies at step 0: gate of a start, precondition of a reversal."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +47,7 @@ class RunJobs:
         """The run folder."""
         return self.experiment.folders.run
 
-    @cached_property
+    @property
     def names(self) -> tuple[str, ...]:
         """Ids of all starts, then of all cells."""
         return (*self.experiment.starts, *self.experiment.cells)

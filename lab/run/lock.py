@@ -13,7 +13,7 @@ from filelock import FileLock, Timeout
 from serving.errors import BadInput
 
 LOCK = ".driver.lock"
-#: The holder's process id; not in the lock's own file, which FileLock before 4.0 truncates even if it does not get the lock.
+#: The holder's process id; not in the lock's own file, which FileLock before 4.0 truncates also when it is refused.
 PID = ".driver.pid"
 #: Seconds to wait for whoever looks for a holder and locks the file for a moment.
 GLANCE = 0.5
@@ -37,6 +37,7 @@ def held(run: Path) -> Iterator[None]:
     with acquired:
         (run / PID).write_text(str(os.getpid()), encoding="utf-8")
         yield
+
 
 def holder(run: Path) -> int | None:
     """The process id of the driver of a run folder; None if there is none.

@@ -2,7 +2,7 @@
 
 Ray places each attempt by its resources; which job is next and which is tried again is for `lab.run.board`. A node that
 is only unreachable goes on writing, so every attempt writes into its own folder (`lab.run.attempts`). Each node needs
-this package and the same paths. Not covered: getting a cluster (`ray up`, `ray start`), and copying files between nodes.
+this package and the same paths. Not covered: getting a cluster (`ray up`, `ray start`), copying files between nodes.
 """
 
 from __future__ import annotations

@@ -13,8 +13,7 @@ from typing import Literal
 from lab.logs.loose import read_folder
 from lab.logs.reader import read_replies
 from lab.run.collect import collect
-from lab.run.experiment import Experiment, open_run
-from lab.run.folders import read
+from lab.run.folder import Experiment, open_run, read
 from lab.verdict.table import Row, loose_checkpoints, loose_samples, result_rows, samples
 from serving.errors import BadInput
 

@@ -14,13 +14,13 @@ from click.testing import CliRunner
 
 from bct_tasks import catalogue
 from bct_tasks.gate import OrganismGate
-from lab.check import organism as organism_gate
-from lab.check.organism import Plan
+from lab.check import organism
+from lab.check.organism import OrganismCheck
 from lab.cli.check import _share
 from lab.cli.main import main
 
 ROOT = Path(__file__).parents[3]
-PLAN = Plan("sandbagging", "static", n=36, n_train=12, steps=1, learning_rate=1e-6)
+CHECK = OrganismCheck("sandbagging", "static", n=36, n_train=12, steps=1, learning_rate=1e-6)
 PASSING = {"initial": 0.9, "agreed": 0.95, "ceiling": 0.9, "base": 0.1}
 
 
@@ -112,17 +112,22 @@ def test_a_rate_within_two_points_of_its_threshold_is_marked(
 def test_a_probe_shares_the_positive_control_of_the_variant_whose_checkpoints_it_asks(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    assert PLAN.stages() == ("start", "ceiling", "direct")
-    assert Plan("sandbagging", "weights").stages() == ("start", "base", "ceiling", "direct")
+    assert CHECK.stages() == ("start", "ceiling", "direct")
+    assert OrganismCheck("sandbagging", "weights").stages() == ("start", "base", "ceiling", "direct")
     object_role = type("Chosen", (), {"carrier": "native", "role": "probe"})()
-    monkeypatch.setattr(Plan, "chosen", lambda self: object_role)
-    assert PLAN.stages() == ("start", "ceiling")
+    monkeypatch.setattr(OrganismCheck, "chosen", lambda self: object_role)
+    assert CHECK.stages() == ("start", "ceiling")
 
 
 def test_a_changed_prompt_size_or_model_is_measured_in_a_folder_of_its_own(tmp_path: Path) -> None:
-    plans = [PLAN, Plan("sandbagging", "flag"), Plan("sandbagging", "static"), Plan("sandbagging", "static", steps=2)]
-    assert len({organism_gate.folder(plan, tmp_path) for plan in plans}) == len(plans)
-    assert organism_gate.folder(PLAN, tmp_path) == organism_gate.folder(PLAN, tmp_path)
+    checks = [
+        CHECK,
+        OrganismCheck("sandbagging", "flag"),
+        OrganismCheck("sandbagging", "static"),
+        OrganismCheck("sandbagging", "static", steps=2),
+    ]
+    assert len({organism.folder(each, tmp_path) for each in checks}) == len(checks)
+    assert organism.folder(CHECK, tmp_path) == organism.folder(CHECK, tmp_path)
 
 
 @pytest.fixture(scope="module")
@@ -151,7 +156,7 @@ def test_a_second_call_does_nothing_again_and_only_what_is_missing_is_made_up_fo
     measured: tuple[Path, dict[str, Any]],
 ) -> None:
     home, row = measured
-    file = organism_gate.folder(PLAN, home) / organism_gate.REPLIES
+    file = organism.folder(CHECK, home) / organism.REPLIES
     before = file.stat().st_mtime_ns
     assert json.loads(on_mini(home, "--json").stdout) == [row]
     assert file.stat().st_mtime_ns == before
@@ -159,18 +164,18 @@ def test_a_second_call_does_nothing_again_and_only_what_is_missing_is_made_up_fo
     file.write_text(json.dumps({stage: replies[stage] for stage in ("start", "direct")}))
     again = on_mini(home)
     assert again.returncode == 1
-    assert "sandbagging.static  measured  (1 of 1" in again.stderr
+    assert "(1 of 1 jobs done" in again.stderr
     assert json.loads(file.read_text()) == replies
 
 
 @pytest.mark.slow
 def test_kept_replies_are_graded_anew(measured: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
     home, row = measured
-    file = organism_gate.folder(PLAN, tmp_path) / organism_gate.REPLIES
-    replies = json.loads((organism_gate.folder(PLAN, home) / organism_gate.REPLIES).read_text())
+    file = organism.folder(CHECK, tmp_path) / organism.REPLIES
+    replies = json.loads((organism.folder(CHECK, home) / organism.REPLIES).read_text())
     file.parent.mkdir()
-    file.write_text(json.dumps(replies | {"direct": [[p.replies["right"], False] for p in PLAN.prompts("direct")]}))
-    found = organism_gate.rates(PLAN, tmp_path)
+    file.write_text(json.dumps(replies | {"direct": [[p.replies["right"], False] for p in CHECK.prompts("direct")]}))
+    found = organism.rates(CHECK, tmp_path)
     assert found is not None
     assert found["direct"] == 1.0
     assert {k: v for k, v in found.items() if k in ("initial", "agreed", "ceiling")} == {

@@ -7,9 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from lab.plan import recipe
-from lab.run import folders
-from lab.run.estimate import Plan, plan, tell
-from lab.run.experiment import Experiment
+from lab.run import folder
+from lab.run.estimate import Estimate, estimate, text
+from lab.run.folder import Experiment
 
 RECIPE = """\
 setting: sandbagging
@@ -25,16 +25,16 @@ n_following: 0
 """
 
 
-def planned(tmp_path: Path, model: str = "mini", workers: int = 2) -> Plan:
+def planned(tmp_path: Path, model: str = "mini", workers: int = 2) -> Estimate:
     path = tmp_path / "mine.yaml"
     path.write_text(RECIPE.format(model=model), encoding="utf-8")
-    return plan(Experiment(recipe.load(path), folders.default("mine", tmp_path / "runs" / "mine")), workers)
+    return estimate(Experiment(recipe.load(path), folder.default("mine", tmp_path / "runs" / "mine")), workers)
 
 
 def finished(tmp_path: Path, cell: str, **ended: float) -> Path:
     """A cell as a run leaves it, of 8 steps with 4 rows of 50 tokens."""
-    folder = tmp_path / "runs" / "earlier" / "cells" / cell
-    folder.mkdir(parents=True)
+    home = tmp_path / "runs" / "earlier" / "cells" / cell
+    home.mkdir(parents=True)
     config = {"model": "mini", "setting": "sandbagging", "variant": "static", "steps": 8, "batch_size": 4}
     content = {
         "manifest.json": {"identity": {"config": config}},
@@ -43,8 +43,8 @@ def finished(tmp_path: Path, cell: str, **ended: float) -> Path:
         "done.json": {"seconds": 32.0, "replies": 160} | ended,
     }
     for name, facts in content.items():
-        (folder / name).write_text(json.dumps(facts), encoding="utf-8")
-    return folder
+        (home / name).write_text(json.dumps(facts), encoding="utf-8")
+    return home
 
 
 def test_replies_tokens_and_disk_follow_from_the_recipe(tmp_path: Path):
@@ -58,7 +58,7 @@ def test_replies_tokens_and_disk_follow_from_the_recipe(tmp_path: Path):
 def test_without_earlier_cells_the_embedded_model_has_measured_constants(tmp_path: Path):
     found = planned(tmp_path)
     assert found.seconds
-    assert "constants" in " ".join(tell(found))
+    assert "constants" in " ".join(text(found))
 
 
 def test_finished_cells_of_a_run_beside_it_are_better_than_constants(tmp_path: Path):
@@ -67,26 +67,26 @@ def test_finished_cells_of_a_run_beside_it_are_better_than_constants(tmp_path: P
     assert {job.tokens for job in found.jobs[1:]} == {1600}
     assert {round(job.seconds or 0) for job in found.jobs[1:]} == {32}
     assert round(found.seconds or 0) == round((6 + 32 + 32) / 2)
-    assert "as 1 finished cell took" in " ".join(tell(found))
+    assert "as 1 finished cell took" in " ".join(text(found))
 
 
 def test_where_nothing_is_known_no_time_and_no_disk_is_made_up(tmp_path: Path):
     found = planned(tmp_path)
     unknown = replace(found.jobs[1], seconds=None, bytes=None)
-    told = " ".join(tell(replace(found, jobs=(unknown, *found.jobs))))
+    told = " ".join(text(replace(found, jobs=(unknown, *found.jobs))))
     assert "time unknown; disk unknown" in told
 
 
 def test_what_cells_wait_for_is_told_first(tmp_path: Path):
     found = planned(tmp_path)
     [start] = found.starts
-    [line] = [line for line in tell(found) if line.startswith("starts first: 1, of which 0 train an organism")]
+    [line] = [line for line in text(found) if line.startswith("starts first: 1, of which 0 train an organism")]
     assert f"{start.replies:,} replies" in line
     trained = replace(start, tokens=12_345)
     other = replace(found, jobs=tuple(trained if job is start else job for job in found.jobs))
-    assert any("of which 1 train an organism; 12,345 tokens" in line for line in tell(other))
+    assert any("of which 1 train an organism; 12,345 tokens" in line for line in text(other))
     done = replace(found, jobs=tuple(replace(job, done=job is start) for job in found.jobs))
-    assert not any(line.startswith("starts first") for line in tell(done))
+    assert not any(line.startswith("starts first") for line in text(done))
 
 
 def test_what_is_done_takes_nothing(tmp_path: Path):
