@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from lab.run.driver import How
-    from lab.run.experiment import Experiment
+    from lab.run.folder import Experiment
     from lab.verdict.schema import Conclusion, Results
 
 #: Kinds of figures that `Run.plot` draws: of one arm, except for the last two.
@@ -163,9 +163,13 @@ class Run:
         Args:
             bundle: Also write inspect's log viewer; the report's points then open logs in it.
         """
+        from lab.report.html import write_report
+        from lab.report.viewer import write_viewer
         from lab.run import collect
 
-        collect.write(self.experiment, bundle=bundle)
+        results, folders = collect.write(self.experiment), self.experiment.folders
+        viewer = write_viewer(folders.run, folders.logs, folders.relative(folders.logs)) if bundle else None
+        write_report(results, folders.run / "report.html", viewer)
         return self
 
     def _table(self, per: Literal["sample", "checkpoint"]) -> pd.DataFrame:
@@ -228,7 +232,7 @@ def load(run: str | Path) -> Run:
     Raises:
         BadInput: The folder does not exist or holds no run.
     """
-    from lab.run.experiment import open_run
+    from lab.run.folder import open_run
 
     return Run(open_run(Path(run)))
 
@@ -274,18 +278,19 @@ def run(
 def experiment(recipe: str | Path, out: str | Path | None = None) -> Experiment:
     """A recipe and the folders it will run in. Creates nothing. Raises BadInput where the recipe is wrong."""
     from lab.plan import recipe as recipes
-    from lab.run import folders
-    from lab.run.experiment import Experiment
+    from lab.run.folder import Experiment, default
 
     loaded = recipes.load(Path(recipe))
-    return Experiment(loaded, folders.default(loaded.name, None if out is None else Path(out)))
+    return Experiment(loaded, default(loaded.name, None if out is None else Path(out)))
 
 
 def execute(found: Experiment, how: How, force: bool, console: Console) -> tuple[Run, dict[str, str]]:
     """Runs what is left of an experiment, and writes its report. Returns the run, and the failed jobs with errors."""
+    from lab.report.html import write_report
     from lab.run import driver
 
-    _, failed = driver.run(found, how, force, console)
+    results, failed = driver.run(found, how, force, console)
+    write_report(results, found.folders.run / "report.html")
     return Run(found), failed
 
 

@@ -74,7 +74,7 @@ def check(
     ~ marks a rate within 2 points of its threshold. Exit code 1 where a variant fails; the reason is printed.
     """
     from bct_tasks import catalogue
-    from lab.check.rows import rows
+    from lab.check import rows
 
     if every == bool(setting):
         raise click.UsageError("name one setting, or give --all: `bct list` shows the settings")
@@ -93,8 +93,13 @@ def check(
     elif data or train:
         raise click.UsageError("--data and --train are options of hub data: add --source hub")
     else:
-        names = catalogue.names() if every else (str(setting),)
-        found = rows(names, variant, model, options)
+        pairs, broken = rows.chosen(catalogue.names() if every else (str(setting),), variant)
+        if model is None:
+            found = rows.static_rows(pairs)
+        else:
+            sizes = {name: options[name] for name in rows.SIZES}
+            found = rows.model_rows(pairs, model, options["cache"], options["jobs"], **sizes)
+        found += broken
     if options["figures"]:
         from lab.report import pages
 

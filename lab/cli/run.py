@@ -43,11 +43,11 @@ def _estimate(experiment: Any, jobs: int | None, as_json: bool) -> None:
     from lab.run import estimate
     from lab.run.local import default_jobs
 
-    plan = estimate.plan(experiment, jobs or default_jobs())
+    found = estimate.estimate(experiment, jobs or default_jobs())
     if as_json:
-        emit(plan.as_json())
+        emit(found.as_json())
         return
-    for line in estimate.tell(plan):
+    for line in estimate.text(found):
         click.echo(line)
 
 
@@ -55,7 +55,8 @@ def _run(experiment: Any, how: dict[str, Any], force: bool, as_json: bool) -> No
     from rich.console import Console
 
     from lab import api
-    from lab.run.driver import How, tell_failures
+    from lab.run.driver import How
+    from lab.run.live import show_failures
     from lab.run.status import duration
     from serving.errors import WorkFailed
 
@@ -64,5 +65,5 @@ def _run(experiment: Any, how: dict[str, Any], force: bool, as_json: bool) -> No
     took = duration(time.monotonic() - began)
     emit(outcome(finished)) if as_json else print_outcome(finished, took)
     if failed:
-        tell_failures(experiment, failed, console)
+        show_failures(experiment.folders.run, failed, console)
         raise WorkFailed(f"{len(failed)} of {len(experiment.starts) + len(experiment.cells)} jobs failed; see above.")

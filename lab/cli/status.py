@@ -15,9 +15,11 @@ from lab.cli.output import as_json, console, emit
 def status(run: Path, as_json: bool) -> None:
     """Show the progress of a run, also from another terminal while it runs."""
     from lab.run import status as states
-    from lab.run.experiment import open_run
+    from lab.run.folder import open_run
+    from lab.run.jobs import RunJobs
+    from lab.run.lock import holder
 
-    view = states.overview(open_run(run))
+    view = states.overview(RunJobs(open_run(run)), holder(run))
     if as_json:
         emit(view.as_json())
         return
