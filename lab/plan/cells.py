@@ -22,7 +22,8 @@ from typing import TYPE_CHECKING, Any
 from bct_tasks import catalogue
 from bct_tasks.guards import following
 from bct_tasks.identity import prompt_content
-from lab.plan.recipe import OF_METHODS, REVERSAL, Arm, GateLimits, Recipe, Resources
+from lab.plan.grid import OF_METHODS, REVERSAL, GateLimits, Grid, Resources
+from lab.plan.recipe import Recipe
 from serving import refs
 from serving.errors import BadInput
 from trainer.config import Common, OrganismConfig, TrainConfig, config_of
@@ -129,8 +130,8 @@ class Cell:
 def cells_of(recipe: Recipe) -> list[Cell]:
     """All cells of a recipe, in its order, each once. Raises BadInput where a model or a setting cannot be used."""
     found: dict[str, Cell] = {}
-    for arm in recipe.arms:
-        for cell in _cells(arm):
+    for grid in recipe.grids:
+        for cell in _cells(grid):
             found.setdefault(cell.id, cell)
     return list(found.values())
 
@@ -140,71 +141,71 @@ def starts_of(cells: list[Cell]) -> list[Start]:
     return list({cell.start.id: cell.start for cell in cells}.values())
 
 
-def _cells(arm: Arm) -> Iterator[Cell]:
-    for name in arm.settings:
+def _cells(grid: Grid) -> Iterator[Cell]:
+    for name in grid.settings:
         setting = catalogue.load(name)
-        for asked in arm.variants or (None,):
-            start = _start(arm, name, setting.variant(asked).name)
-            factors = (arm.methods, arm.learning_rates, arm.ranks, arm.label_sources, arm.seeds)
+        for asked in grid.variants or (None,):
+            start = _start(grid, name, setting.variant(asked).name)
+            factors = (grid.methods, grid.learning_rates, grid.ranks, grid.label_sources, grid.seeds)
             for method, rate, rank, source, seed in product(*factors):
-                train = config_of(method)(**_train_values(arm, start, method, rate, rank, source, seed))
-                cell = replace(_cell(start, train), resources=arm.resources)
+                train = config_of(method)(**_train_values(grid, start, method, rate, rank, source, seed))
+                cell = replace(_cell(start, train), resources=grid.resources)
                 yield cell
-                yield from _reversals(arm, cell)
+                yield from _reversals(grid, cell)
 
 
-def _reversals(arm: Arm, cell: Cell) -> Iterator[Cell]:
+def _reversals(grid: Grid, cell: Cell) -> Iterator[Cell]:
     """The cells that go on from a cell, back to the plain style; labels are references, and nothing is mixed in."""
-    asked = arm.reversal
+    asked = grid.reversal
     if asked is None:
         return
     at = cell.train.steps if asked.at == "last" else asked.at
     plain: dict[str, Any] = {name: getattr(cell.train, name) for name in Common.model_fields}
-    plain |= {"method": REVERSAL, "checkpoints": arm.checkpoints, "steps": asked.steps or cell.train.steps}
+    plain |= {"method": REVERSAL, "checkpoints": grid.checkpoints, "steps": asked.steps or cell.train.steps}
     plain["batch_size"] = asked.batch_size or cell.train.batch_size
     for rate in asked.learning_rate or (cell.train.learning_rate,):
         train = TrainConfig.model_validate(plain | {"learning_rate": rate})
-        yield replace(_cell(cell.start, train, cell, at), resources=arm.resources)
+        yield replace(_cell(cell.start, train, cell, at), resources=grid.resources)
 
 
 def _train_values(
-    arm: Arm, start: Start, method: str, rate: float, rank: int | None, source: str | None, seed: int
+    grid: Grid, start: Start, method: str, rate: float, rank: int | None, source: str | None, seed: int
 ) -> dict[str, Any]:
     names = ("model", "steps", "batch_size", "checkpoints", "rows", "trl")
     optional = ("lora_alpha", "max_length", "optim", "weight_decay", "lr_scheduler_type", "warmup_steps")
     optional = (*optional, "gradient_accumulation_steps", "dtype")
-    values = {name: getattr(arm, name) for name in names}
-    values |= {name: value for name in optional if (value := getattr(arm, name)) is not None}
+    values = {name: getattr(grid, name) for name in names}
+    values |= {name: value for name in optional if (value := getattr(grid, name)) is not None}
     own = {"setting": start.setting, "variant": start.variant, "learning_rate": rate, "rank": rank, "seed": seed}
-    mine = [name for name, methods in OF_METHODS.items() if method in methods and getattr(arm, name) is not None]
-    return values | own | {name: getattr(arm, name) for name in mine} | {"label_source": source, "method": method}
+    mine = [name for name, methods in OF_METHODS.items() if method in methods and getattr(grid, name) is not None]
+    return values | own | {name: getattr(grid, name) for name in mine} | {"label_source": source, "method": method}
 
 
-def _start(arm: Arm, name: str, variant_name: str) -> Start:
+def _start(grid: Grid, name: str, variant_name: str) -> Start:
     variant = catalogue.load(name).variant(variant_name)
     organism = None
     if in_weights(variant.carrier):
-        options = arm.organism.model_dump(exclude_none=True)
-        organism = OrganismConfig(setting=name, variant=variant.name, model=arm.model, **options)
-    sizes = Sizes(arm.n, arm.n_train, arm.n_capability, _n_following(arm, name, variant))
+        options = grid.organism.model_dump(exclude_none=True)
+        organism = OrganismConfig(setting=name, variant=variant.name, model=grid.model, **options)
+    sizes = Sizes(grid.n, grid.n_train, grid.n_capability, _n_following(grid, name, variant))
     known = {
         "organism": organism.identity() if organism else None,
-        "model": _fingerprint(arm.model),
+        "model": _fingerprint(grid.model),
         "sizes": asdict(sizes),
         "prompts": _prompts(name, variant.name, sizes),
     }
-    id = f"start.{name}.{variant.name}.{_short_model(arm.model)}.{_sha(known)[:8]}"
-    parts = (id, name, variant.name, variant.role, variant.carrier, arm.model, organism, sizes)
-    return Start(*parts, arm.gate, arm.margins, arm.resources)
+    id = f"start.{name}.{variant.name}.{_short_model(grid.model)}.{_sha(known)[:8]}"
+    parts = (id, name, variant.name, variant.role, variant.carrier, grid.model, organism, sizes)
+    return Start(*parts, grid.gate, grid.margins, grid.resources)
 
 
-def _n_following(arm: Arm, name: str, variant: Variant) -> int:
+def _n_following(grid: Grid, name: str, variant: Variant) -> int:
     """How many unrelated system prompts are asked: by default some where the behavior lives in a prompt.
 
     There a loss of the behavior may be mere deafness to prompts. None where the setting uses every manner itself.
     """
-    if arm.n_following is not None:
-        return arm.n_following
+    if grid.n_following is not None:
+        return grid.n_following
     prompted = variant.carrier != "weights" and (variant.train.system or variant.eval.system)
     return FOLLOWING if prompted and following.manners(catalogue.load(name)) else 0
 

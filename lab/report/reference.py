@@ -18,7 +18,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from lab.plan.recipe import PLURALS, Recipe
+from lab.plan.grid import PLURALS
+from lab.plan.recipe import Recipe
 from lab.verdict.schema import Results
 from trainer.config import OrganismConfig, TrainConfig
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from lab.logs.reader import read_items
 from lab.plan.cells import Cell, Start
-from lab.plan.recipe import Resources
+from lab.plan.grid import Resources
 from lab.run import attempts, gate
 from lab.run.board import Dropped, Task
 from lab.run.evaluate import Evaluation, evaluate

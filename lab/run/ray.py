@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from lab.plan.recipe import Resources
+from lab.plan.grid import Resources
 from lab.run.board import Ended
 from lab.run.folder import Folders
 from lab.run.jobs import RunJobs

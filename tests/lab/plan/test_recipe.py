@@ -39,8 +39,8 @@ def error_of(folder: Path, text: str) -> str:
 def test_a_recipe_is_read_with_a_learning_rate_that_yaml_takes_for_text(tmp_path: Path) -> None:
     recipe = recipes.load(written(tmp_path, GOOD))
     assert recipe.name == "mine"
-    assert recipe.arms[0].learning_rates == (1e-4, 1e-3)
-    assert recipe.arms[0].variants == ("static", "weights")
+    assert recipe.grids[0].learning_rates == (1e-4, 1e-3)
+    assert recipe.grids[0].variants == ("static", "weights")
 
 
 def test_the_quickstart_is_a_good_recipe() -> None:
@@ -51,12 +51,12 @@ def test_the_quickstart_is_a_good_recipe() -> None:
 def test_singular_and_plural_read_the_same(tmp_path: Path) -> None:
     plural = recipes.load(written(tmp_path, GOOD.replace("[0, 1]", "[3]")))
     singular = recipes.load(written(tmp_path, GOOD.replace("seeds: [0, 1]", "seed: 3")))
-    assert plural.arms == singular.arms
+    assert plural.grids == singular.grids
 
 
 def test_an_arm_overrides_what_the_recipe_says(tmp_path: Path) -> None:
     arms = "arms:\n  - {variants: [static]}\n  - {setting: inoculation, variants: [ip, none], seeds: [0]}\n"
-    first, second = recipes.load(written(tmp_path, GOOD + arms)).arms
+    first, second = recipes.load(written(tmp_path, GOOD + arms)).grids
     assert (first.settings, first.variants, first.seeds) == (("sandbagging",), ("static",), (0, 1))
     assert (second.settings, second.variants, second.seeds) == (("inoculation",), ("ip", "none"), (0,))
     assert second.steps == 8

@@ -45,7 +45,7 @@ def test_the_recipes_of_carriers_and_methods_can_be_read(name: str) -> None:
 
     recipe = recipes.load(ROOT / "recipes" / f"{name}.yaml")
     assert recipe.expect
-    assert all(len(arm.seeds) >= 2 for arm in recipe.arms)
+    assert all(len(grid.seeds) >= 2 for grid in recipe.grids)
 
 
 def test_the_example_of_the_docs_is_what_its_results_say() -> None:

@@ -1,0 +1,162 @@
+"""A grid of cells: the keys of a recipe that say what is trained and evaluated, and their limits.
+
+A recipe is one grid, or one for each entry of its `arms`. A grid becomes the product of its lists (`lab.plan.cells`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from trainer.config import TrainConfig
+from trainer.methods import METHODS as REGISTRY
+
+REVERSAL = "reversal"
+METHODS = tuple(name for name in REGISTRY if name != REVERSAL)
+#: Keys that only some methods have, and those methods.
+OF_METHODS = {
+    key: tuple(name for name, method in REGISTRY.items() if key in method.options)
+    for each in REGISTRY.values()
+    for key in each.options
+}
+PLURALS = {
+    "setting": "settings",
+    "variant": "variants",
+    "method": "methods",
+    "learning_rate": "learning_rates",
+    "lr": "learning_rates",
+    "seed": "seeds",
+    "rank": "ranks",
+    "label_source": "label_sources",
+}
+
+Count = Annotated[int, Field(ge=1)]
+Share = Annotated[float, Field(ge=0, le=1)]
+LearningRate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+LabelSource = Annotated[str, Field(pattern=r"^(on_policy|reference|off_model|model:.+)$")]
+
+
+class Frozen(BaseModel):
+    """A part of a recipe: immutable, and an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class OrganismOptions(Frozen):
+    """How the initial behavior is trained into the weights; defaults are the trainer's."""
+
+    seed: int | None = None
+    steps: Count | None = None
+    learning_rate: LearningRate | None = None
+    batch_size: Count | None = None
+    general: Share | None = None
+    rank: Count | None = None
+    labels: Literal["reference", "distilled"] | None = None
+    teacher: str | None = None
+
+
+class ReversalOptions(Frozen):
+    """Training a cell back to the plain style: the step to start from, and options that differ from the cell's own."""
+
+    at: Literal["last"] | Count = Field(default="last", description="step of the cell to start from")
+    learning_rate: tuple[LearningRate, ...] | None = Field(
+        default=None, description="one or several; default: the cell's own"
+    )
+    steps: Count | None = Field(default=None, description="default: the cell's own")
+    batch_size: Count | None = Field(default=None, description="default: the cell's own")
+
+    @field_validator("learning_rate", mode="before")
+    @classmethod
+    def _one_is_a_list(cls, value: Any) -> Any:
+        return value if isinstance(value, list | tuple) or value is None else [value]
+
+
+class Resources(Frozen):
+    """What one job needs on a Ray cluster."""
+
+    cpus: Annotated[float, Field(gt=0)] = Field(default=1, description="CPU cores")
+    gpus: Annotated[float, Field(ge=0)] | None = Field(default=None, description="default: 1 if the cluster has any")
+    memory_gb: Annotated[float, Field(gt=0)] | None = Field(default=None, description="main memory in GB")
+
+
+class GateLimits(Frozen):
+    """What step 0 must show before a cell is trained from it."""
+
+    initial: Share = Field(default=0.8, description="least initial rate on eval prompts")
+    agreed: Share = Field(default=0.9, description="least agreed rate on train prompts (role bct)")
+    base: Share = Field(default=0.2, description="greatest initial rate of the untouched base (carrier weights)")
+    ceiling: Share = Field(default=0.8, description="least ceiling a*")
+
+
+class Grid(Frozen):
+    """The product of its lists, with the same steps, batch size and eval items."""
+
+    settings: tuple[str, ...] = Field(min_length=1, description="names of settings (`bct list`)")
+    variants: tuple[str, ...] | None = Field(
+        default=None, description="names of variants; default: the first bct variant of each setting"
+    )
+    methods: tuple[str, ...] = Field(("bct",), min_length=1, description=f"what is trained on: {', '.join(METHODS)}")
+    model: str = "mini"
+    learning_rates: tuple[LearningRate, ...] = Field(min_length=1, description="peak learning rates")
+    seeds: tuple[int, ...] = Field((0,), min_length=1)
+    ranks: tuple[Count | None, ...] = Field((None,), min_length=1)
+    label_sources: tuple[LabelSource | None, ...] = Field((None,), min_length=1)
+    steps: Count = 64
+    batch_size: Count = 32
+    checkpoints: Literal["log2"] | tuple[Count, ...] = "log2"
+    rows: Count | None = None
+    n: Count = Field(default=80, description="eval prompts")
+    n_train: Count = Field(default=30, description="train prompts in the evaluation")
+    n_capability: Count = Field(default=40, description="general questions in the evaluation")
+    margins: bool = Field(
+        default=True, description="score both policies' reference replies at every checkpoint, without sampling"
+    )
+    n_following: Annotated[int, Field(ge=0)] | None = Field(
+        default=None, description="prompts with unrelated system prompts; default: 30 if the behavior lives in a prompt"
+    )
+    mix: Annotated[float, Field(ge=0, lt=1)] | None = None
+    kl: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+    reversal: ReversalOptions | None = Field(
+        default=None, description="train the cells back to plain replies afterwards"
+    )
+    organism: OrganismOptions = Field(default=OrganismOptions(), description="how the organism is made")
+    gate: GateLimits = Field(default=GateLimits(), description="what step 0 must show before a cell is trained")
+    resources: Resources = Field(default=Resources(), description="what one job needs on a Ray cluster")
+    lora_alpha: float | None = None
+    reward: Literal["grader", "random"] | None = Field(
+        default=None, description="grpo: 1 for a reply graded agreed, or random (the control)"
+    )
+    rejected: Literal["other", "initial", "on_policy"] | None = Field(
+        default=None, description="dpo: which wrong reply is rejected"
+    )
+    num_generations: Count | None = Field(default=None, description="grpo: replies per prompt that are compared")
+    temperature: float | None = Field(default=None, description="grpo: temperature of the replies")
+    beta: float | None = Field(default=None, description="grpo, dpo: strength of the pull towards the organism")
+    max_length: Count | None = None
+    optim: str | None = None
+    weight_decay: float | None = None
+    lr_scheduler_type: str | None = None
+    warmup_steps: int | None = None
+    gradient_accumulation_steps: Count | None = None
+    dtype: str | None = None
+    trl: Mapping[str, Any] = Field(default_factory=dict[str, Any], description="TRL's own arguments")
+
+    @field_validator(
+        "settings", "variants", "methods", "learning_rates", "seeds", "ranks", "label_sources", mode="before"
+    )
+    @classmethod
+    def _one_is_a_list(cls, value: Any) -> Any:
+        return value if isinstance(value, list | tuple) or value is None else [value]
+
+    @field_validator("settings", "variants", "methods", "learning_rates", "seeds", "ranks", "label_sources")
+    @classmethod
+    def _no_value_twice(cls, values: tuple[Any, ...] | None) -> tuple[Any, ...] | None:
+        if values and len(set(values)) < len(values):
+            raise ValueError("the same value is written twice")
+        return values
+
+    def saved_steps(self) -> tuple[int, ...]:
+        """The steps at which its cells keep a checkpoint."""
+        return TrainConfig(setting=self.settings[0], steps=self.steps, checkpoints=self.checkpoints).saved_steps()
