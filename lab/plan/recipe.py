@@ -199,7 +199,7 @@ def _check_methods(document: Document, grid: Grid, places: Mapping[str, Place]) 
         if method not in METHODS:
             message = f"unknown method '{method}'.{did_you_mean(method, METHODS)} Known: {', '.join(METHODS)}."
             raise document.error(place, message)
-        for n, source in enumerate(grid.label_sources if method in trained else ()):
+        for n, source in enumerate(grid.label_sources):
             try:
                 if source is not None:
                     check_source(method, source)

@@ -1,7 +1,7 @@
 """YAML with the line of every key and value, so that an error can name it.
 
-Built on PyYAML's nodes: with ruamel.yaml, which keeps lines, this file would be some fifteen lines shorter, but it reads
-YAML 1.2, in which recipes of today mean something else (`1e-3`, `yes`, `010`).
+Built on PyYAML's nodes. ruamel.yaml keeps lines and would save some fifteen lines here, but it reads YAML 1.2, in which
+recipes mean something else (`1e-3`, `yes`, `010`).
 Not covered: anchors are followed, but a value behind an alias has the line of its anchor.
 """
 

@@ -21,7 +21,6 @@ import pytest
 from inspect_ai.log import read_eval_log
 
 from lab.logs.reader import read_header, read_items
-from lab.run.local import GRACE
 from lab.verdict.results import read_results
 
 ROOT = Path(__file__).parents[3]
@@ -176,12 +175,12 @@ def test_the_same_command_again_does_nothing_again(recipe: Path, whole: Path) ->
     assert content(whole) == results
 
 
-def start(recipe: Path, out: Path) -> subprocess.Popen[bytes]:
+def start(driver: list[str]) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
-        command(recipe, out),
+        driver,
         env=environment(),
         stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a suite run in the background ignores it
     )
 
@@ -201,7 +200,7 @@ def killed_when(driver: subprocess.Popen[bytes], reached: Callable[[], bool], ou
     assert pids
     driver.send_signal(signal.SIGKILL)
     driver.wait()
-    until = time.monotonic() + 5
+    until = time.monotonic() + PATIENCE
     while any(is_alive(pid) for pid in pids):
         assert time.monotonic() < until, "a worker outlived its driver"
         time.sleep(0.05)
@@ -243,18 +242,18 @@ def test_killed_in_training_and_in_evaluation_it_goes_on_and_does_nothing_twice(
     recipe: Path, whole: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "run"
-    killed_when(start(recipe, out), lambda: any(out.glob("cells/*/step-000002/model.safetensors")), out)
+    killed_when(start(command(recipe, out)), lambda: any(out.glob("cells/*/step-000002/model.safetensors")), out)
     after_training = lasting(out)
     assert not list(out.glob("cells/*/done.json"))
 
     def second_log_is_begun() -> bool:
         return any(len(list(folder.glob("*.eval"))) >= 2 for folder in out.glob("logs/sandbagging.*/.attempt"))
 
-    killed_when(start(recipe, out), second_log_is_begun, out)
+    killed_when(start(command(recipe, out)), second_log_is_begun, out)
     after_evaluation = lasting(out)
     kept = set(whole_attempts(out))
 
-    driver = start(recipe, out)
+    driver = start(command(recipe, out))
     wait_until(lambda: bool(workers(out)), driver)
     os.kill(workers(out)[0], signal.SIGKILL)  # as the kernel does when memory runs out: another worker takes over
     assert driver.wait(PATIENCE) == 0
@@ -361,7 +360,7 @@ def test_ctrl_c_ends_the_workers_and_says_that_the_same_command_goes_on(
     recipe: Path, without_a_cell: tuple[Path, Path]
 ) -> None:
     out, _ = without_a_cell
-    driver = start(recipe, out)
+    driver = start(command(recipe, out))
     wait_until(lambda: bool(workers(out)), driver)
     (pid,) = workers(out)
     driver.send_signal(signal.SIGINT)
@@ -371,17 +370,18 @@ def test_ctrl_c_ends_the_workers_and_says_that_the_same_command_goes_on(
     assert read_results(out / "results.json").failures == ()
 
 
-def test_ctrl_c_twice_ends_a_worker_that_does_not_listen(recipe: Path, without_a_cell: tuple[Path, Path]) -> None:
+def test_ctrl_c_twice_ends_a_worker_that_ignores_the_first(recipe: Path, without_a_cell: tuple[Path, Path]) -> None:
+    """With a grace of days, a driver that waited again would never end."""
     out, _ = without_a_cell
-    driver = start(recipe, out)
+    patched = "import sys, lab.run.local as local; local.GRACE = 1e6; from lab.cli.main import main; main(sys.argv[1:])"
+    driver = start([sys.executable, "-c", patched, *command(recipe, out)[3:]])
     wait_until(lambda: bool(workers(out)), driver)
     (pid,) = workers(out)
     os.kill(pid, signal.SIGSTOP)
     driver.send_signal(signal.SIGINT)
-    time.sleep(1)
-    assert driver.poll() is None, "the first asks, and waits for the answer"
-    began = time.monotonic()
+    assert driver.stderr is not None
+    assert any(b"ctrl-C again stops at once" in line for line in driver.stderr)
+    assert driver.poll() is None, "the first waits for the worker"
     driver.send_signal(signal.SIGINT)
     assert driver.wait(PATIENCE) == 1
-    assert time.monotonic() - began < GRACE - 4, "the second does not wait any longer"
     assert not is_alive(pid)
