@@ -78,7 +78,7 @@ def load(path: Path) -> Recipe:
         name=_slug(str(content.get("name", path.stem))),
         path=path,
         question=" ".join(str(content.get("question", "")).split()),
-        grids=grids,
+        arms=grids,
         thresholds=_part(document, Thresholds, "thresholds"),
         expect=_expectations(document, grids),
     )
