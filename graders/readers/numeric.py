@@ -152,7 +152,8 @@ def _evaluated(node: ast.expr) -> Number:
                 raise ValueError("too large")
             value = _OPERATIONS[type(op)](a, b)
             return value if isinstance(value, Fraction) else float(value)
-    raise ValueError("no arithmetic")
+        case _:
+            raise ValueError("no arithmetic")
 
 
 def _root(value: Number) -> Number:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from bct_tasks.gate import MIN_TEMPLATES, GateResult
 from bct_tasks.setting import Policy, Prompt, Variant
 from bct_tasks.sources.hub.setting import HubSetting
+from bct_tasks.sources.world import Question
 from graders import Outcome, Unreadable
 
 AGREES = 0.95
@@ -74,7 +75,7 @@ def _graded(setting: HubSetting, policy: Policy, prompts: Sequence[Prompt], want
     return hits
 
 
-def _splits(pools: dict[tuple[str, str], list]) -> Iterable[str]:
+def _splits(pools: dict[tuple[str, str], list[Question]]) -> Iterable[str]:
     owner: dict[str, str] = {}
     for (split, _), questions in pools.items():
         for question in questions:
