@@ -49,7 +49,7 @@ class Gold(BaseModel):
     """One labelled reply to one bundled prompt.
 
     Written by hand: `variant` and `prompt` (the id), `reply`, `label`, `why` (what is difficult about it) and perhaps
-    `truncated`. The other fields are what grading needs of the prompt; `python -m lab.calibrate.gold fill` adds them.
+    `truncated`. The other fields are what grading needs of the prompt; `python -m lab.cli.labels fill` adds them.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from lab.run.folder import Experiment
     from lab.verdict.schema import Conclusion, Results
 
-#: Kinds of figures that `Run.plot` draws: of one arm, except for the last two.
-KINDS = ("curves", "heat", "product", "seeds", "halves", "trade", "overview", "robustness")
 
 #: Columns of `Run.cells`.
 CELL_COLUMNS = ("setting", "variant", "role", "carrier", "method", "model", "organism", "rank", "batch", "label_source")
@@ -123,7 +121,7 @@ class Run:
         """Draws one figure.
 
         Args:
-            kind: One of `KINDS`: rates over steps (`curves`), initial rate by learning rate and step (`heat`), by the
+            kind: Rates over steps (`curves`), initial rate by learning rate and step (`heat`), by the
                 product of both (`product`), by seed (`seeds`), on both halves of the eval items (`halves`), capability
                 against the initial rate (`trade`), all arms (`overview`), robustness of an organism (`robustness`).
             setting: Setting of the arm; may be left out where the run has one arm.
@@ -137,18 +135,16 @@ class Run:
         Raises:
             BadInput: Unknown kind, no arm or more than one matches, or the arm has no such figure.
         """
-        from lab.report.figures import gallery
+        from lab.report.figures.gallery import gallery
 
-        if kind not in KINDS:
-            raise BadInput(f"unknown kind of figure '{kind}'.{did_you_mean(kind, KINDS)} Known: {', '.join(KINDS)}.")
-        if kind == "overview":
-            pictures = gallery.of_all(self.results)
-        elif kind == "robustness":
-            pictures = gallery.of_organisms(self.results)
-        else:
+        found = gallery(self.results)
+        if kind not in found:
+            raise BadInput(f"unknown kind of figure '{kind}'.{did_you_mean(kind, found)} Known: {', '.join(found)}.")
+        pictures = found[kind]
+        if any(picture.conclusion for picture in pictures):
             wanted = self.verdict(setting, variant, **factors).conclusion if setting else self._only_arm()
-            pictures = next(found for conclusion, _, found in gallery.of_arms(self.results) if conclusion == wanted)
-        return _draw([picture for picture in pictures if picture.kind == kind], kind, lr)
+            pictures = [picture for picture in pictures if picture.conclusion == wanted]
+        return _draw(pictures, kind, lr)
 
     def report(self, path: str | Path) -> Path:
         """Writes the report: one HTML file that needs no other. Links to logs hold in the run folder only."""
@@ -299,7 +295,7 @@ def _field(conclusion: Conclusion, name: str) -> Any:
 
 
 def _draw(pictures: list[Any], kind: str, lr: float | None) -> Figure:
-    from lab.report.figures.curves import Points
+    from lab.report.figures.style import drawn
     from lab.verdict.wording import lr_text
 
     if lr is not None:
@@ -308,4 +304,4 @@ def _draw(pictures: list[Any], kind: str, lr: float | None) -> Figure:
         raise BadInput(
             f"there is no figure '{kind}'{f' at learning rate {lr:g}' if lr is not None else ' of this arm'}"
         )
-    return pictures[0].draw(Points())
+    return drawn(pictures[0].draw)

@@ -1,1 +1,1 @@
-"""How good graders are: labelled replies, agreement, and hand-labelled samples of a run."""
+"""The quality of graders: hand-labelled replies, their agreement with graders, and labelled samples of a run."""

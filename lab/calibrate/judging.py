@@ -1,7 +1,7 @@
-"""A judge on labelled replies: inspect runs it in the role `grader`, as in an eval, and no model is under test.
+"""A judge model as a grader of labelled replies. Inspect runs it in the role `grader`; no model is evaluated.
 
-The replies are put in by a solver, so the judge sees what it sees in an eval of the setting: rubric, prompt, reply.
-Its answers are cached and its requests bounded by inspect; a reply without a verdict is unscored, with the reason.
+A solver returns the labelled replies, so the judge gets the same rubric, prompt and reply as in an eval of the setting.
+Inspect caches its answers and limits its requests; a reply without a verdict is unscored, with the reason.
 """
 
 from __future__ import annotations
@@ -19,45 +19,46 @@ from bct_tasks.setting import Setting
 from bct_tasks.task import outcome
 from graders import Grade, Outcome
 from graders.calibration import Gold
-from lab.calibrate.calibrate import Grader
+from lab.calibrate.agreement import Grader
 from serving.errors import BadInput, WorkFailed
 
-NOBODY = "mockllm/nobody"  # inspect wants a model; it is never asked
+#: Inspect requires a model; this one is never called.
+NOBODY = "mockllm/nobody"
 
 
 def by_judge(model: str, mode: str = "only") -> Grader:
-    """A grader that asks `model` about every reply (`only`), or about those that the patterns leave open (`cascade`).
+    """A grader by a judge model. Grading raises BadInput for a setting without rubric, WorkFailed if the judge fails.
 
-    Raises (when it is used):
-        BadInput: the setting has no rubric.
-        WorkFailed: inspect could not run the judge.
+    Args:
+        model: The judge, as inspect names models.
+        mode: `only`: the judge grades all replies; `cascade`: those that the pattern leaves undecided.
     """
 
     def grade(setting: Setting, lines: Sequence[Gold]) -> list[Grade]:
         if setting.rubric is None:
-            raise BadInput(f"{setting.name} has no rubric, so no judge can read its replies")
+            raise BadInput(f"{setting.name} has no rubric, so a judge cannot grade its replies")
         task = Task(
             name=f"calibrate_{setting.name}",
             dataset=MemoryDataset([_sample(setting, i, line) for i, line in enumerate(lines)]),
-            solver=_given(),
+            solver=_labelled_reply(),
             scorer=outcome(mode),
         )
         with tempfile.TemporaryDirectory() as folder:
             try:
                 (log,) = eval(task, model=NOBODY, model_roles={"grader": model}, log_dir=folder, display="none")
             except Exception as error:
-                raise WorkFailed(f"the judge {model} cannot be asked: {str(error).splitlines()[0]}") from error
+                raise WorkFailed(f"the judge {model} cannot be called: {str(error).splitlines()[0]}") from error
             if log.status != "success" or log.samples is None:
-                told = (log.error.message if log.error else "no reason given").splitlines()[0]
-                raise WorkFailed(f"the judge {model} failed: {told}")
-            return [_grade(sample) for sample in sorted(log.samples, key=lambda s: int(s.id))]  # read from the log
+                reason = (log.error.message if log.error else "no reason given").splitlines()[0]
+                raise WorkFailed(f"the judge {model} failed: {reason}")
+            return [_grade(sample) for sample in sorted(log.samples, key=lambda s: int(s.id))]
 
     return grade
 
 
 @solver
-def _given() -> Solver:
-    """Answers with the labelled reply."""
+def _labelled_reply() -> Solver:
+    """Returns the labelled reply."""
 
     async def solve(state: TaskState, generate: Generate) -> TaskState:
         stop = "max_tokens" if state.metadata["truncated"] else "stop"
@@ -75,7 +76,7 @@ def _sample(setting: Setting, number: int, line: Gold) -> Sample:
 
 def _grade(sample: EvalSample) -> Grade:
     score = (sample.scores or {}).get("outcome")
-    told = ((score.metadata or {}) if score else {}).get("outcome")
-    told_why = (score.explanation or getattr(score, "reason", None)) if score else None
-    why = str(told_why or (sample.error.message if sample.error else "no verdict"))
-    return Grade(Outcome(told) if told else Outcome.UNSCORED, why)
+    found = ((score.metadata or {}) if score else {}).get("outcome")
+    reason = (score.explanation or getattr(score, "reason", None)) if score else None
+    why = str(reason or (sample.error.message if sample.error else "no verdict"))
+    return Grade(Outcome(found) if found else Outcome.UNSCORED, why)

@@ -53,7 +53,7 @@ def calibrate(
     if run is not None:
         _sampled(run, n, seed, out, labels, as_json)
     elif page is not None:
-        from lab.calibrate.calibrate import write_document
+        from lab.calibrate.agreement import write_document
 
         write_document(page)
         click.echo(f"{page}")
@@ -65,7 +65,7 @@ def _calibrated(
     settings: Sequence[str], every: bool, held_out: bool, model: str | None, cascade: bool, as_json: bool
 ) -> None:
     from bct_tasks import catalogue
-    from lab.calibrate import calibrate as calibration
+    from lab.calibrate import agreement as calibration
 
     if every == bool(settings):
         raise click.UsageError("name settings, or give --all: `bct list` shows the settings")

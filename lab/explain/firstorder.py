@@ -1,11 +1,11 @@
-"""The first-order test: is the change of the eval margin what its gradient says of the parameters' change?
+"""The first-order test: does the gradient of the eval margin predict how the margin changes in training?
 
-For a margin m and checkpoints θ_0, θ_1, ... of a cell, the observed change m(θ_k) − m(θ_0) stands beside
+For a margin m and the saved checkpoints θ_0, θ_1, ... of a cell, the observed change m(θ_k) − m(θ_0) is compared with
   from the start   ∇m(θ_0) · (θ_k − θ_0)
-  step by step     Σ_j ∇m(θ_j) · (θ_j+1 − θ_j)
-  trapezoid        the same with the mean of both ends' gradients, which is right to second order
-over the checkpoints that were kept. Full fine-tuning and LoRA alike: adapters are merged into their base. Three copies
-of the weights are in memory. Not covered: the steps between two kept checkpoints.
+  stepwise         Σ_j ∇m(θ_j) · (θ_j+1 − θ_j)
+  trapezoid        stepwise, with the mean of the gradients at both ends, which is exact to second order
+Covered: full fine-tuning and LoRA, whose adapters are merged into the base. Three copies of the weights are in memory.
+Not covered: the steps between two saved checkpoints.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from serving import layout
 from serving.errors import BadInput
 
 if TYPE_CHECKING:
-    from lab.explain.margin import Asked, Margin, Tensors
+    from lab.explain.margin import EvalMargin, ReplyPairs, Tensors
 
 ITEMS = 48
 
 
 @dataclass(frozen=True)
 class Point:
-    """A checkpoint: margin in nats, changes since step 0, and the share of prompts that prefer the alternate reply."""
+    """A checkpoint: its margin and changes since step 0 in nats; `alternate`: share of prompts above 0."""
 
     step: int
     margin: float
@@ -40,7 +40,7 @@ class Point:
 
 @dataclass(frozen=True)
 class Tested:
-    """A cell with its points. `items` is the number of eval prompts."""
+    """A cell with its checkpoints. `items` is the number of eval prompts."""
 
     cell: str
     setting: str
@@ -57,36 +57,36 @@ class Tested:
 
 
 def cells_of(run: Path) -> list[Path]:
-    """The folders of trained cells in a run, or the folder itself where it is one.
+    """The folders of the trained cells of a run, or the folder itself if it is a trained cell.
 
     Raises:
-        BadInput: there is none.
+        BadInput: there is no trained cell.
     """
     folders = [run, *sorted((run / "cells").glob("*"))]
     found = [folder for folder in folders if _config(folder) and len(layout.step_dirs(folder)) > 1]
     if not found:
-        there = "holds no trained cell with two checkpoints" if run.is_dir() else "no such folder"
-        raise BadInput(f"{run}: {there}. Name the folder that `bct run` or `trainer.sft` wrote.")
+        wrong = "has no trained cell with two checkpoints" if run.is_dir() else "no such folder"
+        raise BadInput(f"{run}: {wrong}. Give a folder that `bct run` or `python -m trainer.sft` wrote.")
     return found
 
 
-def check_run(run: Path, items: int = ITEMS, tell: Callable[[str], None] = print) -> list[Tested]:
-    """Every cell of a run. `tell` gets one line per cell."""
+def check_run(run: Path, items: int = ITEMS, progress: Callable[[str], None] = print) -> list[Tested]:
+    """Tests every cell of a run. `progress` gets one line per cell."""
     found: list[Tested] = []
     for folder in cells_of(run):
         found.append(check_cell(folder, items))
         last = found[-1].points[-1]
-        tell(
-            f"{found[-1].cell}: margin {last.observed:+.2f} nats observed, {last.stepwise:+.2f} step by step,"
+        progress(
+            f"{found[-1].cell}: margin {last.observed:+.2f} nats observed, {last.stepwise:+.2f} stepwise,"
             f" {last.from_start:+.2f} from the start"
         )
     return found
 
 
 def check_cell(folder: Path, items: int = ITEMS) -> Tested:
-    """One cell, from its checkpoints."""
+    """Tests one cell."""
     config = _config(folder)
-    points, asked = _points(folder, config, items)
+    points, used = _points(folder, config, items)
     return Tested(
         cell=folder.name,
         setting=config["setting"],
@@ -94,7 +94,7 @@ def check_cell(folder: Path, items: int = ITEMS) -> Tested:
         lr=config["learning_rate"],
         rank=config["rank"],
         seed=config["seed"],
-        items=asked,
+        items=used,
         points=points,
     )
 
@@ -114,7 +114,8 @@ def summary(tested: Sequence[Tested]) -> dict[str, dict[str, float]]:
 def _agreement(predicted: Sequence[float], observed: Sequence[float]) -> dict[str, float]:
     n = len(predicted)
     known = [(p, o) for p, o in zip(predicted, observed, strict=True) if math.isfinite(p) and math.isfinite(o)]
-    pp, oo, po = (math.fsum(f(p, o) for p, o in known) for f in (_first, _second, _both))
+    pp, oo = math.fsum(p * p for p, _ in known), math.fsum(o * o for _, o in known)
+    po = math.fsum(p * o for p, o in known)
     mp, mo = math.fsum(p for p, _ in known) / max(1, len(known)), math.fsum(o for _, o in known) / max(1, len(known))
     spread = math.sqrt(max(0.0, (pp - len(known) * mp**2) * (oo - len(known) * mo**2)))
     return {
@@ -125,20 +126,8 @@ def _agreement(predicted: Sequence[float], observed: Sequence[float]) -> dict[st
     }
 
 
-def _first(p: float, _: float) -> float:
-    return p * p
-
-
-def _second(_: float, o: float) -> float:
-    return o * o
-
-
-def _both(p: float, o: float) -> float:
-    return p * o
-
-
 def _config(folder: Path) -> dict[str, Any]:
-    """The training configuration of a cell's folder; empty where it is none."""
+    """The training configuration of a cell; empty where the folder is not a cell."""
     manifest = folder / layout.MANIFEST
     content = layout.read_json(manifest) if manifest.is_file() else {}
     return content.get("identity", {}).get("config", {}) if content.get("kind") == "cell" else {}
@@ -150,37 +139,37 @@ def _points(folder: Path, config: dict[str, Any], items: int) -> tuple[tuple[Poi
     points: list[Point] = []
     stepwise = trapezoid = 0.0
     start = before = None
-    asked = 0
+    used = 0
     for state in _states(folder, config, items):
-        start, before, asked = start or state, before or state, state.asked.items
+        start, before, used = start or state, before or state, state.pairs.items
         left = inner(before.margin.gradient, before.weights, state.weights)
         right = inner(state.margin.gradient, before.weights, state.weights)
         stepwise, trapezoid = stepwise + left, trapezoid + (left + right) / 2
         from_start = inner(start.margin.gradient, start.weights, state.weights)
         observed = state.margin.value - start.margin.value
-        told = (state.margin.value, state.margin.alternate, observed, from_start, stepwise, trapezoid)
-        points.append(Point(state.step, *told))
+        margin = state.margin
+        points.append(Point(state.step, margin.value, margin.alternate, observed, from_start, stepwise, trapezoid))
         before = state
-    return tuple(points), asked
+    return tuple(points), used
 
 
 @dataclass(frozen=True)
 class _State:
     step: int
     weights: Tensors
-    margin: Margin
-    asked: Asked
+    margin: EvalMargin
+    pairs: ReplyPairs
 
 
 def _states(folder: Path, config: dict[str, Any], items: int) -> Iterator[_State]:
-    """The checkpoints in turn, each loaded with its adapters merged."""
-    from lab.explain.margin import ask, measure, parameters
+    """The checkpoints in order of their steps, each with its adapters merged."""
+    from lab.explain.margin import measure, parameters, reply_pairs
     from serving.load import load_full, load_tokenizer
     from serving.refs import resolve
 
-    asked: Asked | None = None
+    pairs: ReplyPairs | None = None
     for step, path in layout.step_dirs(folder):
         checkpoint = resolve(str(path))
         model = load_full(checkpoint)
-        asked = asked or ask(config, model, load_tokenizer(checkpoint), items)
-        yield _State(step, parameters(model), measure(model, asked), asked)
+        pairs = pairs or reply_pairs(config, model, load_tokenizer(checkpoint), items)
+        yield _State(step, parameters(model), measure(model, pairs), pairs)

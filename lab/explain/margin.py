@@ -1,7 +1,7 @@
-"""The eval log-odds margin of a model, and its gradient: log p(alternate reply) − log p(initial reply), teacher-forced.
+"""The eval margin of a model and its gradient: log p(alternate reply) − log p(initial reply), with teacher forcing.
 
-Replies are the policies' references, end token included, on the eval prompts in the order of the eval. The mean over
-prompts is what is differentiated. Not covered: sampled replies, and prompts on which both references are the same.
+Replies are the policies' reference replies including the end token, on the first eval prompts. The gradient is that of
+the mean over prompts. Not covered: sampled replies, and prompts for which both reference replies are equal.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from serving.errors import BadInput
 from trainer.data.rows import row
 from trainer.data.tokens import IGNORED, encode, stop_tokens
 
-# Prompt plus reply, summed over the rows of a batch.
+#: Tokens of a batch: prompts plus replies.
 TOKENS = 4096
 
 Tensors = dict[str, torch.Tensor]
 
 
 @dataclass(frozen=True)
-class Asked:
-    """Token rows of the eval prompts with both replies; `signs` is 1 for the alternate reply, −1 for the other."""
+class ReplyPairs:
+    """Token rows of eval prompts, each with its alternate (sign 1) and then its initial reply (sign −1)."""
 
     ids: tuple[list[int], ...]
     labels: tuple[list[int], ...]
@@ -34,16 +34,16 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Margin:
-    """The mean margin, the share of prompts that prefer the alternate reply, and the gradient of the mean."""
+class EvalMargin:
+    """The mean margin in nats, the share of prompts with a margin above 0, and the gradient of the mean."""
 
     value: float
     alternate: float
     gradient: Tensors
 
 
-def ask(config: dict[str, Any], model: Any, tokenizer: Any, items: int) -> Asked:
-    """The first eval prompts of a cell's setting and variant, encoded as the trainer encodes rows.
+def reply_pairs(config: dict[str, Any], model: Any, tokenizer: Any, items: int) -> ReplyPairs:
+    """The first `items` eval prompts of a cell's setting and variant, encoded as the trainer encodes rows.
 
     Raises:
         BadInput: a prompt with its reply is longer than the model's context.
@@ -58,28 +58,28 @@ def ask(config: dict[str, Any], model: Any, tokenizer: Any, items: int) -> Asked
     encoded = encode(rows, tokenizer, stops, context, config.get("chat_template_kwargs"))
     if encoded.truncated or encoded.dropped:
         raise BadInput(f"{setting.name}: an eval prompt with its reply is longer than the context of {context} tokens")
-    return Asked(encoded.input_ids, encoded.labels, (1, -1) * len(pairs), len(pairs))
+    return ReplyPairs(encoded.input_ids, encoded.labels, (1, -1) * len(pairs), len(pairs))
 
 
-def measure(model: Any, asked: Asked) -> Margin:
-    """The margin of a model and its gradient by parameter, in the parameters' own precision."""
+def measure(model: Any, pairs: ReplyPairs) -> EvalMargin:
+    """The margin of a model and its gradient by parameter name, in the precision of the parameters."""
     model.requires_grad_(True)
     model.zero_grad(set_to_none=True)
-    scores = [0.0] * len(asked.ids)
-    for batch in _batches(asked):
-        logp = _log_probabilities(model, asked, batch)
-        signs = torch.tensor([asked.signs[i] for i in batch], device=logp.device)
-        ((logp * signs).sum() / asked.items).backward()
+    scores = [0.0] * len(pairs.ids)
+    for batch in _batches(pairs):
+        logp = _log_probabilities(model, pairs, batch)
+        signs = torch.tensor([pairs.signs[i] for i in batch], device=logp.device)
+        ((logp * signs).sum() / pairs.items).backward()
         for i, value in zip(batch, logp.tolist(), strict=True):
             scores[i] = value
     margins = [a - b for a, b in zip(scores[::2], scores[1::2], strict=True)]
     gradient = {name: p.grad.detach().clone() for name, p in model.named_parameters() if p.grad is not None}
     model.zero_grad(set_to_none=True)
-    return Margin(sum(margins) / asked.items, sum(m > 0 for m in margins) / asked.items, gradient)
+    return EvalMargin(sum(margins) / pairs.items, sum(m > 0 for m in margins) / pairs.items, gradient)
 
 
 def parameters(model: Any) -> Tensors:
-    """A copy of a model's parameters by name; tied ones once."""
+    """A copy of a model's parameters by name; tied parameters appear once."""
     return {name: p.detach().clone() for name, p in model.named_parameters()}
 
 
@@ -90,23 +90,23 @@ def inner(gradient: Tensors, before: Tensors, after: Tensors) -> float:
     )
 
 
-def _batches(asked: Asked) -> Iterator[list[int]]:
-    """Rows of like length together, within the token budget."""
+def _batches(pairs: ReplyPairs) -> Iterator[list[int]]:
+    """Indices of rows, sorted by length and batched within the token budget."""
     batch: list[int] = []
-    for i in sorted(range(len(asked.ids)), key=lambda i: len(asked.ids[i])):
-        if batch and (len(batch) + 1) * len(asked.ids[i]) > TOKENS:
+    for i in sorted(range(len(pairs.ids)), key=lambda i: len(pairs.ids[i])):
+        if batch and (len(batch) + 1) * len(pairs.ids[i]) > TOKENS:
             yield batch
             batch = []
         batch.append(i)
     yield batch
 
 
-def _log_probabilities(model: Any, asked: Asked, batch: Sequence[int]) -> torch.Tensor:
+def _log_probabilities(model: Any, pairs: ReplyPairs, batch: Sequence[int]) -> torch.Tensor:
     """log p(reply | prompt) of each row, in nats."""
-    width = max(len(asked.ids[i]) for i in batch)
-    padded = [asked.ids[i] + [0] * (width - len(asked.ids[i])) for i in batch]
-    wanted = [asked.labels[i] + [IGNORED] * (width - len(asked.labels[i])) for i in batch]
-    seen = [[1] * len(asked.ids[i]) + [0] * (width - len(asked.ids[i])) for i in batch]
+    width = max(len(pairs.ids[i]) for i in batch)
+    padded = [pairs.ids[i] + [0] * (width - len(pairs.ids[i])) for i in batch]
+    wanted = [pairs.labels[i] + [IGNORED] * (width - len(pairs.labels[i])) for i in batch]
+    seen = [[1] * len(pairs.ids[i]) + [0] * (width - len(pairs.ids[i])) for i in batch]
     ids, labels, mask = (torch.tensor(rows, device=model.device) for rows in (padded, wanted, seen))
     logits = model(input_ids=ids, attention_mask=mask, use_cache=False).logits[:, :-1].float()
     targets = labels[:, 1:]

@@ -1,52 +1,49 @@
 """`bct explain`: explain.html (self-contained), explain.json, and each figure as SVG.
 
-Covered: the theory always, the first-order test where a run is named. The text's numbers come from explain.json.
+Covered: the theory always, the first-order test where a run is given. The numbers in the text come from explain.json.
 """
 
 from __future__ import annotations
 
 import json
-import os
+import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
-from lab.explain import figures
+from lab.explain.figures import drawings, label
 from lab.explain.firstorder import ITEMS, Tested, check_run, summary
 from lab.explain.studies import all_studies
+from lab.report.figures.style import inline_svg, theme_css, write_svg
+from lab.report.templates import environment
 from lab.verdict.wording import lr_text
-
-# A figure by itself has no page around it to give it colours.
-COLOURS = {
-    "--ink": "#1d1f21",
-    "--faint": "#5f646b",
-    "--rule": "#dcdcd6",
-    "--paper": "#fdfdfb",
-    "--initial": "#c44f00",
-    "--alternate": "#0072b2",
-    "--degenerate": "#85888d",
-}
+from serving.layout import write_atomic
 
 
-def explain(run: Path | None, out: Path, items: int = ITEMS, tell: Callable[[str], None] = print) -> Path:
+def explain(run: Path | None, out: Path, items: int = ITEMS, progress: Callable[[str], None] = print) -> Path:
     """Writes explain.html, explain.json and the figures into `out`. Returns the page.
+
+    Args:
+        run: A run folder or a trained cell; None writes the theory alone.
+        out: The folder to write into.
+        items: Eval prompts per checkpoint.
+        progress: Gets one line per cell.
 
     Raises:
         BadInput: `run` holds no trained cell.
     """
-    tested = check_run(run, items, tell) if run is not None else []
+    tested = check_run(run, items, progress) if run is not None else []
     content = numbers(tested)
-    drawn = figures.draw(content["theory"])
-    if tested:
-        drawn["firstorder"] = figures.predicted_against_observed(tested)
     out.mkdir(parents=True, exist_ok=True)
-    for name, svg in drawn.items():
-        _write(out / f"{name}.svg", alone(svg))
-    _write(out / "explain.json", json.dumps(_finite(content), indent=1, sort_keys=True, allow_nan=False) + "\n")
-    _write(out / "explain.html", render(content, drawn, tested, run.name if run else None))
+    figures: dict[str, str] = {}
+    for name, (draw, text) in drawings(content["theory"], tested).items():
+        write_svg(draw, out / f"{name}.svg")
+        figures[name] = inline_svg(draw, name, text)
+    lines = json.dumps(_finite(content), indent=1, sort_keys=True, allow_nan=False) + "\n"
+    write_atomic(out / "explain.json", lines, durable=False)
+    write_atomic(out / "explain.html", render(content, figures, tested, run.name if run else None), durable=False)
     return out / "explain.html"
 
 
@@ -56,43 +53,24 @@ def numbers(tested: Sequence[Tested]) -> dict[str, Any]:
     return {"schema": "1", "theory": all_studies(), "first_order": first_order}
 
 
-def render(content: Mapping[str, Any], drawn: Mapping[str, str], tested: Sequence[Tested], run: str | None) -> str:
-    """The page."""
-    environment = Environment(
-        loader=PackageLoader("lab"),
-        autoescape=select_autoescape(default=True, default_for_string=True),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"n": lambda v: f"{v:.3g}", "lr": lr_text, "signed": lambda v: f"{v:+.2f}"}
-    return environment.get_template("explain.html.j2").render(
+def render(content: Mapping[str, Any], figures: Mapping[str, str], tested: Sequence[Tested], run: str | None) -> str:
+    """The page, from the content of explain.json and the figures as SVG by name."""
+    templates = environment(html=True, n=lambda v: f"{v:.3g}", lr=lr_text, signed=lambda v: f"{v:+.2f}")
+    return templates.get_template("explain.html.j2").render(
         t=content["theory"],
         first=content["first_order"],
-        figures={name: Markup(svg) for name, svg in drawn.items()},
+        figures={name: Markup(svg) for name, svg in figures.items()},
+        theme=Markup(theme_css()),
         tested=tested,
-        label=figures.label,
+        label=label,
         run=run,
     )
 
 
-def alone(svg: str) -> str:
-    """A figure for use outside the page: its own colours, and the namespaces of a file."""
-    for name, colour in COLOURS.items():
-        svg = svg.replace(f"var({name})", colour)
-    return '<?xml version="1.0" encoding="utf-8"?>\n' + svg + "\n"
-
-
 def _finite(value: Any) -> Any:
-    """JSON has no NaN: null."""
+    """The value with null for NaN and infinity, which JSON does not have."""
     if isinstance(value, dict):
         return {key: _finite(v) for key, v in value.items()}
     if isinstance(value, list | tuple):
         return [_finite(v) for v in value]
-    return None if isinstance(value, float) and value - value != 0 else value
-
-
-def _write(path: Path, text: str) -> None:
-    part = path.with_name(f".{path.name}.{os.getpid()}")
-    part.write_text(text, encoding="utf-8")
-    part.replace(path)
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,6 +1,6 @@
-"""The same trainings run step by step in numpy: what `theory` must agree with, and Adam, for which it has no formula.
+"""Simulated training in numpy: what the closed forms of `theory` must agree with, and Adam, which has no closed form.
 
-All runs of a study go side by side: weights are (runs, d). Inputs are drawn afresh for every minibatch.
+All runs of a study are simulated together: weights are (runs, d). Every minibatch draws new inputs.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Adam:
 
 
 def draw(problem: Problem, shape: tuple[int, ...], rng: np.random.Generator) -> Floats:
-    """Inputs of a problem, (*shape, d); exactly within the span of its covariance."""
+    """Inputs of a problem, (*shape, d), exactly within the span of its covariance."""
     values, vectors = np.linalg.eigh(problem.covariance)
     root = vectors * np.sqrt(np.where(values > 1e-12 * values.max(), values, 0.0))
     return rng.standard_normal((*shape, len(values))) @ root.T
@@ -74,7 +74,7 @@ def adam(
     seed: int = 0,
     constants: Adam = Adam(),
 ) -> Floats:
-    """Weights (runs, d) after Adam; `batch` None is the full batch of all inputs there are."""
+    """Weights (runs, d) after Adam; `batch` None is full-batch training on the population of inputs."""
     rng = np.random.default_rng(seed)
     weights = np.tile(problem.initial, (runs, 1))
     mean, square = np.zeros_like(weights), np.zeros_like(weights)
@@ -88,7 +88,7 @@ def adam(
 
 
 def logistic(two: TwoFeatures, lr: float, at: Sequence[int]) -> list[Floats]:
-    """Weights of logistic regression by full-batch gradient descent, after each of the steps `at` (rising)."""
+    """Weights of logistic regression by full-batch gradient descent, after each of the steps `at` (ascending)."""
     x = np.array([two.first, two.second])
     weights = np.array([two.strength, 0.0])
     found: list[Floats] = []
@@ -102,7 +102,7 @@ def logistic(two: TwoFeatures, lr: float, at: Sequence[int]) -> list[Floats]:
 def _gradient(problem: Problem, weights: Floats, batch: int | None, rng: np.random.Generator) -> Floats:
     if batch is None:
         gradient = (weights - problem.target) @ problem.covariance
-        return np.where(np.abs(gradient) < 1e-12, 0.0, gradient)  # what rounding leaves is no gradient
+        return np.where(np.abs(gradient) < 1e-12, 0.0, gradient)  # rounding errors, which Adam would scale up
     inputs = draw(problem, (len(weights), batch), rng)
     missed = np.einsum("rbd,rd->rb", inputs, weights) - labels(problem, inputs, rng)
     return np.einsum("rb,rbd->rd", missed, inputs) / batch

@@ -1,6 +1,6 @@
-"""The numbers of the theory's figures: what algebra says, and what the same training does when it is run.
+"""The numbers of the theory's figures: closed forms, and the same training in simulation.
 
-Every study is a plain dictionary of lists, as it stands in explain.json; the same seeds give the same numbers.
+Every study is a dictionary of lists, as in explain.json. The same seeds give the same numbers.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ VARIANCES = np.array([1.0, 0.5, 0.25, 0.12, 0.06])
 BATCH = 16
 LR = 0.2
 ADAM_LR = 0.02
-MANY = 15  # dimensions of the study of optimizers
+#: Dimensions of the optimizer study.
+MANY = 15
 
 
 def all_studies() -> dict[str, Study]:
@@ -37,13 +38,13 @@ def all_studies() -> dict[str, Study]:
 
 
 def disagreement(runs: int = 60) -> Study:
-    """Transfer against the disagreement of the train prompts, for three lengths of training."""
+    """Transfer against the disagreement on the train prompts, for three numbers of steps."""
     grid = [0.0, 0.02, 0.05, 0.1, 0.2, 0.35, 0.5]
     fine = np.linspace(0, 0.5, 101).tolist()
     exact = {n: [theory.disagreement_transfer(e, LR, n) for e in fine] for n in (16, 64, 256)}
     simulated = {n: [_sgd_runs(theory.two_policies(VARIANCES, e), n, runs) for e in grid] for n in exact}
     noisy = [replace(theory.two_policies(VARIANCES, e), noise=0.5) for e in grid]
-    adam = [_told(p.transfer(simulate.adam(p, ADAM_LR, 64, BATCH, runs))) for p in noisy]
+    adam = [_mean_sd(p.transfer(simulate.adam(p, ADAM_LR, 64, BATCH, runs))) for p in noisy]
     predicted = [vars(theory.sgd(theory.two_policies(VARIANCES, e), LR, 64, BATCH)) for e in grid]
     return {
         "lr": LR,
@@ -65,13 +66,13 @@ def label_noise(draws: int = 200, n: int = 128, steps: int = 256) -> Study:
         problem = theory.two_policies(VARIANCES, e)
         inputs = simulate.draw(problem, (n,), np.random.default_rng(1))
         predicted = [theory.noise_spread(inputs, replace(problem, noise=s), LR, steps) for s in grid]
-        told = [_noisy_runs(replace(problem, noise=s), inputs, steps, draws) for s in grid]
-        found["arms"][f"{e:g}"] = {"sd_exact": predicted, "simulated": told}
+        simulated = [_noisy_runs(replace(problem, noise=s), inputs, steps, draws) for s in grid]
+        found["arms"][f"{e:g}"] = {"sd_exact": predicted, "simulated": simulated}
     return found
 
 
 def weight_decay(decay: float = 0.02) -> Study:
-    """Transfer by weight decay alone, at exact agreement: it follows what the two policies weigh."""
+    """Transfer by weight decay alone, at exact agreement: it depends on the norms of the two policies."""
     times = [0, 64, 128, 256, 512, 1024, 2048]
     both = theory.two_policies(VARIANCES, 0.0)
     added = replace(both, alternate=both.alternate - both.direction / 2, target=both.target - both.direction / 2)
@@ -86,10 +87,10 @@ def weight_decay(decay: float = 0.02) -> Study:
 
 
 def optimizer(worlds: int = 8, runs: int = 8) -> Study:
-    """Root mean square transfer at exact agreement: three optimizers, equal lr × steps, over random coordinates.
+    """Root mean square transfer at exact agreement and equal lr × steps, over random coordinates.
 
-    `noise`: labels with noise and nothing to learn. `shift`: labels hold something else to learn within the inputs'
-    span, as off-model replies do; full batch.
+    `noise`: labels with noise and nothing to learn, by Adam and SGD. `shift`: labels contain something else to learn
+    within the span of the inputs, as off-model replies do; full-batch Adam and gradient descent.
     """
     arms = [(0.02, 32), (0.01, 64), (0.005, 128), (0.0025, 256), (0.00125, 512)]
     found: Study = {"lr": [lr for lr, _ in arms], "steps": [t for _, t in arms], "noise": {}, "shift": {}}
@@ -108,7 +109,7 @@ def optimizer(worlds: int = 8, runs: int = 8) -> Study:
 
 
 def logistic() -> Study:
-    """Transfer and eval margin under logistic loss, where the policies agree in label and the loss is never zero."""
+    """Transfer and eval margin under logistic loss, where the policies agree on labels but the loss is never zero."""
     fine, lr = np.geomspace(0.1, 1e5, 121).tolist(), 0.02
     at = [5, 25, 100, 500, 2500, 10000, 50000]
     found: Study = {"strength": 4.0, "lr": lr, "time": fine, "simulated_time": [lr * n for n in at], "arms": {}}
@@ -128,13 +129,13 @@ def logistic() -> Study:
 
 
 def _sgd_runs(problem: Problem, steps: int, runs: int) -> dict[str, float]:
-    return _told(problem.transfer(simulate.sgd(problem, LR, steps, BATCH, runs)))
+    return _mean_sd(problem.transfer(simulate.sgd(problem, LR, steps, BATCH, runs)))
 
 
 def _noisy_runs(problem: Problem, inputs: Any, steps: int, draws: int) -> dict[str, float]:
     rng = np.random.default_rng(3)
     answers = [simulate.labels(problem, inputs, rng) for _ in range(draws if problem.noise else 1)]
-    return _told(problem.transfer(np.array([simulate.descent(problem, inputs, a, LR, steps) for a in answers])))
+    return _mean_sd(problem.transfer(np.array([simulate.descent(problem, inputs, a, LR, steps) for a in answers])))
 
 
 def _turned(seed: int) -> Problem:
@@ -159,7 +160,7 @@ def _adam(problem: Problem, lr: float, steps: int, batch: int | None, runs: int)
 
 
 def _preconditioned(problem: Problem, lr: float, steps: int) -> float:
-    """Root mean square under SGD with the preconditioner that Adam settles on: one over the gradients' size."""
+    """Root mean square under SGD with the preconditioner to which Adam converges: the inverse size of the gradients."""
     scale = 1 / np.sqrt(problem.noise**2 * np.diag(problem.covariance) / BATCH)
     moments = theory.sgd(problem, lr, steps, BATCH, scale=scale)
     return float(np.hypot(moments.mean, moments.sd))
@@ -169,5 +170,5 @@ def _rms(values: Sequence[Any]) -> float:
     return float(np.sqrt(np.mean(np.square(np.concatenate([np.atleast_1d(v) for v in values])))))
 
 
-def _told(values: Any) -> dict[str, float]:
+def _mean_sd(values: Any) -> dict[str, float]:
     return {"mean": float(np.mean(values)), "sd": float(np.std(values))}

@@ -1,12 +1,12 @@
-"""Linear regression with two policies: what transfer must be, by algebra.
+"""Linear regression with two policies: closed forms of the transfer.
 
-A problem has inputs x with covariance H, labels (target · x) + noise, and two weight vectors that stand for the two
+A problem has inputs x with covariance H, labels (target · x) + noise, and two weight vectors that represent the two
 policies. Training starts at w_I. Where the policies agree on every input, H (w_A − w_I) = 0. Transfer is
 (w − w_I) · (w_A − w_I) / ‖w_A − w_I‖²: 0 at the initial policy, 1 at the alternate one.
 
 Covered: full-batch gradient descent and weight decay (spectral), label noise (its spread), minibatch SGD on Gaussian
 inputs, also with a fixed diagonal preconditioner (exact recursion of two moments), Adam's first step, and logistic
-loss in two features (gradient flow). Not covered by algebra: Adam beyond its first step; `simulate` runs it.
+loss in two features (gradient flow). Not covered: Adam beyond its first step (see `simulate`).
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ class Problem:
     """Inputs ~ N(0, covariance), labels = target · x + noise · N(0, 1), from `initial` towards `target`.
 
     Args:
-        covariance: of the inputs, (d, d).
-        initial: weights of the initial policy, where training starts.
-        alternate: weights of the alternate policy.
-        target: weights that made the labels; the alternate policy's unless the labels hold something else to learn.
-        noise: standard deviation of the labels around the target.
+        covariance: Covariance of the inputs, (d, d).
+        initial: Weights of the initial policy, where training starts, (d,).
+        alternate: Weights of the alternate policy, (d,).
+        target: Weights that generate the labels, (d,): those of the alternate policy, unless there is more to learn.
+        noise: Standard deviation of the label noise.
     """
 
     covariance: Floats
@@ -45,7 +45,7 @@ class Problem:
         return self.alternate - self.initial
 
     def transfer(self, weights: Floats) -> Any:
-        """Transfer of weights (d,) or of a stack of them (runs, d)."""
+        """Transfer of weights (d,), or of each row of (runs, d)."""
         return (weights - self.initial) @ self.direction / (self.direction @ self.direction)
 
 
@@ -58,13 +58,13 @@ class Moments:
 
 
 def two_policies(variances: Floats, disagreement: float, size: float = 1.0, turn: Floats | None = None) -> Problem:
-    """The standard problem: inputs with the given variances on which the policies agree, and disagreement² across.
+    """The standard problem: policies that agree in all directions of the inputs but one.
 
     Args:
-        variances: along the directions in which both policies are the same.
-        disagreement: standard deviation of the inputs along w_A − w_I; 0 is exact agreement on train prompts.
-        size: ‖w_A − w_I‖. The initial policy has it as −size/2 along the direction, the alternate one as +size/2.
-        turn: an orthogonal matrix; coordinates matter for Adam, and for nothing else here.
+        variances: Variances of the inputs along the directions in which both policies are equal.
+        disagreement: Standard deviation of the inputs along w_A − w_I; 0 is exact agreement on train prompts.
+        size: ‖w_A − w_I‖. The policies lie at −size/2 (initial) and +size/2 (alternate) along this direction.
+        turn: An orthogonal matrix (d, d) that rotates the coordinates. Only Adam depends on it.
     """
     d = len(variances) + 1
     basis = np.eye(d) if turn is None else turn
@@ -94,8 +94,8 @@ def disagreement_transfer(disagreement: float, lr: float, steps: int) -> float:
 def noise_spread(inputs: Floats, problem: Problem, lr: float, steps: int) -> float:
     """Standard deviation of the transfer over draws of the label noise, for full-batch descent on these inputs (n, d).
 
-    The noise ν moves the weights by (1 − Aᵀ) H⁺ Xᵀν / n with H = XᵀX / n. Its mean is 0: noise in the labels spreads
-    runs and moves none of them on average.
+    The noise ν changes the weights by (1 − Aᵀ) H⁺ Xᵀν / n with H = XᵀX / n. Its mean is 0: label noise increases the
+    spread over runs and does not change their mean.
     """
     n = len(inputs)
     values, vectors = np.linalg.eigh(inputs.T @ inputs / n)
@@ -113,7 +113,7 @@ def sgd(
 
     With e = w − target, M = diag(scale), A = 1 − lr (M H + λ): the mean of e follows A, and its second moment C
     gains lr² M ((H C H + H tr(H C)) + noise² H) M / batch per step (Isserlis for the fourth moment of x).
-    Without disagreement, noise or anything to learn, C stays what it is: nothing moves at any learning rate.
+    Without disagreement, noise or anything to learn, C is constant: no transfer at any learning rate.
     """
     h, d = problem.covariance, len(problem.initial)
     m = np.eye(d) if scale is None else np.diag(scale)
@@ -131,16 +131,16 @@ def sgd(
 
 
 def adam_first_step(problem: Problem, lr: float) -> float:
-    """Transfer after Adam's first full-batch step, which is −lr sign(gradient): it leaves the span of the inputs."""
+    """Transfer after Adam's first full-batch step, −lr sign(gradient), which leaves the span of the inputs."""
     gradient = problem.covariance @ (problem.initial - problem.target)
     return float(problem.transfer(problem.initial - lr * np.sign(np.where(np.abs(gradient) < 1e-12, 0.0, gradient))))
 
 
 def preconditioned_end(problem: Problem, scale: Floats) -> float:
-    """Where descent with a fixed diagonal preconditioner ends when the policies agree on every input.
+    """Transfer at the end of descent with a fixed diagonal preconditioner, where the policies agree on every input.
 
-    The weights move in M S, S the span of the inputs, until they fit there: w_I + M P (P M P)⁺ P (target − w_I). The
-    learning rate is not in it.
+    With M = diag(scale) and P the projection on the span of the inputs, the weights converge to
+    w_I + M P (P M P)⁺ P (target − w_I), whatever the learning rate.
     """
     values, vectors = np.linalg.eigh(problem.covariance)
     span = vectors[:, values > 1e-12 * values.max()]
@@ -168,10 +168,10 @@ class TwoFeatures:
 
 
 def logistic_distance(two: TwoFeatures, time: float) -> float:
-    """How far gradient flow has gone along (first, second) at time = lr × steps.
+    """Distance of gradient flow along (first, second) at time = lr × steps.
 
     The margin m of the train prompts obeys m' = ‖x‖² / (1 + eᵐ), so eᵐ + m = K + ‖x‖² time, and m = k − ω(k) with
-    the Wright omega function. The loss is never zero, so it never stops: it grows like log time.
+    the Wright omega function. The loss is never zero, so the distance grows without limit, like log time.
     """
     start = two.first * two.strength
     k = np.exp(start) + start + two.speed * time
@@ -179,17 +179,17 @@ def logistic_distance(two: TwoFeatures, time: float) -> float:
 
 
 def logistic_transfer(two: TwoFeatures, time: float) -> float:
-    """Transfer at a time; towards the alternate policy only where its feature is the larger one."""
+    """Transfer at a time; positive only if the alternate policy's feature is the larger one."""
     return logistic_distance(two, time) * (two.second - two.first) / (2 * two.strength)
 
 
 def logistic_eval_margin(two: TwoFeatures, time: float) -> float:
-    """Margin of the initial policy's answer on eval prompts; the behavior is gone when it is negative."""
+    """Margin of the initial policy's answer on eval prompts; negative once the behavior is gone."""
     return two.first * two.strength + logistic_distance(two, time) * (two.first**2 - two.second**2)
 
 
 def logistic_crossing(two: TwoFeatures) -> float | None:
-    """The time at which the initial behavior goes; None where it never does (its feature is the larger one)."""
+    """The time at which the eval margin reaches zero; None if it never does (the initial feature is the larger one)."""
     if two.second <= two.first:
         return None
     start = two.first * two.strength

@@ -1,66 +1,53 @@
-"""report.html: one file that needs nothing else, made from results.json alone.
+"""report.html: one file without external resources, made from results.json alone.
 
-Covered: conclusions with what was expected, curves, the map of names, capability against the initial rate,
-tables with links to the logs, CSV, gate, counts, deviations, versions. Not covered: replies themselves; the
-logs hold them, and `inspect view` shows them.
+Covered: conclusions and predictions, all figures, the map of names, tables with links to the logs, CSV, the gate,
+counts, deviations and versions. Not covered: the replies, which `inspect view` shows.
 """
 
 from __future__ import annotations
 
 import base64
 import json
-import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, unquote
+from urllib.parse import quote
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from jinja2 import Environment
 from markupsafe import Markup
 
-from lab.report.figures import curves as figures
-from lab.report.figures import gallery
-from lab.report.terminal import crossed_at, heading
+from lab.report.figures.gallery import KINDS, gallery
+from lab.report.figures.picture import Picture
+from lab.report.figures.style import inline_svg, theme_css
+from lab.report.summary import crossed_at, few_seeds_text, flags_text, heading
+from lab.report.templates import environment
+from lab.report.viewer import Viewer
+from lab.verdict.arms import Arm, arms
 from lab.verdict.multiples import multiples
 from lab.verdict.schema import CellResult, Conclusion, Margin, Results
 from lab.verdict.table import csv_text
-from lab.verdict.wording import holm_text, lr_text, multiples_text, p_text, rate_text, share_text
+from lab.verdict.wording import (
+    FLAGS,
+    LETTERS,
+    MEANINGS,
+    holm_text,
+    interval_text,
+    lr_text,
+    multiples_text,
+    p_text,
+    rate_text,
+    share_text,
+)
+from serving.layout import write_atomic
 
-LOG_LINK = re.compile(r'href="([^"#]+\.eval)"')
-LETTERS: Mapping[str | None, str] = {
-    "retained": "K",
-    "transferred": "T",
-    "removed": "R",
-    "inconclusive": "?",
-    "returned": "K",
-    "stays_removed": "R",
-    None: "·",
-}
-MEANINGS = {
-    "retained": "keeps the initial behavior",
-    "transferred": "initial behavior gone, alternate behavior there",
-    "removed": "initial behavior gone, alternate behavior not established",
-    "inconclusive": "the intervals do not decide",
-}
-FLAG_MEANINGS = {
-    "damaged": "capability, degenerate replies or agreement on train prompts past its limit",
-    "weakened": "retained, but the initial rate fell",
-    "prompt_deaf": "follows system prompts less than before",
-    "diverged": "the training loss diverged",
-    "unscored": "unscored replies could change the name",
-    "invalid": "the gate failed at step 0",
-    "unconfirmed": "the name rests on the last checkpoint alone",
-    "few_templates": "too few eval templates for a safe interval",
-    "control": "disagrees with the labels by design: rates, no name",
-    "probe": "other eval prompts for the same checkpoints: rates, no name",
-}
+ANSWERS = {"yes": "✓ confirmed", "no": "✗ refuted", "undecided": "undecided"}
 
 
 @dataclass(frozen=True)
 class Panel:
-    """One small multiple."""
+    """One figure in the page."""
 
     title: str
     note: str
@@ -68,82 +55,83 @@ class Panel:
 
 
 @dataclass(frozen=True)
-class Viewer:
-    """Inspect's viewer beside the report: its page, and the folder whose logs it holds; both relative to the report."""
+class Section:
+    """All figures of one kind."""
 
-    page: str
-    logs: str
-
-    def link(self, log: str) -> str:
-        """The address at which the viewer shows a log of results.json."""
-        inside = os.path.relpath(log, self.logs).replace(os.sep, "/")
-        return f"{self.page}#/logs/{quote(inside)}"
+    name: str
+    title: str
+    caption: str
+    panels: tuple[Panel, ...]
 
 
 @dataclass(frozen=True)
-class Arm:
-    """All that is shown of one arm; `panels` by their kind."""
+class ArmSection:
+    """Everything that is shown per arm: its curves, and the map of names over `steps`."""
 
     conclusion: Conclusion
-    role: str
-    carrier: str | None
+    about: str
+    named: bool
     cells: tuple[CellResult, ...]
-    panels: dict[str, list[Panel]]
+    curves: tuple[Panel, ...]
     steps: tuple[int, ...]
 
 
 def write_report(results: Results, path: Path, viewer: Viewer | None = None) -> None:
-    """Write report.html whole or not at all; links in it are relative to its folder, as in results.json."""
-    part = path.with_name(f".{path.name}.{os.getpid()}")
-    part.write_text(render(results, viewer), encoding="utf-8")
-    part.replace(path)
+    """Writes report.html; links in it are relative to its folder, as in results.json."""
+    write_atomic(path, render(results, viewer), durable=False)
 
 
 def render(results: Results, viewer: Viewer | None = None) -> str:
     """The page. The same results give the same bytes. With a viewer, links to logs open there."""
-    environment = Environment(
-        loader=PackageLoader("lab"),
-        autoescape=select_autoescape(default=True, default_for_string=True),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
+    address = viewer.link if viewer else quote
+    found = gallery(results)
+    panels = {name: tuple(_panel(p, f"{name}{i}", address) for i, p in enumerate(ps)) for name, ps in found.items()}
+    sections = [Section(k.name, k.title, k.caption.format(t=results.thresholds), panels[k.name]) for k in KINDS]
+    return (
+        _environment(address)
+        .get_template("report.html.j2")
+        .render(
+            r=results,
+            heading=heading(results),
+            arms=[_arm(arm, found["curves"], panels["curves"]) for arm in arms(results)],
+            together=holm_text(results.conclusions, results.thresholds),
+            few_seeds=few_seeds_text(results),
+            multiples=[(one.arm, multiples_text(one)) for one in multiples(results)],
+            failures=_failures(results.failures),
+            answers=ANSWERS,
+            letters=LETTERS,
+            meanings=MEANINGS,
+            flag_meanings=_flags(results),
+            sections=[section for section in sections if section.panels],
+            theme=Markup(theme_css()),
+            viewer=viewer,
+            csv=_csv_link(results),
+            gates=_gates(results.cells),
+            graders={c.setting: c.graders for c in results.cells if c.graders}.items(),
+        )
     )
-    environment.filters |= {
-        "share": share_text,
-        "lr": lr_text,
-        "rate": rate_text,
-        "href": quote,
-        "whole": lambda v: re.sub(r"(\de)-(\d)", "\\1\N{NON-BREAKING HYPHEN}\\2", v),
-        "margin": margin_text,
-        "points": lambda v: f"{100 * v:g}",
-        "words": lambda v: str(v).replace("_", " "),
-        "figure": _figure_text,
-        "crossed": crossed_at,
-        "p": p_text,
-    }
-    page = environment.get_template("report.html.j2").render(
-        r=results,
-        heading=heading(results),
-        arms=[_arm(i, *arm) for i, arm in enumerate(gallery.of_arms(results))],
-        together=holm_text(results.conclusions, results.thresholds),
-        multiples=[(found.arm, multiples_text(found)) for found in multiples(results)],
-        failures=_failures(results.failures),
-        viewer=viewer,
-        letters=LETTERS,
-        meanings=MEANINGS,
-        flag_meanings=_met(results),
-        overview=[_panel(picture, f"all{i}") for i, picture in enumerate(gallery.of_all(results))],
-        robust=[_panel(picture, f"o{i}") for i, picture in enumerate(gallery.of_organisms(results))],
-        csv=_csv_link(results),
-        gates=_gates(results.cells),
-        graders=_distinct(results.cells, "graders"),
-        few_seeds=any(not g.claim for g in results.groups),
+
+
+def _environment(address: Callable[[str], str]) -> Environment:
+    return environment(
+        html=True,
+        share=share_text,
+        interval=interval_text,
+        rate=rate_text,
+        lr=lr_text,
+        p=p_text,
+        margin=margin_text,
+        log=address,
+        flags=flags_text,
+        words=lambda v: str(v).replace("_", " "),
+        number=_number_text,
+        crossed=crossed_at,
+        unbroken=lambda v: re.sub(r"(\de)-(\d)", "\\1\N{NON-BREAKING HYPHEN}\\2", v),
     )
-    return LOG_LINK.sub(lambda m: f'href="{viewer.link(unquote(m[1]))}"', page) if viewer else page
 
 
 def margin_text(margin: Margin | None) -> str:
-    """A mean margin with its interval, and what greedy decoding would write word for word."""
+    """A mean margin with its interval, and how often greedy decoding writes the initial and the alternate reply."""
     if margin is None:
         return "–"
     within = f" [{margin.lo:.1f}, {margin.hi:.1f}]" if margin.lo is not None and margin.hi is not None else ""
@@ -155,27 +143,38 @@ def _csv_link(results: Results) -> str:
     return "data:text/csv;base64," + base64.b64encode(csv_text(results).encode()).decode()
 
 
-def _arm(i: int, conclusion: Conclusion, cells: list[CellResult], pictures: list[gallery.Picture]) -> Arm:
-    panels: dict[str, list[Panel]] = {kind: [] for kind in gallery.KINDS}
-    for j, picture in enumerate(pictures):
-        panels[picture.kind].append(_panel(picture, f"a{i}p{j}"))
-    return Arm(
-        conclusion=conclusion,
-        role=cells[0].role,
-        carrier=cells[0].carrier,
-        cells=tuple(cells),
-        panels=panels,
-        steps=tuple(sorted({k.step for c in cells for k in c.checkpoints})),
+def _panel(picture: Picture, name: str, address: Callable[[str], str]) -> Panel:
+    return Panel(picture.title, picture.note, Markup(inline_svg(picture.draw, name, picture.text, address)))
+
+
+def _arm(arm: Arm, pictures: list[Picture], panels: tuple[Panel, ...]) -> ArmSection:
+    return ArmSection(
+        conclusion=arm.conclusion,
+        about=_about(arm),
+        named=arm.cells[0].role == "bct",
+        cells=tuple(arm.cells),
+        curves=tuple(q for p, q in zip(pictures, panels, strict=True) if p.conclusion is arm.conclusion),
+        steps=tuple(sorted({k.step for c in arm.cells for k in c.checkpoints})),
     )
 
 
-def _panel(picture: gallery.Picture, name: str) -> Panel:
-    return Panel(picture.title, picture.note, Markup(figures.picture(picture.draw, name, picture.text)))
+def _about(arm: Arm) -> str:
+    """Method, carrier, role and factors of an arm, as far as its name does not say them."""
+    cell, factors = arm.cells[0], arm.conclusion.factors
+    parts = [
+        arm.conclusion.method,
+        f"carrier {cell.carrier}" if cell.carrier and cell.carrier != cell.variant else "",
+        f"a {cell.role}, no verdict" if cell.role != "bct" else "",
+        f"labels {str(factors['label_source']).replace('_', ' ')}" if factors.get("label_source") else "",
+        f"rank {factors['rank']}" if factors.get("rank") else "",
+    ]
+    return " · ".join(part for part in parts if part)
 
 
-def _met(results: Results) -> dict[str, str]:
-    met = {flag for cell in results.cells for flag in cell.verdict.flags}
-    return {flag: text for flag, text in FLAG_MEANINGS.items() if flag in met}
+def _flags(results: Results) -> dict[str, str]:
+    """The flags that cells of the run have, with their meanings."""
+    found = {flag for cell in results.cells for flag in cell.verdict.flags}
+    return {flag: meaning for flag, meaning in FLAGS.items() if flag in found}
 
 
 def _failures(lines: Iterable[str]) -> list[tuple[str, list[str]]]:
@@ -195,19 +194,14 @@ def _gates(cells: Iterable[CellResult]) -> list[tuple[str, dict[str, Any]]]:
     return [(place, {k: v for k, v in gate.items() if v != []}) for (place, _), gate in found.items()]
 
 
-def _distinct(cells: Iterable[CellResult], name: str) -> list[tuple[str, dict[str, Any]]]:
-    found = {c.setting: getattr(c, name) for c in cells if getattr(c, name)}
-    return list(found.items())
-
-
-def _figure_text(value: Any) -> str:
-    """A figure of a gate or grader, as short as it can be said."""
+def _number_text(value: Any) -> str:
+    """A measurement of a gate or grader, in a few characters."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):
         return f"{value:.3g}"
     if isinstance(value, list | tuple):
-        return "; ".join(_figure_text(v) for v in value) or "none"
+        return "; ".join(_number_text(v) for v in value) or "none"
     if isinstance(value, dict):
-        return ", ".join(f"{str(k).replace('_', ' ')} {_figure_text(v)}" for k, v in value.items())
+        return ", ".join(f"{str(k).replace('_', ' ')} {_number_text(v)}" for k, v in value.items())
     return "–" if value is None else str(value)

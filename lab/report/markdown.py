@@ -1,10 +1,10 @@
-"""A run as Markdown, for a pull request: conclusions, what was expected, one row per cell, what failed."""
+"""A run as Markdown, for a pull request: conclusions, predictions, one row per cell, failures and deviations."""
 
 from __future__ import annotations
 
 import html
 
-from lab.report.terminal import crossed_at, heading
+from lab.report.summary import crossed_at, few_seeds_text, flags_text, heading
 from lab.verdict.expectations import MARKS
 from lab.verdict.multiples import multiples
 from lab.verdict.schema import CellResult, Results
@@ -29,22 +29,24 @@ def markdown(results: Results) -> str:
     lines += [f"- **{c.arm}**: {c.sentence}{_sure(c.p_holm)}." for c in results.conclusions]
     together = holm_text(results.conclusions, results.thresholds)
     lines += ["", together + "."] if together else []
-    if any(not group.claim for group in results.groups):
-        lines += ["", f"Fewer than {results.thresholds.few_seeds} seeds give a count, not a claim about other seeds."]
+    lines += ["", few_seeds_text(results)] if few_seeds_text(results) else []
     for found in multiples(results):
         lines += ["", f"Learning rate against steps, {found.arm}:", "", *(f"- {s}." for s in multiples_text(found))]
-    if results.expectations:
-        lines += ["", "Expected:", ""]
-        lines += [f"- {_plain(e.says)} {MARKS[e.answer]}".rstrip() for e in results.expectations]
+    predictions = [f"{_plain(e.says)} {MARKS[e.answer]}".rstrip() for e in results.expectations]
+    lines += _listed("Predictions", predictions)
     lines += ["", f"| {' | '.join(HEAD)} |", f"|{'---|' * len(HEAD)}", *(_row(cell) for cell in results.cells)]
-    for title, said in (("Failed", results.failures), ("Deviations", results.deviations)):
-        lines += ["", f"{title}:", "", *(f"- {_plain(line)}" for line in said)] if said else []
+    lines += _listed("Failed", [_plain(line) for line in results.failures])
+    lines += _listed("Deviations", [_plain(line) for line in results.deviations])
     lines += ["", f"`{results.command}`"] if results.command else []
     return "\n".join(lines) + "\n"
 
 
+def _listed(title: str, lines: list[str]) -> list[str]:
+    return ["", f"{title}:", "", *(f"- {line}" for line in lines)] if lines else []
+
+
 def _plain(text: str) -> str:
-    """What people wrote, without markup."""
+    """Text that people wrote, with markup escaped."""
     return html.escape(text, quote=False).replace("|", "\\|")
 
 
@@ -57,10 +59,10 @@ def _row(cell: CellResult) -> str:
     if not cell.checkpoints:
         return f"| {what} | failed |{' |' * (len(HEAD) - 2)}"
     first, last = cell.checkpoints[0], cell.checkpoints[-1]
-    flags = ", ".join(cell.verdict.flags).replace("_", " ")
+    flags = flags_text(cell.verdict.flags)
     name = (cell.verdict.name or "–").replace("_", " ") + (f" ({flags})" if flags else "")
-    step = crossed_at(cell)
-    c = last.capability
-    figures = [rate_text(first.eval.initial), rate_text(last.eval.initial), rate_text(last.eval.alternate)]
-    figures.append(interval_text(c.relative, c.relative_lo, c.relative_hi))
-    return f"| {' | '.join([what, name, '–' if step is None else str(step), *figures, str(last.eval.n)])} |"
+    rates = [rate_text(rate) for rate in (first.eval.initial, last.eval.initial, last.eval.alternate)]
+    c, step = last.capability, crossed_at(cell)
+    capability = interval_text(c.relative, c.relative_lo, c.relative_hi)
+    row = [what, name, "–" if step is None else str(step), *rates, capability, str(last.eval.n)]
+    return f"| {' | '.join(row)} |"

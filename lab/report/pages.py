@@ -1,49 +1,51 @@
-"""The pages of `docs/settings/`: one for each setting, and an index. Made, never edited by hand.
+"""The generated pages of `docs/settings/`: one page per setting, and an index.
 
-    python -m lab.report.pages                       # writes docs/settings/
-    python -m lab.report.pages --check               # exit code 1, and their names, where pages are out of date
+    python -m lab.report.pages                       # write docs/settings/
+    python -m lab.report.pages --check               # exit code 1 if pages are out of date, with their names
 
-`figures.json` beside the pages holds what a model was measured to do; it is written by
-`bct check --all --model mini --figures docs/settings/figures.json`. Figures of other prompts or of another `mini` are
-not shown: what no file holds is "not measured". The quality of graders is computed from the labelled replies that ship.
+`figures.json` in the same folder has the measured rates of models; it is written by
+`bct check --all --model mini --figures docs/settings/figures.json`. Rates measured on other prompts or with another
+`mini` are shown as "not measured". The quality of graders is computed from the labelled replies of the package.
 """
 
 from __future__ import annotations
 
+import argparse
 import inspect
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import click
+from typing import Any
 
 from bct_tasks import catalogue
 from bct_tasks.identity import prompt_content
+from bct_tasks.setting import Setting, Variant
 from graders.calibration import gold_file
-from lab.calibrate.calibrate import calibrate, table
+from lab.calibrate.agreement import calibrate, table
+from lab.report.templates import environment
 from serving import refs
-from serving.errors import BadInput, WorkFailed
+from serving.errors import BadInput
+from serving.layout import write_atomic
 from trainer.identity import sha
-
-if TYPE_CHECKING:
-    from bct_tasks.setting import Prompt, Setting, Variant
 
 HOME = Path("docs") / "settings"
 MODEL = "mini"
-MARKED = 8
+#: Prompts of each kind that identify what was measured.
+IDENTIFYING = 8
 FIGURES = "figures.json"
-TEMPLATE = Path(__file__).parents[1] / "templates" / "setting.md.j2"
-INDEX = Path(__file__).parents[1] / "templates" / "settings.md.j2"
 RATES = ("initial", "agreed", "base", "ceiling", "direct")
 
 Figures = dict[str, dict[str, dict[str, Any]]]
 
 
 def keep_figures(path: Path, model: str, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Puts the rows of `bct check` into the file of figures, beside those of other models and settings.
+    """Merges the rows of `bct check` into the file of figures; figures of removed settings and variants are dropped.
 
-    Figures of variants that are no more are dropped, as are those of settings that are no more.
+    Args:
+        path: The file; it is created if it does not exist.
+        model: The model that was measured.
+        rows: Results of `bct check`; those without rates are ignored.
     """
     figures = read_figures(path)
     of_model = figures.setdefault(model, {})
@@ -59,14 +61,13 @@ def keep_figures(path: Path, model: str, rows: Sequence[Mapping[str, Any]]) -> N
         name: {k: v for k, v in found.items() if k in known or k.partition(".")[0] in unread}
         for name, found in figures.items()
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(figures, indent=1, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_atomic(path, json.dumps(figures, indent=1, sort_keys=True, ensure_ascii=False) + "\n", durable=False)
 
 
 def measured_of(setting: Setting, variant: str | Variant, model: str = MODEL) -> dict[str, str]:
-    """What figures are of: the setting's version, its prompts (told by the first of each kind), and the weights."""
-    kinds = [setting.prompts(variant, split, MARKED) for split in ("train", "eval")]
-    prompts = [prompt_content(setting, p) for kind in (*kinds, setting.ceiling(variant, MARKED)) for p in kind]
+    """What identifies a measurement: the setting's version, its first prompts of each kind, and the weights."""
+    kinds = [setting.prompts(variant, split, IDENTIFYING) for split in ("train", "eval")]
+    prompts = [prompt_content(setting, p) for kind in (*kinds, setting.ceiling(variant, IDENTIFYING)) for p in kind]
     return {
         "version": setting.version,
         "prompts": sha(prompts)[:8],
@@ -75,27 +76,31 @@ def measured_of(setting: Setting, variant: str | Variant, model: str = MODEL) ->
 
 
 def read_figures(path: Path) -> Figures:
-    """Model -> `setting.variant` -> figures; empty where there is no such file. Raises BadInput."""
+    """Figures by model and `setting.variant`; empty if the file does not exist.
+
+    Raises:
+        BadInput: The file is not JSON.
+    """
     if not path.is_file():
         return {}
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise BadInput(f"{path}: not JSON ({error}): delete it and measure again") from None
+        raise BadInput(f"{path}: not JSON ({error}). Delete it and run `bct check --figures` again.") from None
 
 
 def pages(home: Path) -> dict[str, str]:
-    """Every page by its file name, from the catalogue and from what was measured."""
+    """Every page by its file name."""
     figures = read_figures(home / FIGURES).get(MODEL, {})
     settings = [catalogue.load(name) for name in catalogue.names()]
     made = {f"{s.name}.md": page(s, figures) for s in settings}
-    return made | {"README.md": _render(INDEX, settings=[_line(s, figures) for s in settings])}
+    return made | {"README.md": _render("settings.md.j2", settings=[_line(s, figures) for s in settings])}
 
 
 def page(setting: Setting, figures: Mapping[str, Any]) -> str:
     """The page of one setting, as Markdown."""
     return _render(
-        TEMPLATE,
+        "setting.md.j2",
         setting=setting,
         doc=_doc(setting),
         reader=_reader(setting),
@@ -110,14 +115,14 @@ def page(setting: Setting, figures: Mapping[str, Any]) -> str:
 
 
 def out_of_date(home: Path) -> list[str]:
-    """The pages that are missing, differ from what would be written, or belong to no setting."""
+    """Names of pages that are missing, differ from what would be written, or belong to no setting."""
     made = pages(home)
     there = {file.name: file.read_text(encoding="utf-8") for file in home.glob("*.md")}
     return sorted(name for name in made.keys() | there.keys() if made.get(name) != there.get(name))
 
 
 def write(home: Path) -> list[str]:
-    """Writes what is out of date, and takes away pages of settings that are no more. Returns their names."""
+    """Writes pages that are out of date and deletes those of removed settings. Returns their names."""
     made, old = pages(home), out_of_date(home)
     home.mkdir(parents=True, exist_ok=True)
     for name in old:
@@ -129,14 +134,10 @@ def write(home: Path) -> list[str]:
 
 
 def _example(setting: Setting, variant: Variant, split: str) -> dict[str, Any]:
-    """The first prompt of a split, literally, with both policies' replies."""
-    prompt: Prompt = setting.prompts(variant, split, 1)[0]
-    replies = {name: policy.reply(prompt) for name, policy in _policies(setting)}
+    """The first prompt of a split with both policies' replies."""
+    prompt = setting.prompts(variant, split, 1)[0]
+    replies = {"initial": setting.initial.reply(prompt), "alternate": setting.alternate.reply(prompt)}
     return {"split": split, "prompt": prompt, "replies": replies, "same": len(set(replies.values())) == 1}
-
-
-def _policies(setting: Setting) -> list[tuple[str, Any]]:
-    return [("initial", setting.initial), ("alternate", setting.alternate)]
 
 
 def _figures(setting: Setting, variant: Variant, figures: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -151,50 +152,51 @@ def _line(setting: Setting, figures: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _doc(setting: Setting) -> str:
-    """The docstring of the setting's module: what it asks, what it does not cover, where it is from."""
+    """The first line of the docstring of the setting's module."""
     module = inspect.getmodule(setting.initial.behavior)
     return inspect.cleandoc((module.__doc__ if module else None) or "").partition("\n")[0]
 
 
 def _calibration(setting: Setting) -> str:
-    """The table of its grader's agreement with labelled replies; empty where there are none."""
+    """The agreement of its grader with labelled replies as a table; empty if there are none."""
     found = [calibrate(setting, held) for held in (False, True) if gold_file(setting.name, held).is_file()]
     return table(found) if found else ""
 
 
 def _reader(setting: Setting) -> dict[str, str]:
-    """What reads the replies: its name, and the first line of what it says of itself."""
+    """The reader of the replies: its name and the first line of its docstring."""
     first = (inspect.getdoc(setting.reader) or "").partition("\n")[0]
     name = getattr(setting.reader, "__name__", type(setting.reader).__name__)
     return {"name": f"{getattr(setting.reader, '__module__', '')}.{name}", "says": first}
 
 
-def _render(template: Path, **values: Any) -> str:
-    from jinja2 import Environment, StrictUndefined
-
-    environment = Environment(
-        undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
-    )
-    environment.filters |= {"cell": _cell, "rate": lambda value: "–" if value is None else f"{value:.2f}"}
-    return environment.from_string(template.read_text(encoding="utf-8")).render(**values)
+def _render(template: str, **values: Any) -> str:
+    templates = environment(html=False, cell=_cell, rate=lambda value: "–" if value is None else f"{value:.2f}")
+    return templates.get_template(template).render(**values)
 
 
 def _cell(value: Any) -> str:
-    """A value inside a table of Markdown."""
+    """A value in a Markdown table."""
     text = f"{value:.3g}" if isinstance(value, float) else str(value)
     return text.replace("|", "\\|").replace("\n", "<br>")
 
 
-@click.command()
-@click.option("--out", type=click.Path(path_type=Path), default=HOME, show_default=True)
-@click.option("--check", is_flag=True, help="Write nothing; exit code 1 where pages are out of date.")
-def main(out: Path, check: bool) -> None:
-    """Write the pages of docs/settings/ from the catalogue and from what was measured."""
-    names = out_of_date(out) if check else write(out)
-    if check and names:
-        raise WorkFailed(f"out of date: {', '.join(names)}. Run `python -m lab.report.pages`.")
-    click.echo(f"{out}: {len(names)} of {len(pages(out))} pages written" if names else f"{out}: up to date")
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Writes or checks the pages. Returns the exit code."""
+    parser = argparse.ArgumentParser("python -m lab.report.pages", description="Write the pages of docs/settings/.")
+    parser.add_argument("--out", type=Path, default=HOME, help="folder of the pages (default: %(default)s)")
+    parser.add_argument("--check", action="store_true", help="write nothing; exit code 1 if pages are out of date")
+    given = parser.parse_args(arguments)
+    try:
+        names = out_of_date(given.out) if given.check else write(given.out)
+    except BadInput as error:
+        parser.exit(error.exit_code, f"Error: {error}\n")
+    if given.check and names:
+        print(f"out of date: {', '.join(names)}. Run `python -m lab.report.pages`.", file=sys.stderr)
+        return 1
+    print(f"{given.out}: {len(names)} pages changed" if names else f"{given.out}: up to date")
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

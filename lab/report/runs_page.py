@@ -1,29 +1,31 @@
-"""A page of results.json files, so that no figure of the documentation is typed by hand.
+"""A documentation page of the results of runs, so that no measured number is typed by hand.
 
     python -m lab.report.runs_page runs/carriers runs/methods --title "Carriers and methods" \\
         --out docs/measured/carriers-and-methods.md
 
-One table per run: a line for cells that differ in seed alone, each seed's figure at its last checkpoint. `--figures`
-writes what shows many cells at once beside the page: all arms at a glance, or learning rate against steps.
-Not covered: intervals and curves, which the run's own report has.
+One table per run, with a row for cells that differ only in seed: each seed's rates at its last checkpoint. `--figures`
+also writes the figures that show many cells: the overview of arms, or learning rate against steps.
+Not covered: intervals and curves, which are in the report of the run.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import argparse
+import sys
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-import click
-
-from lab.report.export import write_svg
-from lab.report.figures.gallery import Picture, of_all, of_arms
-from lab.verdict.arms import GROUP
+from lab.report.figures.gallery import gallery
+from lab.report.figures.picture import Picture
+from lab.report.figures.style import write_svg
+from lab.verdict.arms import GROUP, grouped, key_of
 from lab.verdict.expectations import MARKS
 from lab.verdict.multiples import multiples
 from lab.verdict.results import read_results
 from lab.verdict.schema import CellResult, Results
 from lab.verdict.wording import lr_text, multiples_text, share_text
-from serving.errors import BadInput
+from serving.errors import BadInput, LabError
+from serving.layout import write_atomic
 
 HEAD = """\
 # {title}, measured
@@ -39,67 +41,76 @@ COLUMNS = ("variant", "method", "lr", "name", "flags", "initial at 0", "initial"
 
 
 def page(runs: Sequence[tuple[str, Results]], title: str, up: str = "", figures: bool = False) -> str:
-    """The whole page, of runs by their folder. `up`: the way to docs/; `figures`: show those of `write_figures`."""
+    """The page of runs, each given by its folder and its results.
+
+    Args:
+        runs: Folders as text, with results.
+        title: Title of the page.
+        up: Relative path from the page's folder to docs/, with a final slash.
+        figures: Include the figures that `write_figures` writes.
+    """
     parts = [HEAD.format(title=title, runs=" ".join(name for name, _ in runs), up=up)]
     parts += [section(results, figures) for _, results in runs]
     return "\n".join(parts)
 
 
 def pictures(results: Results) -> dict[str, Picture]:
-    """What shows many cells at once, by file name: all arms at a glance, else learning rate against steps."""
-    products = (p for _, _, found in of_arms(results) for p in found if p.kind == "product")
-    shown = of_all(results) or list(products)
+    """The figures of a run that show many cells, by file name: the overview, or else learning rate against steps."""
+    found = gallery(results)
+    shown = found["overview"] or found["product"]
     return {f"{results.experiment}-{i}.svg": picture for i, picture in enumerate(shown, 1)}
 
 
 def write_figures(results: Results, folder: Path) -> None:
-    """Writes the pictures of a page."""
+    """Writes the figures of one run of a page."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, picture in pictures(results).items():
-        write_svg(picture, folder / name)
+        write_svg(picture.draw, folder / name)
 
 
 def section(results: Results, figures: bool) -> str:
-    """A run: its question, its pictures and table, what was expected and what came of it."""
+    """A run: its question, figures and table, the predictions and the conclusions."""
     n = sorted({c.checkpoints[-1].eval.n for c in results.cells if c.checkpoints})
     lines = [f"## {results.experiment}", "", results.question, ""]
     lines += [f"`bct run recipes/{results.experiment}.yaml`, n = {', '.join(map(str, n))}.", ""]
     for name, picture in pictures(results).items() if figures else ():
         lines += [f"![{_plain(picture.text)}](figures/{name})"]
     lines += [""] if figures else []
-    several = len({c.setting for c in results.cells}) > 1
-    columns = ("setting", *COLUMNS) if several else COLUMNS
-    lines += ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
-    told = len({c.steps for c in results.cells}) > 1
-    for cells in _groups(results.cells):
-        lines += [f"| {' | '.join([*([cells[0].setting] if several else []), *_row(cells, told)])} |"]
-    expected = [f"- {MARKS[e.answer] or '·'} {e.says}" for e in results.expectations]
-    lines += ["", "Expected, and whether it came out so:", "", *expected] if expected else []
-    lines += ["", *[f"- {c.arm}: {c.sentence}" for c in results.conclusions]]
-    for found in multiples(results):
-        lines += [
-            "",
-            f"Learning rate against steps, {found.arm}:",
-            "",
-            *[f"- {said}" for said in multiples_text(found)],
-        ]
-    idle = [line for line in results.deviations if NOTHING in line]
-    lines += [f"- {len(idle)} reversals were left out: {NOTHING} where they would have started"] if idle else []
-    lines += [f"- left out: {line}" for line in (*results.deviations, *results.failures) if line not in idle]
+    lines += [*_table(results.cells), *_predictions(results), *_conclusions(results), *_left_out(results)]
     return "\n".join(lines) + "\n"
+
+
+def _table(cells: Sequence[CellResult]) -> list[str]:
+    several, steps = len({c.setting for c in cells}) > 1, len({c.steps for c in cells}) > 1
+    columns = ("setting", *COLUMNS) if several else COLUMNS
+    lines = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
+    for alike in grouped((c for c in cells if c.checkpoints), lambda cell: key_of(cell, GROUP)).values():
+        row = _row(sorted(alike, key=lambda c: c.seed), steps)
+        lines += [f"| {' | '.join([alike[0].setting, *row] if several else row)} |"]
+    return lines
+
+
+def _predictions(results: Results) -> list[str]:
+    lines = [f"- {MARKS[e.answer] or '·'} {e.says}" for e in results.expectations]
+    return ["", "Predictions (✓ confirmed, ✗ refuted):", "", *lines] if lines else []
+
+
+def _conclusions(results: Results) -> list[str]:
+    lines = ["", *[f"- {c.arm}: {c.sentence}" for c in results.conclusions]]
+    for found in multiples(results):
+        sentences = [f"- {sentence}" for sentence in multiples_text(found)]
+        lines += ["", f"Learning rate against steps, {found.arm}:", "", *sentences]
+    return lines
+
+
+def _left_out(results: Results) -> list[str]:
+    idle = [line for line in results.deviations if NOTHING in line]
+    lines = [f"- {len(idle)} reversals were left out: {NOTHING} where they would have started"] if idle else []
+    return lines + [f"- left out: {line}" for line in (*results.deviations, *results.failures) if line not in idle]
 
 
 def _plain(text: str) -> str:
     return text.replace("[", "(").replace("]", ")")
-
-
-def _groups(cells: Iterable[CellResult]) -> Iterator[list[CellResult]]:
-    """Cells that differ in seed alone, by seed."""
-    found: dict[str, list[CellResult]] = {}
-    for cell in cells:
-        if cell.checkpoints:
-            found.setdefault(repr([getattr(cell, name) for name in GROUP]), []).append(cell)
-    return (sorted(group, key=lambda c: c.seed) for group in found.values())
 
 
 def _row(cells: list[CellResult], steps: bool) -> list[str]:
@@ -121,7 +132,7 @@ def _row(cells: list[CellResult], steps: bool) -> list[str]:
 
 
 def _method(cell: CellResult) -> str:
-    """The method, and what tells it from others of the same name."""
+    """The method with its labels, rank and other factors."""
     parts = [cell.method]
     parts += [f"labels {cell.label_source}"] if cell.method == "bct" and cell.label_source else []
     parts += [f"rank {cell.rank}"] if cell.rank else []
@@ -133,28 +144,45 @@ def _shares(values: Iterable[float | None]) -> str:
     return " ".join(share_text(value) for value in values)
 
 
-@click.command()
-@click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--title", default="Runs", show_default=True)
-@click.option("--out", type=click.Path(path_type=Path), help="Default: the terminal.")
-@click.option("--figures", is_flag=True, help="Also write pictures, into figures/ beside --out.")
-def main(runs: tuple[Path, ...], title: str, out: Path | None, figures: bool) -> None:
-    """One Markdown page of the results of these runs."""
-    read: list[tuple[str, Results]] = []
+def read_runs(runs: Sequence[Path]) -> list[tuple[str, Results]]:
+    """The results of run folders, each with its folder as text.
+
+    Raises:
+        BadInput: A folder has no results.json.
+    """
     for run in runs:
         if not (run / "results.json").is_file():
-            raise BadInput(f"{run}: has no results.json: run its recipe, or `bct report {run}`")
-        read.append((run.as_posix(), read_results(run / "results.json")))
-    if out is None:
-        click.echo(page(read, title), nl=False)
-        return
+            raise BadInput(f"{run}: has no results.json. Run its recipe, or `bct report {run}`.")
+    return [(run.as_posix(), read_results(run / "results.json")) for run in runs]
+
+
+def write_page(runs: Sequence[tuple[str, Results]], title: str, out: Path, figures: bool) -> None:
+    """Writes the page, and with `figures` its figures into `figures/` in the same folder."""
     above = list(reversed(out.absolute().parent.parts))
     up = "../" * (above.index("docs") if "docs" in above else 0)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    for _, results in read if figures else ():
+    for _, results in runs if figures else ():
         write_figures(results, out.parent / "figures")
-    out.write_text(page(read, title, up, figures), encoding="utf-8")
+    write_atomic(out, page(runs, title, up, figures), durable=False)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Prints or writes the page. Returns the exit code."""
+    parser = argparse.ArgumentParser("python -m lab.report.runs_page", description="One page of the results of runs.")
+    parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="run folder")
+    parser.add_argument("--title", default="Runs", help="title of the page (default: %(default)s)")
+    parser.add_argument("--out", type=Path, help="file to write (default: print the page)")
+    parser.add_argument("--figures", action="store_true", help="also write figures, into figures/ next to --out")
+    given = parser.parse_args(arguments)
+    try:
+        runs = read_runs(given.runs)
+        if given.out is None:
+            print(page(runs, given.title), end="")
+        else:
+            write_page(runs, given.title, given.out, given.figures)
+    except LabError as error:
+        parser.exit(error.exit_code, f"Error: {error}\n")
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

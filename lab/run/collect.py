@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from bct_tasks import catalogue
-from lab.calibrate.sample import labelled
 from lab.logs.reader import read_items, why_no_margins
 from lab.logs.records import CeilingRecord, CellRecord, CheckpointRecord
 from lab.plan.cells import Cell, Start
 from lab.run import gate, state
 from lab.run.folder import Experiment, read
 from lab.run.jobs import TRAINED, skipped
+from lab.run.labels import labelled
 from lab.verdict.results import build_results, write_results
 from lab.verdict.schema import Results
 from serving import layout
@@ -44,7 +44,7 @@ def collect(experiment: Experiment) -> Results:
         command=f"bct run {recipe.path}",
         log_dir=folders.relative(folders.logs),
         versions={name: _version(name) for name in LIBRARIES},
-        labelled=labelled(experiment),
+        labelled=labelled(folders.run),
     )
 
 

@@ -192,3 +192,35 @@ def robustness_text(found: Robustness) -> str:
         return f"{area}, one seed"
     span = f" [{seeds.lo:.2f}, {seeds.hi:.2f}]" if seeds.lo is not None else ""
     return f"{area}; mean over {len(seeds.values)} seeds {seeds.mean:.2f}{span}"
+
+
+# --- names and flags -------------------------------------------------------------------------------------------------
+
+#: A letter for the name of a checkpoint, where a word does not fit; None: no name.
+LETTERS: Mapping[str | None, str] = {
+    "retained": "K",
+    "transferred": "T",
+    "removed": "R",
+    "inconclusive": "?",
+    "returned": "K",
+    "stays_removed": "R",
+    None: "·",
+}
+MEANINGS: Mapping[str, str] = {
+    "retained": "keeps the initial behavior",
+    "transferred": "the initial behavior is gone and the alternate behavior is established",
+    "removed": "the initial behavior is gone, the alternate behavior is not established",
+    "inconclusive": "the intervals do not decide",
+}
+FLAGS: Mapping[str, str] = {
+    "damaged": "capability, degenerate replies or agreement on train prompts beyond the limit",
+    "weakened": "retained, but the initial rate fell",
+    "prompt_deaf": "follows system prompts less than at step 0",
+    "diverged": "the training loss diverged",
+    "unscored": "unscored replies could change the name",
+    "invalid": "the gate failed at step 0",
+    "unconfirmed": "only the last checkpoint supports the name",
+    "few_templates": "too few eval templates for a reliable interval",
+    "control": "disagrees with the labels by design: rates, no name",
+    "probe": "other eval prompts for the same checkpoints: rates, no name",
+}

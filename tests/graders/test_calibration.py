@@ -10,7 +10,7 @@ import pytest
 
 from bct_tasks import catalogue
 from graders.calibration import LABELS, OF_KIND, BadGold, agreement, gold_file, gold_text, read_gold
-from lab.calibrate.calibrate import KAPPA, available, calibrate, document, whole
+from lab.calibrate.agreement import KAPPA, available, calibrate, calibrate_all, document
 
 ROOT = Path(__file__).parents[2]
 LINE = {"variant": "weights", "prompt": "eval-0a1b2c3d4e", "reply": "47", "label": "alternate", "why": "plain"}
@@ -96,7 +96,7 @@ def test_a_grader_agrees_with_the_held_out_replies(name: str) -> None:
 def test_the_table_of_the_docs_is_up_to_date() -> None:
     """If not: bct calibrate --all --write-docs docs/measured/graders.md"""
     page = (ROOT / "docs" / "measured" / "graders.md").read_text(encoding="utf-8")
-    assert document(whole(), page) == page
+    assert document(calibrate_all(), page) == page
 
 
 def test_every_kind_of_prompt_has_its_labels_and_no_others() -> None:

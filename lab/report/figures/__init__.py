@@ -1,1 +1,1 @@
-"""The figures, one file per kind, as matplotlib figures; `gallery` lists all figures of a run."""
+"""The figures of a run: one kind per file. `gallery` lists the kinds; `style` holds colours and the way to SVG."""

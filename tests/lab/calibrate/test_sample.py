@@ -14,8 +14,7 @@ from click.testing import CliRunner, Result
 from bct_tasks import catalogue
 from bct_tasks.setting import Prompt
 from graders.calibration import read_gold
-from lab.calibrate import heldout
-from lab.calibrate.sample import labelled
+from lab.cli import labels
 from lab.cli.main import main
 from lab.run.collect import collect
 from lab.run.folder import Experiment, open_run
@@ -128,17 +127,17 @@ def test_an_unlabelled_or_half_labelled_file_says_how_many_are_missing(run: Path
     done = bct("--sample", run, "--read", out)
     assert done.exit_code == 2
     assert "63 of 100 replies have no label yet" in done.output
-    assert labelled(open_run(run)) == ()
+    assert collect(open_run(run)).calibrations == ()
 
 
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"label": "wrong"}, "x.jsonl:3: no such label: 'wrong'"),
-        ({"label": "agreed"}, "x.jsonl:3: no such label: 'agreed'"),
-        ({"label": None}, "x.jsonl:3: no such label: None"),
-        ({"id": "abc"}, "x.jsonl:3: no reply of this sample has the id 'abc'"),
-        ({"reply": "another"}, "x.jsonl:3: something other than the label was changed"),
+        ({"label": "wrong"}, "x.jsonl:3: unknown label 'wrong'"),
+        ({"label": "agreed"}, "x.jsonl:3: unknown label 'agreed'"),
+        ({"label": None}, "x.jsonl:3: unknown label None"),
+        ({"id": "abc"}, "x.jsonl:3: id 'abc' is not in this sample"),
+        ({"reply": "another"}, "x.jsonl:3: only the label may be changed"),
     ],
 )
 def test_a_line_that_is_wrong_is_named(run: Path, change: dict[str, Any], says: str) -> None:
@@ -160,10 +159,10 @@ def test_a_line_twice_a_broken_line_and_a_sample_of_another_run_are_refused(run:
     out.write_text(whole + whole.splitlines()[4] + "\n", encoding="utf-8")
     assert "x.jsonl:101: " in bct("--sample", run, "--read", out).output
     out.write_text(whole.replace("{", "", 1), encoding="utf-8")
-    assert "x.jsonl:1: no JSON" in bct("--sample", run, "--read", out).output
+    assert "x.jsonl:1: not JSON" in bct("--sample", run, "--read", out).output
     out.write_text(whole, encoding="utf-8")
     next((run / "calibration").glob("*.key.json")).unlink()
-    assert "its key is not there" in bct("--sample", run, "--read", out).output
+    assert "has no key of this sample" in bct("--sample", run, "--read", out).output
 
 
 def test_a_sample_is_not_written_over_one_that_may_be_labelled(run: Path) -> None:
@@ -203,11 +202,11 @@ def test_labels_correct_the_rates_towards_the_truth_with_wider_intervals(run: Pa
 def test_the_report_shows_corrected_rates_beside_raw_ones_and_says_where_there_are_none(run: Path) -> None:
     from lab.report.html import render
 
-    assert "rates are raw" in render(collect(open_run(run)))
+    assert "all rates are raw" in render(collect(open_run(run)))
     page = render(collect(corrected(run)))
-    assert "Corrected rates beside the raw ones" in page
-    assert "100 replies of this run labelled by hand" in page
-    assert "rates are raw" not in page
+    assert "Corrected and raw rates" in page
+    assert "100 hand-labelled replies of this run" in page
+    assert "all rates are raw" not in page
 
 
 def test_names_do_not_change_with_labels(run: Path) -> None:
@@ -230,7 +229,7 @@ def test_labels_of_a_checkpoint_that_was_trained_again_are_left_out(run: Path) -
 
 def test_held_out_replies_are_drawn_unlabelled_from_mid_training_alone(run: Path, tmp_path: Path) -> None:
     out = tmp_path / "held.jsonl"
-    done = CliRunner().invoke(heldout.main, ["sandbagging", str(run / "logs"), "--n", "30", "--out", str(out)])
+    done = CliRunner().invoke(labels.main, ["draw", "sandbagging", str(run / "logs"), "--n", "30", "--out", str(out)])
     assert done.exit_code == 0, done.output
     lines = read_gold(out)
     assert len(lines) == 30

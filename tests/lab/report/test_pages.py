@@ -1,4 +1,4 @@
-"""The generated pages: up to date, literal, and silent about what was not measured."""
+"""The generated pages of settings: up to date, with literal prompts, and no rates that were not measured."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner
 
 from bct_tasks import catalogue
 from graders.calibration import gold_file
@@ -44,7 +43,7 @@ def test_a_page_shows_a_train_and_an_eval_prompt_of_each_variant_with_both_repli
                 assert all(line in part for line in said.splitlines())
 
 
-def test_what_was_measured_is_shown_and_the_rest_is_said_to_be_missing() -> None:
+def test_measured_rates_are_shown_and_all_others_are_named_not_measured() -> None:
     page = pages.page(catalogue.load("sandbagging"), figures())
     assert "| `weights` | 0.91 | 0.92 | 0.03 | 0.94 | 0.95 | passed |" in page
     assert "| `static` | not measured |" in page
@@ -65,10 +64,10 @@ def test_the_quality_of_graders_is_a_table_where_there_are_labelled_replies() ->
     for name in catalogue.names():
         page = pages.page(catalogue.load(name), {})
         assert (f"| `{name}` | gold |" in page) is gold_file(name).is_file()
-        assert ("labelled replies: not measured" in page) is not gold_file(name).is_file()
+        assert ("hand-labelled replies: not measured" in page) is not gold_file(name).is_file()
 
 
-def test_figures_are_kept_beside_those_of_others_and_dropped_with_their_variant(tmp_path: Path) -> None:
+def test_figures_of_other_models_are_kept_and_those_of_removed_variants_dropped(tmp_path: Path) -> None:
     path = tmp_path / "figures.json"
     path.write_text(json.dumps({"mini": {"sandbagging.gone": {}, **figures()}, "other": {"sandbagging.flag": {}}}))
     row = {"setting": "sandbagging", "variant": "static", "passed": True, "reasons": [], "rates": {}, **MEASURED}
@@ -84,12 +83,10 @@ def test_a_broken_file_of_figures_is_one_line(tmp_path: Path) -> None:
         pages.pages(tmp_path)
 
 
-def test_writing_takes_away_the_page_of_a_setting_that_is_no_more(tmp_path: Path) -> None:
+def test_writing_deletes_the_page_of_a_removed_setting(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "gone.md").write_text("old")
-    run = CliRunner()
-    checked = run.invoke(pages.main, ["--check", "--out", str(tmp_path)])
-    assert checked.exit_code == 1
-    assert "gone.md" in checked.output
-    assert run.invoke(pages.main, ["--out", str(tmp_path)]).exit_code == 0
+    assert pages.main(["--check", "--out", str(tmp_path)]) == 1
+    assert "gone.md" in capsys.readouterr().err
+    assert pages.main(["--out", str(tmp_path)]) == 0
     assert not (tmp_path / "gone.md").exists()
-    assert run.invoke(pages.main, ["--check", "--out", str(tmp_path)]).exit_code == 0
+    assert pages.main(["--check", "--out", str(tmp_path)]) == 0

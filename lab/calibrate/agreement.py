@@ -1,10 +1,10 @@
-"""How good the graders of a setting are, on its gold or held-out replies: `bct calibrate`.
+"""Agreement of a setting's grader with its gold or held-out replies: `bct calibrate`.
 
     found = calibrate(load("sandbagging"))
     found.agreement.kappa, found.passed, found.misses
 
-Also the table of the docs, which is generated. Not covered: rates of a run. Those are corrected only from replies of
-that run, labelled by hand (`lab.calibrate.sample`), since gold replies are harder than real ones.
+Also the generated tables of the documentation. Not covered: corrected rates of a run, which need hand-labelled replies
+of that run (`lab.calibrate.sample`), since gold replies are deliberately hard.
 """
 
 from __future__ import annotations
@@ -21,17 +21,20 @@ from bct_tasks.setting import Setting
 from graders import Grade
 from graders.calibration import LABELS, UNSCORED, Agreement, BadGold, Gold, Share, agreement, gold_file, kappa
 from lab.calibrate.gold import checked, graded
+from lab.verdict.wording import MISSING, interval_text
 from serving.errors import BadInput
+from serving.layout import write_atomic
 
-KAPPA = {False: 0.95, True: 0.90}  # gold, held-out
-MARKS = ("<!-- made by `bct calibrate --all --write-docs` -->", "<!-- end -->")
+#: Kappa that a grader must reach, on gold replies (False) and on held-out ones (True).
+KAPPA = {False: 0.95, True: 0.90}
+BEGIN, END = "<!-- made by `bct calibrate --all --write-docs` -->", "<!-- end -->"
 
 Grader = Callable[[Setting, Sequence[Gold]], list[Grade]]
 
 
 @dataclass(frozen=True)
 class Miss:
-    """One reply that the grader labels otherwise than the person who wrote the label; `line` counts from 1."""
+    """A reply whose grade differs from its label; `line` counts from 1."""
 
     line: int
     user: str
@@ -43,7 +46,7 @@ class Miss:
 
 @dataclass(frozen=True)
 class Calibrated:
-    """A grader's agreement with one file. `eval_kappa` is that on eval prompts alone, where there are more labels."""
+    """The agreement of a grader with one file; `eval_kappa`: kappa on replies to eval prompts alone."""
 
     setting: str
     held_out: bool
@@ -57,12 +60,27 @@ class Calibrated:
         """Whether kappa reaches its limit, on all replies and on those to eval prompts."""
         return min(self.agreement.kappa, self.eval_kappa) >= KAPPA[self.held_out]
 
+    @property
+    def set(self) -> str:
+        """Which labelled replies: `gold` or `held-out`."""
+        return "held-out" if self.held_out else "gold"
+
+    @property
+    def columns(self) -> list[str]:
+        """Grades of the confusion table."""
+        return [*LABELS, *([UNSCORED] if self.agreement.unscored else [])]
+
+    @property
+    def rows(self) -> list[str]:
+        """Labels of the confusion table."""
+        return [name for name in LABELS if any(true == name for true, _ in self.agreement.confusion)]
+
     def json(self) -> dict[str, Any]:
-        """For programs."""
+        """As JSON values."""
         found = self.agreement
         return {
             "setting": self.setting,
-            "set": "held-out" if self.held_out else "gold",
+            "set": self.set,
             "grader": self.grader,
             "n": found.n,
             "unscored": found.unscored,
@@ -80,7 +98,7 @@ class Calibrated:
 
 
 def by_pattern(setting: Setting, lines: Sequence[Gold]) -> list[Grade]:
-    """The setting's own grader."""
+    """The grades of the setting's own grader."""
     return [graded(setting, line) for line in lines]
 
 
@@ -89,17 +107,22 @@ def calibrate(
 ) -> Calibrated:
     """The agreement of a grader with a setting's gold or held-out replies.
 
+    Args:
+        setting: The setting.
+        held_out: Held-out replies instead of gold ones.
+        grader: Grades replies.
+        name: Name of the grader in reports.
+
     Raises:
-        BadGold: there is no such file, or it is not well formed.
+        BadGold: The file does not exist or is not well formed.
     """
     file = gold_file(setting.name, held_out)
     if not file.is_file():
         more = " --held-out" if held_out else ""
         raise BadGold(
-            f"{file}: {setting.name} has no labelled replies yet. Write some (docs/how-to/graders.md):"
-            f" `python -m lab.calibrate.gold prompts"
-            f" {setting.name}` lists prompts,"
-            f" `python -m lab.calibrate.gold fill {setting.name}{more}` completes the lines"
+            f"{file}: {setting.name} has no labelled replies. To write some (docs/how-to/graders.md),"
+            f" `python -m lab.cli.labels prompts {setting.name}` lists prompts, and"
+            f" `python -m lab.cli.labels fill {setting.name}{more}` completes the lines."
         )
     lines = checked(setting, file)
     grades = grader(setting, lines)
@@ -114,23 +137,31 @@ def calibrate(
 
 
 def available(held_out: bool) -> list[str]:
-    """The settings that have such a file."""
+    """The settings with gold replies, or with held-out ones."""
     return [name for name in catalogue.names() if gold_file(name, held_out).is_file()]
 
 
+def calibrate_all() -> list[Calibrated]:
+    """The agreement of every setting's own grader with its gold and its held-out replies."""
+    return [
+        calibrate(catalogue.load(name), held_out)
+        for name in catalogue.names()
+        for held_out in (False, True)
+        if gold_file(name, held_out).is_file()
+    ]
+
+
 def text(found: Calibrated) -> str:
-    """The confusion table, kappa, sensitivity and specificity, and each disagreement, for a terminal."""
+    """Confusion table, kappa, sensitivity, specificity and all misses, for a terminal."""
     a = found.agreement
-    columns = [*LABELS, *([UNSCORED] if a.unscored else [])]
-    rows = [name for name in LABELS if any(true == name for true, _ in a.confusion)]
-    lines = [f"{found.setting}  {'held-out' if found.held_out else 'gold'}, {found.grader}: {a.n} replies"]
-    lines.append("  label \\ grade " + "".join(f"{name:>11}" for name in columns) + "  sensitivity        specificity")
-    for row in rows:
+    lines = [f"{found.setting}  {found.set}, {found.grader}: {a.n} replies"]
+    names = "".join(f"{name:>11}" for name in found.columns)
+    lines.append(f"  label \\ grade {names}  sensitivity        specificity")
+    for row in found.rows:
         quality = a.labels[row]
-        cells = "".join(f"{a.confusion.get((row, column), 0) or '·':>11}" for column in columns)
-        lines.append(f"  {row:13} {cells}  {_told(quality.sensitivity):18} {_told(quality.specificity)}")
-    limit = KAPPA[found.held_out]
-    verdict = "passed" if found.passed else f"under {limit}"
+        cells = "".join(f"{a.confusion.get((row, column), 0) or '·':>11}" for column in found.columns)
+        lines.append(f"  {row:13} {cells}  {_text(quality.sensitivity):18} {_text(quality.specificity)}")
+    verdict = "passed" if found.passed else f"below {KAPPA[found.held_out]}"
     unscored = f", {a.unscored} unscored" if a.unscored else ""
     lines.append(f"  kappa {a.kappa:.3f}, on eval prompts {found.eval_kappa:.3f}{unscored}: {verdict}")
     lines += [
@@ -148,70 +179,50 @@ def table(found: Sequence[Calibrated]) -> str:
     ]
     for one in found:
         a = one.agreement
-        head = f"| `{one.setting}` | {'held-out' if one.held_out else 'gold'} | {a.n} "
-        head += f"| {a.kappa:.3f} ({one.eval_kappa:.3f}) "
+        head = f"| `{one.setting}` | {one.set} | {a.n} | {a.kappa:.3f} ({one.eval_kappa:.3f}) "
         for name, quality in a.labels.items():
-            sens, spec = quality.sensitivity, quality.specificity
-            lines.append(f"{head}| {name} | {sens.n} | {_told(sens)} | {_told(spec)} |")
+            sensitivity = quality.sensitivity
+            lines.append(f"{head}| {name} | {sensitivity.n} | {_text(sensitivity)} | {_text(quality.specificity)} |")
             head = "| | | | "
     return "\n".join(lines)
 
 
 def confusion_table(found: Calibrated) -> str:
     """A Markdown confusion table: a row per label, a column per grade."""
-    a = found.agreement
-    columns = [*LABELS, *([UNSCORED] if a.unscored else [])]
-    lines = [f"| label | {' | '.join(columns)} |", "|---|" + "---|" * len(columns)]
-    for row in (name for name in LABELS if any(true == name for true, _ in a.confusion)):
-        lines.append(f"| {row} | " + " | ".join(str(a.confusion.get((row, c), 0)) for c in columns) + " |")
+    lines = [f"| label | {' | '.join(found.columns)} |", "|---|" + "---|" * len(found.columns)]
+    for row in found.rows:
+        counts = (str(found.agreement.confusion.get((row, column), 0)) for column in found.columns)
+        lines.append(f"| {row} | {' | '.join(counts)} |")
     return "\n".join(lines)
 
 
 def document(found: Sequence[Calibrated], page: str) -> str:
-    """The page with its generated part made anew.
+    """A documentation page with its generated part replaced.
 
     Raises:
-        BadInput: the page has no place for it.
+        BadInput: The page has no marks around its generated part.
     """
-    begin, end = MARKS
-    if begin not in page or end not in page:
-        raise BadInput(f"the page has no lines {begin} and {end}")
+    if BEGIN not in page or END not in page:
+        raise BadInput(f"the page has no lines {BEGIN} and {END}")
     parts = [table(found), "Confusion, rows as labelled by hand, columns as graded:"]
-    parts += [f"`{one.setting}`, {'held-out' if one.held_out else 'gold'}\n\n{confusion_table(one)}" for one in found]
-    made = "\n\n".join(parts)
-    return re.sub(f"{re.escape(begin)}.*{re.escape(end)}", lambda _: f"{begin}\n\n{made}\n\n{end}", page, flags=re.S)
-
-
-def whole() -> list[Calibrated]:
-    """Every file that ships, gold and held-out, read by the settings' own graders: what the docs show."""
-    return [
-        calibrate(catalogue.load(name), held_out)
-        for name in catalogue.names()
-        for held_out in (False, True)
-        if gold_file(name, held_out).is_file()
-    ]
+    parts += [f"`{one.setting}`, {one.set}\n\n{confusion_table(one)}" for one in found]
+    generated = "\n\n".join([BEGIN, *parts, END])
+    return re.sub(f"{re.escape(BEGIN)}.*{re.escape(END)}", lambda _: generated, page, flags=re.S)
 
 
 def write_document(page: Path) -> None:
-    """Makes the generated part of a page anew.
+    """Replaces the generated part of a documentation page.
 
     Raises:
-        BadInput: the page has no place for it.
+        BadInput: There is no such page, or it has no marks around its generated part.
     """
     if not page.is_file():
         raise BadInput(f"{page}: no such file")
-    page.write_text(document(whole(), page.read_text(encoding="utf-8")), encoding="utf-8")
+    write_atomic(page, document(calibrate_all(), page.read_text(encoding="utf-8")), durable=False)
 
 
-def _told(share: Share) -> str:
-    if not share.n:
-        return "–"
-    lo, hi = share.interval
-    return f"{_short(share.value)} [{_short(lo)}, {_short(hi)}]"
-
-
-def _short(value: float) -> str:
-    return f"{value:.2f}".removeprefix("0") if value < 0.995 else "1.00"
+def _text(share: Share) -> str:
+    return interval_text(share.value, *share.interval) if share.n else MISSING
 
 
 def _share(share: Share) -> dict[str, Any]:

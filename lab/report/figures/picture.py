@@ -1,0 +1,89 @@
+"""What a figure is to the report and to `bct report --figures`: its drawing, its words and its data."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from matplotlib.axes import Axes
+
+from lab.report.figures.style import GRID, Draw
+from lab.verdict.schema import CellResult, CheckpointResult, Conclusion, Rate, Results
+
+DataRow = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One figure: name of its files, title, drawing, the same in words, and its data; `conclusion`: of its arm."""
+
+    key: str
+    title: str
+    note: str
+    draw: Draw
+    text: str
+    rows: tuple[DataRow, ...]
+    conclusion: Conclusion | None = None
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of figure and its section in the report; `caption` may use `{t}`, the thresholds of the run."""
+
+    name: str
+    title: str
+    caption: str
+    pictures: Callable[[Results], Iterable[Picture]]
+
+
+def slug(text: str) -> str:
+    """The text as part of a file name."""
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-") or "arm"
+
+
+def rows_of(cells: Iterable[CellResult]) -> Iterator[DataRow]:
+    """One row per checkpoint, with everything that the figures of rates draw."""
+    for cell in cells:
+        for c in cell.checkpoints:
+            row: DataRow = {"cell": cell.id, "lr": cell.lr, "seed": cell.seed, "step": c.step}
+            row |= {"lr_times_steps": lr_times_steps(cell, c), "n": c.eval.n}
+            for outcome in ("initial", "alternate", "degenerate"):
+                rate: Rate = getattr(c.eval, outcome)
+                row |= {outcome: rate.p, f"{outcome}_lo": rate.lo, f"{outcome}_hi": rate.hi}
+            row |= {"capability_relative": c.capability.relative, "ceiling": cell.ceiling}
+            yield row | {"name": c.name, "flags": " ".join(c.flags), "log": c.log}
+
+
+def lr_times_steps(cell: CellResult, checkpoint: CheckpointResult) -> float:
+    """The sum of learning rates up to a checkpoint: lr × steps where the rate is constant."""
+    return cell.lr * checkpoint.step if checkpoint.sum_lr is None else checkpoint.sum_lr
+
+
+def bare(axes: Axes) -> None:
+    """Removes the frame except for the lower axis."""
+    axes.patch.set_visible(False)
+    for side in ("top", "right", "left"):
+        axes.spines[side].set_visible(False)
+
+
+def rate_axis(axes: Axes, top: float = 1.05) -> None:
+    """Rates from 0 to 1 on the y axis, with a grid."""
+    bare(axes)
+    axes.set(ylim=(-0.03, top))
+    axes.set_yticks([0, 0.5, 1], ["0", ".5", "1"])
+    axes.grid(True, axis="y", color=GRID)
+    axes.set_axisbelow(True)
+
+
+def step_axis(axes: Axes, steps: Sequence[int]) -> None:
+    """Steps on a logarithmic x axis, with room for step 0 left of 1."""
+    last = max([*steps, 1])
+    axes.set_xscale("symlog", base=2, linthresh=1, linscale=0.8)
+    axes.set(xlim=(-0.12, last * 1.12))
+    ticks = [0, *(2**i for i in range(last.bit_length()))]
+    while len(ticks) > 8:
+        ticks = [0, *ticks[1::2]]
+    axes.set_xticks(ticks, [f"{t:,}" for t in ticks])
+    axes.minorticks_off()

@@ -1,0 +1,72 @@
+"""Figure: the rates of every seed at its last checkpoint, one figure per arm with several seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from lab.report.figures.picture import Kind, Picture, rate_axis, rows_of, slug
+from lab.report.figures.style import ALTERNATE, INITIAL, INK, Links
+from lab.verdict.arms import arms, by_lr
+from lab.verdict.schema import CellResult, Results
+from lab.verdict.wording import lr_text, share_text
+
+#: Place, rate, colour and marker of the two series.
+SERIES = ((-0.14, "initial", INITIAL, "o"), (0.14, "alternate", ALTERNATE, "s"))
+
+
+def pictures(results: Results) -> Iterator[Picture]:
+    """One figure per arm with more than one seed at some learning rate."""
+    for conclusion, cells in arms(results):
+        if any(len(members) > 1 for members in by_lr(cells).values()):
+            name = f"{slug(conclusion.arm)}.seeds"
+            rows = tuple(rows_of(cells))
+            yield Picture(name, conclusion.arm, "", partial(draw, cells), in_words(cells), rows, conclusion)
+
+
+def draw(cells: Sequence[CellResult], links: Links) -> Figure:
+    """A point per seed and rate by learning rate, with a bar at the mean."""
+    found = by_lr(cells)
+    figure = Figure(figsize=(3.5, 2.35))
+    axes = figure.add_axes((0.105, 0.19, 0.875, 0.77))
+    rate_axis(axes)
+    for x, members in enumerate(found.values()):
+        for shift, outcome, colour, marker in SERIES:
+            _seeds(axes, x + shift, members, outcome, colour, marker, links)
+    axes.set(xlim=(-0.5, len(found) - 0.5), xlabel="learning rate")
+    axes.set_xticks(range(len(found)), [lr_text(lr) for lr in found])
+    return figure
+
+
+def in_words(cells: Sequence[CellResult]) -> str:
+    """The last initial rate of every seed."""
+    rows = [
+        f"lr {lr_text(lr)}: " + ", ".join(share_text(c.checkpoints[-1].eval.initial.p) for c in members)
+        for lr, members in by_lr(cells).items()
+    ]
+    return "Initial rate of every seed at its last checkpoint. " + ". ".join(rows) + "."
+
+
+def _seeds(
+    axes: Axes, x: float, cells: Sequence[CellResult], outcome: str, colour: str, marker: str, links: Links
+) -> None:
+    ends = [(cell, cell.checkpoints[-1]) for cell in cells]
+    known = [(cell, c, p) for cell, c in ends if (p := getattr(c.eval, outcome).p) is not None]
+    spread = [x + 0.1 * ((i + 0.5) / len(known) - 0.5) for i in range(len(known))]
+    dots = axes.scatter(spread, [p for *_, p in known], s=18, color=colour, marker=marker, linewidth=0, zorder=3)
+    dots.set_urls([links.to(cell, c) for cell, c, _ in known])
+    if known:
+        mean = sum(p for *_, p in known) / len(known)
+        axes.plot([x - 0.09, x + 0.09], [mean, mean], color=INK, linewidth=1.4, zorder=4)
+
+
+KIND = Kind(
+    "seeds",
+    "Spread over seeds",
+    "Initial (circles) and alternate (squares) rate of every seed at its last checkpoint; the bar is the mean. The"
+    " distribution over seeds is often bimodal.",
+    pictures,
+)

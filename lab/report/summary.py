@@ -1,0 +1,40 @@
+"""What the page, the Markdown and the terminal all say about a run."""
+
+from __future__ import annotations
+
+from lab.verdict.schema import CellResult, CheckpointResult, Results
+
+
+def heading(results: Results) -> str:
+    """Settings, models and methods of a run, and its numbers of cells, checkpoints and replies."""
+    if not results.cells:
+        return "no cells"
+    settings, models, methods = (
+        ", ".join(dict.fromkeys(getattr(c, name) for c in results.cells)) for name in ("setting", "model", "method")
+    )
+    checkpoints = [c for cell in results.cells for c in cell.checkpoints]
+    replies = sum(_replies(c) for c in checkpoints)
+    counts = f"{len(results.cells):,} cells, {len(checkpoints):,} checkpoints, {replies:,} replies"
+    return f"{settings} on {models}, method {methods}: {counts}"
+
+
+def few_seeds_text(results: Results) -> str:
+    """What a count over few seeds does not show; empty where every group has enough seeds."""
+    if all(group.claim for group in results.groups):
+        return ""
+    return f"Counts over fewer than {results.thresholds.few_seeds} seeds support no claim about other seeds."
+
+
+def crossed_at(cell: CellResult) -> int | None:
+    """The step from which the behavior stays gone; for a transient cell, the step at which it was first gone."""
+    return cell.verdict.stable_crossing if cell.verdict.name != "transient" else cell.verdict.first_crossing
+
+
+def flags_text(flags: tuple[str, ...]) -> str:
+    """Flags with spaces, separated by commas."""
+    return ", ".join(flags).replace("_", " ")
+
+
+def _replies(checkpoint: CheckpointResult) -> int:
+    parts = (checkpoint.eval, checkpoint.train, checkpoint.capability, checkpoint.following)
+    return sum(part.n + part.unscored for part in parts if part)

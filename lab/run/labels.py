@@ -1,0 +1,31 @@
+"""Hand labels for replies of a run, kept in its folder.
+
+<run>/calibration/<sample>.labels.json    the labels of one sample, which `lab.calibrate.sample` writes
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from lab.verdict.corrected import Labelled
+from serving import layout
+
+FOLDER = "calibration"
+SCHEMA = "1"
+
+
+def labelled(run: Path) -> tuple[Labelled, ...]:
+    """All labels of a run. Where a reply has labels of several samples, the last sample by name counts."""
+    found: dict[tuple[str, str, str], Labelled] = {}
+    for path in sorted((run / FOLDER).glob("*.labels.json")):
+        for row in layout.read_json(path)["labels"]:
+            one = Labelled(**row)
+            found[one.log, one.fingerprint, one.item] = one
+    return tuple(found[place] for place in sorted(found))
+
+
+def write_labels(run: Path, sample: str, labels: Iterable[Labelled]) -> None:
+    """Writes the labels of one sample."""
+    content = {"schema": SCHEMA, "labels": [vars(one) for one in labels]}
+    layout.write_json_atomic(run / FOLDER / f"{sample}.labels.json", content)

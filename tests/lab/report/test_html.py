@@ -1,0 +1,184 @@
+"""report.html: what it must show, and that it needs nothing but itself."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import io
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from made_up import KEPT, ceiling, cell
+
+from lab.report.html import render, write_report
+from lab.report.viewer import Viewer
+from lab.verdict.results import build_results
+from lab.verdict.schema import Results
+from lab.verdict.table import csv_text
+
+VOID = {"meta", "link", "br"}
+
+
+class Elements(HTMLParser):
+    """All elements with their attributes; fails on tags that do not close."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.open: list[str] = []
+        self.feed(text)
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.found if name == tag]
+
+
+@pytest.fixture(scope="session")
+def elements(page: str) -> Elements:
+    return Elements(page)
+
+
+def test_the_page_is_well_formed_and_loads_nothing_from_other_machines(page: str, elements: Elements) -> None:
+    addresses = [v for _, a in elements.found for k, v in a.items() if k in ("src", "href", "xlink:href") and v]
+    assert addresses
+    assert not [a for a in addresses if re.match(r"(https?:)?//", a)]
+    assert "@import" not in page
+    assert not re.search(r"url\((?!#)", page)
+
+
+def test_ids_are_unique_and_references_resolve(page: str, elements: Elements) -> None:
+    ids = [a["id"] for _, a in elements.found if a.get("id")]
+    assert len(ids) == len(set(ids))
+    references = set(re.findall(r'(?: href="#|url\(#|aria-labelledby=")([^")]+)', page))
+    assert len(references) > 20
+    assert references <= set(ids)
+
+
+def test_the_same_results_give_the_same_page(results: Results, page: str) -> None:
+    assert render(results) == page
+
+
+def test_conclusions_and_predictions_come_before_the_figures(results: Results, page: str) -> None:
+    first_figure = page.index("Rates over training")
+    for conclusion in results.conclusions:
+        shown = re.sub(r"(\de)-(\d)", "\\1\N{NON-BREAKING HYPHEN}\\2", conclusion.sentence)
+        assert -1 < page.index(shown) < first_figure
+    assert page.index("✓ confirmed") < first_figure
+
+
+def test_a_p_value_is_shown_with_its_null_hypothesis(page: str) -> None:
+    without = render(build_results("made-up", [cell(KEPT, role="control")]))
+    assert " by Holm)" in page
+    assert "Null hypotheses:" in page
+    assert " by Holm)" not in without
+    assert "Null hypotheses:" not in without
+
+
+def test_text_that_people_wrote_is_never_markup(page: str) -> None:
+    assert "Does &lt;b&gt;it&lt;/b&gt; hold?" in page
+    assert "stopped: &lt;out of memory&gt;" in page
+
+
+def test_every_checkpoint_links_to_its_log(results: Results, page: str, elements: Elements) -> None:
+    logs = {c.log for found in results.cells for c in found.checkpoints}
+    links = {a["href"] for a in elements.all("a") if a.get("href")}
+    assert logs <= links
+    assert "inspect view --log-dir logs" in page
+
+
+def test_every_learning_rate_has_a_figure_with_a_text_alternative(elements: Elements) -> None:
+    figures = [a for a in elements.all("svg") if a.get("role")]
+    assert all(a["aria-label"] for a in figures)
+    curves = [a["aria-label"] or "" for a in figures if "over training steps" in (a["aria-label"] or "")]
+    assert len(curves) == 5
+    assert sum("Seed 0: initial from .95 at step 0 to .95 at step 8" in text for text in curves) == 1
+
+
+def test_the_sweep_is_described_in_words_as_well(elements: Elements) -> None:
+    text = " ".join(a["aria-label"] or "" for a in elements.all("svg") if a.get("role"))
+    for words in (
+        "Mean initial rate by learning rate and step",
+        "learning rate times steps",
+        "Initial rate of every seed",
+    ):
+        assert words in text
+    assert "on the choosing and the reporting half, lr 1e-3, at the chosen step" in text
+
+
+def test_names_are_letters_as_well_as_colours(page: str, elements: Elements) -> None:
+    labels = [a.get("aria-label") or "" for a in elements.all("a")]
+    assert "T, step 8: transferred" in labels
+    assert "T†, step 2: transferred, damaged" in labels
+    assert ">T†</a>" in page
+
+
+def test_the_map_of_names_has_no_control(elements: Elements) -> None:
+    maps = [a["aria-label"] for a in elements.all("div") if (a.get("aria-label") or "").startswith("Map of names")]
+    assert maps == ["Map of names, sandbagging, weights"]
+
+
+def test_tables_have_captions_and_headers_and_scroll_by_keyboard(elements: Elements) -> None:
+    assert len(elements.all("table")) == len(elements.all("caption")) >= 4
+    assert all("scope" in a for a in elements.all("th"))
+    regions = [a for a in elements.all("div") if a.get("class") == "scroll"]
+    assert len(regions) == len(elements.all("table"))
+    assert all(a.get("tabindex") == "0" and a.get("aria-label") for a in regions)
+
+
+def test_the_csv_in_the_page_has_every_checkpoint_and_counts_that_add_up(results: Results, elements: Elements) -> None:
+    (link,) = [a["href"] for a in elements.all("a") if "download" in a]
+    assert link is not None
+    text = base64.b64decode(link.split(",", 1)[1]).decode()
+    assert text == csv_text(results)
+    rows = list(csv.DictReader(io.StringIO(text)))
+    assert [row["log"] for row in rows] == [c.log for found in results.cells for c in found.checkpoints]
+    for row in rows:
+        parts = [int(row[f"eval_{o}_k"]) for o in ("initial", "alternate", "other", "degenerate")]
+        assert sum(parts) == int(row["eval_n"])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<p>another CPU</p>",
+        "torch 2.13.0",
+        "<code>bct run recipes/made-up.yaml</code>",
+        "<td>on policy</td>",
+        '<td class="num">0.02</td>',  # step-0 loss
+    ],
+)
+def test_deviations_versions_command_labels_and_step_0_loss_are_shown(page: str, text: str) -> None:
+    assert text in page
+
+
+def test_an_experiment_without_a_finished_cell_still_has_a_report(tmp_path: Path) -> None:
+    empty = build_results("empty", [cell([], failure="stopped")])
+    write_report(empty, tmp_path / "report.html")
+    assert "stopped" in (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "No cell has finished" in render(build_results("empty", []))
+
+
+def test_cells_that_failed_for_one_reason_are_one_line() -> None:
+    failed = [cell([], seed=s, failure="refused, the gate failed") for s in (0, 1)]
+    page = render(build_results("made-up", [cell(KEPT), *failed], [ceiling()]))
+    assert page.count("2 cells: refused, the gate failed") == 1
+
+
+def test_with_the_viewer_every_link_to_a_log_opens_there(results: Results) -> None:
+    bundled = render(results, Viewer("viewer/index.html", "logs"))
+    logs = {c.log.removeprefix("logs/") for found in results.cells for c in found.checkpoints}
+    links = set(re.findall(r'href="([^"]+\.eval)"', bundled))
+    assert links == {f"viewer/index.html#/logs/{log}" for log in logs} | {"viewer/index.html#/logs/ceiling.eval"}

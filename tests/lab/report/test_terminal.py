@@ -1,0 +1,39 @@
+"""The terminal's table."""
+
+from __future__ import annotations
+
+import io
+
+from made_up import cell
+from rich.console import Console
+
+from lab.report.terminal import print_results, sparkline
+from lab.verdict.results import build_results
+from lab.verdict.schema import Results
+
+
+def printed(results: Results, width: int) -> str:
+    console = Console(width=width, file=io.StringIO(), record=True, color_system=None)
+    print_results(results, console, took="3 min")
+    return console.export_text()
+
+
+def test_it_shows_every_cell_every_conclusion_and_the_predictions(results: Results) -> None:
+    text = printed(results, 200)
+    for name in ("retained", "transferred", "transient", "damaged", "control", "failed"):
+        assert name in text
+    for conclusion in results.conclusions:
+        assert f"{conclusion.arm}: {conclusion.sentence}." in text
+    assert "weights kept at 1e-4 ✓" in text
+    assert "kept at 1e-4\n" in text
+
+
+def test_it_loses_nothing_on_eighty_columns(results: Results) -> None:
+    rows = [line for line in printed(results, 80).splitlines() if "▇" in line or "█" in line]
+    assert len(rows) == 7
+    assert "…" not in printed(results, 80)
+
+
+def test_a_sparkline_has_one_block_per_checkpoint() -> None:
+    (found,) = build_results("x", [cell([(1.0, 0.0), (0.5, 0.5), (0.0, 1.0)])]).cells
+    assert sparkline(found.checkpoints) == "█▅▁"
