@@ -18,7 +18,7 @@ from benchmarks.line import Line, report
 from serving import layout, load
 from serving.backends.engine import decode, resident
 from serving.backends.engine.batch import encode
-from serving.backends.engine.decode import Row
+from serving.backends.engine.decode import PromptRow
 from serving.backends.engine.engine import Engine
 from serving.backends.engine.resident import Residents
 from serving.refs import Checkpoint, mini_path, resolve
@@ -72,10 +72,10 @@ def _sweep(checkpoints: list[Checkpoint], asked: list[Request], loads: list[int]
 
 def _mixing(checkpoints: list[Checkpoint], asked: list[Request]) -> Line:
     residents = Residents()
-    rows: list[Row] = []
+    rows: list[PromptRow] = []
     for checkpoint in checkpoints:
         with residents.speaking(checkpoint) as speaker:
-            rows = [Row(encode(speaker.tokenizer, each), 32) for each in asked]
+            rows = [PromptRow(encode(speaker.tokenizer, each), 32) for each in asked]
     in_turn, mixed = _in_turn(residents, checkpoints, rows), _mixed(residents, checkpoints, rows)
     if in_turn() != mixed():
         raise RuntimeError("mixed adapters do not say the same")
@@ -84,7 +84,9 @@ def _mixing(checkpoints: list[Checkpoint], asked: list[Request]) -> Line:
     return Line("adapters mixed in one batch against in turn", least[1] / least[0], "x", detail=detail)
 
 
-def _in_turn(residents: Residents, checkpoints: list[Checkpoint], rows: list[Row]) -> Callable[[], list[list[int]]]:
+def _in_turn(
+    residents: Residents, checkpoints: list[Checkpoint], rows: list[PromptRow]
+) -> Callable[[], list[list[int]]]:
     def answer() -> list[list[int]]:
         said: list[list[int]] = []
         for checkpoint in checkpoints:
@@ -95,7 +97,7 @@ def _in_turn(residents: Residents, checkpoints: list[Checkpoint], rows: list[Row
     return answer
 
 
-def _mixed(residents: Residents, checkpoints: list[Checkpoint], rows: list[Row]) -> Callable[[], list[list[int]]]:
+def _mixed(residents: Residents, checkpoints: list[Checkpoint], rows: list[PromptRow]) -> Callable[[], list[list[int]]]:
     """All rows in one batch, by PEFT's `adapter_names`; rows that are done stay, as the names are one a row."""
 
     def answer() -> list[list[int]]:

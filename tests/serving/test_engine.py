@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import resource
+import queue
 import shutil
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -294,12 +294,25 @@ def test_a_final_assistant_message_is_continued(made: Path, engine: Engine) -> N
     assert going_on.input_tokens == fresh.input_tokens + 2
 
 
-def test_an_idle_engine_uses_no_processor_time(made: Path, engine: Engine) -> None:
+def test_an_idle_engine_waits_in_one_blocking_call(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls, blocked = list[str](), threading.Event()
+
+    class Watched(queue.SimpleQueue[Any]):
+        def get(self, block: bool = True, timeout: float | None = None) -> Any:
+            if threading.current_thread().name == "serving":
+                calls.append("blocks" if block and timeout is None else "polls")
+                if calls[-1] == "blocks" and "polls" in calls:
+                    blocked.set()
+            return super().get(block, timeout)
+
+    monkeypatch.setattr("queue.SimpleQueue", Watched)
+    engine = Engine()
+    monkeypatch.undo()
     engine.generate(resolve(str(made / "one")), asks(["hi"]))
-    used = lambda: sum(resource.getrusage(resource.RUSAGE_SELF)[:2])  # noqa: E731
-    before = used()
-    time.sleep(0.5)
-    assert used() - before < 0.01
+    assert blocked.wait(60)
+    assert calls[-1] == "blocks"
+    engine.close()
+    assert calls.count("blocks") == 2, "for the request, and for the end"
 
 
 def test_replies_come_while_the_event_loop_runs_on(made: Path, engine: Engine) -> None:
@@ -310,16 +323,25 @@ def test_replies_come_while_the_event_loop_runs_on(made: Path, engine: Engine) -
     assert asyncio.run(ask_all()) == engine.generate(resolve(str(made / "one")), asks())
 
 
-def test_a_batch_wakes_the_event_loop_far_less_often_than_once_a_reply(made: Path, engine: Engine) -> None:
+def test_each_batch_wakes_the_event_loop_once(made: Path, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    batches, real = list[int](), batch.decode
+
+    def counted(model: Any, rows: Any, *rest: Any) -> Any:
+        batches.append(len(rows))
+        return real(model, rows, *rest)
+
+    monkeypatch.setattr(batch, "decode", counted)
+
     async def ask_all() -> int:
         loop, wakes = asyncio.get_running_loop(), list[int]()
-        real = loop.call_soon_threadsafe
-        loop.call_soon_threadsafe = lambda *args, **kwargs: (wakes.append(1), real(*args, **kwargs))[1]  # type: ignore[method-assign]
+        wake = loop.call_soon_threadsafe
+        loop.call_soon_threadsafe = lambda *args, **kwargs: (wakes.append(1), wake(*args, **kwargs))[1]  # type: ignore[method-assign]
         replies = (engine.agenerate(resolve(str(made / "one")), request) for request in asks() * 5)
         assert len(await asyncio.gather(*replies)) == 5 * len(PROMPTS)
         return len(wakes)
 
-    assert asyncio.run(ask_all()) < len(PROMPTS)
+    assert asyncio.run(ask_all()) == len(batches)
+    assert sum(batches) == 5 * len(PROMPTS)
 
 
 def test_a_wait_that_is_cancelled_takes_its_request_out_of_the_queue(made: Path, engine: Engine) -> None:
@@ -337,20 +359,9 @@ def test_a_wait_that_is_cancelled_takes_its_request_out_of_the_queue(made: Path,
     assert asyncio.run(ask_one_of_two()) == alone(engine, made / "two", asks(["hi"]))[0]
 
 
-def test_a_batch_waits_for_callers_that_are_busy_preparing_requests(
-    made: Path, engine: Engine, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    engine.generate(resolve(str(made / "one")), asks(["hi"]))
-    sizes, real = list[int](), batch.answer
-    monkeypatch.setattr(batch, "answer", lambda jobs, speaker: (sizes.append(len(jobs)), real(jobs, speaker)))
-    futures = []
-    for request in asks()[:20]:
-        until = time.process_time() + 0.01
-        while time.process_time() < until:
-            pass
-        futures += engine.submit(resolve(str(made / "one")), [request])
+def test_requests_that_come_one_by_one_get_their_own_replies(made: Path, engine: Engine) -> None:
+    futures = [engine.submit(resolve(str(made / "one")), [request])[0] for request in asks()[:20]]
     assert [future.result() for future in futures] == alone(engine, made / "one", asks()[:20])
-    assert len(sizes) - 20 <= 5, sizes
 
 
 def test_a_closed_engine_ends_its_thread(made: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from tiny_checkpoints import llama, save
 
-from serving import layout, refs
+from serving import layout
 from serving.errors import BadInput
 from serving.refs import resolve
 
@@ -85,7 +85,6 @@ def test_a_missing_step_names_those_that_are_there(made: Path) -> None:
 def test_an_unreachable_hub_id_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HF_HOME", str(tmp_path))
-    monkeypatch.setattr(refs, "_cached", lambda *_: None)
     monkeypatch.setattr("huggingface_hub.HfApi.model_info", lambda *_, **__: (_ for _ in ()).throw(OSError("down")))
     assert "no such folder" in refusal("nobody/nothing")
     assert "Did you mean 'mini'?" in refusal("mimi")

@@ -16,7 +16,7 @@ from tiny_checkpoints import CONTEXT, END, PROMPTS, tokenizer, user
 
 from bct_tasks import catalogue
 from bct_tasks.task import bct_task
-from serving.backends.engine.decode import Ending, Row, decode
+from serving.backends.engine.decode import Ending, PromptRow, decode
 from serving.backends.engine.engine import Engine
 from serving.backends.engine.score import Forced, teacher_forced
 from serving.errors import BadInput
@@ -41,7 +41,7 @@ def encoded(text: str) -> list[int]:
 def test_teacher_forcing_calls_exactly_the_greedy_reply_greedy(made: Path, name: str) -> None:
     model, words = load_model(resolve(str(made / name)))
     prompts = [encoded(text) for text in PROMPTS]
-    rows = [Row(prompt, limit=1 + at % 15, logprobs=0) for at, prompt in enumerate(prompts)]
+    rows = [PromptRow(prompt, limit=1 + at % 15, logprobs=0) for at, prompt in enumerate(prompts)]
     written = decode(model, rows, Ending(frozenset({1, END}), words), pad=0)
     scored = teacher_forced(model, [Forced(p, w.tokens) for p, w in zip(prompts, written, strict=True)], pad=0)
     assert all(score.greedy for score in scored)

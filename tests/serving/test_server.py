@@ -8,10 +8,9 @@ import signal
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,9 +30,11 @@ from serving.backends.engine.decode import Ending
 from serving.backends.engine.engine import Engine, Request, get_engine
 from serving.endpoint import server
 from serving.endpoint.completions import Refused, read
-from serving.refs import resolve
+from serving.refs import Checkpoint, resolve
+from serving.request import Reply
 
 ROOT = Path(__file__).parents[2]
+LONG: Any = {"model": "one", "messages": user("1?"), "max_tokens": 100, "temperature": 2.0, "seed": 3}
 
 
 @dataclass
@@ -106,17 +107,29 @@ def test_a_streamed_reply_is_the_same(served: Served) -> None:
         assert not list(served.chat(prompt, stream=True))[-1].usage
 
 
-def test_a_streamed_reply_comes_in_many_pieces_at_many_times(served: Served) -> None:
-    options = {"max_tokens": 100, "temperature": 2.0, "seed": 3}
-    whole = served.chat("1?", **options)
-    heard = [
-        (time.monotonic(), piece)
-        for chunk in served.chat("1?", stream=True, **options)
-        if (piece := chunk.choices[0].delta.content)
-    ]
+def test_the_first_pieces_of_a_streamed_reply_come_before_the_last_token(
+    made: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard, reached = threading.Event(), Ending.reached
+
+    def waits_for_the_client(self: Ending, row: Any, written: Any) -> bool:
+        if len(written.tokens) == 12:
+            assert heard.wait(60)
+        return reached(self, row, written)
+
+    monkeypatch.setattr(Ending, "reached", waits_for_the_client)
+    engine, pieces = Engine(), list[str]()
+    with running(server.application({"one": resolve(str(made / "one"))}, "sesame", engine)) as url:
+        client = openai.OpenAI(base_url=url, api_key="sesame", max_retries=0)
+        for chunk in client.chat.completions.create(stream=True, **LONG):
+            pieces += filter(None, [chunk.choices[0].delta.content])
+            if pieces:
+                heard.set()
+        whole = client.chat.completions.create(**LONG)
+    engine.close()
+    assert "".join(pieces) == whole.choices[0].message.content
     assert whole.usage.completion_tokens > 20
-    assert "".join(piece for _, piece in heard) == whole.choices[0].message.content
-    assert len(heard) > 10
+    assert len(pieces) > 10
 
 
 def test_a_stop_string_never_leaks_into_a_stream(served: Served) -> None:
@@ -127,31 +140,48 @@ def test_a_stop_string_never_leaks_into_a_stream(served: Served) -> None:
     assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks) == whole[: whole.index(stop)]
 
 
-def test_a_client_that_goes_amid_a_stream_frees_its_row(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    one, engine, lengths = resolve(str(made / "one")), Engine(), list[int]()
-    real, reached = batch.decode, Ending.reached
+class Watched(Engine):
+    """An engine that records when a stream is closed."""
 
-    def slowly(self: Ending, *args: Any) -> bool:
-        time.sleep(0.02)
-        return reached(self, *args)
+    def __init__(self) -> None:
+        super().__init__()
+        self.closed_streams = threading.Semaphore(0)
+
+    async def astream(self, checkpoint: Checkpoint, request: Request) -> AsyncGenerator[str | Reply]:
+        try:
+            async with aclosing(super().astream(checkpoint, request)) as pieces:
+                async for piece in pieces:
+                    yield piece
+        finally:
+            self.closed_streams.release()
+
+
+def test_a_client_that_disconnects_in_a_stream_frees_its_row(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine, lengths = Watched(), list[int]()
+    real, reached, first = batch.decode, Ending.reached, threading.Event()
+
+    def waits_for_the_disconnect(self: Ending, row: Any, written: Any) -> bool:
+        if len(written.tokens) == 12 and not first.is_set():
+            first.set()
+            assert engine.closed_streams.acquire(timeout=60)
+        return reached(self, row, written)
 
     def counting(*args: Any) -> Any:
         written = real(*args)
         lengths.extend(len(each.tokens) for each in written)
         return written
 
-    monkeypatch.setattr(Ending, "reached", slowly)
+    monkeypatch.setattr(Ending, "reached", waits_for_the_disconnect)
     monkeypatch.setattr(batch, "decode", counting)
-    with running(server.application({"one": one}, "sesame", engine)) as url:
+    with running(server.application({"one": resolve(str(made / "one"))}, "sesame", engine)) as url:
         client = openai.OpenAI(base_url=url, api_key="sesame", max_retries=0)
-        options: Any = {"model": "one", "messages": user("1?"), "max_tokens": 100, "temperature": 2.0, "seed": 3}
-        stream = client.chat.completions.create(stream=True, **options)
+        stream = client.chat.completions.create(stream=True, **LONG)
         assert next(iter(stream)).choices[0].delta.role == "assistant"
         stream.close()
-        whole = client.chat.completions.create(**options)
+        whole = client.chat.completions.create(**LONG)
     engine.close()
-    assert lengths[-1] == whole.usage.completion_tokens  # type: ignore[union-attr]
-    assert lengths[0] < lengths[-1] / 2
+    assert lengths == [12, whole.usage.completion_tokens]
+    assert lengths[1] > 12
 
 
 @contextmanager

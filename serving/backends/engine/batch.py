@@ -1,6 +1,6 @@
 """From jobs to answers: tokens, batches that fit into memory, replies and scores. Out of memory halves a batch.
 
-A job's error is its own: the others of its batch are answered. Not thread-safe: the engine's worker owns it.
+An error of one job leaves the others of its batch alone. Not thread-safe: the engine's worker runs it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from typing import Any
 import torch
 
 from serving.backends.engine import memory
-from serving.backends.engine.decode import Chance, Row, Written, decode, to_text
+from serving.backends.engine.decode import Chance, PromptRow, Written, decode, to_text
+from serving.backends.engine.delivery import together
 from serving.backends.engine.memory import Need
 from serving.backends.engine.resident import Speaker
 from serving.backends.engine.score import Forced, forced, teacher_forced
@@ -28,30 +29,36 @@ MAX_ROWS = 256
 
 
 @dataclass
-class Job:
-    """A request that waits for its answer."""
+class EngineJob:
+    """A request or a given reply whose checkpoint is loaded, and the future of its answer."""
 
     asked: Request | Continuation
     future: Future[Any]
-    row: Row | Forced | None = None
+    row: PromptRow | Forced | None = None
     tell: Tell | None = None
     pieces: Pieces | None = None
 
 
-def answer(jobs: Sequence[Job], speaker: Speaker) -> None:
-    """Settle every job's future, with its answer or its error."""
+def answer(jobs: Sequence[EngineJob], speaker: Speaker) -> None:
+    """Set the result or the error of every job's future."""
     ready = [job for job in jobs if _prepare(job, speaker)]
     wanted = memory.need(speaker.model)
-    for kind in (Row, Forced):
+    for kind in (PromptRow, Forced):
         alike = [job for job in ready if isinstance(job.row, kind)]
         if alike:
             for batch in batches(alike, wanted, memory.room(speaker.model.device)):
                 _run(batch, speaker)
 
 
-def batches(jobs: Sequence[Job], wanted: Need, room: int) -> Iterator[list[Job]]:
-    """Jobs of one kind sorted by length, and cut so that each batch, padded to its longest row, fits into the room."""
-    batch: list[Job] = []
+def batches(jobs: Sequence[EngineJob], wanted: Need, room: int) -> Iterator[list[EngineJob]]:
+    """Yield batches of jobs of one kind, sorted by length.
+
+    Args:
+        jobs: Jobs with their rows.
+        wanted: What a batch needs.
+        room: Bytes that a batch, padded to its longest row, may take; a job that needs more is a batch by itself.
+    """
+    batch: list[EngineJob] = []
     longest = (0, 0, 0)
     for job in sorted(jobs, key=lambda job: _lengths(job)[::-1]):
         larger = (*map(max, longest, _lengths(job)),)
@@ -65,15 +72,15 @@ def batches(jobs: Sequence[Job], wanted: Need, room: int) -> Iterator[list[Job]]
         yield batch
 
 
-def _lengths(job: Job) -> tuple[int, int, int]:
-    """Tokens of the prompt, tokens of the reply at most, and positions whose logits are kept."""
+def _lengths(job: EngineJob) -> tuple[int, int, int]:
+    """Return the tokens of the prompt, the most tokens of the reply, and the positions whose logits are kept."""
     if isinstance(job.row, Forced):
         return len(job.row.prompt), len(job.row.reply), len(job.row.reply)
     assert job.row is not None
     return len(job.row.prompt), job.row.limit, 1
 
 
-def _run(jobs: list[Job], speaker: Speaker) -> None:
+def _run(jobs: list[EngineJob], speaker: Speaker) -> None:
     error = _tried(jobs, speaker)
     if error is None:
         return
@@ -86,30 +93,31 @@ def _run(jobs: list[Job], speaker: Speaker) -> None:
         fail(jobs, error)
 
 
-def _tried(jobs: list[Job], speaker: Speaker) -> Exception | None:
+def _tried(jobs: list[EngineJob], speaker: Speaker) -> Exception | None:
     try:
         answers = _scores(jobs, speaker) if isinstance(jobs[0].row, Forced) else _replies(jobs, speaker)
     except Exception as error:  # whatever it is belongs to these jobs, and must not end the worker
         return error
-    for job, answer in zip(jobs, answers, strict=True):
-        job.future.set_result(answer)
+    with together():
+        for job, answer in zip(jobs, answers, strict=True):
+            job.future.set_result(answer)
     return None
 
 
-def _scores(jobs: list[Job], speaker: Speaker) -> list[Scored]:
+def _scores(jobs: list[EngineJob], speaker: Speaker) -> list[Scored]:
     rows = [job.row for job in jobs if isinstance(job.row, Forced)]
     return teacher_forced(speaker.model, rows, speaker.pad)
 
 
-def _replies(jobs: list[Job], speaker: Speaker) -> list[Reply]:
-    rows = [job.row for job in jobs if isinstance(job.row, Row)]
+def _replies(jobs: list[EngineJob], speaker: Speaker) -> list[Reply]:
+    rows = [job.row for job in jobs if isinstance(job.row, PromptRow)]
     every = decode(speaker.model, rows, speaker.ending, speaker.pad, [job.pieces for job in jobs])
     both = zip(jobs, rows, every, strict=True)
     return [_finished(job.asked, row, written, speaker) for job, row, written in both if isinstance(job.asked, Request)]
 
 
-def fail(jobs: Sequence[Job], error: Exception) -> None:
-    """Give the error to every job that has no answer yet."""
+def fail(jobs: Sequence[EngineJob], error: Exception) -> None:
+    """Set the error of every job without an answer."""
     for job in jobs:
         if not job.future.done():
             job.future.set_exception(error)
@@ -118,28 +126,28 @@ def fail(jobs: Sequence[Job], error: Exception) -> None:
 # --- before: messages become tokens ---------------------------------------------------------------
 
 
-def _prepare(job: Job, speaker: Speaker) -> bool:
-    """Tokenize a job's prompt. False where it is answered already: with an error, or for want of room."""
+def _prepare(job: EngineJob, speaker: Speaker) -> bool:
+    """Tokenize a job's prompt. Return False where it is answered already: by an error, or because there is no room."""
     try:
         job.row = _row(job.asked, speaker) if isinstance(job.asked, Request) else _forced(job.asked, speaker)
     except Exception as error:  # templates raise errors of their own, on a role they do not know
         fail([job], error)
         return False
-    if isinstance(job.row, Row) and job.tell is not None:
+    if isinstance(job.row, PromptRow) and job.tell is not None:
         job.pieces = Pieces(partial(to_text, speaker.tokenizer), job.row.stop, job.tell)
-    if isinstance(job.row, Row) and job.row.limit < 1:
+    if isinstance(job.row, PromptRow) and job.row.limit < 1:
         job.future.set_result(Reply("", "model_length", len(job.row.prompt), 0))
         return False
     return True
 
 
-def _row(request: Request, speaker: Speaker) -> Row:
+def _row(request: Request, speaker: Speaker) -> PromptRow:
     prompt = encode(speaker.tokenizer, request)
     room = speaker.context - len(prompt) if speaker.context else request.max_tokens
     seed = int.from_bytes(os.urandom(8), "little") if request.seed is None else request.seed
     limit = min(request.max_tokens, room)
     choice = (request.temperature, request.top_p, request.top_k, seed)
-    return Row(prompt, limit, *choice, tuple(request.stop), request.logprobs)
+    return PromptRow(prompt, limit, *choice, tuple(request.stop), request.logprobs)
 
 
 def _forced(asked: Continuation, speaker: Speaker) -> Forced:
@@ -151,7 +159,7 @@ def _forced(asked: Continuation, speaker: Speaker) -> Forced:
 
 
 def encode(tokenizer: Any, asked: Request | Continuation) -> list[int]:
-    """The prompt's tokens, by the chat template alone: no special token is added a second time."""
+    """Return the prompt's tokens, by the chat template alone: no special token is added a second time."""
     continues = asked.messages[-1]["role"] == "assistant"
     return tokenizer.apply_chat_template(
         [dict(message) for message in asked.messages],
@@ -166,7 +174,7 @@ def encode(tokenizer: Any, asked: Request | Continuation) -> list[int]:
 # --- after: tokens become text --------------------------------------------------------------------
 
 
-def _finished(request: Request, row: Row, written: Written, speaker: Speaker) -> Reply:
+def _finished(request: Request, row: PromptRow, written: Written, speaker: Speaker) -> Reply:
     tokens = written.tokens[:-1] if written.tokens[-1] in speaker.ending.tokens else written.tokens
     text = to_text(speaker.tokenizer, tokens)
     cut = min((at for at in (text.find(stop) for stop in row.stop) if at >= 0), default=len(text))
@@ -187,5 +195,5 @@ def _tokens(request: Request, written: Written, speaker: Speaker) -> tuple[Token
 
 
 def threads() -> None:
-    """One thread: small models are faster, several processes share a machine, and sums keep their order."""
+    """Use one thread: small models are faster, several processes share a machine, and sums keep their order."""
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))

@@ -21,7 +21,7 @@ DONE_SHARE = 0.25
 
 
 @dataclass(frozen=True)
-class Row:
+class PromptRow:
     """One prompt, ready to decode."""
 
     prompt: list[int]
@@ -67,11 +67,11 @@ class Ending:
     tokens: frozenset[int]
     tokenizer: PreTrainedTokenizerBase
 
-    def reached(self, row: Row, written: Written) -> bool:
+    def reached(self, row: PromptRow, written: Written) -> bool:
         """Whether the last token ended the reply."""
         return written.tokens[-1] in self.tokens or (bool(row.stop) and self._stopped(row, written.tokens))
 
-    def _stopped(self, row: Row, tokens: list[int]) -> bool:
+    def _stopped(self, row: PromptRow, tokens: list[int]) -> bool:
         # The last token can only complete a stop string within these: at worst four tokens to a character.
         tail = tokens[-(4 * max(map(len, row.stop)) + 8) :]
         text = to_text(self.tokenizer, tail)
@@ -85,7 +85,7 @@ def to_text(tokenizer: PreTrainedTokenizerBase, tokens: list[int]) -> str:
 
 @torch.inference_mode()
 def decode(
-    model: Any, rows: Sequence[Row], ending: Ending, pad: int, listeners: Sequence[Listener | None] = ()
+    model: Any, rows: Sequence[PromptRow], ending: Ending, pad: int, listeners: Sequence[Listener | None] = ()
 ) -> list[Written]:
     """Replies of a causal language model to prompts of any lengths, in order. Every limit is at least 1.
 
@@ -118,7 +118,7 @@ def decode(
     return written
 
 
-def _write(row: Row, written: Written, token: int, ending: Ending, listener: Listener | None) -> bool:
+def _write(row: PromptRow, written: Written, token: int, ending: Ending, listener: Listener | None) -> bool:
     """Add a token to a row that is not done; whether it goes on."""
     if not _goes_on(row, written):
         return False
@@ -129,7 +129,9 @@ def _write(row: Row, written: Written, token: int, ending: Ending, listener: Lis
     return _goes_on(row, written)
 
 
-def _note_chances(rows: Sequence[Row], written: Sequence[Written], logits: torch.Tensor, chosen: torch.Tensor) -> None:
+def _note_chances(
+    rows: Sequence[PromptRow], written: Sequence[Written], logits: torch.Tensor, chosen: torch.Tensor
+) -> None:
     """Log-probabilities of the tokens just chosen, for the rows that go on and asked for them; before any sampling."""
     asking = [at for at, row in enumerate(rows) if row.logprobs is not None and _goes_on(row, written[at])]
     if not asking:
@@ -142,7 +144,7 @@ def _note_chances(rows: Sequence[Row], written: Sequence[Written], logits: torch
         written[at].chances.append(Chance(logprob, top))
 
 
-def _goes_on(row: Row, written: Written) -> bool:
+def _goes_on(row: PromptRow, written: Written) -> bool:
     return not written.ended and not written.left and len(written.tokens) < row.limit
 
 
@@ -161,7 +163,7 @@ class Sampler:
     prompts different draws, and the same prompt the same reply in any batch.
     """
 
-    def __init__(self, rows: Sequence[Row], device: torch.device) -> None:
+    def __init__(self, rows: Sequence[PromptRow], device: torch.device) -> None:
         self._sampling = any(row.temperature > 0 for row in rows)
         if not self._sampling:
             return
@@ -195,7 +197,7 @@ class Sampler:
         return torch.where(self._greedy, largest, order.gather(-1, rank)[:, 0])
 
 
-def _uniform(rows: Sequence[Row]) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
+def _uniform(rows: Sequence[PromptRow]) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
     """Numbers in [0, 1) of shape (rows, longest limit)."""
     drawn = np.zeros((len(rows), max(row.limit for row in rows)), dtype=np.float32)
     for at, row in enumerate(rows):

@@ -1,56 +1,69 @@
-"""From the worker's thread to an event loop: all answers of a batch with one wake-up.
+"""From the worker's thread to event loops: the answers of a batch with one wake-up of each loop.
 
-`asyncio.wrap_future` wakes the loop once a future, which costs over half a millisecond each while the loop computes.
+`asyncio.wrap_future` would wake the loop once for every answer, and each wake-up interrupts a loop that computes.
 """
 
 from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
+from contextlib import contextmanager, suppress
 from typing import Any
-from weakref import WeakKeyDictionary
 
 Letter = tuple["asyncio.Future[Any]", "Future[Any]"]
+"""Who waits, and the answer."""
 
 
-class _Mailbox:
-    """What is to be delivered to one event loop."""
+class _Outbox(threading.local):
+    """What a thread has not delivered yet; None outside of `together`."""
 
-    def __init__(self) -> None:
-        self._letters: list[Letter] = []
-        self._lock = threading.Lock()
-
-    def post(self, loop: asyncio.AbstractEventLoop, letter: Letter) -> None:
-        """Called in any thread."""
-        with self._lock:
-            self._letters.append(letter)
-            wake = len(self._letters) == 1
-        if wake and not loop.is_closed():
-            loop.call_soon_threadsafe(self._open)
-
-    def _open(self) -> None:
-        with self._lock:
-            letters, self._letters = self._letters, []
-        for waiter, future in letters:
-            if not waiter.done():
-                _copy(future, waiter)
+    letters: list[Letter] | None = None
 
 
-_mailboxes: WeakKeyDictionary[asyncio.AbstractEventLoop, _Mailbox] = WeakKeyDictionary()
+_outbox = _Outbox()
+
+
+@contextmanager
+def together() -> Iterator[None]:
+    """Deliver what this thread settles in the block at the block's end."""
+    _outbox.letters = letters = []
+    try:
+        yield
+    finally:
+        _outbox.letters = None
+        for loop in {waiter.get_loop() for waiter, _ in letters}:
+            _deliver(loop, [letter for letter in letters if letter[0].get_loop() is loop])
 
 
 async def delivered(future: Future[Any]) -> Any:
-    """A thread's result in this event loop; cancelling the wait cancels the future."""
-    loop = asyncio.get_running_loop()
-    box = _mailboxes.setdefault(loop, _Mailbox())
-    waiter: asyncio.Future[Any] = loop.create_future()
-    future.add_done_callback(lambda done: box.post(loop, (waiter, done)))
+    """Return a thread's result in this event loop; cancelling the wait cancels the future."""
+    waiter: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+    future.add_done_callback(lambda done: _post((waiter, done)))
     try:
         return await waiter
     except asyncio.CancelledError:
         future.cancel()
         raise
+
+
+def _post(letter: Letter) -> None:
+    if _outbox.letters is None:
+        _deliver(letter[0].get_loop(), [letter])
+    else:
+        _outbox.letters.append(letter)
+
+
+def _deliver(loop: asyncio.AbstractEventLoop, letters: Sequence[Letter]) -> None:
+    with suppress(RuntimeError):  # the loop has ended, and with it whoever waited
+        loop.call_soon_threadsafe(_open, letters)
+
+
+def _open(letters: Sequence[Letter]) -> None:
+    for waiter, future in letters:
+        if not waiter.done():
+            _copy(future, waiter)
 
 
 def _copy(future: Future[Any], waiter: asyncio.Future[Any]) -> None:
