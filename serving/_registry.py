@@ -1,4 +1,4 @@
-"""What inspect loads from the entry point `serving`: a name. The provider itself is imported on use."""
+"""The entry point `serving` of inspect: the provider's name. The provider itself is imported on use."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from inspect_ai.model import ModelAPI, modelapi
 
 @modelapi(name="local")
 def local() -> type[ModelAPI]:
-    """`--model local/<ref>`: any reference that `serving.refs.resolve` knows."""
+    """Return the provider of `--model local/<ref>`, for any reference that `serving.refs.resolve` accepts."""
     from serving.provider import LocalAPI
 
     return LocalAPI

@@ -1,11 +1,11 @@
-"""Checkpoint folders on disk: step names, wholeness, atomic publication, pointers and fingerprints.
+"""Checkpoint folders on disk: step names, completeness, atomic writing, pointers and fingerprints.
 
     runs/x/manifest.json
     runs/x/step-000000/pointer.json       another checkpoint, by relative path, hub id or embedded name
     runs/x/step-000016/                   config.json, model.safetensors, tokenizer files
     runs/x/step-000032/                   or adapter_config.json, adapter_model.safetensors, base.json
 
-Pointers hold relative paths, so that a moved run folder still works. Nothing here reads a tensor: a file is whole
+Pointers hold relative paths, so that a moved run folder still works. Nothing here reads a tensor: a file is complete
 if its size is what its safetensors header says. Not covered: pickled weights, which are never read.
 """
 
@@ -32,7 +32,7 @@ MANIFEST = "manifest.json"
 STEP_NAME = re.compile(r"step-(\d{6,})")
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "tokenizer_config.json")
 
-# Files that decide a reply beside the weights. Fields that record where or by what a file was written decide
+# Files other than the weights that decide a reply. Fields that record where or by what a file was written decide
 # nothing, and would give the same checkpoint two fingerprints.
 ANSWERING_FILES = (
     "config.json",
@@ -63,41 +63,41 @@ class Pointer:
 
 
 def step_name(step: int) -> str:
-    """`step-000016`."""
+    """Return the folder's name of a step, as in `step-000016`."""
     return f"step-{step:06d}"
 
 
 def step_of(folder: Path) -> int | None:
-    """The step in a folder's name, or None."""
+    """Return the step in a folder's name, or None."""
     match = STEP_NAME.fullmatch(folder.name)
     return int(match.group(1)) if match else None
 
 
 def step_dirs(run: Path) -> list[tuple[int, Path]]:
-    """The whole checkpoints of a run, by step. Folders that are unfinished or damaged are left out."""
+    """Return the complete checkpoints of a run, by step. Unfinished and damaged folders are left out."""
     return [(step, path) for step, path in all_step_dirs(run) if problem(path) is None]
 
 
 def all_step_dirs(run: Path) -> list[tuple[int, Path]]:
-    """Every step folder of a run, whole or not, by step."""
+    """Return every step folder of a run, complete or not, by step."""
     if not run.is_dir():
         return []
     steps = ((step_of(path), path) for path in run.iterdir() if path.is_dir())
     return sorted((step, path) for step, path in steps if step is not None)
 
 
-# --- wholeness ------------------------------------------------------------------------------------
+# --- completeness ---------------------------------------------------------------------------------
 
 
 def check_whole(folder: Path) -> None:
-    """Raise a one-line BadInput that names what a checkpoint folder lacks, or return."""
+    """Raise BadInput where a checkpoint folder is incomplete or damaged."""
     found = problem(folder)
     if found is not None:
         raise BadInput(f"{folder}: {found}")
 
 
 def problem(folder: Path) -> str | None:
-    """What keeps a folder from being a whole checkpoint, in one line with the mend; None if it is one."""
+    """Return what is wrong with a checkpoint folder, in one line with the fix; None if it is complete."""
     missing = missing_files(folder)
     if missing:
         return f"half-written checkpoint, without {', '.join(missing)}: delete the folder and train again"
@@ -106,12 +106,12 @@ def problem(folder: Path) -> str | None:
     for file in weight_files(folder):
         reason = safetensors_problem(file)
         if reason is not None:
-            return f"{file.name} is damaged ({reason}): copy the file anew, or delete the folder and train again"
+            return f"{file.name} is damaged ({reason}): copy the file again, or delete the folder and train again"
     return None
 
 
 def missing_files(folder: Path) -> list[str]:
-    """Names of the files a checkpoint needs and this folder lacks; empty for a pointer."""
+    """Return the names of the files that a checkpoint needs and this folder lacks; none for a pointer."""
     if (folder / POINTER).is_file():
         return []
     if (folder / "adapter_config.json").is_file():
@@ -124,7 +124,7 @@ def missing_files(folder: Path) -> list[str]:
 
 
 def weight_files(folder: Path) -> list[Path]:
-    """The safetensors files a checkpoint folder should hold: one, all shards of its index, or the adapter."""
+    """Return the safetensors files that a checkpoint needs: one, all shards of its index, or the adapter."""
     if (folder / "adapter_config.json").is_file():
         return [folder / "adapter_model.safetensors"]
     index = folder / "model.safetensors.index.json"
@@ -135,7 +135,7 @@ def weight_files(folder: Path) -> list[Path]:
 
 
 def safetensors_problem(file: Path) -> str | None:
-    """Why a safetensors file cannot be whole, by its header (8-byte length, JSON, then data); or None."""
+    """Return why a safetensors file is incomplete, by its header (8-byte length, JSON, then data); or None."""
     size = file.stat().st_size
     with file.open("rb") as stream:
         head = stream.read(8)
@@ -155,12 +155,12 @@ def safetensors_problem(file: Path) -> str | None:
 
 
 def draft_of(path: Path) -> Path:
-    """Where a file or folder is written before it is whole. Process ids are the same on many nodes of a cluster."""
+    """Return a temporary name in the same folder, unique also among the nodes of a cluster."""
     return path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
 
 
 def place(final: Path, attempt: str) -> Path:
-    """Where an attempt at a folder works: beside it, so that relative paths hold."""
+    """Return the folder in which an attempt works: next to the final one, so that relative paths hold."""
     return final.with_name(f".{final.name}.{attempt}")
 
 
@@ -191,18 +191,18 @@ def write_json_atomic(path: Path, content: Any) -> None:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object from a file; BadInput where it is not one."""
+    """Return the JSON object in a file; raises BadInput where it is not one."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise BadInput(f"{path}: is not JSON ({error}): restore the file or delete its folder") from error
     if not isinstance(content, dict):
-        raise BadInput(f"{path}: holds no JSON object: restore the file or delete its folder")
+        raise BadInput(f"{path}: is not a JSON object: restore the file or delete its folder")
     return cast("dict[str, Any]", content)
 
 
 def publish(draft: Path, final: Path) -> Path:
-    """Rename a finished folder to its final name. Where another attempt got there first, that one stays."""
+    """Rename a finished folder to its final name, unless another attempt was first. Returns the final folder."""
     final.parent.mkdir(parents=True, exist_ok=True)
     try:
         draft.rename(final)
@@ -215,7 +215,7 @@ def publish(draft: Path, final: Path) -> Path:
 
 @contextmanager
 def attempt(final: Path) -> Iterator[Path]:
-    """A folder beside `final`, published when the block ends well and removed when it does not."""
+    """Yield a temporary folder, which is renamed to `final` when the block ends without an error, and else removed."""
     final.parent.mkdir(parents=True, exist_ok=True)
     draft = draft_of(final)
     draft.mkdir()
@@ -235,11 +235,11 @@ def write_pointer(
     """Point from `folder` to another checkpoint: a Path, a hub id `owner/name[@revision]`, or `mini`.
 
     Args:
-        folder: Where the file is written.
-        target: The checkpoint pointed to.
-        fingerprint: Of the target; a reader refuses another one.
+        folder: The folder to write to.
+        target: The other checkpoint.
+        fingerprint: The target's; a reader rejects another one.
         name: `pointer.json`, or `base.json` for the base of an adapter.
-        at: The folder's final place, where it is written under another name and renamed later.
+        at: The folder's final path, if it is renamed later.
     """
     content: dict[str, str | None] = {"fingerprint": fingerprint}
     if isinstance(target, Path):
@@ -254,11 +254,11 @@ def write_pointer(
 
 
 def read_pointer(file: Path) -> Pointer:
-    """Read `pointer.json` or `base.json`."""
+    """Return what a `pointer.json` or `base.json` points to."""
     content = read_json(file)
     path, hub, embedded = (cast("str | None", content.get(key)) for key in ("path", "hub", "embedded"))
     if sum(place is not None for place in (path, hub, embedded)) != 1:
-        raise BadInput(f"{file}: names no single checkpoint: write exactly one of path, hub or embedded")
+        raise BadInput(f"{file}: must name one checkpoint: write exactly one of path, hub or embedded")
     target = Path(os.path.normpath(file.parent.resolve() / path)) if path is not None else None
     return Pointer(target, hub, content.get("revision"), embedded, content.get("fingerprint"))
 
@@ -269,10 +269,10 @@ _hashes: dict[tuple[str, int, int], str] = {}
 
 
 def fingerprint(folder: Path) -> str:
-    """16 hex digits of what decides a checkpoint folder's replies: weights, configs, tokenizer, chat template.
+    """Return 16 hex digits of what decides a checkpoint's replies: weights, configs, tokenizer, chat template.
 
-    An adapter's includes its base's, as written in `base.json`. Independent of the folder's place and of the
-    versions of the libraries that wrote it. File hashes are kept per (path, size, time of change).
+    An adapter's includes its base's, as written in `base.json`. It does not depend on the folder's path and the
+    versions of the libraries that wrote it. File hashes are cached by path, size and time of change.
     """
     digest = hashlib.sha256()
     for file in [*weight_files(folder), *(folder / name for name in ANSWERING_FILES)]:
@@ -284,19 +284,19 @@ def fingerprint(folder: Path) -> str:
 
 
 def tokenizer_fingerprint(folder: Path) -> str:
-    """16 hex digits of the tokenizer and chat template alone."""
+    """Return 16 hex digits of the tokenizer and chat template alone."""
     decisive = [name for name in ANSWERING_FILES if not name.endswith("config.json") or "tok" in name]
     files = [folder / name for name in decisive if (folder / name).is_file()]
     return hashlib.sha256("".join(f"{file.name}:{_hash_file(file)}\n" for file in files).encode()).hexdigest()[:16]
 
 
 def config_fingerprint(folder: Path) -> str:
-    """16 hex digits of the architecture: config.json alone."""
+    """Return 16 hex digits of the architecture: config.json alone."""
     return _hash_file(folder / "config.json")[:16]
 
 
 def adapter_shape(folder: Path) -> str | None:
-    """What decides the shape and scale of an adapter's weights, as text; None where a folder holds none (any more)."""
+    """Return what decides the shape and scale of an adapter's weights, as text; None without an adapter."""
     file = folder / "adapter_config.json"
     if not file.is_file():
         return None

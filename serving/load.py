@@ -1,6 +1,6 @@
-"""A checkpoint's weights and tokenizer into memory: safetensors only, never remote code.
+"""Loads a checkpoint's weights and tokenizer: safetensors only, never remote code.
 
-Precision "auto" is fp32 on a CPU (there the answers of a batch do not depend on its composition) and the stored
+Precision "auto" is fp32 on a CPU, where the replies of a batch then do not depend on its composition, and the stored
 precision elsewhere.
 """
 
@@ -21,12 +21,12 @@ from serving.refs import Checkpoint
 
 
 def pick_device(device: str | None = None) -> torch.device:
-    """The device asked for, else the first GPU, else the CPU."""
+    """Return the named device, else the first GPU, else the CPU."""
     return torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
 
 
 def pick_dtype(dtype: str, device: torch.device) -> torch.dtype | str:
-    """A torch dtype for "float32", "bfloat16", "float16"; for "auto" see the module's docstring."""
+    """Return a torch dtype for "float32", "bfloat16", "float16"; for "auto" see the module's docstring."""
     if dtype == "auto":
         return torch.float32 if device.type == "cpu" else "auto"
     named = getattr(torch, dtype, None)
@@ -38,10 +38,10 @@ def pick_dtype(dtype: str, device: torch.device) -> torch.dtype | str:
 def load_model(
     checkpoint: Checkpoint, dtype: str = "auto", device: str | None = None
 ) -> tuple[PreTrainedModel | PeftModel, PreTrainedTokenizerBase]:
-    """Model in evaluation mode on its device, and tokenizer.
+    """Return the model, in evaluation mode on its device, and the tokenizer.
 
     Raises:
-        BadInput: where the folder changed since it was resolved, or its weights do not fit its config.
+        BadInput: The folder changed since it was resolved, or its weights do not fit its config.
     """
     if checkpoint.base is None:
         return load_full(checkpoint, dtype, device), load_tokenizer(checkpoint)
@@ -49,7 +49,7 @@ def load_model(
 
 
 def load_full(checkpoint: Checkpoint, dtype: str = "auto", device: str | None = None) -> PreTrainedModel:
-    """A model without adapters; where the checkpoint is one, it is merged into its base."""
+    """Return a model without adapters: an adapter is merged into its base."""
     if checkpoint.base is not None:
         under = load_full(checkpoint.base, dtype, device)
         return cast("PreTrainedModel", cast("Any", attach(under, checkpoint)).merge_and_unload()).eval()
@@ -69,7 +69,7 @@ def load_full(checkpoint: Checkpoint, dtype: str = "auto", device: str | None = 
 
 
 def attach(model: PreTrainedModel, checkpoint: Checkpoint, name: str = "default") -> PeftModel:
-    """The adapter, under this name, on a model that is already its base. BadInput where it does not fit."""
+    """Put an adapter, under this name, on a model that is its base; raises BadInput where it does not fit."""
     check_unchanged(checkpoint)
     try:
         return PeftModel.from_pretrained(model, **_adapter_where(checkpoint), adapter_name=name).eval()
@@ -78,7 +78,7 @@ def attach(model: PreTrainedModel, checkpoint: Checkpoint, name: str = "default"
 
 
 def attach_another(model: PeftModel, checkpoint: Checkpoint, name: str) -> None:
-    """One more adapter on a base that already carries some. Takes longer the more there are."""
+    """Put one more adapter on a base that already has some. Takes longer the more there are."""
     check_unchanged(checkpoint)
     model.load_adapter(**_adapter_where(checkpoint), adapter_name=name)
     model.eval()
@@ -104,20 +104,20 @@ def replace_adapter(model: PeftModel, old: Checkpoint, new: Checkpoint, name: st
 
 
 def _slot(key: str, name: str) -> str:
-    """Where a key of an adapter's file stands in the model: `….lora_A.weight` becomes `….lora_A.NAME.weight`."""
+    """Return the parameter of a key in an adapter's file: `….lora_A.weight` becomes `….lora_A.NAME.weight`."""
     owner, _, leaf = key.rpartition(".")
     return f"{owner}.{name}.{leaf}"
 
 
 def load_tokenizer(checkpoint: Checkpoint) -> PreTrainedTokenizerBase:
-    """The checkpoint's tokenizer; an adapter without one has its base's."""
+    """Return the checkpoint's tokenizer; an adapter without one has its base's."""
     owner = tokenizer_owner(checkpoint)
     _quiet()
     return AutoTokenizer.from_pretrained(**_where(owner), trust_remote_code=False)
 
 
 def tokenizer_owner(checkpoint: Checkpoint) -> Checkpoint:
-    """The checkpoint in the chain adapter → base whose folder holds the tokenizer."""
+    """Return the checkpoint in the chain adapter → base whose folder has the tokenizer."""
     own = checkpoint.path is not None and any((checkpoint.path / name).is_file() for name in layout.TOKENIZER_FILES)
     return checkpoint if own or checkpoint.base is None else tokenizer_owner(checkpoint.base)
 
@@ -138,7 +138,7 @@ def replace_weights(model: PreTrainedModel, folder: Path) -> bool:
     """Copy a full checkpoint's weights into a model of the same architecture.
 
     Returns False, with the model untouched, where names or shapes differ (some architectures convert their weights on
-    loading): then the checkpoint has to be loaded in the ordinary way. On an error the model is half replaced.
+    loading): then the checkpoint must be loaded as usual. After an error the model is half replaced.
     """
     own = cast("dict[str, torch.Tensor]", model.state_dict())
     files = layout.weight_files(folder)
@@ -154,7 +154,7 @@ def replace_weights(model: PreTrainedModel, folder: Path) -> bool:
 
 
 def check_unchanged(checkpoint: Checkpoint) -> None:
-    """Raise where a folder on this disk is not what it was when the reference was resolved."""
+    """Raise BadInput where a folder on this disk changed after the reference was resolved."""
     if checkpoint.path is None or checkpoint.hub is not None:
         return
     layout.check_whole(checkpoint.path)
@@ -192,7 +192,7 @@ def _quiet() -> None:
 
 
 def _short(error: BaseException) -> str:
-    """The first 200 characters in one line."""
+    """Return the first 200 characters, in one line."""
     text = " ".join(str(error).split())
     return text if len(text) <= 200 else f"{text[:200]}..."
 

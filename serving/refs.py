@@ -1,8 +1,8 @@
-"""What a reference means: `mini`, a run, run@step, a checkpoint folder, a pointer, or a Hugging Face id[@revision].
+"""References to checkpoints: `mini`, a run, run@step, a checkpoint folder, a pointer, or a Hugging Face id[@revision].
 
-A run means its last finished step, an experiment of one cell that cell. An existing path beats a hub id; the embedded
-name `mini` beats both (`./mini` is the folder). Nothing here loads weights or imports torch; hub ids are looked up in
-the local cache first.
+A run means its last complete step; an experiment of one cell means that cell. An existing path takes precedence over a
+hub id, and the embedded name `mini` over both (`./mini` is the folder). Nothing here loads weights or imports torch;
+hub ids are looked up in the local cache first.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from serving import layout
 from serving.errors import BadInput, did_you_mean
 
 MINI = "mini"
-NAMED = 8  # cells named where one has to be chosen
+NAMED = 8  # cells named in an error
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A model that can answer: a full model, or an adapter on a base."""
+    """A full model, or an adapter on a base."""
 
     ref: str
     """The reference as it was given."""
@@ -43,10 +43,10 @@ class Checkpoint:
 
 
 def resolve(ref: str) -> Checkpoint:
-    """The checkpoint a reference names.
+    """Return the checkpoint that a reference names.
 
     Raises:
-        BadInput: in one line, where nothing is there, or what is there is half-written, damaged or ambiguous.
+        BadInput: There is none, or it is incomplete, damaged or ambiguous.
     """
     try:
         return _resolve(ref)
@@ -70,7 +70,7 @@ def _resolve(ref: str) -> Checkpoint:
 
 
 def mini_path() -> Path:
-    """The folder of the embedded base model's weights, found without importing `trainer`."""
+    """Return the folder of the embedded base model's weights, found without importing `trainer`."""
     spec = importlib.util.find_spec("trainer")
     if spec is None or not spec.submodule_search_locations:
         raise BadInput("mini: the package `trainer` is not installed: run `pip install -e .` in the clone")
@@ -89,7 +89,7 @@ def _embedded(ref: str) -> Checkpoint:
 
 def _from_path(ref: str, path: Path) -> Checkpoint:
     if path.is_file():
-        raise BadInput(f"{ref}: is a file: name the folder that holds it")
+        raise BadInput(f"{ref}: is a file: name its folder")
     step = layout.step_of(path)
     if step is not None or _holds_model(path):
         return _from_checkpoint(ref, path, step)
@@ -123,8 +123,8 @@ def _from_run(ref: str, run: Path, step: int | None) -> Checkpoint:
 
 
 def _last_finished(ref: str, steps: dict[int, Path]) -> int:
-    # A folder without all its files is work in progress and is passed over. One with all files and damaged weights
-    # is not: falling back on an earlier step would measure another checkpoint than the one meant.
+    # A folder that lacks files is work in progress and is skipped. One with all files and damaged weights is not:
+    # falling back on an earlier step would measure another checkpoint than the intended one.
     for step in reversed(steps):
         if not layout.missing_files(steps[step]):
             return step
@@ -154,10 +154,10 @@ def _adapter(ref: str, folder: Path, step: int | None, setting: str | None, vari
 
 
 def _named_base(folder: Path) -> str:
-    """The base in PEFT's own words, for adapters that others trained."""
+    """Return the base that PEFT wrote, for adapters trained elsewhere."""
     named = layout.read_json(folder / "adapter_config.json").get("base_model_name_or_path")
     if not named:
-        raise BadInput(f"{folder}: an adapter that names no base: add a base.json with its path or hub id")
+        raise BadInput(f"{folder}: an adapter without a base: add a base.json with its path or hub id")
     return str(named)
 
 
@@ -165,13 +165,13 @@ def _follow(ref: str, file: Path) -> Checkpoint:
     pointer = layout.read_pointer(file)
     if pointer.path is not None and not pointer.path.is_dir():
         raise BadInput(
-            f"{ref}: {file} points to {pointer.path}, which is not there: bring it back, or write its new place"
+            f"{ref}: {file} points to {pointer.path}, which does not exist: restore it, or write its new path"
         )
     target = _pointed(pointer)
     if pointer.fingerprint not in (None, target.fingerprint):
         raise BadInput(
-            f"{ref}: {file} was written for fingerprint {pointer.fingerprint} and {target.ref} has now "
-            f"{target.fingerprint}: bring back the old one, or run again from the start"
+            f"{ref}: {file} was written for fingerprint {pointer.fingerprint} and {target.ref} now has "
+            f"{target.fingerprint}: restore the old one, or run again from the start"
         )
     return target
 
@@ -186,7 +186,7 @@ def _pointed(pointer: layout.Pointer) -> Checkpoint:
 
 
 def _manifest_names(folder: Path) -> tuple[str | None, str | None]:
-    """Setting and variant from a manifest, at its top or in its identity or configuration."""
+    """Return setting and variant of a manifest, from its top, its identity or its configuration."""
     file = folder / layout.MANIFEST
     if not file.is_file():
         return None, None
@@ -199,12 +199,12 @@ def _manifest_names(folder: Path) -> tuple[str | None, str | None]:
     return None, None
 
 
-# --- what is not there ----------------------------------------------------------------------------
+# --- errors ---------------------------------------------------------------------------------------
 
 
 def _step_number(ref: str, step: str) -> int:
     if not step.isdecimal():
-        raise BadInput(f"{ref}: '{step}' is no step: write run@16")
+        raise BadInput(f"{ref}: '{step}' is not a step: write run@16")
     return int(step)
 
 
@@ -223,7 +223,7 @@ def _no_such_path(ref: str, path: Path) -> str:
 
 
 def _cells(run: Path) -> list[Path]:
-    """The cells of an experiment; a hidden folder is an attempt that was cut off."""
+    """Return the cells of an experiment; a hidden folder is an unfinished attempt."""
     return sorted(path for path in (run / "cells").glob("[!.]*") if path.is_dir())
 
 
@@ -241,7 +241,7 @@ def _from_hub(ref: str) -> Checkpoint:
     name, _, revision = ref.partition("@")
     sha, folder, files = _cached(name, revision or None) or _looked_up(ref, name, revision or None)
     if not any(file.endswith(".safetensors") for file in files):
-        raise BadInput(f"{ref}: holds no safetensors, and pickled weights are never read: name another revision")
+        raise BadInput(f"{ref}: has no safetensors, and pickled weights are never read: name another revision")
     mark = hashlib.sha256(f"{name}@{sha}".encode()).hexdigest()[:16]
     if "adapter_config.json" not in files:
         return Checkpoint(ref, folder, name, None, "full", None, mark, revision=sha)
@@ -250,7 +250,7 @@ def _from_hub(ref: str) -> Checkpoint:
 
 
 def _cached(name: str, revision: str | None) -> tuple[str, Path, list[str]] | None:
-    """(commit, folder, files) of a snapshot that is already on this disk with weights."""
+    """Return (commit, folder, files) of a snapshot that is on this disk with its weights."""
     from huggingface_hub import try_to_load_from_cache
 
     for file in ("config.json", "adapter_config.json"):
@@ -264,7 +264,7 @@ def _cached(name: str, revision: str | None) -> tuple[str, Path, list[str]] | No
 
 
 def _looked_up(ref: str, name: str, revision: str | None) -> tuple[str, None, list[str]]:
-    """(commit, no folder yet, files) from the hub."""
+    """Return (commit, None, files) from the hub."""
     from huggingface_hub import HfApi
 
     try:
@@ -273,7 +273,7 @@ def _looked_up(ref: str, name: str, revision: str | None) -> tuple[str, None, li
         near = did_you_mean(ref, [MINI])
         reason = f"{type(error).__name__}"
         raise BadInput(
-            f"{ref}: no such folder, and the hub gives no such model ({reason})."
+            f"{ref}: no such folder, and no such model on the hub ({reason})."
             f"{near or ' Check the name and the network.'}"
         ) from error
     return str(info.sha), None, [sibling.rfilename for sibling in info.siblings or []]

@@ -1,4 +1,4 @@
-"""What is asked of a checkpoint, and what comes back."""
+"""Requests to a checkpoint, and its replies and scores."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ StopReason = Literal["stop", "max_tokens", "model_length"]
 
 @dataclass(frozen=True)
 class Request:
-    """One reply wanted. Temperature 0 is greedy; without a seed a sampled reply is not repeatable.
+    """A request for one reply. Temperature 0 is greedy; without a seed a sampled reply is not repeatable.
 
-    Messages are {"role", "content"}; where the last one is the assistant's, the reply continues it.
+    Messages are {"role", "content"}; if the last one is the assistant's, the reply continues it.
     """
 
     messages: Sequence[Mapping[str, str]]
@@ -29,10 +29,10 @@ class Request:
     stop: tuple[str, ...] = ()
     chat_template_kwargs: Mapping[str, Any] = field(default_factory=dict[str, Any])
     logprobs: int | None = None
-    """None: no log-probabilities. Else those of the tokens written, each with this many of the likeliest ones."""
+    """None: no log-probabilities. Else those of the reply's tokens, each with this many of the likeliest tokens."""
 
     def __post_init__(self) -> None:
-        """Refuse what has no meaning."""
+        """Raise BadInput for a value without a meaning."""
         if self.max_tokens < 1:
             raise BadInput(f"max_tokens {self.max_tokens}: must be at least 1")
         if self.temperature < 0:
@@ -49,7 +49,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Continuation:
-    """A reply that is given: how likely is it? It ends with the end token that the chat template writes after it."""
+    """A given reply to score. It ends with the end token that the chat template writes after it."""
 
     messages: Sequence[Mapping[str, str]]
     reply: str
@@ -58,12 +58,12 @@ class Continuation:
 
 @dataclass(frozen=True)
 class Scored:
-    """A given reply under a checkpoint.
+    """The score of a given reply under a checkpoint.
 
-    Args:
-        logprob: of all its tokens and the end token together, natural logarithm.
-        greedy: whether greedy decoding would write exactly this reply.
-        tokens: how many, the end token included.
+    Attributes:
+        logprob: Natural logarithm of the probability of all its tokens and the end token together.
+        greedy: Whether greedy decoding would write exactly this reply.
+        tokens: Number of tokens, including the end token.
     """
 
     logprob: float
@@ -73,7 +73,7 @@ class Scored:
 
 @dataclass(frozen=True)
 class Token:
-    """A token as it was written, its log-probability, and the likeliest ones with theirs, best first."""
+    """A token of a reply, its log-probability, and the likeliest tokens with theirs, best first."""
 
     text: str
     logprob: float
@@ -85,8 +85,8 @@ class Reply:
     """A reply without its end token and without its stop string.
 
     `stop_reason` is "max_tokens" where the limit cut it and "model_length" where the model's context did.
-    `output_tokens` counts every token written, the end token included, and so does `tokens`, which is None where no
-    log-probabilities were asked for. They are the model's own, before temperature, top-p and top-k.
+    `output_tokens` counts every token, including the end token. So does `tokens`, which is None without
+    log-probabilities; those are the model's own, before temperature, top-p and top-k.
     """
 
     text: str

@@ -1,18 +1,21 @@
-"""A jail for whole Python programs without Docker: what a model wrote runs here and can do nothing but compute.
+"""A jail for Python programs without Docker: what a model wrote runs here and can do nothing but compute.
 
     run_program("print(int(input()) + 1)", "41").stdout     # '42\\n'
     passes("print(int(input()) + 1)", [("41", "42")])       # [True]
+
+Own code, since Docker is missing on most clusters, bubblewrap and nsjail need an administrator to install them, and
+pydantic-monty interprets single functions only.
 
 One level, all of it or none: new mount, pid, network, ipc, uts and cgroup namespaces; a user namespace, or where the
 caller is root a spare uid without privileges; a root folder that holds nothing but the interpreter, the system's
 libraries (read-only) and an empty box in memory; a seccomp filter; resource limits; an empty environment; Landlock as a
 second wall where the kernel has it. `level()` probes it once and raises `CannotConfine` where any of it is missing:
-nothing is ever run unconfined. Every `Result` names the level it ran under.
+nothing ever runs unconfined. Every `Result` names its level.
 
-The verdict is never the program's own: expected outputs stay outside, and how the program ended is told through a pipe
-that it does not have. Not covered: bugs of the kernel; side channels (timing, the processor's name, the host's load and
-kernel version); libraries outside the standard one; programs that need sockets, even local ones; memory that grows by
-more than the limit within a fiftieth of a second in many processes at once; reading the host's world of installed
+The verdict is never the program's own: expected outputs stay outside, and how the program ended is reported through a
+pipe that it does not have. Not covered: bugs of the kernel; side channels (timing, the processor's name, the host's
+load and kernel version); libraries outside the standard one; programs that need sockets, even local ones; memory that
+grows by more than the limit within a fiftieth of a second in many processes at once; reading the host's installed
 system libraries (`/usr/lib`, `/usr/bin` and the interpreter's folder, read-only).
 """
 
@@ -80,10 +83,10 @@ class Result:
 
 
 def run_program(source: str, stdin: str = "", limits: Limits = Limits()) -> Result:
-    """Runs a Python program in the jail.
+    """Run a Python program in the jail.
 
     Raises:
-        CannotConfine: the machine offers no confinement.
+        CannotConfine: The machine offers no confinement.
     """
     level()
     argv = [PYTHON, "-I", "-S", "-B", "program.py"]
@@ -91,7 +94,7 @@ def run_program(source: str, stdin: str = "", limits: Limits = Limits()) -> Resu
 
 
 def passes(source: str, cases: Sequence[tuple[str, str]], limits: Limits = Limits()) -> list[bool]:
-    """For each case (input, expected output): does the program print that, apart from space at the ends of lines?"""
+    """Return for each case (input, expected output) whether the program prints that (see `same_output`)."""
     results = ((run_program(source, given, limits), wanted) for given, wanted in cases)
     return [result.good and same_output(result.stdout, wanted) for result, wanted in results]
 
@@ -111,11 +114,20 @@ def run_command(
     env: Mapping[str, str] | None = None,
     keep: bool = False,
 ) -> Result:
-    """Runs a command in a jail whose box holds these files; with `keep` the result has the files it left there.
+    """Run a command in a jail.
+
+    Args:
+        argv: The command.
+        stdin: Its input.
+        files: Files in its box, by relative name.
+        limits: What it may use.
+        cwd: Its working directory, relative to the box.
+        env: Variables added to the jail's environment.
+        keep: Return the files that it leaves in the box.
 
     Raises:
-        CannotConfine: the machine offers no confinement.
-        ValueError: a file name that leads out of the box, or files that do not fit into it.
+        CannotConfine: The machine offers no confinement.
+        ValueError: A file name leads out of the box, or the files do not fit into it.
     """
     if sum(map(len, (files or {}).values())) > limits.disk:
         raise ValueError(f"the files do not fit into the jail's box of {limits.disk} bytes")
@@ -136,7 +148,7 @@ def run_command(
 
 
 def inside(name: str) -> str:
-    """A file's name relative to the box. Raises `ValueError` if it leads out of it."""
+    """Return a file's name relative to the box; raises ValueError if it leads out of it."""
     path = os.path.normpath(name.removeprefix("/box/").removeprefix("/tmp/"))
     if path.startswith(("/", "..")) or path in (".", "") or "\0" in path:
         raise ValueError(f"{name!r} is not in the jail's box")
@@ -145,7 +157,7 @@ def inside(name: str) -> str:
 
 @cache
 def level() -> str:
-    """What confines programs here, found by attacking it once. Raises `CannotConfine`."""
+    """Return what confines programs here, after one attack on it; raises CannotConfine."""
     with tempfile.NamedTemporaryFile() as secret:
         result = run_command([PYTHON, "-I", "-S", "-c", _PROBE, secret.name], limits=Limits(seconds=20))
     if not result.good or result.stdout.strip() != "confined":
@@ -176,7 +188,7 @@ print("; ".join(found) or "confined")
 
 
 def _environment() -> dict[str, str]:
-    """The whole environment of a jailed program."""
+    """Return the complete environment of a jailed program."""
     env = {"PATH": f"{Path(PYTHON).parent}:/usr/bin:/bin", "HOME": "/box", "TMPDIR": "/box", "LANG": "C.UTF-8"}
     if sysconfig.get_config_var("Py_ENABLE_SHARED"):
         env["LD_LIBRARY_PATH"] = str(Path(sys.base_prefix) / "lib")
@@ -184,7 +196,7 @@ def _environment() -> dict[str, str]:
 
 
 def _converse(request: bytes, stdin: bytes, limits: Limits) -> tuple[bytes, bytes, dict[str, Any]]:
-    """Starts the keeper, feeds it, and reads both outputs and its report."""
+    """Start the keeper, feed it, and read both outputs and its report."""
     (ask_end, ask), (told, tell_end) = os.pipe(), os.pipe()
     command = [PYTHON, "-I", "-S", "-B", "-c", _BOOT, str(Path(__file__).parent), str(ask_end), str(tell_end)]
     try:
@@ -230,7 +242,7 @@ def _report(text: bytes, stderr: bytes) -> dict[str, Any]:
 def _pump(
     feeds: Mapping[int, bytes], caps: Mapping[int, int], seconds: float, keeper: int
 ) -> tuple[dict[int, bytes], Reason | None]:
-    """Writes and reads all pipes until the readers end; kills the keeper at the time limit or an output's cap."""
+    """Write and read all pipes until the readers end; kill the keeper at the time limit or an output's cap."""
     left = {fd: memoryview(content) for fd, content in feeds.items()}
     got = {fd: bytearray() for fd in caps}
     reason: Reason | None = None
@@ -271,7 +283,7 @@ def _feed(selector: selectors.BaseSelector, left: dict[int, memoryview], fd: int
 
 
 def _take(selector: selectors.BaseSelector, got: dict[int, bytearray], fd: int, cap: int) -> bool:
-    """Reads once; False where the stream holds more than its cap, the rest of which is thrown away."""
+    """Read once; return False where the stream has more than its cap, the rest of which is discarded."""
     content = os.read(fd, 65536)
     if not content:
         selector.unregister(fd)
@@ -281,7 +293,7 @@ def _take(selector: selectors.BaseSelector, got: dict[int, bytearray], fd: int, 
 
 
 def _kill(keeper: int) -> None:
-    """Ends the keeper and with it, by the kernel, its init and all of the jail."""
+    """Kill the keeper and with it, by the kernel, its init and the entire jail."""
     try:
         os.killpg(keeper, signal.SIGKILL)
     except ProcessLookupError:

@@ -1,8 +1,8 @@
-"""The inspect sandbox `jail`: `Task(sandbox="jail")`, without Docker, each command in a jail of its own.
+"""The inspect sandbox `jail`: `Task(sandbox="jail")`, without Docker, each command in a separate jail.
 
-Files live in this process between commands: a command finds them in its box, and what it leaves there is read back
-(contents only: no empty folders, links or file modes, so a script is run by naming its interpreter). Refuses to start
-where the machine cannot confine, and writes the level into each sample's transcript.
+Files stay in this process between commands: a command finds them in its box, and what it leaves there is read back
+(contents only: no empty folders, links or file modes, so a script needs its interpreter in the command). An eval does
+not start where the machine cannot confine. The level is in each sample's transcript.
 Not covered: processes that outlive a command, `connection`, other users, inspect's own tools for agents
 (`bash_session`, `exec_remote`). Choose `sandbox="docker"` for those.
 """
@@ -33,7 +33,7 @@ DEFAULT = Limits(seconds=60.0, disk=128 << 20, output=10 << 20)
 
 
 class JailSandbox(SandboxEnvironment):
-    """One sample's box of files, and the commands that run on it one after the other."""
+    """One sample's files, and the commands that run on them one after the other."""
 
     def __init__(self, limits: Limits = DEFAULT) -> None:
         super().__init__()
@@ -43,10 +43,10 @@ class JailSandbox(SandboxEnvironment):
 
     @classmethod
     async def task_init(cls, task_name: str, config: SandboxEnvironmentConfigType | None) -> None:
-        """Probes the machine before any sample starts.
+        """Probe the machine before any sample starts.
 
         Raises:
-            click.ClickException: it cannot confine; printed as one line.
+            click.ClickException: It cannot confine. Of all errors, inspect prints only click's in one line.
         """
         try:
             await anyio.to_thread.run_sync(level)
@@ -57,7 +57,7 @@ class JailSandbox(SandboxEnvironment):
     async def sample_init(
         cls, task_name: str, config: SandboxEnvironmentConfigType | None, metadata: dict[str, str]
     ) -> dict[str, SandboxEnvironment]:
-        """An empty box for a sample."""
+        """Return an empty box for a sample."""
         transcript().info({"level": await anyio.to_thread.run_sync(level)}, source="jail")
         return {"default": cls()}
 
@@ -69,11 +69,11 @@ class JailSandbox(SandboxEnvironment):
         environments: dict[str, SandboxEnvironment],
         interrupted: bool,
     ) -> None:
-        """Nothing outlives a command."""
+        """Do nothing: no process outlives a command."""
 
     @classmethod
     def default_concurrency(cls) -> int | None:
-        """As many samples at once as there are processors."""
+        """Return the number of processors."""
         return os.cpu_count()
 
     async def exec(
@@ -87,12 +87,12 @@ class JailSandbox(SandboxEnvironment):
         timeout_retry: bool = True,
         concurrency: bool = True,
     ) -> ExecResult[str]:
-        """Runs a command in a jail.
+        """Run a command in a jail.
 
         Raises:
-            TimeoutError: it ran longer than the timeout.
-            OutputLimitExceededError: it printed more than 10 MiB.
-            SandboxUserUnsupportedError: another user was asked for.
+            TimeoutError: It ran longer than the timeout.
+            OutputLimitExceededError: It printed more than 10 MiB.
+            SandboxUserUnsupportedError: A user is named.
         """
         if user is not None:
             raise SandboxUserUnsupportedError("the jail runs everything as one user without privileges")
@@ -113,7 +113,7 @@ class JailSandbox(SandboxEnvironment):
         return ExecResult(code == 0, code if code >= 0 else 128 - code, result.stdout, result.stderr)
 
     async def write_file(self, file: str, contents: str | bytes) -> None:
-        """Puts a file into the box. Raises `PermissionError` for a path outside it, and `IsADirectoryError`."""
+        """Write a file into the box; raises PermissionError for a path outside it, and IsADirectoryError."""
         path = self._file(file)
         self.files[path] = contents.encode() if isinstance(contents, str) else contents
 
@@ -124,7 +124,7 @@ class JailSandbox(SandboxEnvironment):
     async def read_file(self, file: str, text: Literal[False]) -> bytes: ...
 
     async def read_file(self, file: str, text: bool = True) -> str | bytes:
-        """A file of the box. Raises `FileNotFoundError`, `IsADirectoryError`, `OutputLimitExceededError`."""
+        """Return a file of the box; raises FileNotFoundError, IsADirectoryError or OutputLimitExceededError."""
         path = self._file(file)
         if path not in self.files:
             raise FileNotFoundError(file)

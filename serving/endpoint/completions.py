@@ -1,7 +1,7 @@
-"""OpenAI's chat completions on paper: a request's body to a `Request`, and a `Reply` to a body or a stream of chunks.
+"""OpenAI's chat completion format: from a request's body to a `Request`, from a `Reply` to a body or chunks.
 
-An option that would be ignored and would have changed the reply is refused by name. Without a temperature replies are
-greedy, as everywhere here and unlike OpenAI's. Beside OpenAI's options there are `top_k` and `chat_template_kwargs`.
+An option that would be ignored and would have changed the reply is rejected by name. Without a temperature replies are
+greedy, as everywhere here and unlike OpenAI's. `top_k` and `chat_template_kwargs` are further options.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from serving.request import Reply, Request
 
 DEFAULT_MAX_TOKENS = 2048
 
-# Options that name the caller or the way of billing, and change no reply.
+# Options that name the client or the billing, and change no reply.
 HARMLESS = {
     "user", "metadata", "store", "safety_identifier", "service_tier", "prompt_cache_key", "prompt_cache_retention",
     "parallel_tool_calls",
@@ -30,7 +30,7 @@ NO_EFFECT: dict[str, Any] = {
 
 
 class Refused(Exception):
-    """A request that is not answered: its HTTP status and OpenAI's error object."""
+    """A request is rejected: its HTTP status and OpenAI's error object."""
 
     def __init__(self, status: int, message: str, code: str | None = None, param: str | None = None) -> None:
         super().__init__(message)
@@ -78,7 +78,7 @@ class _Body(BaseModel):
 
 @dataclass(frozen=True)
 class Asked:
-    """What a body asks for, of which model, and in which form the answer goes."""
+    """A request, the model's name, and the form of the response."""
 
     model: str
     request: Request
@@ -87,10 +87,10 @@ class Asked:
 
 
 def read(content: Any) -> Asked:
-    """A body, as parsed from JSON.
+    """Return the request in a body that was parsed from JSON.
 
     Raises:
-        Refused: 400, naming the option at fault.
+        Refused: 400, with the wrong option.
     """
     try:
         body = _Body.model_validate(content)
@@ -134,7 +134,7 @@ def _refuse_unsupported(body: _Body) -> None:
 
 @dataclass(frozen=True)
 class Form:
-    """A reply in OpenAI's words, with what they want to know of it. `system_fingerprint` is that of the weights."""
+    """A reply in OpenAI's format. `system_fingerprint` is the checkpoint's fingerprint."""
 
     id: str
     created: int
@@ -142,21 +142,21 @@ class Form:
     fingerprint: str
 
     def whole(self, reply: Reply) -> dict[str, Any]:
-        """The body of a `chat.completion`."""
+        """Return the body of a `chat.completion`."""
         message = {"role": "assistant", "content": reply.text}
         choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": _finish_reason(reply)}
         return self._head("chat.completion") | {"choices": [choice], "usage": _usage(reply)}
 
     def first(self) -> dict[str, Any]:
-        """The first `chat.completion.chunk`: who speaks."""
+        """Return the first `chat.completion.chunk`, with the role."""
         return self._chunk({"role": "assistant", "content": ""})
 
     def piece(self, text: str) -> dict[str, Any]:
-        """A chunk in between."""
+        """Return a chunk with a piece of the reply."""
         return self._chunk({"content": text})
 
     def last(self, reply: Reply, include_usage: bool) -> Iterator[dict[str, Any]]:
-        """Why it ended, and the usage where it is wanted."""
+        """Yield the finish reason, and the usage if it is included."""
         yield self._chunk({}, _finish_reason(reply))
         if include_usage:
             yield self._head("chat.completion.chunk") | {"choices": [], "usage": _usage(reply)}

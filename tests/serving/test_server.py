@@ -180,8 +180,8 @@ def test_a_client_that_disconnects_in_a_stream_frees_its_row(made: Path, monkeyp
         stream.close()
         whole = client.chat.completions.create(**LONG)
     engine.close()
-    assert lengths == [12, whole.usage.completion_tokens]
-    assert lengths[1] > 12
+    assert lengths[1:] == [whole.usage.completion_tokens]
+    assert lengths[0] <= 12 < lengths[1]
 
 
 @contextmanager

@@ -1,8 +1,9 @@
-"""One batch of prompts to replies: left padding, key-value cache, greedy and sampled rows side by side.
+"""One batch of prompts to replies: left padding, key-value cache, greedy and sampled rows together.
 
-Each row has its own temperature, top-p, top-k, seed and limit. A row's draws depend on its seed and prompt alone,
-never on what shares its batch. Only what was asked for is applied: a model's own sampling defaults (temperature,
-repetition penalty) in generation_config.json are not.
+Each row has its own temperature, top-p, top-k, seed, limit and listener, and leaves the batch when it ends. That is why
+this is not transformers' `generate`, which has one of each for a batch. A row's draws depend on its seed and prompt
+alone, never on the rest of its batch. A model's own sampling defaults (temperature, repetition penalty) in
+generation_config.json are not applied.
 """
 
 from __future__ import annotations
@@ -16,13 +17,13 @@ import numpy as np
 import torch
 from transformers import DynamicCache, PreTrainedTokenizerBase
 
-# Rows that are done stay until they are this share of the batch: selecting rows of the cache costs too.
+# Finished rows stay until they are this share of the batch, since selecting rows of the cache costs time too.
 DONE_SHARE = 0.25
 
 
 @dataclass(frozen=True)
 class PromptRow:
-    """One prompt, ready to decode."""
+    """One prompt as tokens, with the options of its reply."""
 
     prompt: list[int]
     limit: int
@@ -36,7 +37,7 @@ class PromptRow:
 
 @dataclass(frozen=True)
 class Chance:
-    """Log-probability of a token that was written, and of the likeliest ones: (token, log-probability)."""
+    """Log-probability of a token of a reply, and of the likeliest ones: (token, log-probability)."""
 
     logprob: float
     top: tuple[tuple[int, float], ...]
@@ -44,9 +45,9 @@ class Chance:
 
 @dataclass
 class Written:
-    """What a row got: its tokens including the end token, and whether an end token or stop string came.
+    """The reply of a row so far: its tokens including the end token, and whether an end token or stop string came.
 
-    `chances` holds one entry a token where the row asked for log-probabilities.
+    `chances` has one entry per token where the row wants log-probabilities.
     """
 
     tokens: list[int] = field(default_factory=list[int])
@@ -57,7 +58,7 @@ class Written:
 
 
 Listener = Callable[[list[int]], bool]
-"""Gets the tokens of a row that goes on, after each one; False frees the row."""
+"""Receives the tokens of a row after each one that does not end it; False frees the row."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ class Ending:
     tokenizer: PreTrainedTokenizerBase
 
     def reached(self, row: PromptRow, written: Written) -> bool:
-        """Whether the last token ended the reply."""
+        """Return whether the last token ended the reply."""
         return written.tokens[-1] in self.tokens or (bool(row.stop) and self._stopped(row, written.tokens))
 
     def _stopped(self, row: PromptRow, tokens: list[int]) -> bool:
@@ -79,7 +80,7 @@ class Ending:
 
 
 def to_text(tokenizer: PreTrainedTokenizerBase, tokens: list[int]) -> str:
-    """The text of a reply, as written: no special tokens, no clean-up of spaces (code would suffer)."""
+    """Return the text of a reply without special tokens, and without a clean-up of spaces, which would alter code."""
     return str(tokenizer.decode(tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False))
 
 
@@ -87,9 +88,14 @@ def to_text(tokenizer: PreTrainedTokenizerBase, tokens: list[int]) -> str:
 def decode(
     model: Any, rows: Sequence[PromptRow], ending: Ending, pad: int, listeners: Sequence[Listener | None] = ()
 ) -> list[Written]:
-    """Replies of a causal language model to prompts of any lengths, in order. Every limit is at least 1.
+    """Return replies of a causal language model to prompts of any lengths, in order.
 
-    `listeners` are none, or one or None for each row.
+    Args:
+        model: The model, in evaluation mode.
+        rows: The prompts; every limit is at least 1.
+        ending: What ends a reply.
+        pad: The padding token, which is masked.
+        listeners: Empty, or a listener or None for each row.
     """
     written = [Written() for _ in rows]
     heard = listeners or [None] * len(rows)
@@ -119,7 +125,7 @@ def decode(
 
 
 def _write(row: PromptRow, written: Written, token: int, ending: Ending, listener: Listener | None) -> bool:
-    """Add a token to a row that is not done; whether it goes on."""
+    """Add a token to a row that is not finished; return whether it goes on."""
     if not _goes_on(row, written):
         return False
     written.tokens.append(token)
@@ -132,7 +138,7 @@ def _write(row: PromptRow, written: Written, token: int, ending: Ending, listene
 def _note_chances(
     rows: Sequence[PromptRow], written: Sequence[Written], logits: torch.Tensor, chosen: torch.Tensor
 ) -> None:
-    """Log-probabilities of the tokens just chosen, for the rows that go on and asked for them; before any sampling."""
+    """Record log-probabilities of the tokens just chosen, before sampling, for unfinished rows that want them."""
     asking = [at for at, row in enumerate(rows) if row.logprobs is not None and _goes_on(row, written[at])]
     if not asking:
         return
@@ -149,7 +155,7 @@ def _goes_on(row: PromptRow, written: Written) -> bool:
 
 
 def left_padded(sequences: Sequence[list[int]], pad: int, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
-    """Tokens and attention mask of shape (rows, longest), each row ending in the last column."""
+    """Return tokens and attention mask of shape (rows, longest), each row ending in the last column."""
     width = max(map(len, sequences))
     tokens = [[pad] * (width - len(sequence)) + sequence for sequence in sequences]
     mask = [[0] * (width - len(sequence)) + [1] * len(sequence) for sequence in sequences]
@@ -159,8 +165,8 @@ def left_padded(sequences: Sequence[list[int]], pad: int, device: torch.device) 
 class Sampler:
     """The next token of each row: the largest logit at temperature 0, else a draw by inverse transform.
 
-    A row's uniform numbers are drawn beforehand from its seed and prompt, so that the same seed gives different
-    prompts different draws, and the same prompt the same reply in any batch.
+    A row's uniform numbers are drawn in advance from its seed and prompt: the same seed gives different prompts
+    different draws, and the same prompt the same reply in any batch.
     """
 
     def __init__(self, rows: Sequence[PromptRow], device: torch.device) -> None:
@@ -175,13 +181,13 @@ class Sampler:
         self._uniform = torch.from_numpy(_uniform(rows)).to(device)
 
     def keep(self, rows: torch.Tensor) -> None:
-        """Go on with these rows only."""
+        """Continue with these rows only."""
         if self._sampling:
             for name in ("_greedy", "_temperature", "_top_p", "_top_k", "_uniform"):
                 setattr(self, name, getattr(self, name)[rows])
 
     def choose(self, logits: torch.Tensor, turn: int) -> torch.Tensor:
-        """Token of each row, from logits of shape (rows, vocabulary)."""
+        """Return the token of each row, from logits of shape (rows, vocabulary)."""
         largest = logits.argmax(-1)
         if not self._sampling:
             return largest
@@ -198,7 +204,7 @@ class Sampler:
 
 
 def _uniform(rows: Sequence[PromptRow]) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
-    """Numbers in [0, 1) of shape (rows, longest limit)."""
+    """Return numbers in [0, 1) of shape (rows, longest limit)."""
     drawn = np.zeros((len(rows), max(row.limit for row in rows)), dtype=np.float32)
     for at, row in enumerate(rows):
         if row.temperature > 0:

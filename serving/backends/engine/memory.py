@@ -1,4 +1,4 @@
-"""How many rows fit: what a batch needs in bytes, what the device has, and what it says when that was too much.
+"""How many rows fit into memory: what a batch needs, what the device has, and its error when that was too much.
 
 An estimate, on the safe side: the key-value cache of prompt and reply, the activations of a few layers, and the
 logits with what sampling makes of them. Where it was wrong, the batch is halved (`serving.backends.engine.batch`).
@@ -12,7 +12,7 @@ from typing import Any
 import psutil
 import torch
 
-# Of what is free. The rest is for fragments, and for other processes.
+# Shares of what is free. The rest is for fragments and other processes.
 SHARE_OF_GPU = 0.8
 SHARE_OF_CPU = 0.25
 # The allocator's own hoard is what a CPU batch would otherwise grow to; larger ones are not faster there.
@@ -23,18 +23,18 @@ LOGIT_BYTES = 32
 
 @dataclass(frozen=True)
 class Need:
-    """Bytes that a batch takes: of each token of a row, and of each position whose logits are kept."""
+    """Bytes of a batch: for each token of a row, and for each position whose logits are kept."""
 
     token: int
     output: int
 
     def of(self, rows: int, tokens: int, outputs: int) -> int:
-        """Bytes of a batch of `rows`, each padded to this many tokens and outputs."""
+        """Return the bytes of a batch of `rows`, each padded to this many tokens and outputs."""
         return rows * (tokens * self.token + outputs * self.output)
 
 
 def need(model: Any) -> Need:
-    """What a causal language model needs, by its configuration."""
+    """Return what a causal language model needs, by its configuration."""
     config = model.config.get_text_config()
     size = next(model.parameters()).element_size()
     heads = config.num_attention_heads
@@ -45,7 +45,7 @@ def need(model: Any) -> Need:
 
 
 def room(device: torch.device) -> int:
-    """Bytes that a batch may take now."""
+    """Return the bytes that a batch may take now."""
     if device.type == "cuda":
         free = torch.cuda.mem_get_info(device)[0]
         hoard = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
@@ -54,11 +54,11 @@ def room(device: torch.device) -> int:
 
 
 def ran_out(error: BaseException) -> bool:
-    """Whether an error says that memory is out: torch's own class on a GPU, a plain RuntimeError on a CPU."""
+    """Return whether an error means out of memory: torch's own class on a GPU, a plain RuntimeError on a CPU."""
     return isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)
 
 
 def release(device: torch.device) -> None:
-    """Give back what is cached, so that a smaller batch may use it."""
+    """Free what is cached, so that a smaller batch may use it."""
     if device.type == "cuda":
         torch.cuda.empty_cache()

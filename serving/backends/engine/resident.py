@@ -1,8 +1,8 @@
-"""Which weights are in memory: few models, replaced in place or by age; adapters on top of a base that stays as it is.
+"""The weights in memory: few models, replaced in place or by age, and adapters on a base that stays unchanged.
 
-One checkpoint speaks at a time. Mixing adapters in one batch (PEFT's `adapter_names`) gives the same replies, and was
+One checkpoint answers at a time. Mixing adapters in one batch (PEFT's `adapter_names`) gives the same replies, and was
 slower than taking turns wherever an adapter had more than a few rows (`python -m benchmarks.adapters`).
-A checkpoint is told from another by its fingerprint, never by its name or folder. Not thread-safe: one worker owns it.
+Checkpoints are identified by fingerprint, never by name or folder. Not thread-safe: one worker owns the weights.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ MAX_MODELS = 2
 MAX_ADAPTERS = 8
 MAX_BYTES_CPU = 2**30
 SHARE_OF_GPU = 0.4
-# Of the same budget, what the adapters of one base may take.
+# Share of the same budget for the adapters of one base.
 SHARE_OF_ADAPTERS = 0.25
 
 
@@ -45,7 +45,7 @@ class Speaker:
 
 @dataclass(frozen=True)
 class _Adapter:
-    """An adapter on a base, and what PEFT calls it: not its fingerprint, since another may take its place."""
+    """An adapter on a base, and its name in PEFT, which is not its fingerprint since another may take its place."""
 
     checkpoint: Checkpoint
     name: str
@@ -78,20 +78,20 @@ class Residents:
         self._tokenizers: dict[str, PreTrainedTokenizerBase] = {}
 
     def holds(self, checkpoint: Checkpoint) -> bool:
-        """Whether a checkpoint can answer without reading weights."""
+        """Return whether a checkpoint can answer without reading weights."""
         if checkpoint.base is None:
             return checkpoint.fingerprint in self._models
         under = self._models.get(checkpoint.base.fingerprint)
         return under is not None and checkpoint.fingerprint in under.adapters
 
     def adapter_names(self) -> dict[str, str]:
-        """What PEFT calls each adapter in memory, by fingerprint."""
+        """Return the name in PEFT of each adapter in memory, by fingerprint."""
         held = [adapter for resident in self._models.values() for adapter in resident.adapters.values()]
         return {adapter.checkpoint.fingerprint: adapter.name for adapter in held}
 
     @contextmanager
     def speaking(self, checkpoint: Checkpoint) -> Iterator[Speaker]:
-        """The checkpoint, loaded if it is not, for the length of the block."""
+        """Yield the checkpoint, loaded if needed; it may be used inside the block."""
         resident = self._resident(checkpoint.base or checkpoint)
         tokenizer = self._tokenizer(checkpoint)
         adapter = checkpoint.fingerprint if checkpoint.base is not None else None
@@ -110,7 +110,7 @@ class Residents:
         return self._models[full.fingerprint]
 
     def _replaced(self, full: Checkpoint) -> Resident | None:
-        """The oldest model turned into this checkpoint, where there is no room beside it and the shape is the same."""
+        """Return the oldest model with this checkpoint's weights, if both do not fit and the shape is the same."""
         if not self._models or self._room_for(full):
             return None
         old = self._models.popitem(last=False)[1]
@@ -174,7 +174,7 @@ def _loaded(resident: Resident, checkpoint: Checkpoint) -> str:
 
 
 def _replaced_adapter(resident: Resident, checkpoint: Checkpoint, budget: float) -> str | None:
-    """Makes room, and puts the adapter into the place of the longest unused one, where it fits; its name there."""
+    """Make room, and write the adapter over the longest unused one if the shape is the same; return its name."""
     while resident.peft is not None and _crowded(resident, checkpoint, budget):
         old = resident.adapters.popitem(last=False)[1]
         if load.replace_adapter(resident.peft, old.checkpoint, checkpoint, old.name):
@@ -190,7 +190,7 @@ def _crowded(resident: Resident, checkpoint: Checkpoint, budget: float) -> bool:
 
 
 def _same_shape(old: Checkpoint, new: Checkpoint) -> bool:
-    """Whether both are folders of the same architecture, by their config.json."""
+    """Return whether both are folders of the same architecture, by their config.json."""
     if old.path is None or new.path is None or new.base is not None or old.base is not None:
         return False
     if not (old.path / "config.json").is_file():  # the folder it was loaded from is gone
@@ -199,7 +199,7 @@ def _same_shape(old: Checkpoint, new: Checkpoint) -> bool:
 
 
 def _size(checkpoint: Checkpoint) -> int:
-    """Bytes of the files that hold a checkpoint's own weights."""
+    """Return the bytes of the files with a checkpoint's own weights."""
     folder = checkpoint.path
     return sum(file.stat().st_size for file in layout.weight_files(folder)) if folder is not None else 0
 
@@ -218,7 +218,7 @@ def _generation_config(full: Checkpoint, model: PreTrainedModel) -> GenerationCo
 
 
 def _ending(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, end: int | None) -> Ending:
-    """Every end token of the generation config, the config, the tokenizer and the chat template."""
+    """Return every end token of the generation config, the config, the tokenizer and the chat template."""
     named = [
         getattr(model.generation_config, "eos_token_id", None),
         getattr(model.config, "eos_token_id", None),

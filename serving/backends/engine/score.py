@@ -1,8 +1,8 @@
-"""How likely a given reply is: one pass over prompt and reply, nothing is sampled.
+"""Scores of given replies: one pass over prompt and reply, nothing is sampled.
 
     [initial, alternate] = get_engine().score(checkpoint, [Continuation(messages, "48"), Continuation(messages, "84")])
     margin = alternate.logprob - initial.logprob            # log-odds of the alternate reply over the initial one
-    alternate.greedy                                        # greedy decoding would write it, word for word
+    alternate.greedy                                        # greedy decoding would write exactly it
 
 A reply is tokenized as the trainer does: what the chat template writes after the prompt, up to and with the first end
 token. Not covered: replies that mean the same in other words; a margin is about two texts.
@@ -32,25 +32,28 @@ class Forced:
 
 
 def forced(tokenizer: Any, asked: Continuation, prompt: list[int], ends: frozenset[int]) -> Forced:
-    """The tokens of a continuation whose prompt is encoded. Raises BadInput where the template alters the prompt."""
+    """Return the tokens of a continuation, given those of its prompt.
+
+    Raises:
+        BadInput: The chat template renders the prompt differently with a reply.
+    """
     kwargs = dict(asked.chat_template_kwargs)
     turns = [dict(message) for message in asked.messages]
     before = str(tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True, **kwargs))
     turns.append({"role": "assistant", "content": asked.reply})
     whole = str(tokenizer.apply_chat_template(turns, tokenize=False, **kwargs))
     if not whole.startswith(before):
-        raise BadInput("the chat template renders this prompt in another way with its reply: set chat_template_kwargs")
+        raise BadInput("the chat template renders this prompt differently with its reply: set chat_template_kwargs")
     tokens: list[int] = tokenizer.encode(whole[len(before) :], add_special_tokens=False)
     place = next((at for at, token in enumerate(tokens) if token in ends), None)
     return Forced(prompt, tokens[: place + 1] if place is not None else [*tokens, min(ends)])
 
 
 def teacher_forced(model: Any, rows: Sequence[Forced], pad: int) -> list[Scored]:
-    """Score of each row, in order; logits are kept for the longest reply's positions only.
+    """Return the score of each row, in order; logits are kept for the longest reply's positions only.
 
-    On a CPU a score never depends on what shares its batch, to the last bit: the sums of a matrix product may differ
-    with its shape, so that blocks have one number of rows and widths that a row's own lengths decide. Such small
-    blocks are also two to three times as fast there as one large batch.
+    On a CPU a score does not depend on the rest of its batch, to the last bit: the sums of a matrix product may differ
+    with its shape, so every block has the same number of rows, and widths that depend on a row's own lengths.
     """
     if model.device.type != "cpu":
         return _scored(model, rows, _widths(rows), pad)
@@ -95,5 +98,5 @@ def _widths(rows: Sequence[Forced]) -> tuple[int, int]:
 
 
 def _rounded(row: Forced) -> tuple[int, int]:
-    """The row's lengths, each up to the next multiple of `STEP`."""
+    """Return the row's lengths, each rounded up to a multiple of `STEP`."""
     return -(-len(row.prompt) // STEP) * STEP, -(-len(row.reply) // STEP) * STEP

@@ -1,6 +1,6 @@
-"""A reply in pieces while it is written: whole characters only, and nothing that a stop string may still take back.
+"""A reply in pieces while it is decoded: complete characters only, and nothing that a stop string may still cut.
 
-The pieces of a reply are a prefix of its final text; whoever hands them on adds the rest when the reply is whole.
+The pieces of a reply are a prefix of its final text; the receiver adds the rest when the reply is complete.
 """
 
 from __future__ import annotations
@@ -14,32 +14,32 @@ from typing import Any
 from serving.request import Reply
 
 Tell = Callable[[str], bool]
-"""Takes the next piece, in the worker's thread; "" asks whether anyone listens. False: the rest is not wanted."""
+"""Receives the next piece, in the worker's thread; "" only checks for a listener. False: the rest is not wanted."""
 
 CUT = "\N{REPLACEMENT CHARACTER}"
 
 
 class Pieces:
-    """From the tokens of a row so far to pieces of text. A row that is decoded again goes on where it stood."""
+    """From the tokens of a row so far to pieces of text. A row that is decoded again continues where it was."""
 
     def __init__(self, to_text: Callable[[list[int]], str], stop: Sequence[str], tell: Tell) -> None:
         self._to_text, self._stop, self._tell = to_text, stop, tell
         self._said = ""
 
     def __call__(self, tokens: list[int]) -> bool:
-        """Hand on what is certain by now; whether the rest is wanted."""
+        """Pass on what is certain by now; return whether the rest is wanted."""
         text = certain(self._to_text(tokens), self._stop)
         piece = text[len(self._said) :] if text.startswith(self._said) else ""
         self._said += piece
         try:
             return self._tell(piece)
-        except Exception:  # a listener's trouble must not end the replies of others
+        except Exception:  # a listener's error must not end other replies
             return False
 
 
 def certain(text: str, stop: Sequence[str]) -> str:
-    """The part of an unfinished text that no later token can change or cut away."""
-    text = text.rstrip(CUT)  # bytes of a character that is not whole yet
+    """Return the part of an unfinished text that no later token can change or cut."""
+    text = text.rstrip(CUT)  # bytes of an incomplete character
     ends = [at for each in stop if (at := text.find(each)) >= 0]
     if ends:
         return text[: min(ends)]
@@ -48,10 +48,10 @@ def certain(text: str, stop: Sequence[str]) -> str:
 
 
 async def pieces(submit: Callable[[Tell], Future[Reply]]) -> AsyncGenerator[str | Reply]:
-    """The pieces of a reply, never empty, and at last the reply itself; to stop listening frees its row.
+    """Yield the pieces of a reply, never empty, and last the reply; closing the generator frees its row.
 
     Args:
-        submit: puts the request into an engine's queue with what is to be told.
+        submit: Queues the request with the function that receives the pieces, and returns the reply's future.
     """
     loop = asyncio.get_running_loop()
     heard: asyncio.Queue[str | Future[Reply]] = asyncio.Queue()
