@@ -1,9 +1,8 @@
-"""A folder of its own for every attempt, renamed when whole: where a dead node cannot be told from a lost one.
+"""A separate folder for every attempt, renamed once complete: for clusters, where a lost node may still be alive.
 
 A node that is only unreachable goes on writing while its job is done again elsewhere. So no two attempts share a
-folder, the first whole one gets the name, and every other one is dropped, at its next step if it is still at work. An
-attempt begins with what an earlier one had finished. Not covered: evaluation, whose logs are published one by one
-(`lab.run.evaluate`).
+folder; the first complete one is renamed into place, and every other one stops at its next step. An attempt begins with
+what an earlier one had finished. Not covered: evaluation, whose logs are published one by one (`lab.run.evaluate`).
 """
 
 from __future__ import annotations
@@ -24,12 +23,12 @@ FILES = (layout.MANIFEST, "metrics.jsonl", "checks.json")
 
 
 class Overtaken(Exception):
-    """Another attempt was whole first."""
+    """Another attempt was complete first."""
 
 
 @dataclass(frozen=True)
 class UntilWhole:
-    """Passes progress on, and raises Overtaken at the first step at which a whole folder has the name."""
+    """Passes progress on, and raises Overtaken at the first step after another attempt is complete."""
 
     progress: Progress
     final: Path
@@ -49,23 +48,26 @@ def apart(
     work: Callable[[Path, Progress], object],
     progress: Progress,
 ) -> Path:
-    """Does `work` in a folder beside `final` and renames it, unless `final` is whole already. Returns `final`.
+    """Does `work` in a folder next to `final` and renames it, unless `final` is complete already.
 
     Args:
-        final: Where the folder lies in the end; the folder of the attempt has the same parent, so relative paths hold.
+        final: The name of the complete folder; the attempt's folder has the same parent, so relative paths hold.
         attempt: Tells this attempt from all others.
         is_whole: Whether a folder needs no more work.
-        work: Fills a folder, going on from what is in it, and tells how far it is. It may publish by itself.
-        progress: Told what `work` tells.
+        work: Fills a folder, resuming from what is in it, and reports progress. It may publish by itself.
+        progress: Receives the progress of `work`.
+
+    Returns:
+        `final`.
     """
     if is_whole(final):
         return final
     draft = layout.place(final, attempt)
     if (step := take_over(final, draft)) is not None:
-        print(f"going on from step {step} of an earlier attempt")
+        print(f"resuming from step {step} of an earlier attempt")
     try:
         work(draft, UntilWhole(progress, final, is_whole))
-    except Exception:  # an overtaken attempt may also have lost its folder to `sweep`
+    except Exception:  # `sweep` may also have removed the folder of an overtaken attempt
         if not is_whole(final):
             raise
     if not is_whole(final):
@@ -80,7 +82,7 @@ def others(final: Path) -> Iterable[Path]:
 
 
 def take_over(final: Path, draft: Path) -> int | None:
-    """Copies what the most advanced other attempt had finished; its step, or None where there is nothing."""
+    """Copies what the most advanced other attempt had finished. Returns its step; None if there is nothing."""
     states = [(int(s.name), s) for other in others(final) for s in (other / RESUME).glob("[0-9]*") if other != draft]
     for step, state in sorted(states, reverse=True):
         copy = layout.draft_of(draft / RESUME / state.name)
@@ -98,7 +100,7 @@ def take_over(final: Path, draft: Path) -> int | None:
 
 
 def set_aside(final: Path) -> None:
-    """Makes an unfinished folder that an executor without attempts left an attempt like any other."""
+    """Turns the unfinished folder of an executor without attempts into an attempt."""
     if final.is_dir():
         before = layout.place(final, BEFORE)
         shutil.rmtree(before, ignore_errors=True)
@@ -106,13 +108,13 @@ def set_aside(final: Path) -> None:
 
 
 def sweep(final: Path) -> None:
-    """Removes all attempts at what is whole now."""
+    """Removes all attempts at a folder that is complete now."""
     for path in others(final):
         shutil.rmtree(path, ignore_errors=True)
 
 
 def _copied(state: Path, target: Path) -> bool:
-    """Whether a state could be copied whole: its owner may be alive and put it away at any moment, before its files."""
+    """Whether a state was copied completely: its owner may be alive and remove it at any moment."""
     with suppress(OSError):
         shutil.copytree(state, target)
         if state.is_dir():

@@ -1,8 +1,8 @@
-"""`bct run --dry-run`: what a run will take, before anything is trained: tokens, replies, time and disk of every job.
+"""`bct run --dry-run`: tokens, replies, time and disk of every job, before anything is trained.
 
-Each figure rests, in this order, on finished cells of the same model in this run or in the runs beside it; for the
-embedded model on constants measured with the quickstart; or on nothing, and then it is not given. `basis` says which.
-Not covered: jobs that fail and are tried again, downloads, and the first compilation on a GPU.
+Time is estimated from finished cells of the same model, in this run or in runs next to it; else, for the embedded
+model, from constants measured with the quickstart; else it is unknown. `basis` says which.
+Not covered: jobs that fail and get another attempt, downloads, and the first compilation on a GPU.
 """
 
 from __future__ import annotations
@@ -23,14 +23,19 @@ from serving import layout, refs
 from serving.errors import BadInput
 from trainer.run.metrics import read as read_metrics
 
-SAMPLED = 64  # train prompts whose length is counted
+SAMPLED = 64  # train prompts whose tokens are counted
 PER_MESSAGE = 2  # tokens that a chat template puts around a message, as of `mini`
 LOG_BYTES = 2700  # of a log, per reply: 150 replies of `mini` took 390 to 400 kB
 
 
 @dataclass(frozen=True)
 class Pace:
-    """Seconds of each kind of work of one model, and what they were measured on."""
+    """Speed of one model.
+
+    Attributes:
+        step, token, reply, label: Seconds for each.
+        basis: What they were measured on.
+    """
 
     step: float
     token: float
@@ -45,7 +50,7 @@ MINI = Pace(0.036, 6.0e-5, 0.0108, 0.0019, "mini: constants measured with the qu
 
 @dataclass(frozen=True)
 class JobEstimate:
-    """What is left of a cell or a start. `seconds` and `bytes` are None where nothing is known; all 0 when done."""
+    """What is left of a cell or a start; all zero if it is done. Unknown `seconds` and `bytes` are None."""
 
     id: str
     done: bool
@@ -57,7 +62,7 @@ class JobEstimate:
 
 @dataclass(frozen=True)
 class Estimate:
-    """All jobs of a run, and what the estimates rest on."""
+    """All jobs of a run, and the basis of the estimates."""
 
     run: str
     jobs: tuple[JobEstimate, ...]
@@ -73,18 +78,18 @@ class Estimate:
 
     @property
     def starts(self) -> list[JobEstimate]:
-        """The jobs that are not done and that cells wait for: organisms, and the replies at step 0."""
+        """The jobs that are not done and that cells depend on: organisms, and the replies at step 0."""
         return [job for job in self.left if job.id.startswith("start.")]
 
     @property
     def seconds(self) -> float | None:
-        """Of wall time with all workers busy; None where a job is unknown."""
+        """Wall time with all workers busy; None if that of a job is unknown."""
         known = [job.seconds for job in self.left]
         return None if None in known else sum(s or 0.0 for s in known) / self.workers
 
     @property
     def bytes(self) -> int | None:
-        """Of disk; None where a job is unknown."""
+        """Disk space; None if that of a job is unknown."""
         known = [job.bytes for job in self.left]
         return None if None in known else sum(b or 0 for b in known)
 
@@ -98,7 +103,7 @@ class Estimate:
 
 
 def estimate(experiment: Experiment, workers: int) -> Estimate:
-    """What is left to do, and what it will take."""
+    """Estimates what is left of a run, for this number of workers."""
     estimator = Estimator(experiment)
     starts, cells = experiment.starts.values(), experiment.cells.values()
     jobs = [JobEstimate(s.id, True) if experiment.is_done(s.id) else estimator.start(s) for s in starts]
@@ -110,7 +115,7 @@ def estimate(experiment: Experiment, workers: int) -> Estimate:
 
 
 class Estimator:
-    """Estimates jobs of one run from its finished cells, those of the runs beside it, and constants."""
+    """Estimates jobs of one run from its finished cells, those of runs next to it, and constants."""
 
     def __init__(self, experiment: Experiment) -> None:
         self.basis: list[str] = []
@@ -131,7 +136,7 @@ class Estimator:
         return JobEstimate(cell.id, False, tokens, replies, seconds, size)
 
     def start(self, start: Start) -> JobEstimate:
-        """The organism, at most as many steps as it may take, and the evaluations at step 0."""
+        """The organism, with the greatest number of steps it may take, and the evaluations at step 0."""
         organism, pace = start.organism, self._pace(start.model)
         replies = sum(vars(start.sizes).values()) + start.sizes.n * (2 if organism else 1)
         steps, batch = (organism.steps, organism.batch_size) if organism else (0, 0)
@@ -145,13 +150,13 @@ class Estimator:
     def _pace(self, model: str) -> Pace | None:
         seen = [one for one in self._seen if one["model"] == model]
         if seen:
-            self.basis.append(f"{model}: time as {len(seen)} finished cell{'s' * (len(seen) > 1)} took")
+            self.basis.append(f"{model}: time from {len(seen)} finished cell{'s' * (len(seen) > 1)}")
             token, reply = (median(one[name] for one in seen) for name in ("token", "reply"))
             return Pace(0.0, token, reply, median(one["label"] for one in seen), "")
         if model == refs.MINI:
             self.basis.append(MINI.basis)
             return MINI
-        self.basis.append(f"{model}: no finished cell to tell the time from")
+        self.basis.append(f"{model}: no finished cell to estimate the time from")
         return None
 
     def _row(self, cell: Cell) -> float:
@@ -168,7 +173,7 @@ class Estimator:
 
 
 def _finished(folders: Iterable[Path]) -> Iterable[Mapping[str, Any]]:
-    """What the finished cells took, per token, reply and label."""
+    """Seconds of finished cells, per token, reply and label."""
     for done in (path for folder in folders for path in sorted(folder.glob("[!.]*/done.json"))):
         cell = done.parent
         trained, ended, manifest = (read(cell / name) for name in ("trained.json", "done.json", layout.MANIFEST))
@@ -190,7 +195,7 @@ def _finished(folders: Iterable[Path]) -> Iterable[Mapping[str, Any]]:
 
 @cache
 def _row_tokens(setting: str, variant: str, model: str) -> float:
-    """Mean tokens of a training row, by the model's tokenizer where it is on this disk, else one per 4 characters."""
+    """Mean tokens of a training row: by the model's tokenizer if it is on this disk, else one per 4 characters."""
     source = catalogue.load(setting)
     chosen = source.variant(variant)
     count, lengths = _counter(model), list[int]()
@@ -212,7 +217,7 @@ def _counter(model: str) -> Any:
 
 @cache
 def _checkpoint_bytes(model: str, rank: int | None) -> int | None:
-    """Of the weights, or of an adapter of this rank on every linear layer, in fp32; None where the base is not here."""
+    """Size of the weights, or of an fp32 adapter of this rank on all linear layers; None if the base is not here."""
     folder = _folder(model)
     if folder is None:
         return None
@@ -223,7 +228,7 @@ def _checkpoint_bytes(model: str, rank: int | None) -> int | None:
 
 
 def _linear(file: Path) -> Iterable[tuple[int, int]]:
-    """Shapes of the matrices that an adapter stands on, from the header of a safetensors file."""
+    """Shapes of the matrices that get an adapter, from the header of a safetensors file."""
     with file.open("rb") as stream:
         header = json.loads(stream.read(int.from_bytes(stream.read(8), "little")))
     for name, entry in header.items():
@@ -239,21 +244,21 @@ def _folder(model: str) -> Path | None:
 
 
 def text(found: Estimate) -> list[str]:
-    """The plan as lines of text."""
+    """The estimate as lines of text."""
     lines = [f"{'done ' if job.done else 'to do'}  {job.id:58}  {_job_text(job)}".rstrip() for job in found.jobs]
     left, time, size = found.left, found.seconds, found.bytes
     count = f"{found.cells:,} cells, {found.checkpoints:,} checkpoints, {len(left):,} jobs to do, in {found.run}"
     if not left:
         return [*lines, count]
     tokens, replies = sum(job.tokens for job in left), sum(job.replies for job in left)
-    took = "unknown" if time is None else f"about {duration(time)} with {found.workers} at work"
+    took = "unknown" if time is None else f"about {duration(time)} with {found.workers} workers"
     disk = "unknown" if size is None else f"about {_bytes_text(size)}"
     total = f"{tokens:,} tokens to train on, {replies:,} replies; time {took}; disk {disk}"
     return [*lines, count, *_first_text(found), total, *(f"estimated from  {line}" for line in found.basis)]
 
 
 def _first_text(found: Estimate) -> list[str]:
-    """What has to be done before any cell: one line, or none where every start is done."""
+    """The jobs that come before any cell: one line, or none if every start is done."""
     first = found.starts
     if not first:
         return []
@@ -262,9 +267,8 @@ def _first_text(found: Estimate) -> list[str]:
     took = "unknown" if None in known else f"about {duration(sum(s or 0.0 for s in known) / at_once)}"
     organisms = sum(job.tokens > 0 for job in first)
     work = f"{sum(job.tokens for job in first):,} tokens, {sum(job.replies for job in first):,} replies"
-    return [
-        f"starts first: {len(first):,}, of which {organisms:,} train an organism; {work}, time {took}; their cells wait"
-    ]
+    trained = f"starts first: {len(first):,}, of which {organisms:,} train an organism"
+    return [f"{trained}; {work}, time {took}; cells begin after them"]
 
 
 def _job_text(job: JobEstimate) -> str:

@@ -1,9 +1,9 @@
-"""Checkpoints answer: every one that has no whole log yet, in one call of inspect.
+"""Evaluates checkpoints: all that have no complete log yet, in one call of inspect.
 
-inspect writes into a folder of the attempt; a log gets its stable name (`step-000016.eval`) when it is whole. What an
-attempt finished before it was killed is taken over, so nothing is evaluated twice. A log that counts stays: where two
-attempts live at once, the first one's is kept.
-A log counts when it ended well, holds every sample, and names the fingerprint of the weights that are there now.
+inspect writes into a folder of the attempt; complete logs are renamed into place (`step-000016.eval`). Logs that a
+killed attempt had completed are reused: nothing is evaluated twice. Complete logs are immutable: of two attempts that
+live at once, the first one's is kept.
+A log is complete when it ended well, has every sample, and names the fingerprint of the present weights.
 """
 
 from __future__ import annotations
@@ -32,7 +32,11 @@ ATTEMPT = ".attempt"
 
 @dataclass(frozen=True)
 class Evaluation:
-    """One log to be: which checkpoint answers which items, and where the log lies in the end."""
+    """One log: which checkpoint is evaluated on which items, and the path of the log.
+
+    Attributes:
+        margins: Also score both policies' reference replies. A complete log without them counts all the same.
+    """
 
     log: Path
     ref: str
@@ -43,20 +47,19 @@ class Evaluation:
     sizes: Sizes
     step: int = 0
     margins: bool = False
-    """Also score both policies' reference replies. A whole log without them counts all the same."""
 
     @property
     def samples(self) -> int:
-        """How many samples the log must hold."""
+        """Number of samples of a complete log."""
         every = {"eval": self.sizes.n, "ceiling": self.sizes.n, "all": sum(vars(self.sizes).values())}
         return every[self.split]
 
     def label(self) -> dict[str, Any]:
-        """What the log carries in its metadata, so that it can be told from the others of its attempt."""
+        """Metadata that tells the log from the others of its attempt."""
         return {"lab_log": self.log.name, "step": self.step}
 
     def is_in(self, log: Path) -> bool:
-        """Whether this log is a whole one of this evaluation."""
+        """Whether this is a complete log of this evaluation."""
         header = read_header(log)
         if header is None or not header.ok or header.samples != self.samples:
             return False
@@ -65,15 +68,15 @@ class Evaluation:
 
 
 def evaluate(evaluations: Sequence[Evaluation], progress: Progress, attempt: str | None = None) -> None:
-    """Evaluates what has no whole log yet. All logs of one call lie in one folder.
+    """Evaluates what has no complete log yet.
 
     Args:
-        evaluations: What is to be.
-        progress: Told after each log.
-        attempt: Tells this attempt from others that may be alive; without one, what earlier ones left is removed.
+        evaluations: The logs that are wanted, all in one folder.
+        progress: Receives the number of complete logs.
+        attempt: Tells this attempt from others that may be alive; without one, remains of earlier ones are removed.
 
     Raises:
-        WorkFailed: where an evaluation did not end well, with its error.
+        WorkFailed: An evaluation did not end well, with its error.
     """
     if not evaluations:
         return
@@ -93,7 +96,7 @@ def evaluate(evaluations: Sequence[Evaluation], progress: Progress, attempt: str
 
 
 def _taken_over(evaluation: Evaluation, folder: Path) -> bool:
-    """Whether an attempt that was cut off had this log whole; it then gets its name."""
+    """Whether an earlier attempt completed this log; it is then renamed into place."""
     for log in folder.glob(f"{ATTEMPT}*/*.eval"):
         if evaluation.is_in(log):
             _keep(log, evaluation)
@@ -102,16 +105,16 @@ def _taken_over(evaluation: Evaluation, folder: Path) -> bool:
 
 
 def _keep(written: Path, evaluation: Evaluation) -> None:
-    """Gives a whole log its name, unless another attempt's has it already."""
+    """Renames a complete log into place, unless another attempt's is there."""
     try:
         os.link(written, evaluation.log)
-    except OSError:  # it is there, or the file system has no links
+    except OSError:  # it exists, or the file system has no links
         if not evaluation.is_in(evaluation.log):
             written.replace(evaluation.log)
 
 
 def _run(todo: Sequence[Evaluation], folder: Path) -> list[EvalLog]:
-    """All logs of one call of inspect. A vLLM server that it started does not outlive it."""
+    """All logs of one call of inspect. Stops a vLLM server that it started."""
     from serving import backends
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -184,7 +187,7 @@ def _reason(log: EvalLog | None) -> str:
 
 @contextmanager
 def _counted(folder: Path, progress: Progress, before: int, total: int) -> Iterator[None]:
-    """Tells the progress from the logs that appear: inspect opens the next one when the last is whole."""
+    """Reports progress by the logs that appear: inspect opens the next one when the last is complete."""
     stop = threading.Event()
 
     def watch() -> None:

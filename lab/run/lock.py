@@ -8,9 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
-from serving.errors import BadInput
+from trainer.run.lock import locked
 
 LOCK = ".driver.lock"
 #: The holder's process id; not in the lock's own file, which FileLock before 4.0 truncates also when it is refused.
@@ -26,15 +24,11 @@ def held(run: Path) -> Iterator[None]:
     Raises:
         BadInput: Another driver holds it, with its process id.
     """
-    run.mkdir(parents=True, exist_ok=True)
-    try:
-        acquired = FileLock(run / LOCK).acquire(timeout=GLANCE)
-    except Timeout:
-        raise BadInput(
-            f"{run}: another `bct run` (process {holder(run)}) is running here. Watch it with `bct status {run}`,"
-            f" wait for it, or choose another --out."
-        ) from None
-    with acquired:
+    busy = (
+        f"{run}: another `bct run` (process {holder(run)}) is running here. Watch it with `bct status {run}`,"
+        f" wait for it, or choose another --out."
+    )
+    with locked(run, GLANCE, LOCK, busy):
         (run / PID).write_text(str(os.getpid()), encoding="utf-8")
         yield
 

@@ -103,7 +103,13 @@ def _units(found: State, parts: Mapping[str, float]) -> float:
 
 
 def table(view: Overview, title: str, most: int | None = None) -> Table:
-    """One line per job; with `most`, at work and failed ones first, and what does not fit in one line."""
+    """One line per job.
+
+    Args:
+        view: The jobs.
+        title: Title of the table.
+        most: Lines at most: running and failed jobs come first, and the last line counts the others.
+    """
     every = list(view.jobs)
     shown = every if most is None or len(every) <= most else sorted(every, key=_urgency)[: most - 1]
     table = Table(title=title, title_justify="left", box=None, pad_edge=False, expand=False)
@@ -120,7 +126,7 @@ def table(view: Overview, title: str, most: int | None = None) -> Table:
 
 
 def _urgency(job: JobProgress) -> int:
-    """At work, then failed, then waiting, then done."""
+    """Order: running, failed, waiting, done."""
     phase = job.state.phase
     order = (phase in RUNNING, phase in ("failed", "refused"), phase != "done")
     return next((i for i, holds in enumerate(order) if holds), len(order))
@@ -133,7 +139,7 @@ def _note(job: JobProgress) -> str:
 
 
 def line(view: Overview) -> str:
-    """The sum of a run in one line."""
+    """All jobs in one line."""
     finished = f"{view.count('done')} of {len(view.jobs)} jobs done"
     failed, skipped = view.count("failed", "refused"), view.count("skipped")
     left = view.seconds_left()

@@ -159,7 +159,7 @@ def test_a_build_goes_on_from_what_a_lost_attempt_had_saved(
         with pytest.raises(KeyboardInterrupt):
             attempt("lost")
     attempt("next")
-    assert "going on from step 2" in capsys.readouterr().out
+    assert "resuming from step 2" in capsys.readouterr().out
     whole = build(config, tmp_path / "whole")
     assert refs.resolve(str(out)).fingerprint == refs.resolve(str(whole)).fingerprint
     assert figures(out) == figures(whole)

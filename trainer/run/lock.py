@@ -15,24 +15,24 @@ LOCK = ".lock"
 
 
 @contextmanager
-def locked(folder: Path, wait: bool = False, name: str = LOCK, busy: str | None = None) -> Iterator[None]:
+def locked(folder: Path, wait: float | bool = False, name: str = LOCK, busy: str | None = None) -> Iterator[None]:
     """Locks a folder, which is created if it does not exist. Of several processes of a run the first one locks.
 
     Args:
         folder: the folder to lock.
-        wait: wait for the process that has the lock.
+        wait: seconds to wait for the process that has the lock; True waits until it is free.
         name: the file that is locked, in the folder.
         busy: what the error says; default: that another process works in the folder.
 
     Raises:
-        BadInput: if another process has the lock, unless `wait`.
+        BadInput: if another process still has the lock.
     """
     folder.mkdir(parents=True, exist_ok=True)
     if not ranks.is_first():
         yield
         return
     try:
-        lock = FileLock(folder / name).acquire(timeout=-1 if wait else 0)
+        lock = FileLock(folder / name).acquire(timeout=-1 if wait is True else wait)
     except Timeout:
         said = busy or f"{folder}: another process is at work here: wait for it, or choose another --out"
         raise BadInput(said) from None

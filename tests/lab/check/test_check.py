@@ -1,4 +1,4 @@
-"""`bct check`: fast without a model; with one, figures that are kept, graded anew, and taken up where it stopped."""
+"""`bct check`: rows without a model; with one, cached replies that are graded again, and work that is resumed."""
 
 from __future__ import annotations
 
@@ -14,9 +14,8 @@ from click.testing import CliRunner
 
 from bct_tasks import catalogue
 from bct_tasks.gate import OrganismGate
-from lab.check import organism
+from lab.check import organism, rows
 from lab.check.organism import OrganismCheck
-from lab.cli.check import _share
 from lab.cli.main import main
 
 ROOT = Path(__file__).parents[3]
@@ -81,7 +80,7 @@ def test_wrong_use_is_exit_code_2(args: list[str], word: str) -> None:
         ({"ceiling": 0.79}, "native", "control", "ceiling a* 0.79 is under 0.8"),
     ],
 )
-def test_each_rate_is_held_to_its_threshold(
+def test_each_rate_is_compared_with_its_threshold(
     changes: dict[str, float], carrier: str, role: str, reason: str | None
 ) -> None:
     reasons = OrganismGate().reasons(carrier, role, {**PASSING, **changes})
@@ -100,26 +99,27 @@ def test_each_rate_is_held_to_its_threshold(
     ],
 )
 def test_a_rate_within_two_points_of_its_threshold_is_marked(
-    changes: dict[str, float], carrier: str, role: str, near: tuple[str, ...]
+    changes: dict[str, float], carrier: str, role: str, near: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rates = {**PASSING, "direct": 0.9, **changes}
     marked = OrganismGate().borderline(carrier, role, rates)
     assert set(marked) == set(near)
-    row = {"rates": rates, "carrier": carrier, "borderline": list(marked)}
-    assert {name for name in rates if _share(row, name).startswith("~")} == set(near)
+    row = {"setting": "made", "variant": "up", "role": role, "carrier": carrier, "passed": True, "static": True}
+    row |= {"reasons": [], "rates": rates, "borderline": list(marked)}
+    monkeypatch.setattr(rows, "model_rows", lambda *_, **__: [row])
+    code, output = check("sandbagging", "--model", "mini")
+    (line,) = [line for line in output.splitlines() if line.startswith("made")]
+    assert code == 0
+    assert [word for word in line.split() if word.startswith("~")] == [f"~{rates[name]:.2f}" for name in near]
 
 
-def test_a_probe_shares_the_positive_control_of_the_variant_whose_checkpoints_it_asks(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_probe_has_no_positive_control_of_its_own() -> None:
     assert CHECK.stages() == ("start", "ceiling", "direct")
     assert OrganismCheck("sandbagging", "weights").stages() == ("start", "base", "ceiling", "direct")
-    object_role = type("Chosen", (), {"carrier": "native", "role": "probe"})()
-    monkeypatch.setattr(OrganismCheck, "chosen", lambda self: object_role)
-    assert CHECK.stages() == ("start", "ceiling")
+    assert OrganismCheck("trait_inoculation", "negated").stages() == ("start", "ceiling")
 
 
-def test_a_changed_prompt_size_or_model_is_measured_in_a_folder_of_its_own(tmp_path: Path) -> None:
+def test_another_variant_size_or_number_of_steps_has_another_folder(tmp_path: Path) -> None:
     checks = [
         CHECK,
         OrganismCheck("sandbagging", "flag"),
@@ -132,7 +132,7 @@ def test_a_changed_prompt_size_or_model_is_measured_in_a_folder_of_its_own(tmp_p
 
 @pytest.fixture(scope="module")
 def measured(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
-    """A gate whose positive control is trained for one step at no learning rate to speak of: it cannot pass."""
+    """A gate whose positive control is trained for one step at a negligible learning rate: it cannot pass."""
     home = tmp_path_factory.mktemp("check")
     done = on_mini(home, "--json")
     assert done.returncode == 1, done.stderr
@@ -152,7 +152,7 @@ def test_a_positive_control_that_changes_nothing_fails_with_its_figure(measured:
 
 
 @pytest.mark.slow
-def test_a_second_call_does_nothing_again_and_only_what_is_missing_is_made_up_for(
+def test_a_second_call_measures_only_what_is_missing(
     measured: tuple[Path, dict[str, Any]],
 ) -> None:
     home, row = measured
@@ -169,7 +169,9 @@ def test_a_second_call_does_nothing_again_and_only_what_is_missing_is_made_up_fo
 
 
 @pytest.mark.slow
-def test_kept_replies_are_graded_anew(measured: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
+def test_cached_replies_are_graded_again_when_they_are_read(
+    measured: tuple[Path, dict[str, Any]], tmp_path: Path
+) -> None:
     home, row = measured
     file = organism.folder(CHECK, tmp_path) / organism.REPLIES
     replies = json.loads((organism.folder(CHECK, home) / organism.REPLIES).read_text())

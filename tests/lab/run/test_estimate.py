@@ -1,4 +1,4 @@
-"""What a dry run says that a run will take, and what it says that this rests on."""
+"""The estimate of a dry run, and its basis."""
 
 from __future__ import annotations
 
@@ -61,23 +61,23 @@ def test_without_earlier_cells_the_embedded_model_has_measured_constants(tmp_pat
     assert "constants" in " ".join(text(found))
 
 
-def test_finished_cells_of_a_run_beside_it_are_better_than_constants(tmp_path: Path):
+def test_finished_cells_of_a_neighbouring_run_are_used_before_constants(tmp_path: Path):
     finished(tmp_path, "a")
     found = planned(tmp_path)
     assert {job.tokens for job in found.jobs[1:]} == {1600}
     assert {round(job.seconds or 0) for job in found.jobs[1:]} == {32}
     assert round(found.seconds or 0) == round((6 + 32 + 32) / 2)
-    assert "as 1 finished cell took" in " ".join(text(found))
+    assert "time from 1 finished cell" in " ".join(text(found))
 
 
-def test_where_nothing_is_known_no_time_and_no_disk_is_made_up(tmp_path: Path):
+def test_unknown_time_and_disk_are_reported_as_unknown(tmp_path: Path):
     found = planned(tmp_path)
     unknown = replace(found.jobs[1], seconds=None, bytes=None)
-    told = " ".join(text(replace(found, jobs=(unknown, *found.jobs))))
-    assert "time unknown; disk unknown" in told
+    lines = " ".join(text(replace(found, jobs=(unknown, *found.jobs))))
+    assert "time unknown; disk unknown" in lines
 
 
-def test_what_cells_wait_for_is_told_first(tmp_path: Path):
+def test_jobs_that_cells_depend_on_are_listed_first(tmp_path: Path):
     found = planned(tmp_path)
     [start] = found.starts
     [line] = [line for line in text(found) if line.startswith("starts first: 1, of which 0 train an organism")]
@@ -89,7 +89,7 @@ def test_what_cells_wait_for_is_told_first(tmp_path: Path):
     assert not any(line.startswith("starts first") for line in text(done))
 
 
-def test_what_is_done_takes_nothing(tmp_path: Path):
+def test_a_finished_job_takes_nothing(tmp_path: Path):
     first = planned(tmp_path).jobs[1].id
     done = tmp_path / "runs" / "mine" / "cells" / first / "done.json"
     done.parent.mkdir(parents=True)
