@@ -1,4 +1,4 @@
-"""`bct check --source hub`: the static gate on copies of public data sets, without a net."""
+"""`bct check --source hub`: the static gate on copies of public data sets, offline."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ COPIES = str(Path(__file__).parents[2] / "data" / "hub")
 
 @pytest.fixture(autouse=True)
 def no_net(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing may be fetched, and nothing was."""
+    """A connection fails the test."""
     monkeypatch.setattr(socket.socket, "connect", lambda *_: pytest.fail("a net was asked for"))
     monkeypatch.setenv("BCT_HUB", str(tmp_path))
     monkeypatch.delenv("BCT_DATA", raising=False)
@@ -43,7 +43,7 @@ def test_every_variant_has_a_row_and_small_copies_fail_for_their_size_alone(monk
     assert all(row["figures"]["eval_prompts"] >= 1 for row in rows)
 
 
-def test_data_that_are_not_here_are_told_in_one_line_and_not_fetched() -> None:
+def test_missing_data_are_reported_in_one_line_and_not_downloaded() -> None:
     code, output = check("sandbagging")
     assert (code, output.count("\n")) == (1, 1)
     assert "bct hub fetch" in output

@@ -1,4 +1,4 @@
-"""Recipes: what is read, and errors that name the file, the line, the thing and the mend."""
+"""Recipes: what is read, and errors that name the file, the line, the problem and the fix."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def test_an_arm_overrides_what_the_recipe_says(tmp_path: Path) -> None:
         (GOOD + "checkpoints: [1, 99]\n", "mine.yaml, line 7: a checkpoint lies past the last step, 8. Raise steps."),
     ],
 )
-def test_an_error_names_the_line_the_thing_and_the_mend(tmp_path: Path, wrong: str, message: str) -> None:
+def test_an_error_names_the_line_the_problem_and_the_fix(tmp_path: Path, wrong: str, message: str) -> None:
     assert error_of(tmp_path, wrong) == message
 
 

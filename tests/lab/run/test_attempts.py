@@ -1,4 +1,4 @@
-"""Attempts at one folder that may live at once: the first whole one counts, and none sees another's half."""
+"""Attempts at one folder that may live at once: the first complete one counts, and none sees unfinished files."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def saved(final: Path, attempt: str, step: int) -> Path:
     return folder
 
 
-def test_the_first_whole_attempt_keeps_the_name(tmp_path: Path):
+def test_the_first_complete_attempt_keeps_the_name(tmp_path: Path):
     final = tmp_path / "cell"
 
     def overtaken(folder: Path, progress: Progress) -> None:
@@ -48,7 +48,7 @@ def test_the_first_whole_attempt_keeps_the_name(tmp_path: Path):
     assert list(others(final)) == []
 
 
-def test_what_is_whole_is_not_worked_on_again(tmp_path: Path):
+def test_a_complete_folder_is_not_worked_on_again(tmp_path: Path):
     writing("done")(tmp_path / "cell", Silent())
     apart(tmp_path / "cell", "again", is_whole, lambda *_: 1 / 0, Silent())
 
@@ -89,7 +89,7 @@ def test_an_overtaken_attempt_whose_folder_was_swept_is_no_failure_and_any_other
         apart(tmp_path / "other", "first", is_whole, broken, Silent())
 
 
-def test_an_attempt_begins_with_the_furthest_state_of_the_others_and_leaves_them_as_they_are(tmp_path: Path):
+def test_an_attempt_begins_with_the_most_advanced_state_and_changes_no_other_attempt(tmp_path: Path):
     final = tmp_path / "cell"
     saved(final, "one", 2)
     further = saved(final, "two", 8)
@@ -131,11 +131,11 @@ def test_an_attempt_that_is_cut_off_while_it_takes_over_has_nothing_to_go_on_fro
     assert take_over(final, place(final, "new")) == 8
 
 
-def test_nothing_to_take_over_is_a_fresh_beginning(tmp_path: Path):
+def test_without_a_state_to_take_over_an_attempt_begins_anew(tmp_path: Path):
     assert take_over(tmp_path / "cell", place(tmp_path / "cell", "new")) is None
 
 
-def test_a_folder_of_an_executor_without_attempts_becomes_one_of_them(tmp_path: Path):
+def test_the_folder_of_a_local_run_becomes_an_attempt(tmp_path: Path):
     final = tmp_path / "cell"
     final.mkdir()
     (final / "metrics.jsonl").write_text("{}")

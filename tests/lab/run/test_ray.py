@@ -1,4 +1,4 @@
-"""A run on a Ray cluster of which one node dies and another is lost for a while: nothing is different in the end."""
+"""A run on a Ray cluster of which one node dies and another is unreachable for a while: the results are the same."""
 
 from __future__ import annotations
 
@@ -152,7 +152,7 @@ def parent(pid: int) -> int:
 
 
 @pytest.mark.slow
-def test_with_a_node_killed_and_a_node_lost_in_mid_cell_the_results_are_those_of_a_local_run(
+def test_with_a_node_killed_and_a_node_lost_in_a_cell_the_results_are_those_of_a_local_run(
     survived: Survived, local: Callable[[], Path]
 ) -> None:
     whole = local()
@@ -170,14 +170,14 @@ def test_reversals_wait_for_the_cells_before_them(survived: Survived) -> None:
 
 
 @pytest.mark.slow
-def test_an_attempt_goes_on_from_what_a_lost_one_had_saved_and_leaves_nothing_behind(survived: Survived) -> None:
+def test_an_attempt_resumes_from_the_state_of_a_lost_one_and_leaves_nothing_behind(survived: Survived) -> None:
     printed = "".join(path.read_text() for path in survived.run.glob("state/*.log"))
     assert "of an earlier attempt" in printed
     assert not survived.beside
 
 
 @pytest.mark.slow
-def test_a_lost_attempt_that_goes_on_after_the_end_changes_nothing(survived: Survived) -> None:
+def test_a_lost_attempt_that_continues_after_the_end_changes_nothing(survived: Survived) -> None:
     os.kill(survived.late, signal.SIGCONT)
     until = time.monotonic() + 60
     while is_alive(survived.late) and not has_ended(survived):
@@ -196,7 +196,7 @@ def has_ended(survived: Survived) -> bool:
     return told["pid"] == survived.late and told["phase"] in ("done", "failed")
 
 
-def test_a_cluster_that_is_not_there_is_said_in_one_line(recipe: Path, tmp_path: Path) -> None:
+def test_a_missing_cluster_is_reported_in_one_line(recipe: Path, tmp_path: Path) -> None:
     done = subprocess.run(
         [*command(recipe, tmp_path / "run"), "--executor", "ray", "--address", "127.0.0.1:1"],
         env=environment()

@@ -1,4 +1,4 @@
-"""A whole run on the embedded model: what comes out, and that after `kill -9` it goes on and does nothing twice."""
+"""A complete run on the embedded model: its results, and that it resumes after `kill -9` and repeats nothing."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def whole(recipe: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run that nothing disturbed."""
+    """A run without any mishap."""
     out = tmp_path_factory.mktemp("whole") / "run"
     done = run(recipe, out)
     assert done.returncode == 0, done.stderr
@@ -75,7 +75,7 @@ def whole(recipe: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def lasting(run: Path) -> dict[str, tuple[int, str]]:
-    """Everything that is finished: time of change and content of whole checkpoints, organisms, logs and manifests."""
+    """All finished files: time of change and content of complete checkpoints, organisms, logs and manifests."""
     files = [*run.glob("cells/*/step-*/*"), *run.glob("organisms/*/*"), *run.glob("logs/*/*.eval")]
     files += [*run.glob("cells/*/*.json"), *run.glob("starts/*.json")]
     return {str(file.relative_to(run)): _mark(file) for file in files if file.is_file()}
@@ -126,7 +126,7 @@ def test_every_checkpoint_has_a_margin_and_the_step_0_prefers_the_initial_reply(
         assert all(item.outcome == item.greedy for item in rows)
 
 
-def test_a_run_whose_logs_have_no_margins_is_reported_and_says_so(whole: Path, tmp_path: Path) -> None:
+def test_a_run_whose_logs_have_no_margins_is_reported_with_a_deviation(whole: Path, tmp_path: Path) -> None:
     out = tmp_path / "old"
     shutil.copytree(whole, out)
     for log in out.glob("logs/*/*.eval"):
@@ -141,7 +141,7 @@ def test_a_run_whose_logs_have_no_margins_is_reported_and_says_so(whole: Path, t
 
 
 def without_margins(log: Path) -> None:
-    """Takes the margins out of a log, as if it had been made before there were any."""
+    """Removes the margins from a log, as if it had been written before there were any."""
     with zipfile.ZipFile(log) as archive:
         members = {name: archive.read(name) for name in archive.namelist()}
     rows = json.loads(members["summaries.json"])
@@ -153,7 +153,7 @@ def without_margins(log: Path) -> None:
             archive.writestr(name, text)
 
 
-def test_status_says_done_from_the_files_alone(whole: Path) -> None:
+def test_status_reads_done_from_the_files_alone(whole: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "lab", "status", str(whole), "--json"],
         env=environment(),
@@ -166,7 +166,7 @@ def test_status_says_done_from_the_files_alone(whole: Path) -> None:
     assert (told["driver"], told["seconds_left"]) == (None, 0)
 
 
-def test_the_same_command_again_does_nothing_again(recipe: Path, whole: Path) -> None:
+def test_the_same_command_again_changes_no_finished_file(recipe: Path, whole: Path) -> None:
     before, results = lasting(whole), content(whole)
     done = run(recipe, whole, "--json")
     assert done.returncode == 0, done.stderr
@@ -194,7 +194,7 @@ def wait_until(reached: Callable[[], bool], driver: subprocess.Popen[bytes]) -> 
 
 
 def killed_when(driver: subprocess.Popen[bytes], reached: Callable[[], bool], out: Path) -> None:
-    """`kill -9` of the driver alone, at a moment; its workers must be gone soon after."""
+    """`kill -9` of the driver alone, once a state is reached; its workers must end with it."""
     wait_until(reached, driver)
     pids = workers(out)
     assert pids
@@ -207,10 +207,10 @@ def killed_when(driver: subprocess.Popen[bytes], reached: Callable[[], bool], ou
 
 
 def workers(out: Path) -> list[int]:
-    """Those of this run: a number in a state of before may be another process's by now."""
+    """Workers of this run: the pid in an old state may be another process's by now."""
     states: list[dict[str, Any]] = []
     for path in (out / "state").glob("*.json"):
-        with suppress(FileNotFoundError):  # a driver that begins puts the states of before away
+        with suppress(FileNotFoundError):  # a driver that begins removes old states
             states.append(json.loads(path.read_text()))
     return sorted({state["pid"] for state in states if str(out) in words(state["pid"]) and is_alive(state["pid"])})
 
@@ -238,7 +238,7 @@ def whole_attempts(out: Path) -> Iterator[str]:
             yield _mark(log)[1]
 
 
-def test_killed_in_training_and_in_evaluation_it_goes_on_and_does_nothing_twice(
+def test_a_run_killed_in_training_and_in_evaluation_resumes_and_repeats_nothing(
     recipe: Path, whole: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "run"
@@ -255,7 +255,7 @@ def test_killed_in_training_and_in_evaluation_it_goes_on_and_does_nothing_twice(
 
     driver = start(command(recipe, out))
     wait_until(lambda: bool(workers(out)), driver)
-    os.kill(workers(out)[0], signal.SIGKILL)  # as the kernel does when memory runs out: another worker takes over
+    os.kill(workers(out)[0], signal.SIGKILL)  # as the kernel does when memory runs out
     assert driver.wait(PATIENCE) == 0
     assert content(out) == content(whole)
     at_the_end = lasting(out)
@@ -265,7 +265,7 @@ def test_killed_in_training_and_in_evaluation_it_goes_on_and_does_nothing_twice(
     assert kept <= {mark for _, mark in at_the_end.values()}
 
 
-def test_a_log_that_was_cut_off_is_made_again_and_the_others_are_not(recipe: Path, whole: Path, tmp_path: Path) -> None:
+def test_only_a_truncated_log_is_evaluated_again(recipe: Path, whole: Path, tmp_path: Path) -> None:
     out = tmp_path / "copy"
     shutil.copytree(whole, out)
     log = next(iter(sorted(out.glob("logs/sandbagging.static*/step-000008.eval"))))
@@ -296,14 +296,14 @@ def small_disk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]
     subprocess.run(["umount", "-l", str(folder)], check=False)
 
 
-def test_a_full_disk_is_said_in_one_line_and_the_rest_is_reported(recipe: Path, small_disk: Path) -> None:
+def test_a_full_disk_is_reported_in_one_line(recipe: Path, small_disk: Path) -> None:
     done = run(recipe, small_disk / "run")
     assert done.returncode == 1
     assert any("no space left on the disk" in line for line in done.stderr.splitlines())
     assert "its worker ended" not in done.stderr
 
 
-def test_a_task_asks_the_variant_that_the_checkpoint_was_trained_on(whole: Path, tmp_path: Path) -> None:
+def test_a_task_evaluates_the_variant_that_the_checkpoint_was_trained_on(whole: Path, tmp_path: Path) -> None:
     cell = next(whole.glob("cells/sandbagging.static.*"))
     asked = {}
     for name, options in (("own", []), ("other", ["-T", "variant=flag"])):
@@ -317,7 +317,7 @@ def test_a_task_asks_the_variant_that_the_checkpoint_was_trained_on(whole: Path,
     assert asked == {"own": ("static", "static"), "other": ("flag", "static")}
 
 
-def test_the_log_viewer_beside_the_report_holds_every_log_that_a_point_opens(whole: Path, tmp_path: Path) -> None:
+def test_the_log_viewer_next_to_the_report_contains_every_log_that_a_point_opens(whole: Path, tmp_path: Path) -> None:
     out = tmp_path / "copy"
     shutil.copytree(whole, out)
     told = [sys.executable, "-m", "lab", "report", str(out), "--bundle", "--json"]
@@ -333,7 +333,7 @@ def test_the_log_viewer_beside_the_report_holds_every_log_that_a_point_opens(who
 
 @pytest.fixture
 def without_a_cell(whole: Path, tmp_path: Path) -> tuple[Path, Path]:
-    """A copy of the whole run in which one cell is still to do, and that cell's folder."""
+    """A copy of the complete run in which one cell is not done, and that cell's folder."""
     out = tmp_path / "copy"
     shutil.copytree(whole, out)
     cell = next(iter(out.glob("cells/sandbagging.static*")))
@@ -356,9 +356,7 @@ def test_a_cell_that_fails_is_tried_three_times_and_then_reported_with_the_end_o
     assert [bool(found.failure) for found in read_results(out / "results.json").cells] == [True, False]
 
 
-def test_ctrl_c_ends_the_workers_and_says_that_the_same_command_goes_on(
-    recipe: Path, without_a_cell: tuple[Path, Path]
-) -> None:
+def test_ctrl_c_ends_the_workers_and_the_same_command_resumes(recipe: Path, without_a_cell: tuple[Path, Path]) -> None:
     out, _ = without_a_cell
     driver = start(command(recipe, out))
     wait_until(lambda: bool(workers(out)), driver)

@@ -1,4 +1,4 @@
-"""`bct run` and the gate at step 0: refused with the figure, invalid where forced; and the guard of following."""
+"""`bct run` and the gate at step 0: refused with the rate, invalid if forced; and the guard of following."""
 
 from __future__ import annotations
 
