@@ -32,7 +32,7 @@ def locked(folder: Path, wait: float | bool = False, name: str = LOCK, busy: str
         yield
         return
     try:
-        lock = FileLock(folder / name).acquire(timeout=-1 if wait is True else wait)
+        lock = FileLock(folder / name).acquire(timeout=-1 if wait is True else float(wait))
     except Timeout:
         said = busy or f"{folder}: another process is at work here: wait for it, or choose another --out"
         raise BadInput(said) from None
