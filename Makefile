@@ -36,7 +36,7 @@ format: $(STAMP)
 	$(BIN)/ruff format --check .
 
 lint: $(STAMP)
-	$(BIN)/ruff check .
+	$(BIN)/ruff check . && $(BIN)/vulture
 
 types: $(STAMP)
 	$(BIN)/pyright
