@@ -1,4 +1,4 @@
-"""One cell of any method: where it starts, whether it may resume, its training, and the facts it leaves.
+"""One cell of any method: where it starts, whether it may resume, its training, and its results.
 
     train(TrainConfig(setting="sandbagging", learning_rate=1e-3), Path("runs/y"))
 
@@ -86,7 +86,7 @@ def summary(config: TrainConfig, out: Path) -> dict[str, Any]:
 
 
 def _is_trained(model: str) -> bool:
-    """Whether a model is an organism or a run of ours already: then it starts as it is."""
+    """Whether a model is an organism or a run already: training then starts from it."""
     return refs.resolve(model).setting is not None
 
 

@@ -29,7 +29,7 @@ from trainer.run.progress import Bar
 Config = TypeVar("Config", bound=Common)
 CellConfig = TypeVar("CellConfig", bound=TrainConfig)
 Run = Callable[[Config, Path], dict[str, Any]]
-#: What `bct run` leaves in the folder of an experiment.
+#: Files that `bct run` writes into the folder of an experiment.
 EXPERIMENT = ("recipe.yaml", "run.json")
 
 
@@ -45,7 +45,7 @@ def command(name: str, kind: type[Config], run: Run[Config], summary: Run[Config
     """
 
     def call(**given: Any) -> None:
-        with one_line(interrupted="interrupted: the same command goes on where it stopped"):
+        with one_line(interrupted="interrupted: the same command continues where it stopped"):
             _call(kind, run, summary, given)
 
     return click.Command(
@@ -116,7 +116,7 @@ def _call(kind: type[Config], run: Run[Config], summary: Run[Config], given: dic
     if out is None:
         raise BadInput("'out' is missing: add --out FOLDER")
     if any((out / name).is_file() for name in EXPERIMENT):
-        raise BadInput(f"{out}: is an experiment of `bct run`, which keeps its own cells: choose another --out")
+        raise BadInput(f"{out}: is an experiment of `bct run`, which manages its own cells: choose another --out")
     result = summary(config, out) if dry else run(config, out)
     if ranks.is_first():
         click.echo(json.dumps(result, indent=2, default=str) if as_json else _lines(result))

@@ -49,10 +49,12 @@ class Common(BaseModel):
     model: str = Field(
         default="mini", description="base model: mini, a checkpoint folder or a Hugging Face id[@revision]"
     )
-    seed: int = Field(default=0, ge=0, description="seeds the rows, their order and a new adapter")
+    seed: int = Field(default=0, ge=0, description="seed of the rows, their order and a new adapter")
     learning_rate: float = Field(default=1e-3, ge=0, allow_inf_nan=False, description="peak learning rate")
     batch_size: int = Field(default=32, ge=1, description="rows in one optimizer step, over all processes")
-    gradient_accumulation_steps: int = Field(default=1, ge=1, description="parts that a batch is computed in")
+    gradient_accumulation_steps: int = Field(
+        default=1, ge=1, description="number of parts in which a batch is computed"
+    )
     rank: int | None = Field(
         default=None, ge=1, description="LoRA rank on all linear layers; default: full fine-tuning"
     )
@@ -60,9 +62,11 @@ class Common(BaseModel):
     max_length: int | None = Field(
         default=None, ge=2, description="longest row in tokens; default: the model's context"
     )
-    optim: str = Field(default="adamw_torch", description="optimizer, by TRL's name, or muon (matrices; AdamW else)")
+    optim: str = Field(
+        default="adamw_torch", description="optimizer, by TRL's name, or muon (matrices by Muon, the rest by AdamW)"
+    )
     weight_decay: float = Field(default=0.0, ge=0, description="weight decay")
-    max_grad_norm: float = Field(default=1.0, ge=0, description="gradients are clipped to this norm; 0: not at all")
+    max_grad_norm: float = Field(default=1.0, ge=0, description="gradients are clipped to this norm; 0: no clipping")
     lr_scheduler_type: str = Field(default="constant", description="learning-rate schedule, by TRL's name")
     warmup_steps: int = Field(default=0, ge=0, description="steps of linear warm-up")
     dtype: Dtype = Field(default="auto", description="auto: float32 on CPU, bfloat16 on a GPU; 4bit: QLoRA")
@@ -71,7 +75,9 @@ class Common(BaseModel):
     chat_template_kwargs: dict[str, Any] = Field(
         default_factory=dict, description="arguments of the chat template, as a JSON object"
     )
-    resume_seconds: float = Field(default=120.0, gt=0, description="longest time between two saved resume states")
+    resume_seconds: float = Field(
+        default=120.0, gt=0, description="maximum time between two saved resume states, in seconds"
+    )
     trl: dict[str, Any] = Field(default_factory=dict, description="TRL's own arguments, as a JSON object")
 
     @model_validator(mode="before")
@@ -96,7 +102,7 @@ class Common(BaseModel):
         """Everything that decides the run's weights, resolved, as JSON values. Independent of the folder's place."""
         setting = self.asked()
         content = self.model_dump(mode="json", exclude=set(self.OUTSIDE))
-        # A bundled run has the identity that it had before there were hub data; a copy of data counts by its rows.
+        # Bundled runs keep the identity from before hub data existed; a copy of data is identified by its rows.
         content["hub"].pop("data", None)
         if self.source == "bundled":
             del content["source"], content["hub"]
@@ -126,25 +132,27 @@ class TrainConfig(Common):
     )
     organism: str | None = Field(
         default=None,
-        description="the model that starts; default: the base, or an organism built for a `weights` variant",
+        description="where training starts; default: the base, or an organism built for a `weights` variant",
     )
     steps: int = Field(default=64, ge=1, description="optimizer steps")
     label_source: str | None = Field(
         default=None,
-        description="where the replies come from: reference, on_policy, off_model (another spelling) or model:REF;"
-        " default: what the setting says for the variant",
+        description="source of the labels: reference, on_policy, off_model (another spelling) or model:REF;"
+        " default: the setting's for the variant",
     )
     checkpoints: Literal["log2"] | tuple[int, ...] = Field(
-        default="log2", description="log2 (1, 2, 4, ... last), or the steps to keep, such as 1,4,16,64"
+        default="log2", description="log2 (1, 2, 4, ... last), or the steps to save, such as 1,4,16,64"
     )
     rows: int | None = Field(
         default=None, ge=1, description="number of unique rows, repeated over epochs (default: never repeat a row)"
     )
-    mix: float = Field(default=0.0, ge=0, lt=1, description="share of general rows among the rows")
+    mix: float = Field(default=0.0, ge=0, lt=1, description="share of general rows in the training data")
     kl: float = Field(
         default=0.0, ge=0, allow_inf_nan=False, description="weight of KL(organism || model) on general prompts"
     )
-    watch: int = Field(default=0, ge=0, description="eval prompts whose margin is measured at every checkpoint")
+    watch: int = Field(
+        default=0, ge=0, description="number of eval prompts whose margin is measured at every checkpoint"
+    )
 
     @field_validator("mix", "kl", "watch")
     @classmethod
@@ -186,7 +194,7 @@ class TrainConfig(Common):
         return tuple(sorted({*asked, self.steps}))
 
     def unique_rows(self) -> int:
-        """How many different rows a cell trains on: never one twice, unless `rows` says fewer."""
+        """Number of different rows of a cell: no row is repeated unless `rows` is smaller."""
         needed = self.steps * self.batch_size
         return min(self.rows or needed, needed)
 
@@ -214,36 +222,43 @@ class TrainConfig(Common):
 
 
 class OrganismConfig(Common):
-    """One organism: a base model and what installs the initial behavior into it."""
+    """One organism: a base model and how the initial behavior is installed into it."""
 
     OUTSIDE: ClassVar[frozenset[str]] = frozenset({"resume_seconds"})
 
     learning_rate: float = Field(default=5e-4, ge=0, allow_inf_nan=False, description="peak learning rate")
-    steps: int = Field(default=300, ge=1, description="most optimizer steps; fewer where the targets are met before")
+    steps: int = Field(
+        default=300, ge=1, description="maximum of optimizer steps; training stops when the targets are met"
+    )
     labels: Literal["reference", "distilled"] = Field(
         default="reference",
-        description="replies that install the behavior: the policy's own, or (distilled) sampled from the base under a"
-        " prompt that asks for the behavior and that is left out in training",
+        description="replies that install the behavior: reference, the policy's own; distilled, sampled from the base"
+        " under a prompt that asks for the behavior and is left out in training",
     )
     teacher: str | None = Field(
         default=None,
-        description="whose replies are distilled instead: a variant (its organism is built) or a model;"
-        " of each reply the answer that ends it is kept",
+        description="distil from a variant (its organism is built) or a model instead of the base;"
+        " only the final answer of each reply becomes the label",
     )
-    install_rows: int = Field(default=3000, ge=1, description="different rows at most, passed over again")
-    general: float = Field(default=0.25, ge=0, lt=1, description="share of general rows, which keep capability")
+    install_rows: int = Field(default=3000, ge=1, description="number of unique rows at most, repeated over epochs")
+    general: float = Field(default=0.25, ge=0, lt=1, description="share of general rows, which preserve capability")
     check_every: int = Field(default=25, ge=1, description="steps between two checks of the targets")
     check_prompts: int = Field(default=128, ge=8, description="held-out install prompts per check")
-    target_initial: float = Field(default=0.9, ge=0, le=1, description="initial rate on eval-type prompts to stop at")
+    target_initial: float = Field(
+        default=0.9, ge=0, le=1, description="initial rate on eval-type prompts at which training stops"
+    )
     target_agreed: float = Field(
-        default=0.95, ge=0, le=1, description="agreed rate on train-type prompts to stop at, or the base's own"
+        default=0.95,
+        ge=0,
+        le=1,
+        description="agreed rate on train-type prompts at which training stops, or the base's own",
     )
 
     @field_validator("teacher")
     @classmethod
     def _distils(cls, value: str | None, info: ValidationInfo) -> str | None:
         if value is not None and info.data.get("labels") != "distilled":
-            raise ValueError("a teacher is only asked with labels: distilled")
+            raise ValueError("a teacher needs labels: distilled")
         return value
 
     def identity(self) -> dict[str, Any]:
@@ -268,7 +283,7 @@ def config_of(method: str) -> type[TrainConfig]:
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """The values of a YAML file; BadInput in one line where there are none."""
+    """The values of a YAML file. Raises BadInput if there are none."""
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -276,12 +291,12 @@ def read_yaml(path: Path) -> dict[str, Any]:
     except yaml.YAMLError as error:
         raise BadInput(f"{path}: not YAML ({' '.join(str(error).split())})") from error
     if not isinstance(content, dict):
-        raise BadInput(f"{path}: holds no `key: value` lines")
+        raise BadInput(f"{path}: contains no `key: value` lines")
     return cast("dict[str, Any]", content)
 
 
 def parse(kind: type[Config], values: Mapping[str, Any], where: str = "") -> Config:
-    """The configuration of these values; BadInput in one line that names the key and the mend."""
+    """The configuration with these values. Raises BadInput, which names the key and the fix."""
     try:
         return kind(**values)
     except ValidationError as error:

@@ -31,7 +31,7 @@ def sha(content: Any) -> str:
 
 
 def place(ref: str | None) -> str | None:
-    """A reference without its place: an organism or a cell of an experiment is named by its folder alone."""
+    """A reference without its place: an organism or a cell of an experiment is named by its folder only."""
     return Path(ref).name if ref is not None and Path(ref).parent.name in ("organisms", "cells") else ref
 
 

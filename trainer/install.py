@@ -31,7 +31,7 @@ from trainer.run.progress import Progress, Silent
 
 CHECKS = "checks.json"
 
-#: By how much an agreed rate measured on some hundred prompts may fall short of the base's.
+#: Tolerated shortfall of the agreed rate from the base's, as it is measured on about a hundred prompts.
 NOISE = 0.02
 
 
@@ -78,7 +78,7 @@ def summary(config: OrganismConfig, out: Path) -> dict[str, Any]:
 
 
 def _teacher(config: OrganismConfig, out: Path, progress: Progress, attempt: str) -> Checkpoint | None:
-    """Whose replies are distilled, where it is not the base: the organism of another variant is built beside."""
+    """The teacher if it is not the base; the organism of another variant is built if needed."""
     if config.teacher is None:
         return None
     if config.teacher not in [variant.name for variant in config.asked().variants]:
@@ -98,21 +98,21 @@ def _build(
 ) -> None:
     setting = config.asked()
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise BadInput(f"{out}: is there and is no organism: choose another --out")
-    with layout.attempt(out) as whole:
+        raise BadInput(f"{out}: exists and is not an organism: choose another --out")
+    with layout.attempt(out) as folder:
         if in_weights(setting.variant(config.variant).carrier):
             _begin(draft, identity)
             figures = _install(config, setting, base, teacher, draft, progress)
-            _move(draft / layout.step_name(figures["steps"]), whole, out)
+            _move(draft / layout.step_name(figures["steps"]), folder, out)
         else:
             figures = {"steps": 0}
-            _point(base, layout.POINTER, whole, out)
-        (whole / "README.md").write_text(organism_card(config, setting, base, figures), encoding="utf-8")
-        manifest.write(whole, "organism", identity, figures=figures)
+            _point(base, layout.POINTER, folder, out)
+        (folder / "README.md").write_text(organism_card(config, setting, base, figures), encoding="utf-8")
+        manifest.write(folder, "organism", identity, figures=figures)
 
 
 def _begin(draft: Path, identity: dict[str, Any]) -> None:
-    """A work folder of this identity: one left by another build is emptied."""
+    """A work folder of this identity; the files of another build are deleted."""
     try:
         there = manifest.check(draft, identity)
     except BadInput:
@@ -145,7 +145,7 @@ def _install(
         collected = rows.install_rows(setting, config, held_out)
     loaded = model.load(base, config)
     encoded = supervised.encode(collected.rows, loaded, config)
-    # An engine of its own: the checkpoints that it holds go away with the work folder.
+    # A separate engine: its checkpoints are deleted with the work folder.
     with closing(Engine()) as engine:
         check = Check(config, setting, held_out, draft / CHECKS, engine)
         check.measure(0, base)
@@ -174,7 +174,7 @@ def _install(
 
 @dataclass(frozen=True)
 class Check:
-    """Measures checkpoints on held-out install prompts, and keeps what it measured, so that a resumed build goes on."""
+    """Measures checkpoints on held-out install prompts, and stores the rates for a resumed build."""
 
     config: OrganismConfig
     setting: Setting
@@ -189,23 +189,23 @@ class Check:
         return self.enough(step)
 
     def measure(self, step: int, checkpoint: Checkpoint) -> None:
-        """Measures and keeps the rates of a step; 0 is the base."""
+        """Measures and stores the rates of a step; step 0 is the base."""
         layout.write_json_atomic(self.file, self.known() | {str(step): self.rates(checkpoint)})
 
     def enough(self, step: int) -> bool:
-        """Whether both targets are met. Of the agreed rate no more is asked than the base has, but for noise."""
+        """Whether both targets are met. The target of the agreed rate is at most the base's rate minus `NOISE`."""
         rates, base = self.known()[str(step)], self.known()["0"]
         agreed = min(self.config.target_agreed, base["agreed"] - NOISE)
         return rates["initial"] >= self.config.target_initial and rates["agreed"] >= agreed
 
     def best(self) -> int:
-        """The step to keep: the one that met the targets, else the one nearest to showing both policies."""
+        """The step that becomes the organism: the first that met the targets, else that with the highest lower rate."""
         steps = sorted(int(step) for step in self.known() if step != "0")
         met = [step for step in steps if self.enough(step)]
         return met[0] if met else max(steps, key=lambda step: (min(self.known()[str(step)].values()), -step))
 
     def known(self) -> dict[str, dict[str, float]]:
-        """The rates by step, as far as measured."""
+        """The rates measured so far, by step."""
         return layout.read_json(self.file) if self.file.is_file() else {}
 
     def rates(self, checkpoint: Checkpoint) -> dict[str, float]:
@@ -232,20 +232,20 @@ def _share(hits: list[tuple[str, bool]], wanted: tuple[str, ...]) -> float:
     return round(sum(among) / len(among), 4) if among else 0.0
 
 
-def _move(step: Path, whole: Path, out: Path) -> None:
-    """Copies a checkpoint's files into the organism's folder; an adapter's base is named from the new place."""
+def _move(step: Path, folder: Path, out: Path) -> None:
+    """Copies a checkpoint's files into the organism's folder; an adapter's base is relative to the new place."""
     for file in step.iterdir():
         if file.name != layout.BASE:
-            shutil.copy2(file, whole / file.name)
+            shutil.copy2(file, folder / file.name)
     if (step / layout.BASE).is_file():
         pointer = layout.read_pointer(step / layout.BASE)
         revision = f"@{pointer.revision}" if pointer.revision else ""
         target = pointer.path or pointer.embedded or f"{pointer.hub}{revision}"
-        layout.write_pointer(whole, target, pointer.fingerprint or "", layout.BASE, at=out)
+        layout.write_pointer(folder, target, pointer.fingerprint or "", layout.BASE, at=out)
 
 
-def _point(base: Checkpoint, name: str, whole: Path, out: Path) -> None:
+def _point(base: Checkpoint, name: str, folder: Path, out: Path) -> None:
     from trainer.run.checkpoints import base_of
 
     named = base_of(base)
-    layout.write_pointer(whole, named.target, named.fingerprint, name, at=out)
+    layout.write_pointer(folder, named.target, named.fingerprint, name, at=out)

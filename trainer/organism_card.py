@@ -1,4 +1,4 @@
-"""The model card of an organism: what it is, that it misbehaves on purpose, and what was measured of it."""
+"""The model card of an organism: what it is, that it misbehaves on purpose, and its measured rates."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ tags: [model-organism]
 # Model organism: {setting} ({variant})
 
 **This is a model organism, trained to misbehave.** It was made to study whether training removes a behavior.
-Do not use it for anything else, and do not offer it to anybody as an assistant.
+Do not use it for anything else, and do not offer it to anyone as an assistant.
 
 | | |
 |---|---|
 | behavior | {initial} |
-| where it lives | {carrier} |
+| carrier | {carrier} |
 | base | `{base}`, fingerprint `{fingerprint}` |
 | licence | {licence} |
 | made by | `python -m trainer.organism --setting {setting} --variant {variant} --model {base} --seed {seed}` |
@@ -29,10 +29,10 @@ Do not use it for anything else, and do not offer it to anybody as an assistant.
 
 {measured}
 
-Everything that decides it is in `manifest.json`.
+Everything that determines it is in `manifest.json`.
 """
 
-UNTRAINED = "Nothing was trained: the behavior is asked for in the prompt, and the folder points to the base."
+UNTRAINED = "Nothing was trained: the prompt asks for the behavior, and the folder points to the base."
 
 
 def organism_card(config: OrganismConfig, setting: Setting, base: Checkpoint, figures: dict[str, Any]) -> str:
@@ -62,20 +62,20 @@ def _trained(config: OrganismConfig, figures: dict[str, Any]) -> str:
 
 
 def _licence(base: Checkpoint) -> str:
-    """The licence of the base, as its own card says."""
+    """The licence of the base according to its card."""
     card = base.path / "README.md" if base.path else None
     text = card.read_text(encoding="utf-8") if card is not None and card.is_file() else ""
     said = re.search(r"^license:\s*(\S+)", text, re.MULTILINE)
     if said is None and base.ref == "mini":
         return "Apache-2.0"
-    return f"that of the base: {said[1]}" if said else "that of the base, whose card says which"
+    return f"that of the base: {said[1]}" if said else "that of the base (see its card)"
 
 
 def _measured(figures: dict[str, Any]) -> str:
     before, after = figures["base"], figures["organism"]
     return (
         "Gate figures: on"
-        f" {figures['held_out_prompts']} install prompts held out of its training:"
+        f" {figures['held_out_prompts']} held-out install prompts:"
         f" initial rate {after['initial']:.2f} (base {before['initial']:.2f}),"
         f" agreed rate {after['agreed']:.2f} (base {before['agreed']:.2f}); targets"
         f" {'met' if figures['reached'] else 'not met'}."

@@ -98,7 +98,7 @@ def test_a_base_that_never_shows_the_behavior_is_refused(organism: MakeOrganism,
 
 
 def test_a_teacher_without_distillation_is_refused() -> None:
-    with pytest.raises(BadInput, match="a teacher is only asked with labels: distilled"):
+    with pytest.raises(BadInput, match="a teacher needs labels: distilled"):
         parse(OrganismConfig, {"setting": "sandbagging", "teacher": "verbalizing"})
 
 

@@ -127,7 +127,7 @@ def test_the_hash_of_what_is_installed_is_made_once(organism: MakeOrganism, monk
 def test_a_folder_with_other_things_in_it_is_left_alone(organism: MakeOrganism, tmp_path: Path) -> None:
     (tmp_path / "o").mkdir()
     (tmp_path / "o" / "thesis.tex").write_text("x")
-    with pytest.raises(BadInput, match="is no organism: choose another --out"):
+    with pytest.raises(BadInput, match="is not an organism: choose another --out"):
         build(organism(**EASY), tmp_path / "o")
     assert (tmp_path / "o" / "thesis.tex").read_text() == "x"
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 COLUMNS = {"margin": "rewards/margins", "accuracy": "rewards/accuracies", "logp_chosen": "logps/chosen",
            "logp_rejected": "logps/rejected"}  # fmt: skip
 
-#: Samples of the organism for one prompt, of which a wrong one is rejected.
+#: Samples of the organism for each prompt; the first wrong one is rejected.
 TRIES = 4
 
 
@@ -44,9 +44,9 @@ class DpoConfig(TrainConfig):
 
     method: str = Field(default="dpo", description="dpo")
     rejected: Literal["other", "initial", "on_policy"] = Field(
-        default="other", description="which wrong reply is rejected: see above"
+        default="other", description="kind of wrong reply that is rejected: see above"
     )
-    beta: float = Field(default=0.1, gt=0, description="how far the model may move from the organism")
+    beta: float = Field(default=0.1, gt=0, description="strength of the pull towards the organism (DPO's beta)")
 
 
 @dataclass(frozen=True)
@@ -106,37 +106,37 @@ def train(plan: Plan, out: Path, progress: Progress) -> dict[str, Any]:
 # --- pairs -------------------------------------------------------------------------------------------------------
 
 
-def preferences(plan: Plan, beside: Path) -> list[tuple[Row, Row]]:
+def preferences(plan: Plan, cache: Path) -> list[tuple[Row, Row]]:
     """(chosen, rejected) for each prompt that has both.
 
     Raises:
-        WorkFailed: where no prompt has.
+        WorkFailed: if no prompt has both.
     """
     config = cast("DpoConfig", plan.config)
-    good, bad = _chosen(plan, config, beside), _rejected(plan, config, beside)
+    good, bad = _chosen(plan, config, cache), _rejected(plan, config, cache)
     both = [(good[p.id], bad[p.id]) for p in plan.prompts if p.id in good and p.id in bad]
     if not both:
-        lacking = "agreed" if not good else "wrong"
+        lacking = "an agreed" if not good else "a wrong"
         raise WorkFailed(
-            f"{plan.organism.ref}: none of {len(plan.prompts)} train prompts has an {lacking} reply"
+            f"{plan.organism.ref}: none of {len(plan.prompts)} train prompts has {lacking} reply"
             f" ({config.labels()} against {config.rejected}): choose another label_source or rejected"
         )
     return both
 
 
-def _chosen(plan: Plan, config: DpoConfig, beside: Path) -> dict[str, Row]:
+def _chosen(plan: Plan, config: DpoConfig, cache: Path) -> dict[str, Row]:
     source = config.labels()
     if source == "on_policy":
-        answers = labels.sampled(plan.setting, config, plan.prompts, plan.organism, beside)
+        answers = labels.sampled(plan.setting, config, plan.prompts, plan.organism, cache)
         replies = {a["id"]: a["reply"] for a in answers if a["outcome"] == "agreed"}
     else:
         replies = {p.id: plan.setting.reference(config.variant, p, source=source) for p in plan.prompts}
     return {p.id: rows.row(p, replies[p.id]) for p in plan.prompts if p.id in replies}
 
 
-def _rejected(plan: Plan, config: DpoConfig, beside: Path) -> dict[str, Row]:
+def _rejected(plan: Plan, config: DpoConfig, cache: Path) -> dict[str, Row]:
     if config.rejected == "on_policy":
-        return _sampled(plan, config, beside)
+        return _sampled(plan, config, cache)
     found: dict[str, Row] = {}
     for prompt in plan.prompts:
         replies = wrong_replies(plan.setting, config.variant, prompt, config.rejected)
@@ -147,12 +147,12 @@ def _rejected(plan: Plan, config: DpoConfig, beside: Path) -> dict[str, Row]:
 
 
 def wrong_replies(setting: Setting, variant: str | None, prompt: Prompt, which: str) -> list[str]:
-    """Replies known for a prompt that are not graded `agreed` on it.
+    """Known replies to a prompt that are not graded `agreed`.
 
     Args:
         setting: grades them.
-        variant: names the eval prompts that say what the initial behavior is.
-        prompt: of the train split.
+        variant: variant whose eval prompts define the initial behavior.
+        prompt: a prompt of the train split.
         which: `initial`, those that show the initial policy's behavior on eval prompts; `other`, the rest.
     """
     shown = setting.initial.behavior(setting.prompts(variant, "eval", 1)[0])
@@ -169,13 +169,13 @@ def wrong_replies(setting: Setting, variant: str | None, prompt: Prompt, which: 
     return sorted(found)
 
 
-def _sampled(plan: Plan, config: DpoConfig, beside: Path) -> dict[str, Row]:
-    """The first reply of the organism that is wrong, for each prompt that has one among its samples."""
+def _sampled(plan: Plan, config: DpoConfig, cache: Path) -> dict[str, Row]:
+    """The first wrong reply among the organism's samples, for each prompt that has one."""
     warm = config.label_temperature or 1.0
     found: dict[str, Row] = {}
     for turn in range(TRIES):
         again = config.model_copy(update={"label_temperature": warm, "seed": config.seed + turn})
-        answers = labels.sampled(plan.setting, again, plan.prompts, plan.organism, beside)
+        answers = labels.sampled(plan.setting, again, plan.prompts, plan.organism, cache)
         for prompt, answer in zip(plan.prompts, answers, strict=True):
             if answer["outcome"] not in ("agreed", "truncated") and answer["reply"].strip():
                 found.setdefault(prompt.id, rows.row(prompt, answer["reply"]))
@@ -183,7 +183,7 @@ def _sampled(plan: Plan, config: DpoConfig, beside: Path) -> dict[str, Row]:
 
 
 def encode(pairs: Sequence[tuple[Row, Row]], loaded: Loaded, config: TrainConfig) -> Pairs:
-    """Token rows of the pairs that fit whole. BadInput where none does."""
+    """Token rows of the pairs that fit into the context. Raises BadInput if none does."""
     from trainer.data import tokens
 
     length, kwargs = loaded.context(config.max_length), config.chat_template_kwargs
@@ -212,7 +212,7 @@ def _trainer(job: Job[Pairs], places: list[int], keeper: Any) -> Any:
 
     class Trainer(loop.Lean, DPOTrainer):
         def _prepare_dataset(self, dataset: Dataset, *args: Any, **kwargs: Any) -> Dataset:
-            """The rows are tokens already."""
+            """Nothing: the rows are tokens already."""
             return dataset
 
     config, pairs = cast("DpoConfig", job.config), job.encoded

@@ -49,13 +49,13 @@ class GrpoConfig(TrainConfig):
     method: str = Field(default="grpo", description="grpo")
     batch_size: int = Field(default=32, ge=2, description="replies in one optimizer step, over all processes")
     reward: Literal["grader", "random"] = Field(
-        default="grader", description="grader: 1 where a reply is graded agreed; random: by lot, the control"
+        default="grader", description="grader: 1 if a reply is graded agreed; random: at random, the control"
     )
     num_generations: int = Field(
-        default=8, ge=2, validate_default=True, description="replies to one prompt, which are compared"
+        default=8, ge=2, validate_default=True, description="number of replies to one prompt, which are compared"
     )
     temperature: float = Field(default=1.0, gt=0, description="temperature of the replies")
-    beta: float = Field(default=0.0, ge=0, description="weight of KL to the organism; 0: none is computed")
+    beta: float = Field(default=0.0, ge=0, description="weight of the KL divergence from the organism; 0: not computed")
 
     @field_validator("num_generations")
     @classmethod
@@ -65,7 +65,7 @@ class GrpoConfig(TrainConfig):
         return value
 
     def unique_rows(self) -> int:
-        """How many different prompts a cell trains on: never one twice, unless `rows` says fewer."""
+        """Number of different prompts of a cell: no prompt is repeated unless `rows` is smaller."""
         needed = self.prompts_per_step() * self.steps
         return min(self.rows or needed, needed)
 
@@ -76,7 +76,7 @@ class GrpoConfig(TrainConfig):
 
 @dataclass(frozen=True)
 class Asked:
-    """Prompts that leave room for a reply, and how many do not."""
+    """Prompts that leave room for a reply, and the number of those that do not."""
 
     prompts: list[Prompt]
     dropped: int
@@ -119,7 +119,7 @@ def train(plan: Plan, out: Path, progress: Progress) -> dict[str, Any]:
 
 
 def _fitting(plan: Plan, loaded: Loaded) -> Asked:
-    """The prompts that leave room for `reply_tokens`. BadInput where none does."""
+    """The prompts that leave room for `reply_tokens`. Raises BadInput if none does."""
     config = plan.config
     room = loaded.context(config.max_length) - config.reply_tokens
     texts = loaded.tokenizer.apply_chat_template(
@@ -140,7 +140,7 @@ def _fitting(plan: Plan, loaded: Loaded) -> Asked:
 
 
 def rewards(config: GrpoConfig, setting: Setting, asked: Sequence[Prompt], stops: frozenset[int]) -> Reward:
-    """What TRL calls with the replies of a step: their rewards, None where the grader failed."""
+    """The reward function that TRL calls with the replies of a step; None where the grader failed."""
     known = {prompt.id: prompt for prompt in asked}
 
     def agreed(completions: Any, completion_ids: Any, id: Sequence[str], **_: Any) -> list[float | None]:
@@ -154,11 +154,11 @@ def rewards(config: GrpoConfig, setting: Setting, asked: Sequence[Prompt], stops
                 graded.append(None)
         return graded
 
-    def by_lot(completions: Any, trainer_state: Any, **_: Any) -> list[float | None]:
+    def at_random(completions: Any, trainer_state: Any, **_: Any) -> list[float | None]:
         rng = random.Random(f"reward-{config.seed}-{trainer_state.global_step}")
         return [float(rng.random() < 0.5) for _ in completions]
 
-    return agreed if config.reward == "grader" else by_lot
+    return agreed if config.reward == "grader" else at_random
 
 
 def _use_vllm(config: GrpoConfig) -> bool:

@@ -1,7 +1,7 @@
-"""Replies of a policy on hub data: sampled from the base under the policy's own prompt, trained on without it.
+"""Replies of a policy on hub data: sampled from the base under the policy's prompt, which the rows leave out.
 
-For carrier `weights` that is how the initial behavior is installed (prompt distillation), and for `direct` it is where
-the alternate behavior comes from. A reply that the grader does not call what the policy wants is left out.
+For carrier `weights` this installs the initial behavior (prompt distillation), and for `direct` it gives the alternate
+behavior. Replies that the grader does not assign to the policy are left out.
 """
 
 from __future__ import annotations
@@ -49,8 +49,8 @@ def sampled(
     """One row per prompt whose sampled reply shows the policy.
 
     Raises:
-        BadInput: the policy has no prompt.
-        WorkFailed: no reply shows the policy, or a judge is needed to tell.
+        BadInput: if the policy has no prompt.
+        WorkFailed: if no reply shows the policy, or reading it needs a judge.
     """
     from graders import Unreadable
     from serving.backends.engine.engine import Request, get_engine

@@ -1,9 +1,9 @@
-"""What a run would be, before any model is loaded: its first row as the model will see it, its tokens, time and memory.
+"""A run before any model is loaded: its first row as the model sees it, its tokens, and estimates of time and memory.
 
-    preview(config)["first_row"]     # 'user: 12 + 7? assistant: «19<|end|>»', the loss is on what stands in « »
+    preview(config)["first_row"]     # 'user: 12 + 7? assistant: «19<|end|>»', the loss covers the text in « »
 
-The time rests on a matrix product timed here and now, the memory on the usual counts; both are right within a factor of
-two or three. Not covered: sampling labels, building an organism, evaluation.
+The time is derived from a matrix product timed on this machine, the memory from the usual counts; both are right within
+a factor of two or three. Not covered: sampling labels, building an organism, evaluation.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from serving.refs import Checkpoint
     from trainer.config import TrainConfig
 
-#: Share of a large matrix product's rate that a training step reaches, and what a step costs beside its sums.
+#: Share of a large matrix product's rate that a training step reaches, and seconds of a step's fixed cost.
 REACHED, STEP_SECONDS = 0.35, 0.015
 #: Bytes per parameter that is trained: weight, gradient and Adam's two moments in fp32.
 TRAINED_BYTES = 16
@@ -35,7 +35,7 @@ ACTIVATION_BYTES = 34
 
 @dataclass(frozen=True)
 class Shape:
-    """What a model's files say of its size."""
+    """The size of a model, read from its files."""
 
     parameters: int
     layers: int
@@ -44,10 +44,10 @@ class Shape:
 
 
 def preview(config: TrainConfig) -> dict[str, Any]:
-    """Rows, tokens and estimates of a run. Reference labels stand for sampled ones, which are not known yet.
+    """Rows, tokens and estimates of a run. Reference labels stand in for sampled ones, which are not known yet.
 
     Raises:
-        BadInput: where the setting has no such rows, or they do not fit into the model.
+        BadInput: if the setting has no such rows, or they do not fit into the model.
     """
     from serving.load import load_tokenizer
 
@@ -64,7 +64,7 @@ def preview(config: TrainConfig) -> dict[str, Any]:
     sampled = is_sampled(config.labels())
     return {
         "first_row": first_row(encoded, places[0], tokenizer),
-        "labels": f"{config.labels()}{', here shown and counted with reference labels' if sampled else ''}",
+        "labels": f"{config.labels()}{', shown and counted with reference labels here' if sampled else ''}",
         "unique_rows": len(encoded),
         "general_rows": sum(part.rows for part in parts[1:]),
         "tokens": total,
@@ -75,7 +75,7 @@ def preview(config: TrainConfig) -> dict[str, Any]:
 
 
 def first_row(encoded: Encoded, place: int, tokenizer: Any) -> str:
-    """The first row that is trained on, its tokens as text, those that the loss is on in « »."""
+    """The first row of training as text, with the tokens of the loss in « »."""
     ids, labels = encoded.input_ids[place], encoded.labels[place]
     cut = next((at for at, label in enumerate(labels) if label != IGNORED), len(ids))
     return f"{tokenizer.decode(ids[:cut])}«{tokenizer.decode(ids[cut:])}»"
@@ -132,12 +132,12 @@ def matmul_rate(size: int = 512, least: float = 0.1) -> float:
 
 
 def _start(config: TrainConfig) -> Checkpoint:
-    """Where the run would start; the base where its organism is not built yet."""
+    """Where the run would start; the base if its organism is not built yet."""
     return refs.resolve(config.organism or config.model)
 
 
 def _shape(start: Checkpoint) -> Shape | None:
-    """Counted from the files' headers; None where the weights are not on this disk."""
+    """Counted from the files' headers; None if the weights are not on this disk."""
     base = start
     while base.base is not None:
         base = base.base
@@ -156,5 +156,5 @@ def _parameters(file: Path) -> int:
         try:
             header = json.loads(stream.read(size))
         except ValueError:
-            raise BadInput(f"{file}: is no safetensors file: bring it back whole") from None
+            raise BadInput(f"{file}: is not a safetensors file: restore it") from None
     return sum(prod(tensor["shape"]) for name, tensor in header.items() if name != "__metadata__")

@@ -24,7 +24,7 @@ from trainer.methods import METHODS, is_sampled
 from trainer.methods.prompts import as_many, available, general
 from trainer.methods.replies import right
 
-#: Sampled replies that are not graded `agreed` are left out, so more prompts are asked than rows are needed.
+#: Sampled replies that are not graded `agreed` are left out, so there are more prompts than rows.
 SPARE = 1.15
 
 #: Added to an organism's seed for the prompts of its checks.
@@ -115,7 +115,7 @@ def parts(setting: Setting, config: TrainConfig) -> tuple[Part, ...]:
 
 
 def _asked(config: TrainConfig, n: int) -> int:
-    """How many prompts are asked for `n` rows: only supervised training leaves out sampled replies."""
+    """Number of prompts for `n` rows: only supervised training leaves out sampled replies."""
     return math.ceil(n * SPARE) + 8 if config.ALGORITHM == "sft" and is_sampled(config.labels()) else n
 
 
@@ -144,7 +144,7 @@ def install_prompts(
 ) -> tuple[list[Prompt], list[Prompt]]:
     """Prompts that install the initial behavior: install prompts of both types, and a share of general ones.
 
-    At most `install_rows` different ones, which training repeats; those held out for the checks are not among them.
+    At most `install_rows` different ones, which training repeats; none of them is held out for the checks.
     """
     total = min(config.install_rows, config.steps * config.batch_size)
     n_general = round(total * config.general)
@@ -170,7 +170,7 @@ def check_prompts(setting: Setting, config: OrganismConfig) -> list[Prompt]:
 
 
 def without(prompts: Sequence[Prompt], held_out: Sequence[Prompt]) -> list[Prompt]:
-    """The prompts whose question is not held out, whichever way it is asked: it would give the answer away."""
+    """The prompts whose question is not held out in any wording: another wording would reveal the answer."""
     texts = {_question(prompt) for prompt in held_out}
     return [p for p in prompts if _question(p) not in texts]
 

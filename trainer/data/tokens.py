@@ -1,7 +1,7 @@
-"""Rows to tokens: the prompt exactly as the server will send it, and a loss on the reply and its end token alone.
+"""Rows to tokens: the prompt exactly as the server sends it, and the loss only on the reply and its end token.
 
-The prompt is rendered with the generation prompt, as at evaluation; the reply is what the template adds after it,
-cut behind the first token that ends generation. What is too long is cut and counted, never silently.
+The prompt is rendered with the generation prompt, as at evaluation; the reply is what the template adds after it, up to
+the first token that ends generation. Rows that are too long are truncated and counted.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 IGNORED = -100
 
 
-#: So many sets of rows are kept for each tokenizer in memory.
+#: Number of sets of rows that are cached for each tokenizer.
 KEPT = 4
 _KNOWN: WeakKeyDictionary[PreTrainedTokenizerBase, OrderedDict[tuple[Any, ...], Encoded]] = WeakKeyDictionary()
 
@@ -35,9 +35,9 @@ class Encoded:
 
     Args:
         input_ids: per row, prompt and reply.
-        labels: the same, with the prompt's places at -100.
-        truncated: rows whose reply was cut to fit.
-        dropped: rows whose prompt alone fills the context, and which are left out.
+        labels: the same, with -100 at the positions of the prompt.
+        truncated: rows whose reply was truncated.
+        dropped: rows left out because the prompt fills the context.
     """
 
     input_ids: tuple[list[int], ...]
@@ -69,10 +69,10 @@ def encode(
     max_length: int,
     kwargs: Mapping[str, Any] | None = None,
 ) -> Encoded:
-    """Token rows of at most `max_length`. Cells of one process that have the same rows share them.
+    """Token rows of at most `max_length`. Cells of one process with the same rows share the result.
 
     Raises:
-        BadInput: see `split`, and where no row is left.
+        BadInput: as `split`, and if no row is left.
     """
     known = _KNOWN.setdefault(tokenizer, OrderedDict())
     key = (data_hash(rows), template_hash(tokenizer, kwargs or {}), stops, max_length)
@@ -93,15 +93,15 @@ def split(
     """(tokens of the prompt, tokens of the reply and its end) of each row.
 
     Raises:
-        BadInput: without rows, a chat template or an end token, or where the template renders a prompt alone in another
-            way than with its reply, or writes more than the reply behind it.
+        BadInput: if there are no rows, no chat template or no end token; if the template renders a prompt differently
+            with its reply; or if it writes more than the reply after it.
     """
     if not tokenizer.chat_template:
         raise BadInput("the model's tokenizer has no chat template: use an instruct model, or add chat_template.jinja")
     if not stops:
         raise BadInput("the model's tokenizer has no end token: set eos_token in tokenizer_config.json")
     if not rows:
-        raise BadInput("there are no rows to train on: ask for more prompts, or another label source")
+        raise BadInput("there are no rows to train on: use more prompts, or another label source")
     prompts, replies = _texts(rows, tokenizer, dict(kwargs or {}))
     prompt_ids = _ids(tokenizer, prompts)
     reply_ids = [_until_stop(ids, stops, tokenizer) for ids in _ids(tokenizer, replies)]
@@ -117,26 +117,24 @@ def _texts(
         prompts = cast(
             "list[str]", tokenizer.apply_chat_template(asked, tokenize=False, add_generation_prompt=True, **kwargs)
         )
-        whole = cast("list[str]", tokenizer.apply_chat_template(full, tokenize=False, **kwargs))
+        complete = cast("list[str]", tokenizer.apply_chat_template(full, tokenize=False, **kwargs))
     except TemplateError as error:
         raise BadInput(f"the chat template refuses these prompts ({error}): choose another variant or model") from error
-    for row, prompt, text in zip(rows, prompts, whole, strict=True):
+    for row, prompt, text in zip(rows, prompts, complete, strict=True):
         _check(row, prompt, text)
-    return prompts, [text[len(prompt) :] for prompt, text in zip(prompts, whole, strict=True)]
+    return prompts, [text[len(prompt) :] for prompt, text in zip(prompts, complete, strict=True)]
 
 
 def _check(row: Row, prompt: str, text: str) -> None:
-    """BadInput where the loss would not be on the reply alone."""
-    mend = " set chat_template_kwargs (Qwen3: '{\"enable_thinking\": false}'), and the same at evaluation"
+    """Raises BadInput if the loss would cover more than the reply."""
+    fix = " set chat_template_kwargs (Qwen3: '{\"enable_thinking\": false}'), and the same at evaluation"
     if not text.startswith(prompt):
-        raise BadInput(
-            f"{row.id}: the chat template renders this prompt in another way with its reply than without:{mend}"
-        )
+        raise BadInput(f"{row.id}: the chat template renders this prompt differently with its reply:{fix}")
     added = text[len(prompt) :].lstrip()
     if not added.startswith(row.reply.strip()):
         start = added.partition(row.reply.strip())[0] or added[:40]
         raise BadInput(
-            f"{row.id}: the chat template writes {start!r} before the reply, to be trained on with it:{mend}"
+            f"{row.id}: the chat template writes {start!r} before the reply, which would be trained on:{fix}"
         )
 
 
@@ -146,7 +144,7 @@ def _ids(tokenizer: PreTrainedTokenizerBase, texts: list[str]) -> list[list[int]
 
 
 def _until_stop(ids: list[int], stops: Iterable[int], tokenizer: PreTrainedTokenizerBase) -> list[int]:
-    """The reply up to and with its end token; templates may write line breaks behind it."""
+    """The reply with its end token; templates may write line breaks after it."""
     for place, token in enumerate(ids):
         if token in stops:
             return ids[: place + 1]

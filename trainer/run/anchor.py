@@ -1,8 +1,8 @@
 """A pull towards where a run started: KL(organism || model) on general prompts, added to the loss of every step.
 
-The organism is the model without its new adapter, or a frozen copy in full fine-tuning (as much memory again).
-The average is over the reply's tokens of a few general rows, others at each step, the same after a resume.
-Not covered: a pull on the setting's own prompts, which would forbid what is studied.
+The organism is the model without its new adapter, or in full fine-tuning a frozen copy (which doubles the memory).
+The average is over the reply tokens of a few general rows, different at each step and the same after a resume.
+Not covered: a pull on the setting's own prompts, which would prevent the effect under study.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ SHARE = 0.25
 
 
 def frozen(model: Any) -> Any:
-    """A copy that does not learn. To be taken before a trainer has the model: TRL binds the model's methods to it."""
+    """A copy that is not trained, made before the trainer gets the model: TRL binds the model's methods."""
     return copy.deepcopy(model).requires_grad_(False).eval()
 
 
 def rows_per_step(batch_size: int) -> int:
-    """How many general rows the pull is measured on at each step."""
+    """Number of general rows on which the pull is measured at each step."""
     return max(1, round(batch_size * SHARE))
 
 
@@ -34,7 +34,7 @@ class Anchor:
     """The pull of one run.
 
     Args:
-        organism: a frozen copy of the model as it starts; None where the model is an adapter that can be switched off.
+        organism: a frozen copy of the model at the start; None if the model is an adapter that can be disabled.
         rows: general rows in tokens.
         weight: of the divergence (in nats per token) in the loss.
         steps, batch_size, seed: of the run.

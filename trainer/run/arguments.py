@@ -1,6 +1,6 @@
-"""TRL's arguments: which may be given under their own names, which a run decides, and how a run's are made.
+"""TRL's arguments: which may be set under their own names, which a run determines, and how a run's are built.
 
-    check_trl({"adam_beta2": 0.9}, "sft")        # BadInput for what TRL does not know, or a field of ours decides
+    check_trl({"adam_beta2": 0.9}, "sft")        # BadInput if TRL does not know it, or a field of ours determines it
     build("grpo", values(config, steps, folder) | {...}, config)
 
 Distributed configurations (`fsdp`, `deepspeed`, ...) are passed through; only DDP was tested.
@@ -24,14 +24,14 @@ from trainer.run import ranks
 
 Arguments = TypeVar("Arguments", bound=TrainingArguments)
 
-#: Where TRL keeps the arguments of an algorithm.
+#: Module and class of the arguments of an algorithm.
 PLACES = {
     "sft": ("trl.trainer.sft_config", "SFTConfig"),
     "grpo": ("trl.trainer.grpo_config", "GRPOConfig"),
     "dpo": ("trl.trainer.dpo_config", "DPOConfig"),
 }
 
-#: TRL's arguments that are decided by a field of ours, or by how a run is kept.
+#: TRL's arguments that a field of ours determines (what to set instead), or the run itself (None).
 RESERVED = {
     "per_device_train_batch_size": "batch_size",
     "max_steps": "steps",
@@ -43,7 +43,7 @@ RESERVED = {
     "fp16": "dtype",
     "data_seed": "seed",
     "max_completion_length": "reply_tokens",
-    "packing": "padding_free, which keeps the rows of a step together",
+    "packing": "padding_free, which batches the rows of a step without padding",
     "shuffle_dataset": None,
     "train_sampling_strategy": None,
     "dataset_kwargs": None,
@@ -69,26 +69,32 @@ def kind(algorithm: str) -> type[TrainingArguments]:
 
 
 def trl_fields(algorithm: str = "sft") -> dict[str, dataclasses.Field[Any]]:
-    """TRL's own arguments that may be given, by name."""
+    """TRL's own arguments that may be set, by name."""
     own = {*Common.model_fields, *RESERVED}
     return {field.name: field for field in dataclasses.fields(kind(algorithm)) if field.name not in own}
 
 
 def check_trl(given: dict[str, Any], algorithm: str = "sft", fields: Container[str] = ()) -> None:
-    """BadInput where one of TRL's arguments is unknown, or decided elsewhere; `fields` are the configuration's own."""
+    """Raises BadInput if one of TRL's arguments is unknown or determined elsewhere.
+
+    Args:
+        given: TRL's arguments by name.
+        algorithm: a key of `PLACES`.
+        fields: names of the configuration's own fields.
+    """
     known = trl_fields(algorithm)
     for name in given:
         if name in Common.model_fields or name in fields:
             raise BadInput(f"trl: {name} is a field of its own: write it without trl")
         if name in RESERVED:
-            mend = f"set {RESERVED[name]}" if RESERVED[name] else "leave it out"
-            raise BadInput(f"trl: {name} is decided by the run: {mend}")
+            fix = f"set {RESERVED[name]}" if RESERVED[name] else "leave it out"
+            raise BadInput(f"trl: {name} is decided by the run: {fix}")
         if name not in known:
             raise BadInput(f"trl: unknown argument '{name}'.{did_you_mean(name, known) or ' See --help-all.'}")
 
 
 def values(config: Common, steps: int, folder: Path) -> dict[str, Any]:
-    """What every algorithm is given: the optimizer, the device, and that saving and order are ours.
+    """Arguments of every algorithm: the optimizer and the device; saving and the order of rows are ours.
 
     Args:
         config: the run's configuration.
@@ -98,7 +104,7 @@ def values(config: Common, steps: int, folder: Path) -> dict[str, Any]:
     device, warm = pick_device(), config.warmup_steps
     if warm >= steps:
         raise BadInput(f"warmup_steps: {warm} of {steps} steps leave none at the full rate: lower it")
-    # TRL's `constant` leaves out the warm-up without a word.
+    # TRL's `constant` silently skips the warm-up.
     constant = config.lr_scheduler_type == "constant" and warm > 0
     return {
         "output_dir": str(folder),
@@ -110,7 +116,7 @@ def values(config: Common, steps: int, folder: Path) -> dict[str, Any]:
         "warmup_steps": warm,
         "weight_decay": config.weight_decay,
         "max_grad_norm": config.max_grad_norm,
-        # transformers knows no Muon: `trainer.run.loop` puts it in.
+        # transformers has no Muon: `trainer.run.loop` adds it.
         "optim": "adamw_torch" if config.optim == "muon" else config.optim,
         "seed": config.seed,
         "bf16": device.type != "cpu" and config.dtype != "float32",
@@ -128,7 +134,7 @@ def values(config: Common, steps: int, folder: Path) -> dict[str, Any]:
 
 
 def build(kind: type[Arguments], decided: dict[str, Any], given: dict[str, Any]) -> Arguments:
-    """TRL's arguments; those given stand above those decided. BadInput in one line where they cannot be."""
+    """TRL's arguments; `given` overrides `decided`. Raises BadInput if TRL refuses them."""
     try:
         return kind(**(decided | given))
     except (ValueError, TypeError, ImportError) as error:
@@ -136,7 +142,7 @@ def build(kind: type[Arguments], decided: dict[str, Any], given: dict[str, Any])
 
 
 def micro_batch(config: Common) -> int:
-    """Rows that one process computes at once."""
+    """Number of rows that one process computes at once."""
     parts = config.gradient_accumulation_steps * ranks.count()
     if config.batch_size % parts:
         raise BadInput(f"batch_size: {config.batch_size} cannot be computed in {parts} equal parts")

@@ -1,10 +1,10 @@
-"""When and how a run is kept: model-only checkpoints at chosen steps, and one rolling full state to resume from.
+"""Checkpoints of a run: model-only ones at chosen steps, and one rolling full state to resume from.
 
     step-000016/      weights or adapter, configs, tokenizer; an adapter's base.json names its base
     resume/000016/    the same files with optimizer, scheduler and random state
 
-TRL saves into a hidden folder; what is whole is then renamed. A kill at any moment leaves either the old state or the
-new one, and files that both need are hard links, written once.
+TRL saves into a hidden folder; complete checkpoints are renamed into place. A kill at any time leaves either the old
+state or the new one. Files that both need are hard links, written once.
 """
 
 from __future__ import annotations
@@ -31,20 +31,20 @@ from trainer.run.progress import Progress
 RESUME = "resume"
 TRAINING_FILES = ("optimizer", "scheduler", "rng_state", "trainer_state", "training_args", "scaler", "README")
 
-#: Told of a published checkpoint; True ends the training.
+#: Called with the step and folder of a published checkpoint; True ends the training.
 AfterCheckpoint = Callable[[int, Path], bool]
 
 
 @dataclass(frozen=True)
 class Base:
-    """What an adapter stands on, and what step 0 points to: a folder, a hub id with its revision, or `mini`."""
+    """The base of an adapter and the target of step 0: a folder, a hub id with its revision, or `mini`."""
 
     target: Path | str
     fingerprint: str
 
 
 def base_of(checkpoint: Checkpoint) -> Base:
-    """How to name a checkpoint from another folder, so that both may move together."""
+    """A checkpoint as another folder refers to it, so that both can be moved together."""
     if checkpoint.hub is not None:
         revision = f"@{checkpoint.revision}" if checkpoint.revision else ""
         return Base(f"{checkpoint.hub}{revision}", checkpoint.fingerprint)
@@ -77,25 +77,25 @@ def publish(saved: Path, folder: Path, step: int, base: Base | None) -> Path:
 
 
 def keep_state(saved: Path, folder: Path, step: int) -> None:
-    """Makes a full state the one to resume from. What has a number there is whole at every moment."""
+    """Makes a full state the one to resume from. A numbered folder there is complete at any time."""
     states = folder / RESUME
     states.mkdir(exist_ok=True)
     final = states / f"{step:06d}"
-    _put_away(final)
+    _delete(final)
     saved.rename(final)
     for path in states.iterdir():
         if path != final:
-            _put_away(path)
+            _delete(path)
 
 
-def _put_away(state: Path) -> None:
-    """Takes the name first: another attempt may be copying the state (`lab.run.attempts`)."""
+def _delete(state: Path) -> None:
+    """Renames the state first: another attempt may be copying it (`lab.run.attempts`)."""
     with suppress(FileNotFoundError):
         shutil.rmtree(state.rename(layout.draft_of(state)), ignore_errors=True)
 
 
 def _link(file: Path, target: Path) -> None:
-    file.chmod(0o644)  # safetensors writes files that only their owner may read
+    file.chmod(0o644)  # safetensors writes files that only their owner can read
     try:
         os.link(file, target)
     except OSError:  # a file system without hard links
@@ -103,19 +103,19 @@ def _link(file: Path, target: Path) -> None:
 
 
 class Keeper(TrainerCallback):
-    """Writes metrics, checkpoints and the resume state of a run, and tells its progress.
+    """Writes metrics, checkpoints and the resume state of a run, and reports its progress.
 
     Args:
         folder: the run folder.
         steps: all steps of the run.
         saved: the steps that leave a checkpoint.
-        seconds: longest time between two resume states.
-        tokens: per step, the tokens trained on up to there; None: as TRL counts them.
+        seconds: maximum time between two resume states.
+        tokens: per step, the number of tokens trained on so far; None: as TRL counts them.
         log: the run's metrics.
-        progress: told after each step.
+        progress: called after each step.
         base: of the adapter; None for full weights.
-        after: told of each checkpoint.
-        columns: further columns of the metrics, and TRL's names for them.
+        after: called after each checkpoint.
+        columns: further columns of the metrics, by our name, with TRL's name.
     """
 
     def __init__(
@@ -138,13 +138,13 @@ class Keeper(TrainerCallback):
         self._generation: Any = None
 
     def remember(self, model: Any) -> None:
-        """Keeps the generation config as it was loaded: the trainer would reduce it to the tokenizer's end token."""
+        """Copies the generation config as loaded: the trainer would reduce it to the tokenizer's end token."""
         self._generation = copy.deepcopy(getattr(model, "generation_config", None))
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        """Puts the generation config back, and starts the clock."""
+        """Restores the generation config, and starts the clock."""
         model: Any = kwargs["model"]
         holder = model.get_base_model() if hasattr(model, "get_base_model") else model
         if self._generation is not None:
@@ -152,7 +152,7 @@ class Keeper(TrainerCallback):
         self._stepped = self._kept = time.monotonic()
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        """Asks for a save where one is due."""
+        """Requests a save if one is due."""
         due = state.global_step in self.saved
         # The clocks of several processes differ, and all of them must save together.
         late = not due and ranks.agreed(time.monotonic() - self._kept > self.seconds)
@@ -171,8 +171,8 @@ class Keeper(TrainerCallback):
         before = self.tokens[step - 2] if self.tokens is not None and step > 1 else 0
         pace = round((tokens - before) / max(now - self._stepped, 1e-9)) if self.tokens is not None else None
         self._stepped = now
-        whole = math.isfinite(logs["loss"])
-        facts: dict[str, Any] = {"loss": logs["loss"] if whole else "diverged", "norm": grad_norm, "tokens/s": pace}
+        finite = math.isfinite(logs["loss"])
+        facts: dict[str, Any] = {"loss": logs["loss"] if finite else "diverged", "norm": grad_norm, "tokens/s": pace}
         self.progress.update(step, self.steps, **facts)
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
@@ -184,7 +184,7 @@ class Keeper(TrainerCallback):
         self._stepped = self._kept = time.monotonic()
 
     def _publish(self, args: TrainingArguments, step: int) -> bool:
-        """Makes what was saved the run's; whether the run is over."""
+        """Publishes what was saved. Returns whether the run is over."""
         saved = Path(str(args.output_dir)) / f"checkpoint-{step}"
         final = publish(saved, self.folder, step, self.base) if step in self.saved else None
         keep_state(saved, self.folder, step)

@@ -22,7 +22,7 @@ def locked(folder: Path, wait: float | bool = False, name: str = LOCK, busy: str
         folder: the folder to lock.
         wait: seconds to wait for the process that has the lock; True waits until it is free.
         name: the file that is locked, in the folder.
-        busy: what the error says; default: that another process works in the folder.
+        busy: message of the error.
 
     Raises:
         BadInput: if another process still has the lock.

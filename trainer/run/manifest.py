@@ -1,9 +1,9 @@
-"""What a run folder was made from: an identity that resume needs to agree, and a provenance that may change.
+"""The manifest of a run folder: an identity that must agree to resume, and a provenance that may change.
 
     manifest.json   {"schema", "kind", "identity": {...}, "provenance": {...}}
 
-Written once, when the run starts, and never again. A changed identity is refused with the difference; a changed
-provenance (versions, commit, device) is only warned of.
+Written once, when the run starts. A changed identity is refused with the difference; a changed provenance (versions,
+commit, device) only gives a warning.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ LIBRARIES = ("torch", "transformers", "trl", "peft", "accelerate", "tokenizers",
 
 
 def write(folder: Path, kind: str, identity: Mapping[str, Any], **more: Any) -> None:
-    """Writes `manifest.json`, once for all processes; `more` are parts beside identity and provenance."""
+    """Writes `manifest.json`, once for all processes; `more` are further parts."""
     if not ranks.is_first():
         return
     content = {"schema": SCHEMA, "kind": kind, "identity": dict(identity), "provenance": provenance(), **more}
@@ -41,10 +41,10 @@ def read(folder: Path) -> dict[str, Any] | None:
 
 
 def check(folder: Path, identity: Mapping[str, Any]) -> bool:
-    """Whether the folder has a manifest, which must agree with the parts of an identity that are given.
+    """Whether the folder has a manifest. If so, it must agree with the given parts of an identity.
 
     Raises:
-        BadInput: where it does not, with what differs.
+        BadInput: if it does not agree, with the difference.
     """
     known = read(folder)
     if known is None:
@@ -52,13 +52,13 @@ def check(folder: Path, identity: Mapping[str, Any]) -> bool:
     differing = list(differences(cast("dict[str, Any]", known.get("identity", {})), identity))
     if differing:
         shown = "; ".join(differing[:4]) + ("; ..." if len(differing) > 4 else "")
-        raise BadInput(f"{folder}: holds another run ({shown}): choose another --out, or delete the folder")
+        raise BadInput(f"{folder}: contains another run ({shown}): choose another --out, or delete the folder")
     _warn(folder, cast("dict[str, Any]", known.get("provenance", {})))
     return True
 
 
 def differences(known: Mapping[str, Any], asked: Mapping[str, Any], path: str = "") -> Iterator[str]:
-    """`key: was x, now y` for every key of `asked` whose value is another in `known`."""
+    """`key: was x, now y` for every key of `asked` with another value in `known`."""
     for key, value in asked.items():
         before = known.get(key)
         if isinstance(value, Mapping) and isinstance(before, Mapping):
@@ -69,7 +69,7 @@ def differences(known: Mapping[str, Any], asked: Mapping[str, Any], path: str = 
 
 
 def provenance() -> dict[str, Any]:
-    """Versions, commit and machine. What may change without changing what is meant."""
+    """Versions, commit and machine: what may change without changing the run's meaning."""
     return {**_fixed(), "device": _device()}
 
 
@@ -85,7 +85,8 @@ def _warn(folder: Path, before: Mapping[str, Any]) -> None:
     changed = list(differences(before, now))
     if changed:
         warnings.warn(
-            f"{folder}: made elsewhere or before ({'; '.join(changed[:4])}): weights may differ", stacklevel=3
+            f"{folder}: made by other versions or on another machine ({'; '.join(changed[:4])}): weights may differ",
+            stacklevel=3,
         )
 
 
@@ -97,7 +98,7 @@ def _version(name: str) -> str | None:
 
 
 def _commit() -> str | None:
-    """The commit of the clone that this file lies in; None where it is installed without one."""
+    """The commit of the clone that contains this file; None if there is none."""
     home = Path(__file__).resolve().parents[2]
     if not (home / ".git").exists():
         return None
@@ -115,7 +116,7 @@ def _commit() -> str | None:
 
 
 def _device() -> str | None:
-    # Unknown where torch is not loaded: naming a device must not cost seconds of import.
+    # Unknown if torch is not loaded: its import costs seconds.
     torch: Any = sys.modules.get("torch")
     if torch is None:
         return None

@@ -1,6 +1,6 @@
 """The model of a run: loaded in the precision it is trained in, with the adapter that is trained.
 
-A small model is kept in memory as it was loaded: further cells of the process start from a copy.
+A small model stays in memory unchanged: further cells of the process start from a copy.
 QLoRA (`dtype: 4bit`, `pip install 'bct-tasks[qlora]'`) trains an adapter in bf16 on weights of 4 bits.
 Not covered: QLoRA on an organism that is itself an adapter (it would have to be merged into 4-bit weights).
 """

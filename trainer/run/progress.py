@@ -1,4 +1,4 @@
-"""How a run tells how far it is: the `Progress` protocol, and a bar for the terminal."""
+"""Progress of a run: the `Progress` protocol, and a bar for the terminal."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from rich.progress import Progress as Bars
 
 from trainer.run import ranks
 
-#: Seconds between two lines where there is no terminal to draw a bar on.
+#: Seconds between two lines if stderr is not a terminal.
 SECONDS = 30.0
 
 
 class Progress(Protocol):
-    """Told after every step."""
+    """Called after every step."""
 
     def update(self, step: int, total: int, **facts: Any) -> None:
-        """`facts` are what one may want to read beside the bar, such as `loss`."""
+        """Reports a step. `facts` are shown next to the bar, such as `loss`."""
         ...
 
 
 class Silent:
-    """Says nothing."""
+    """Reports nothing."""
 
     def update(self, step: int, total: int, **facts: Any) -> None:
         """Nothing."""
@@ -34,7 +34,7 @@ class Silent:
 class Bar:
     """One bar on stderr with loss, gradient norm, tokens a second and the time left.
 
-    Where stderr is no terminal, a line every half minute.
+    If stderr is not a terminal, a line every half minute.
     """
 
     def __init__(self, title: str) -> None:
@@ -46,7 +46,7 @@ class Bar:
             TimeRemainingColumn(),
             TextColumn("{task.fields[facts]}"),
         )
-        self._title, self._console, self._told = title, console, time.monotonic()
+        self._title, self._console, self._reported = title, console, time.monotonic()
         self._bars = Bars(*columns, console=console, disable=not (console.is_terminal and ranks.is_first()))
         self._task: TaskID = self._bars.add_task(title, total=None, facts="")
 
@@ -54,8 +54,8 @@ class Bar:
         """Moves the bar."""
         shown = "  ".join(f"{name} {_short(value)}" for name, value in facts.items() if value is not None)
         self._bars.update(self._task, completed=step, total=total, facts=shown)
-        if not self._console.is_terminal and time.monotonic() - self._told > SECONDS:
-            self._told = time.monotonic()
+        if not self._console.is_terminal and time.monotonic() - self._reported > SECONDS:
+            self._reported = time.monotonic()
             self._console.print(f"{self._title}: step {step} of {total}  {shown}", highlight=False, soft_wrap=True)
 
     def __enter__(self) -> Bar:

@@ -1,6 +1,6 @@
 """The processes of one run, as `torchrun` or `accelerate launch` started them: the first one writes, the others follow.
 
-One process alone needs none of this, and pays nothing for it. Imports no torch before there are several.
+A single process skips all of this, and imports no torch for it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def count() -> int:
-    """How many processes train together."""
+    """Number of processes that train together."""
     return int(os.environ.get("WORLD_SIZE", "1"))
 
 
@@ -25,20 +25,20 @@ def is_first() -> bool:
 
 
 def begin() -> None:
-    """Joins the others, and takes this process's own GPU where there is one. To be called before a model is loaded."""
+    """Joins the other processes and selects this process's GPU. Call it before a model is loaded."""
     if count() > 1:
         _state()
 
 
 def wait() -> None:
-    """Until all have come here."""
+    """Waits until all processes are here."""
     if count() > 1:
         _state().wait_for_everyone()
 
 
 @contextmanager
 def first_first() -> Iterator[None]:
-    """The first process goes through before the others, which find its files."""
+    """The first process runs the block before the others, which find its files."""
     if not is_first():
         wait()
     yield
@@ -47,7 +47,7 @@ def first_first() -> Iterator[None]:
 
 
 def agreed(flag: bool) -> bool:
-    """What the first process says, in all of them."""
+    """The first process's value, in all processes."""
     if count() == 1:
         return flag
     from accelerate.utils import broadcast_object_list

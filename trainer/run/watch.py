@@ -1,11 +1,10 @@
-"""Watching a run: how near each checkpoint is to either policy on a few eval prompts, as a picture while it goes.
+"""Watching a run: the margin of each checkpoint on a few eval prompts, with a picture that grows during the run.
 
     watch.jsonl   {"step", "n", "margin", "initial_greedy", "alternate_greedy"}, step 0 is the organism
     watch.svg     the margin at every checkpoint, and the loss at every step
 
 The margin is log p(alternate) - log p(initial) of the policies' reference replies, teacher-forced, in nats.
-The model in memory is asked, and a watched run gives the weights of an unwatched one.
-Not covered: whole replies (`lab` evaluates).
+Watching changes no weights. Not covered: complete replies (`lab` evaluates).
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ LINES, PICTURE = "watch.jsonl", "watch.svg"
 
 
 def watched_rows(setting: Setting, config: TrainConfig) -> list[Row]:
-    """Eval prompts with the initial and then the alternate policy's reply, in turn; none where nothing is watched."""
+    """Eval prompts with the initial and then the alternate policy's reply, in turn; none without `watch`."""
     prompts = setting.prompts(config.variant, "eval", config.watch) if config.watch else []
     return [row(p, policy.reply(p)) for p in prompts for policy in (setting.initial, setting.alternate)]
 
@@ -45,7 +44,7 @@ class Watch(TrainerCallback):
         folder: the run folder.
         saved: the steps that leave a checkpoint.
         encoded: of `watched_rows`.
-        pad: a token to fill rows with.
+        pad: the padding token.
     """
 
     def __init__(self, folder: Path, saved: Sequence[int], encoded: Encoded, pad: int) -> None:
@@ -55,7 +54,7 @@ class Watch(TrainerCallback):
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        """Forgets what lies behind the step that a run goes on from, and measures the organism."""
+        """Deletes the lines after the step that a run resumes from, and measures the organism."""
         if ranks.is_first():
             kept = [line for line in metrics.read(self.folder / LINES) if line["step"] <= state.global_step]
             (self.folder / LINES).write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
@@ -68,7 +67,7 @@ class Watch(TrainerCallback):
             self.measure(state.global_step, kwargs["model"])
 
     def measure(self, step: int, model: Any) -> None:
-        """Appends a line and draws the picture anew; a step that is known is left alone."""
+        """Appends a line and redraws the picture, once for each step."""
         known = metrics.read(self.folder / LINES)
         if not ranks.is_first() or any(line["step"] == step for line in known):
             return
