@@ -7,7 +7,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -20,16 +19,18 @@ from trainer.organism import build
 from trainer.run import metrics
 from trainer.sft import train
 
-# As `python -m trainer.sft` ends: errors in one line, and a barrier that does not wait for ever.
+# As `python -m trainer.sft` ends: errors in one line, and a barrier with a time limit. The second process is killed.
 SCRIPT = """
-import sys, time, torch
+import os, signal, sys, torch
 from pathlib import Path
+from trainer import TrainConfig, train
 from trainer.run.checkpoints import Keeper
-from trainer.config import TrainConfig
-from trainer.organism import build
-from trainer.sft import train
 own = Keeper.on_step_end
-Keeper.on_step_end = lambda *a, **k: (time.sleep(float(sys.argv[3])), own(*a, **k))[1]
+def on_step_end(self, args, state, control, **more):
+    if state.global_step == int(sys.argv[3]) and os.environ["RANK"] == "1":
+        os.kill(os.getpid(), signal.SIGKILL)
+    own(self, args, state, control, **more)
+Keeper.on_step_end = on_step_end
 torch.set_num_threads(1)
 try:
     train(TrainConfig.model_validate_json(sys.argv[1]), Path(sys.argv[2]))
@@ -38,13 +39,13 @@ except Exception as error:
 """
 
 
-def start(config: TrainConfig, out: Path, pause: float = 0.0) -> list[subprocess.Popen[str]]:
+def start(config: TrainConfig, out: Path, killed_at: int) -> list[subprocess.Popen[str]]:
     """Two processes of one run, as torchrun would start them; no agent ends one when the other dies."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
     shared = environment() | {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
-    command = [sys.executable, "-c", SCRIPT, config.model_dump_json(), str(out), str(pause)]
+    command = [sys.executable, "-c", SCRIPT, config.model_dump_json(), str(out), str(killed_at)]
     ranks = ({"RANK": str(n), "LOCAL_RANK": str(n), "LOCAL_WORLD_SIZE": "2"} for n in range(2))
     return [subprocess.Popen(command, env=shared | rank, stderr=subprocess.PIPE, text=True) for rank in ranks]
 
@@ -56,7 +57,7 @@ def test_torchrun_with_two_processes_has_the_losses_of_one(cell: MakeCell, tmp_p
     flags = [word for name, value in given.items() for word in (f"--{name}", str(value))]
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "-m", "trainer.sft", *flags]
     done = subprocess.run([*command, "--out", str(tmp_path / "two"), "--json"], env=environment(), text=True,
-                          capture_output=True, timeout=300, check=False)  # fmt: skip
+                          capture_output=True, check=False)  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["steps"] == 5, "the first process alone prints the result"
     one, two = (lines(run) for run in (train(config, tmp_path / "one"), tmp_path / "two"))
@@ -72,15 +73,10 @@ def test_a_killed_process_ends_the_other_in_one_line_and_nothing_half_written_co
 ) -> None:
     config = cell(steps=40, resume_seconds=0.01, checkpoints=[1, 2, 40])
     run = tmp_path / "run"
-    first, second = start(config, run, pause=0.2)
-    end = time.monotonic() + 240
-    while len(metrics.read(run / metrics.NAME)) < 4:
-        assert first.poll() is None, first.stderr and first.stderr.read()
-        assert time.monotonic() < end
-        time.sleep(0.05)
-    second.send_signal(signal.SIGKILL)
+    first, second = start(config, run, killed_at=5)
     second.communicate()
-    _, said = first.communicate(timeout=240)
+    _, said = first.communicate()
+    assert second.returncode == -signal.SIGKILL
     assert first.returncode == 1
     assert f"WorkFailed: {run}: another process of this run is gone" in said
     assert "the same command continues where it stopped" in said

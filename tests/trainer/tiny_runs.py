@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -77,14 +76,18 @@ def lines(run: Path) -> list[dict[str, Any]]:
     return [{k: v for k, v in line.items() if k != "seconds"} for line in metrics.read(run / metrics.NAME)]
 
 
-# Slowed down, so that a kill falls into the run and not behind it.
+# A training that is killed (-9) when a step's metrics are written and its checkpoint is not.
 SCRIPT = """
-import sys, time, torch
+import os, signal, sys, torch
 from pathlib import Path
-from trainer.run.checkpoints import Keeper
 from trainer import config_of, train
-own = Keeper.on_step_end
-Keeper.on_step_end = lambda *a, **k: (time.sleep(0.05), own(*a, **k))[1]
+from trainer.run.checkpoints import Keeper
+own, last = Keeper.on_log, int(sys.argv[4])
+def on_log(self, args, state, control, **more):
+    own(self, args, state, control, **more)
+    if state.global_step == last:
+        os.kill(os.getpid(), signal.SIGKILL)
+Keeper.on_log = on_log
 torch.set_num_threads(1)
 train(config_of(sys.argv[1]).model_validate_json(sys.argv[2]), Path(sys.argv[3]))
 """
@@ -101,13 +104,8 @@ def environment() -> dict[str, str]:
 
 
 def kill_at(config: TrainConfig, run: Path, step: int) -> None:
-    """Trains in another process, and ends it by kill -9 when so many steps are done."""
-    command = [sys.executable, "-c", SCRIPT, config.method, config.model_dump_json(), str(run)]
-    process = subprocess.Popen(command, env=environment(), stderr=subprocess.PIPE)
-    end = time.monotonic() + 120
-    while len(metrics.read(run / metrics.NAME)) < step:
-        assert process.poll() is None, process.stderr and process.stderr.read().decode()
-        assert time.monotonic() < end
-        time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    """Trains in another process, which kill -9 ends in the middle of a step."""
+    command = [sys.executable, "-c", SCRIPT, config.method, config.model_dump_json(), str(run), str(step)]
+    done = subprocess.run(command, env=environment(), capture_output=True, text=True, check=False)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    assert len(metrics.read(run / metrics.NAME)) == step

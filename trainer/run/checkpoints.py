@@ -70,7 +70,7 @@ def publish(saved: Path, folder: Path, step: int, base: Base | None) -> Path:
     with layout.attempt(final) as draft:
         for file in saved.iterdir():
             if not file.name.startswith(TRAINING_FILES):
-                _link(file, draft / file.name)
+                link(file, draft / file.name)
         if base is not None:
             layout.write_pointer(draft, base.target, base.fingerprint, layout.BASE, at=final)
     return final
@@ -94,7 +94,8 @@ def _delete(state: Path) -> None:
         shutil.rmtree(state.rename(layout.draft_of(state)), ignore_errors=True)
 
 
-def _link(file: Path, target: Path) -> None:
+def link(file: Path, target: Path) -> None:
+    """Links a file to another name; copies it where hard links are not possible."""
     file.chmod(0o644)  # safetensors writes files that only their owner can read
     try:
         os.link(file, target)
