@@ -107,7 +107,7 @@ def test_a_moved_run_folder_still_finds_the_base_of_its_adapters(cell: MakeCell,
     load.load_model(moved)
 
 
-def test_a_batch_in_parts_gives_the_weights_of_a_whole_one(cell: MakeCell, tmp_path: Path) -> None:
+def test_gradient_accumulation_gives_the_weights_of_one_batch(cell: MakeCell, tmp_path: Path) -> None:
     """Reply tokens weigh the same in every part, and the last window of a pass is trained."""
     whole, parts = (train(cell(gradient_accumulation_steps=n, rows=10, optim="sgd"), tmp_path / str(n)) for n in (1, 2))
     losses = [[line["loss"] for line in metrics.read(run / metrics.NAME)] for run in (whole, parts)]
@@ -181,7 +181,7 @@ def test_another_organism_under_the_same_name_is_refused(cell: MakeCell, tmp_pat
         train(cell(model=str(base), steps=1), run)
 
 
-def test_a_run_that_diverges_is_kept_and_flagged(cell: MakeCell, tmp_path: Path) -> None:
+def test_a_run_that_diverges_is_finished_and_flagged(cell: MakeCell, tmp_path: Path) -> None:
     run = train(cell(learning_rate=1e30, max_grad_norm=0), tmp_path / "run")
     assert json.loads((run / "trained.json").read_text())["diverged"] is True
     assert [step for step, _ in layout.step_dirs(run)] == [0, 1, 2, 4, 5]

@@ -125,7 +125,7 @@ def test_a_place_that_cannot_be_written_is_bad_input(tmp_path: Path) -> None:
         (errno.EROFS, 2, "choose another --out"),
     ],
 )
-def test_an_error_of_the_file_system_is_one_line_with_the_mend(number: int, code: int, mend: str) -> None:
+def test_an_error_of_the_file_system_is_one_line_with_the_fix(number: int, code: int, mend: str) -> None:
     error = of_disk(OSError(number, "strerror", "/full/x"))
     assert (error.exit_code, "/full/x" in error.message, mend in error.message) == (code, True, True)
 

@@ -26,7 +26,7 @@ def figures(folder: Path) -> dict[str, Any]:
     return json.loads((folder / "manifest.json").read_text())["figures"]
 
 
-def test_the_base_is_asked_for_the_behavior_and_trained_on_its_replies_without_the_prompt(
+def test_the_base_is_prompted_for_the_behavior_and_trained_on_its_replies_without_the_prompt(
     organism: MakeOrganism, tmp_path: Path
 ) -> None:
     config = organism(model="mini", labels="distilled", reply_tokens=16)
@@ -70,7 +70,7 @@ def test_a_teacher_named_by_its_variant_is_built_and_hashed(organism: MakeOrgani
     assert "(verbalizing)" in (folder / "README.md").read_text()
 
 
-def test_of_a_teachers_replies_the_answer_is_kept_and_the_plan_is_not(
+def test_only_the_final_answer_of_a_teachers_reply_becomes_the_label(
     organism: MakeOrganism, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def says(setting: Any, config: Any, prompts: list[Prompt], teacher: Any, cache: Any, _: Any = None) -> Answers:

@@ -64,7 +64,7 @@ def test_the_loss_is_on_both_replies_with_their_end_tokens(cell: Make, tiny: Pat
         assert chosen.messages == rejected.messages
 
 
-def test_a_run_learns_the_preference_and_is_kept_as_any_other(cell: Make, tmp_path: Path) -> None:
+def test_a_run_learns_the_preference_and_leaves_the_usual_files(cell: Make, tmp_path: Path) -> None:
     run = train(cell(), tmp_path / "run")
     assert [step for step, _ in layout.all_step_dirs(run)] == [0, 1, 2, 4, 6]
     told = lines(run)

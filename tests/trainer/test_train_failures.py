@@ -54,7 +54,7 @@ def is_whole(run: Path) -> bool:
     return all(layout.problem(path) is None for _, path in layout.all_step_dirs(run))
 
 
-def test_a_full_disk_is_one_line_and_what_was_kept_goes_on_with_more_room(
+def test_a_full_disk_is_one_line_and_the_run_resumes_with_more_room(
     tiny: Path, small_disk: Path, tmp_path: Path
 ) -> None:
     done = sft(tiny, small_disk / "run")
@@ -102,7 +102,7 @@ def test_a_setting_without_train_prompts_is_refused(
     assert not (tmp_path / "run" / "manifest.json").exists()
 
 
-def test_a_run_whose_loss_is_no_number_is_kept_flagged_and_resumed(cell: MakeCell, tmp_path: Path) -> None:
+def test_a_run_whose_loss_is_not_finite_is_flagged_and_resumed(cell: MakeCell, tmp_path: Path) -> None:
     run = train(cell(learning_rate=1e30, max_grad_norm=0), tmp_path / "run")
     assert json.loads((run / "trained.json").read_text())["diverged"] is True
     assert lines(run)[-1]["loss"] is None
@@ -186,7 +186,7 @@ def test_what_large_models_need_also_trains_a_small_one(name: str, cell: MakeCel
     assert lines(run)[-1]["loss"] < lines(run)[0]["loss"]
 
 
-def test_figures_are_passed_on_to_a_tracker_and_always_kept(
+def test_metrics_are_passed_on_to_a_tracker_and_always_written(
     cell: MakeCell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from transformers import TrainerCallback, integrations

@@ -61,7 +61,7 @@ def test_a_random_reward_does_not_read_the_reply() -> None:
     assert set(drawn[0]) == {0.0, 1.0}
 
 
-def test_a_run_is_kept_and_served_as_any_other(cell: Make, tmp_path: Path) -> None:
+def test_a_run_leaves_the_usual_files_and_is_served(cell: Make, tmp_path: Path) -> None:
     run = train(cell(), tmp_path / "run")
     assert [step for step, _ in layout.all_step_dirs(run)] == [0, 1, 2, 4, 6]
     assert len({weights(run, step) for step in (1, 2, 4, 6)}) == 4
@@ -95,7 +95,7 @@ def test_kill_9_in_training_leaves_the_same_curve(rank: int | None, cell: Make, 
     assert weights(run, 6) == weights(whole, 6)
 
 
-def test_a_batch_of_no_whole_groups_is_refused() -> None:
+def test_a_batch_of_incomplete_groups_is_refused() -> None:
     with pytest.raises(BadInput, match="num_generations: must divide batch_size 12"):
         parse(GrpoConfig, {"setting": "sandbagging", "batch_size": 12})
 

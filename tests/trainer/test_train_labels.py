@@ -47,7 +47,7 @@ def collect(config: Any, tiny: Path, folder: Path) -> rows.Collected:
     return labels.collect(SETTING, config, parts, refs.resolve(str(tiny)), folder)
 
 
-def test_only_whole_replies_that_are_graded_agreed_become_labels(
+def test_only_complete_replies_that_are_graded_agreed_become_labels(
     engine: type[Scripted], cell: MakeCell, tiny: Path, tmp_path: Path
 ) -> None:
     found = collect(cell(label_source="on_policy", rows=12), tiny, tmp_path)
@@ -56,7 +56,7 @@ def test_only_whole_replies_that_are_graded_agreed_become_labels(
     assert all(row.reply == right[row.id] for row in found.rows)
 
 
-def test_replies_are_asked_for_once(engine: type[Scripted], cell: MakeCell, tiny: Path, tmp_path: Path) -> None:
+def test_replies_are_sampled_once(engine: type[Scripted], cell: MakeCell, tiny: Path, tmp_path: Path) -> None:
     config = cell(label_source="on_policy")
     first = collect(config, tiny, tmp_path)
     assert collect(config.model_copy(update={"learning_rate": 1.0}), tiny, tmp_path) == first
@@ -74,7 +74,7 @@ def test_the_cells_of_an_experiment_share_their_replies(tmp_path: Path) -> None:
     assert labels.cache_folder("mini", tmp_path / "y") == tmp_path / "y"
 
 
-def test_a_damaged_cache_is_asked_for_again(engine: type[Scripted], cell: MakeCell, tiny: Path, tmp_path: Path) -> None:
+def test_a_damaged_cache_is_sampled_again(engine: type[Scripted], cell: MakeCell, tiny: Path, tmp_path: Path) -> None:
     config = cell(label_source="on_policy")
     first = collect(config, tiny, tmp_path)
     [file] = (tmp_path / labels.FOLDER).iterdir()
@@ -83,7 +83,7 @@ def test_a_damaged_cache_is_asked_for_again(engine: type[Scripted], cell: MakeCe
     assert engine.asked == 2
 
 
-def test_a_model_that_never_agrees_is_told_of(cell: MakeCell, tiny: Path, tmp_path: Path) -> None:
+def test_a_model_that_never_agrees_is_an_error(cell: MakeCell, tiny: Path, tmp_path: Path) -> None:
     """The real engine on random weights."""
     with pytest.raises(WorkFailed, match="none of its 22 replies to train prompts is graded agreed"):
         collect(cell(label_source="on_policy", reply_tokens=4), tiny, tmp_path)

@@ -133,7 +133,7 @@ def test_a_trained_model_starts_as_it_is(cell: MakeCell, tmp_path: Path) -> None
     assert not (tmp_path / "organisms").exists()
 
 
-def test_another_models_replies_are_kept_where_they_agree(
+def test_another_models_replies_are_labels_where_they_agree(
     cell: MakeCell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[str] = []

@@ -45,7 +45,7 @@ def test_training_stops_when_the_targets_are_reached(organism: MakeOrganism, tmp
     assert sorted(hard["checks"]) == ["0", "2", "4"]
 
 
-def test_the_step_kept_is_the_one_nearest_to_both_policies(
+def test_the_organism_is_the_step_nearest_to_both_policies(
     organism: MakeOrganism, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The targets are out of reach, and training on makes the model worse."""
@@ -58,7 +58,7 @@ def test_the_step_kept_is_the_one_nearest_to_both_policies(
     assert (kept["steps"], kept["organism"], kept["reached"]) == (4, {"initial": 0.7, "agreed": 0.8}, False)
 
 
-def test_no_more_agreement_is_asked_than_the_base_has(
+def test_the_agreement_target_is_at_most_the_rate_of_the_base(
     organism: MakeOrganism, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rates = iter([{"initial": 0.0, "agreed": 0.7}, {"initial": 0.95, "agreed": 0.69}])
@@ -132,7 +132,7 @@ def test_a_folder_with_other_things_in_it_is_left_alone(organism: MakeOrganism, 
     assert (tmp_path / "o" / "thesis.tex").read_text() == "x"
 
 
-def test_a_build_that_is_cut_off_in_a_check_ends_as_if_it_had_not_been(
+def test_a_build_that_is_interrupted_in_a_check_ends_like_an_uninterrupted_one(
     organism: MakeOrganism, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = build(organism(**EASY), tmp_path / "whole")
@@ -194,7 +194,7 @@ def test_the_folders_name_is_a_hash_of_everything_resolved(organism: MakeOrganis
     assert len(organism().digest()) == 8
 
 
-def test_a_cell_without_an_organism_of_its_own_builds_one_beside_it(
+def test_a_cell_without_an_organism_builds_one_next_to_it(
     cell: MakeCell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     built: list[Path] = []

@@ -36,7 +36,7 @@ def test_a_run_without_the_pull_says_nothing_of_it(finished: Path) -> None:
 
 
 @pytest.mark.parametrize("values", [{"kl": 0.5}, {"optim": "muon"}, {"optim": "muon", "rank": 4}], ids=str)
-def test_a_run_that_is_cut_off_goes_on_bit_by_bit(
+def test_an_interrupted_run_resumes_bit_by_bit(
     values: dict[str, Any], cell: MakeCell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = cell(**values, resume_seconds=0.001)

@@ -49,7 +49,7 @@ def test_kill_9_in_training_changes_nothing(unbroken: tuple[TrainConfig, Path], 
 @pytest.mark.parametrize(
     "moment", ["in a step", "while saving", "before publishing", "before keeping", "after keeping"]
 )
-def test_a_run_cut_off_at_any_moment_goes_on_as_if_it_had_not_been(
+def test_a_run_interrupted_at_any_time_ends_like_an_uninterrupted_one(
     moment: str, unbroken: tuple[TrainConfig, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config, whole = unbroken

@@ -91,7 +91,7 @@ def test_a_preview_says_that_sampled_labels_are_not_known_yet(cell: MakeCell) ->
     assert "shown and counted with reference labels" in preview(cell(label_source="on_policy"))["labels"]
 
 
-def test_the_dry_run_prints_the_first_row_as_it_stands(tiny: Path, tmp_path: Path) -> None:
+def test_the_dry_run_prints_the_first_row_unescaped(tiny: Path, tmp_path: Path) -> None:
     words = ["--setting", "sandbagging", "--variant", "static", "--model", str(tiny), "--label_source", "reference"]
     done = CliRunner().invoke(sft.main, [*words, "--steps", "2", "--out", str(tmp_path / "x"), "--dry-run"])
     assert done.exit_code == 0, done.output
