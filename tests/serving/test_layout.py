@@ -1,4 +1,4 @@
-"""Folders are whole or they are named as broken; what is written appears at once."""
+"""A folder is complete or named as damaged; what is written appears at once."""
 
 from __future__ import annotations
 

@@ -166,9 +166,9 @@ def test_a_broken_reference_is_one_line_and_no_traceback(case: str, tmp_path: Pa
     assert done.returncode in (1, 2)
     assert "Traceback" not in said
     assert str(folder) in said.replace("\n", "")
-    mend = {
+    fix = {
         "missing": "Did you mean 'model'?",
         "truncated": "is damaged",
         "half-written": "without model.safetensors",
     }
-    assert mend[case] in said.replace("\n", " ")
+    assert fix[case] in said.replace("\n", " ")

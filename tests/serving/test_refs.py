@@ -1,4 +1,4 @@
-"""A reference means one checkpoint, or gives one line that names the thing and the mend."""
+"""A reference means one checkpoint, or gives one line that names the thing and the fix."""
 
 from __future__ import annotations
 

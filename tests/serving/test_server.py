@@ -339,12 +339,12 @@ def test_two_checkpoints_of_one_name_are_refused(made: Path) -> None:
     assert (done.exit_code, "two checkpoints have this name" in done.stderr) == (2, True)
 
 
-def test_loopback_is_told_from_the_rest() -> None:
+def test_only_loopback_hosts_are_loopback() -> None:
     assert all(map(is_loopback, ("127.0.0.1", "127.9.9.9", "::1", "localhost")))
     assert not any(map(is_loopback, ("0.0.0.0", "::", "192.168.1.2", "example.org", "localhost.example.org")))
 
 
-def test_vllm_serves_where_it_is_told_to(made: Path, tmp_path: Path) -> None:
+def test_vllm_serves_at_the_announced_address(made: Path, tmp_path: Path) -> None:
     put_in_place_of_vllm(tmp_path)
     path = f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}"
     record = tmp_path / "record.jsonl"
