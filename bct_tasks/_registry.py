@@ -11,8 +11,7 @@ import sys
 from inspect_ai.util import SandboxEnvironment, sandboxenv
 
 from bct_tasks import catalogue
-from bct_tasks.guards.capability import capability
-from bct_tasks.guards.system_prompt_following import system_prompt_following
+from bct_tasks.guards.tasks import capability, system_prompt_following
 from bct_tasks.margins import margins
 from bct_tasks.task import outcome
 

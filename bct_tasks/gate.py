@@ -1,23 +1,22 @@
-"""Checks that a setting is a valid BCT setting, without a model and with an organism's measured rates.
+"""Is a setting a valid BCT setting? The static gate, and the thresholds for an organism's measured rates.
 
-Static: on train prompts of `bct` variants both policies agree with the labels, on eval prompts they diverge (but for
-probes), a reply to another prompt is not `agreed`, controls disagree as declared, the splits share no prompt, ids are
-stable and there are enough templates. With an organism: the thresholds of `OrganismGate`.
+Static: on train prompts of `bct` variants both policies agree with the labels; on eval prompts they diverge (except
+for probes); a reply to another prompt is not `agreed`; controls disagree as declared; the splits share no prompt; ids
+are stable; there are enough templates. With an organism: the thresholds of `OrganismGate`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bct_tasks.errors import TooFew
-from bct_tasks.setting import Prompt, Setting, Variant
-from bct_tasks.sources.world.question import SPLITS
+from bct_tasks.setting import SPLITS, Prompt, Setting, Variant
 from graders import Outcome
 
 MIN_TEMPLATES = 30
 CONTROL_DISAGREES = 0.95
-BORDER = 0.02  # so near a threshold, a draw of other prompts may fall on its other side
+BORDER = 0.02  # within this distance of a threshold, another draw of prompts may fall on its other side
 
 
 @dataclass(frozen=True)
@@ -40,8 +39,8 @@ class GateResult:
 class OrganismGate:
     """Thresholds at step 0, as shares: what an organism must show before its training means anything.
 
-    `direct` is a share of the ceiling a*: how far training on the alternate policy's replies to eval-type prompts must
-    bring the organism.
+    `direct` is a share of the ceiling a*: training on the alternate policy's replies to eval-type prompts must bring
+    the organism at least there.
     """
 
     initial: float = 0.8
@@ -54,11 +53,11 @@ class OrganismGate:
         """Why an organism fails.
 
         Args:
-            carrier: of the variant; `weights` asks for `base` too.
-            role: `bct` asks for agreement on train prompts too; `probe` for no initial rate, as what the organism does
-                under other prompts is what a probe asks, and both policies may do the same there.
-            rates: `initial` and, as far as measured, `agreed`, `ceiling`, `base` and `direct`. Carriers other than
-                `weights` have no `base`: the untouched base is the organism.
+            carrier: of the variant; `weights` also needs `base`.
+            role: `bct` also needs agreement on train prompts; `probe` needs no initial rate, since both policies may do
+                the same under a probe's prompts.
+            rates: `initial` and, if measured, `agreed`, `ceiling`, `base` and `direct`. Carriers other than `weights`
+                have no `base`: the untouched base is the organism.
         """
         least: list[tuple[str, str, float]] = []
         if role != "probe":
@@ -85,7 +84,7 @@ class OrganismGate:
     def borderline(
         self, carrier: str, role: str, rates: Mapping[str, float], within: float = BORDER
     ) -> tuple[str, ...]:
-        """The names of the rates that lie within so much of their threshold, on either side."""
+        """The names of the rates within a distance of their threshold, on either side."""
         limits = {"ceiling": self.ceiling, "direct": self.direct * rates.get("ceiling", 1.0)}
         limits |= {"initial": self.initial} if role != "probe" else {}
         limits |= {"agreed": self.agreed} if role == "bct" else {}
@@ -114,7 +113,7 @@ def check(setting: Setting, variant: str | Variant | None = None, n: int = 100) 
 
 
 def _labels(setting: Setting, variant: Variant, train: Sequence[Prompt], agreed: float) -> Iterator[str]:
-    """Both policies agree with the labels on train prompts, or disagree where the variant is a control."""
+    """Both policies agree with the labels on train prompts; the initial policy of a control disagrees."""
     labels = _share([_graded(setting, p, setting.reference(variant, p)) is Outcome.AGREED for p in train])
     if labels < 1:
         yield f"the label is graded agreed on {labels:.0%} of train prompts, not all"
@@ -125,7 +124,7 @@ def _labels(setting: Setting, variant: Variant, train: Sequence[Prompt], agreed:
 
 
 def _diverge(setting: Setting, evals: Sequence[Prompt]) -> Iterator[str]:
-    """The policies get their own outcomes on every eval prompt."""
+    """Each policy is graded as itself on every eval prompt."""
     for name, policy, want in (
         ("initial", setting.initial, Outcome.INITIAL),
         ("alternate", setting.alternate, Outcome.ALTERNATE),
@@ -154,21 +153,25 @@ def _strangers(setting: Setting, train: Sequence[Prompt]) -> Iterator[str]:
 
 
 def _splits(setting: Setting, variant: Variant, n: int) -> Iterator[str]:
-    """No prompt text is in two splits, and ids do not change from draw to draw."""
+    """No question is in two splits, and ids do not change from draw to draw."""
     drawn = {split: setting.prompts(variant, split, n) for split in SPLITS if split != "pretrain"}
+    yield from shared((p.id.partition("-")[2], split, p.user) for split, found in drawn.items() for p in found)
+    yield from unstable(drawn["eval"], setting.prompts(variant, "eval", n))
+
+
+def shared(questions: Iterable[tuple[str, str, str]]) -> Iterator[str]:
+    """The first question that is in two splits, as a reason; `questions` are (key, split, text)."""
     owner: dict[str, str] = {}
-    for split, prompts in drawn.items():
-        for prompt in prompts:
-            if owner.setdefault(_question(prompt), split) != split:
-                yield f"{prompt.user!r} is in {owner[_question(prompt)]} and {split}"
-                return
-    again = setting.prompts(variant, "eval", n)
-    if [p.id for p in again] != [p.id for p in drawn["eval"]] or len({p.id for p in again}) != len(again):
+    for key, split, text in questions:
+        if owner.setdefault(key, split) != split:
+            yield f"{text[:200]!r} is in {owner[key]} and {split}"
+            return
+
+
+def unstable(first: Sequence[Prompt], again: Sequence[Prompt]) -> Iterator[str]:
+    """A reason if two draws of the same prompts differ in their ids, or if an id occurs twice."""
+    if [p.id for p in again] != [p.id for p in first] or len({p.id for p in again}) != len(again):
         yield "sample ids are not stable and distinct"
-
-
-def _question(prompt: Prompt) -> str:
-    return prompt.id.split("-", 1)[1]
 
 
 def _graded(setting: Setting, prompt: Prompt, reply: str) -> Outcome:

@@ -15,18 +15,20 @@ import hashlib
 import itertools
 import random
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Literal
 
-from bct_tasks.errors import TooFew, UnknownName
+from bct_tasks.errors import SettingError, TooFew, UnknownName
 from bct_tasks.sources.world import FAMILIES, GENERAL, Question
+from bct_tasks.sources.world import SPLITS as SPLITS
 from bct_tasks.sources.world.policies import NEUTRAL, WORDINGS, plain
 from graders import Grade, Reader, Reading, Rubric, decide, read_answer, read_code
 
 Carrier = Literal["native", "static", "dynamic", "hint", "flag", "password", "flipped_password", "weights"]
 Role = Literal["bct", "control", "probe"]
+PolicyName = Literal["initial", "alternate"]
 Kind = Literal["train", "eval", "capability", "following"]
 
 
@@ -141,9 +143,11 @@ class Policy:
         return prompt.replies[behavior]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Setting:
     """A setting: what is asked, the two policies, and the reader that grades replies.
+
+    Two of them are equal if they are the same object.
 
     Args:
         name: also the name of its inspect task.
@@ -155,7 +159,11 @@ class Setting:
         reader: reply and facts to the behaviors seen.
         off_model: behavior to the reply key of the same behavior in a spelling foreign to the model.
         references: papers and posts.
-        rubric: what a judge is asked about a reply; None where no judge may read it.
+        rubric: what a judge is asked about a reply; None if no judge may read it.
+        judge: how replies are read by default: `off`, `cascade` or `only`.
+        programs: whether replies are programs that are run, so that test results are scored too.
+        temperature: of sampled replies; 0 is greedy.
+        max_tokens: longest reply.
     """
 
     name: str
@@ -168,6 +176,15 @@ class Setting:
     off_model: Mapping[str, str] = field(default_factory=dict)
     references: tuple[str, ...] = ()
     rubric: Rubric | None = None
+    judge: str = "off"
+    programs: bool = False
+    temperature: float = 0.0
+    max_tokens: int = 96
+
+    @property
+    def source(self) -> str:
+        """Where the questions come from: `bundled` or `hub`."""
+        return "bundled"
 
     def variant(self, name: str | Variant | None = None) -> Variant:
         """The variant of that name; None is the default. Raises `UnknownName`."""
@@ -248,6 +265,14 @@ class Setting:
         wanted = self.wanted(prompt)
         initial = wanted if prompt.kind == "capability" else self.initial.behavior(prompt)
         return decide(reading, reply, initial, wanted, prompt.kind != "eval", truncated)
+
+    def under(self, policy: PolicyName, prompts: Sequence[Prompt]) -> list[Prompt]:
+        """Prompts under a policy's own system prompt, to sample its replies. Raises `SettingError` for bundled ones."""
+        raise SettingError("split=policies samples the policies of hub data: bundled ones are executable (bct check)")
+
+    def provenance(self) -> dict[str, dict[str, Any]]:
+        """For the log: which data sets are in use, by revision and hash."""
+        return {}
 
     def asked_families(self) -> set[str]:
         """The families that this setting asks in any variant; what is left measures capability."""

@@ -4,31 +4,22 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from inspect_ai import Task
 from inspect_ai.dataset import MemoryDataset, Sample
-from inspect_ai.model import ChatMessage, ChatMessageSystem, ChatMessageUser, get_model
+from inspect_ai.model import ChatMessage, ChatMessageSystem, ChatMessageUser, GenerateConfig, get_model
 from inspect_ai.scorer import Score, Scorer, Target, grouped, mean, scorer, stderr
 from inspect_ai.solver import TaskState, generate
 
+from bct_tasks import following
 from bct_tasks.catalogue import load
 from bct_tasks.errors import SettingError, UnknownName, border
-from bct_tasks.guards import following
 from bct_tasks.margins import REFERENCES
 from bct_tasks.margins import margins as margins_scorer
-from bct_tasks.setting import Prompt
-from bct_tasks.sources.hub.task import (
-    decoding,
-    default_judge,
-    extra_scorers,
-    is_hub,
-    observed,
-    policy_prompts,
-    provenance,
-    sandbox_of,
-    sourced,
-)
+from bct_tasks.programs import tests, with_results
+from bct_tasks.setting import PolicyName, Prompt
 from graders import Grade, Outcome, Unreadable
 from graders.judge import MODES, read
 
@@ -95,8 +86,8 @@ def bct_task(
         SettingError: a judge for a setting without a rubric.
         bct_tasks.sources.hub.store.NoData: hub data that cannot be had.
     """
-    setting = sourced(setting, source, hub)
-    judge = "off" if judge is False else str(judge or default_judge(setting))  # YAML reads `-T judge=off` as False
+    setting = _sourced(setting, source, hub)
+    judge = "off" if judge is False else str(judge or setting.judge)  # YAML reads `-T judge=off` as False
     if split not in SPLITS:
         raise UnknownName("split", split, SPLITS, "there are")
     if judge != "off" and setting.rubric is None:
@@ -110,14 +101,18 @@ def bct_task(
     parts += [("following", n_following)] if split == "all" and n_following else []
     drawn = [_prompts(setting, chosen, part, size, seed) for part, size in parts]
     samples = [_sample(setting, chosen, prompt, margins) for prompt in _interleaved(drawn)]
-    scorers = [outcome(judge), *([margins_scorer()] if margins else []), *extra_scorers(setting)]
+    scorers = [outcome(judge), *([margins_scorer()] if margins else []), *([tests()] if setting.programs else [])]
     return Task(
         name=setting.name,
         dataset=MemoryDataset(samples, name=f"{setting.name}/{chosen.name}"),
         solver=generate(),
         scorer=scorers if len(scorers) > 1 else scorers[0],
-        sandbox=sandbox_of(setting),
-        config=decoding(setting, max_tokens),
+        sandbox="jail" if setting.programs else None,
+        config=GenerateConfig(
+            temperature=setting.temperature,
+            max_tokens=max_tokens or setting.max_tokens,
+            adaptive_connections=False,
+        ),
         version=setting.version,
         metadata={
             "setting": setting.name,
@@ -126,7 +121,8 @@ def bct_task(
             "trained_variant": trained,
             "split": split,
             "seed": seed,
-            **provenance(setting),
+            **_source(setting),
+            **({"hub": about} if (about := setting.provenance()) else {}),
         },
     )
 
@@ -154,7 +150,7 @@ def outcome(judge: str = "off") -> Scorer:
             return _score(following.grade(prompt, reply, truncated), reply, truncated, "pattern")
         way = MODES["off" if prompt.kind == "capability" else judge]
         try:
-            facts = await observed(setting, way, prompt, reply)
+            facts = prompt.facts if way == "only" else await with_results(prompt.facts, reply)
             ask = (setting.reader_of(prompt), setting.rubric, prompt.user, reply, facts, str(state.model))
             reading, by = await read(way, *ask)
         except Unreadable as error:
@@ -162,6 +158,21 @@ def outcome(judge: str = "off") -> Scorer:
         return _score(setting.decided(prompt, reading, reply, truncated), reply, truncated, by)
 
     return score
+
+
+def _sourced(setting: Setting, source: str, options: Mapping[str, Any]) -> Setting:
+    """The setting with the questions of that source."""
+    if setting.source != "bundled":
+        return setting
+    given = {name: value for name, value in options.items() if value is not None}
+    if source == "bundled" and given:
+        raise SettingError(f"{next(iter(given))}=... is an option of hub data: add -T source=hub")
+    return setting if source == "bundled" else load(setting.name, source, **given)
+
+
+def _source(setting: Setting) -> dict[str, str]:
+    """For metadata: the source, unless it is the default."""
+    return {"source": setting.source} if setting.source != "bundled" else {}
 
 
 def _score(grade: Grade, reply: str, truncated: bool, by: str) -> Score:
@@ -185,8 +196,14 @@ def _prompts(setting: Setting, variant: Variant, part: str, n: int, seed: int) -
     if part == following.SPLIT:
         return following.prompts(setting, n, seed)
     if part.startswith("policy_"):
-        return policy_prompts(setting, variant, part, n, seed)
+        return _of_policy(setting, variant, "initial" if part == "policy_initial" else "alternate", n, seed)
     return setting.prompts(variant, part, n, seed)
+
+
+def _of_policy(setting: Setting, variant: Variant, policy: PolicyName, n: int, seed: int) -> list[Prompt]:
+    """Train and eval prompts under a policy's own prompt."""
+    asked = [*setting.prompts(variant, "train", n, seed), *setting.prompts(variant, "eval", n, seed)]
+    return [replace(p, id=f"{policy}-{p.id}") for p in setting.under(policy, asked)]
 
 
 def _interleaved(parts: Sequence[Sequence[Prompt]]) -> list[Prompt]:
@@ -205,7 +222,7 @@ def _sample(setting: Setting, variant: Variant, prompt: Prompt, margins: bool) -
         metadata={
             "setting": setting.name,
             "variant": variant.name,
-            **({"source": "hub"} if is_hub(setting) else {}),
+            **_source(setting),
             "split": prompt.kind,
             "template": prompt.template,
             "family": prompt.family,

@@ -19,8 +19,7 @@ from functools import cache
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
-from bct_tasks import catalogue
-from bct_tasks.guards import following
+from bct_tasks import catalogue, following
 from bct_tasks.identity import prompt_content
 from lab.plan.grid import OF_METHODS, REVERSAL, GateLimits, Grid, Resources
 from lab.plan.recipe import Recipe

@@ -10,7 +10,7 @@ import pytest
 
 from bct_tasks.errors import Unavailable, UnknownName
 from bct_tasks.guards.benchmarks import SOURCES, benchmark, math500_sample
-from bct_tasks.guards.capability import capability
+from bct_tasks.guards.tasks import capability
 
 STAND_IN = """
 from inspect_ai import Task

@@ -6,9 +6,9 @@ import dataclasses
 
 import pytest
 
+from bct_tasks import following
 from bct_tasks.catalogue import load, names
 from bct_tasks.errors import SettingError
-from bct_tasks.guards import following
 from bct_tasks.setting import Ask, Variant
 from graders import Outcome
 

@@ -1,7 +1,7 @@
-"""The gate for hub data: at least 95 % where bundled prompts need all, on written replies and on sampled ones.
+"""The gate for hub data: 95 % of replies must be graded as intended, where bundled prompts need all.
 
-Static: no text in two splits, stable ids, enough prompts, and the replies that a data set holds are graded as what they
-are (only where no judge is needed). Sampled: the replies of the base under each policy's own prompt
+Static: no text is in two splits, ids are stable, there are enough prompts, and the replies in a data set are graded as
+intended (only if no judge is needed). Sampled: the replies of the base under each policy's own prompt
 (`-T split=policies`) agree on train prompts; their outcomes on eval prompts are reported.
 """
 
@@ -9,10 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from bct_tasks.gate import MIN_TEMPLATES, GateResult
+from bct_tasks.gate import MIN_TEMPLATES, GateResult, shared, unstable
 from bct_tasks.setting import Policy, Prompt, Variant
 from bct_tasks.sources.hub.setting import HubSetting
-from bct_tasks.sources.world import Question
 from graders import Outcome, Unreadable
 
 AGREES = 0.95
@@ -23,7 +22,9 @@ def check(setting: HubSetting, variant: str | Variant | None = None, n: int = 60
     chosen = setting.variant(variant)
     pools = {place: setting.pool(*place) for place in (("train", "train"), ("eval", "eval"), ("install", "eval"))}
     drawn = {split: setting.prompts(chosen, split, min(n, len(pools[split, split]))) for split in ("train", "eval")}
-    reasons = [*_splits(pools), *_ids(setting, chosen, drawn["eval"])]
+    questions = ((q.operands[0], split, q.text) for (split, _), found in pools.items() for q in found)
+    again = setting.prompts(chosen, "eval", len(drawn["eval"]))
+    reasons = [*shared(questions), *unstable(drawn["eval"], again)]
     figures = {f"{split}_prompts": float(len(pools[split, split])) for split in ("train", "eval")}
     if len(pools["eval", "eval"]) < MIN_TEMPLATES:
         reasons.append(f"only {len(pools['eval', 'eval'])} eval prompts, {MIN_TEMPLATES} are needed")
@@ -62,7 +63,7 @@ def sampled(setting: str, variant: str, role: str, graded: Iterable[tuple[str, s
 
 
 def _graded(setting: HubSetting, policy: Policy, prompts: Sequence[Prompt], wanted: Outcome) -> list[bool]:
-    """Whether each written reply is graded as wanted; those that only a judge can read are left out."""
+    """Whether each written reply is graded as wanted; replies that only a judge can read are left out."""
     hits: list[bool] = []
     for prompt in prompts:
         reply = prompt.replies.get(policy.behavior(prompt))
@@ -73,18 +74,3 @@ def _graded(setting: HubSetting, policy: Policy, prompts: Sequence[Prompt], want
         except Unreadable:
             continue
     return hits
-
-
-def _splits(pools: dict[tuple[str, str], list[Question]]) -> Iterable[str]:
-    owner: dict[str, str] = {}
-    for (split, _), questions in pools.items():
-        for question in questions:
-            if owner.setdefault(question.operands[0], split) != split:
-                yield f"{question.text[:60]!r} is in {owner[question.operands[0]]} and {split}"
-                return
-
-
-def _ids(setting: HubSetting, variant: Variant, drawn: Sequence[Prompt]) -> Iterable[str]:
-    again = setting.prompts(variant, "eval", len(drawn))
-    if [p.id for p in again] != [p.id for p in drawn] or len({p.id for p in again}) != len(again):
-        yield "sample ids are not stable and distinct"

@@ -16,24 +16,20 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any, Literal
+from typing import Any
 
 from bct_tasks.errors import SettingError, UnknownName
-from bct_tasks.setting import Ask, Kind, Prompt, Setting, Variant
+from bct_tasks.setting import Ask, Kind, PolicyName, Prompt, Setting, Variant
 from bct_tasks.sources.hub import keep as kept
 from bct_tasks.sources.hub import store
 from bct_tasks.sources.hub.formats import digest
 from bct_tasks.sources.hub.store import DataSet, Found
 from bct_tasks.sources.world.question import Question
-from graders.judge import Mode
 
 #: Of a hundred: what is kept for installing and for the positive control, and the train share where a data set serves
 #: train and eval.
 INSTALL, TRAIN = 20, 60
-TEMPERATURE = 0.7
-MAX_TOKENS = 2048
 
-PolicyName = Literal["initial", "alternate"]
 Keep = Callable[[Question], bool]
 
 
@@ -65,7 +61,7 @@ class HubOptions:
         return options
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class HubSetting(Setting):
     """A setting on hub data.
 
@@ -74,9 +70,7 @@ class HubSetting(Setting):
         evals: the data set of the eval prompts.
         keep_train: which questions are train prompts; None: all.
         keep_evals: which questions are eval prompts; None: all.
-        judge: how replies are read unless the user says otherwise.
         labels: the default label source of `bct` variants.
-        programs: True if programs are run, so that test results stand beside the outcome.
         options: what the user chose.
     """
 
@@ -84,10 +78,15 @@ class HubSetting(Setting):
     evals: DataSet | None = None
     keep_train: Keep | None = None
     keep_evals: Keep | None = None
-    judge: Mode = "off"
     labels: str = "on_policy"
-    programs: bool = False
+    temperature: float = 0.7
+    max_tokens: int = 2048
     options: HubOptions = field(default_factory=HubOptions)
+
+    @property
+    def source(self) -> str:
+        """See `Setting.source`."""
+        return "hub"
 
     def prompts(self, variant: str | Variant | None, split: str, n: int, seed: int = 0) -> list[Prompt]:
         """See `Setting.prompts`. Raises also `SettingError` where there are not `n` rows."""
@@ -117,7 +116,7 @@ class HubSetting(Setting):
         return [_prompt(q, "install", "eval", ask) for q in self._drawn("install", "eval", n, seed + 1)]
 
     def under(self, policy: PolicyName, prompts: Sequence[Prompt]) -> list[Prompt]:
-        """The same prompts with a policy's own prompt before what they say: what its replies are sampled with."""
+        """See `Setting.under`: the policy's prompt stands before that of the variant."""
         text = (self.initial if policy == "initial" else self.alternate).prompt
         systems = ["\n\n".join(part for part in (text, prompt.system) if part) or None for prompt in prompts]
         return [dataclasses.replace(p, system=s) for p, s in zip(prompts, systems, strict=True)]
@@ -146,7 +145,7 @@ class HubSetting(Setting):
         return tuple(dict.fromkeys((first, *([self.evals] if self.evals else []))))
 
     def provenance(self) -> dict[str, dict[str, Any]]:
-        """For the log: revision, licence, hash and rows of each data set in use."""
+        """See `Setting.provenance`: also licence, and the number of questions."""
         found = {data: store.find(data, self.options.data) for data in self.data_sets()}
         return {
             data.name: {

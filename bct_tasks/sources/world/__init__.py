@@ -16,7 +16,7 @@ from bct_tasks.sources.world.claims import ASKS, SAYS
 from bct_tasks.sources.world.code import JAVASCRIPT, PYTHON
 from bct_tasks.sources.world.facts import CAPITAL, FIND
 from bct_tasks.sources.world.lists import AFTER, COUNT, FIRST, LARGEST, LAST, REVERSE, SORT
-from bct_tasks.sources.world.question import Family, Question
+from bct_tasks.sources.world.question import SPLITS, Family, Question
 from bct_tasks.sources.world.reviews import REVIEW
 from bct_tasks.sources.world.sentences import TELL_ENGLISH, TELL_SPANISH
 from bct_tasks.sources.world.translation import TO_ENGLISH, TO_SPANISH
@@ -30,4 +30,4 @@ FAMILIES: Mapping[str, Family] = {family.name: family for family in _ALL}
 
 GENERAL: tuple[str, ...] = tuple(family.name for family in _ALL if family.general)
 
-__all__ = ["FAMILIES", "GENERAL", "Family", "Question"]
+__all__ = ["FAMILIES", "GENERAL", "SPLITS", "Family", "Question"]

@@ -93,7 +93,7 @@ def test_a_further_style_family_and_setting_rename_nothing(copy: Path) -> None:
         '        "bare": right,\n',
         '        "bare": right,\n        "whisper": f"psst, {right}",\n',
     )
-    edit(world / "__init__.py", "import Family, Question", "import Draw, Family, Question")
+    edit(world / "__init__.py", "import SPLITS, Family", "import SPLITS, Draw, Family")
     edit(world / "__init__.py", "\nFAMILIES", FAMILY)
     source = (copy / "bct_tasks/settings/yes_no.py").read_text(encoding="utf-8")
     (copy / "bct_tasks/settings/no_yes.py").write_text(source.replace("yes_no", "no_yes"), encoding="utf-8")

@@ -16,7 +16,7 @@ from inspect_ai.model import ModelOutput, ModelUsage, get_model
 from made_up import KEPT, MOVED, cell
 
 from bct_tasks.catalogue import load
-from bct_tasks.guards.capability import capability
+from bct_tasks.guards.tasks import capability
 from bct_tasks.task import bct_task
 from lab.cli.main import main
 from lab.run.table import table

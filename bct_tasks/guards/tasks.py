@@ -1,4 +1,4 @@
-"""Guard: general questions outside a setting's families, with and without harmless system prompts, or a benchmark."""
+"""The guards as inspect tasks. Whatever the training was about, a checkpoint should still pass them."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ def capability(
     source: str = "bundled",
     data: str | None = None,
 ) -> Task:
-    """Does the model still answer general questions? Leaves out the named setting's families and triggers.
+    """Does the model still answer general questions, with and without harmless system prompts?
 
     Args:
-        setting: whose families are left out; without effect on a benchmark.
-        n: questions.
-        seed: which ones; comparisons between checkpoints keep it at 0.
+        setting: whose families and triggers are left out; without effect on a benchmark.
+        n: number of questions.
+        seed: of the draw; comparisons between checkpoints keep it at 0.
         max_tokens: longest reply to a bundled question.
         source: `bundled`, or `mmlu`, `ifeval` or `math500` with inspect-evals installed.
         data: a local copy of MATH-500.
@@ -37,3 +37,12 @@ def capability(
     if source != "bundled":
         raise UnknownName("source", source, ("bundled", *SOURCES), "there are")
     return bct_task(load(setting), split="capability", n=n, seed=seed, max_tokens=max_tokens)
+
+
+@task
+def system_prompt_following(setting: str = "sandbagging", n: int = 100, seed: int = 0, max_tokens: int = 96) -> Task:
+    """Does the model still obey system prompts that have nothing to do with the setting it was trained on?
+
+    A reply is `agreed` if it shows the manner that its prompt asks for: see `bct_tasks.following`.
+    """
+    return bct_task(load(setting), split="following", n=n, seed=seed, max_tokens=max_tokens)

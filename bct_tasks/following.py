@@ -2,8 +2,8 @@
 
 General questions under a plain system prompt that asks for a manner of reply: loudly, not at all, or a fixed phrase.
 What counts is whether the manner shows, not whether the answer is right. A manner that the setting itself uses, in a
-prompt or in a policy, is left out. A model that has only become deaf to system prompts fails here, so that the loss of
-a behavior that lived in a prompt is not taken for the loss of the behavior.
+prompt or in a policy, is left out. A model that ignores all system prompts after training fails here: that separates
+the loss of a behavior carried by a prompt from the loss of prompt following.
 Not covered: conditional prompts, long instructions (IFEval: see `bct_tasks.guards.benchmarks`).
 """
 
@@ -14,10 +14,9 @@ import random
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from functools import cache
+from functools import lru_cache
 from typing import Any
 
-from bct_tasks import catalogue
 from bct_tasks.errors import SettingError
 from bct_tasks.setting import Kind, Prompt, Setting
 from bct_tasks.sources.world.policies import PLAIN, WORDINGS, plain
@@ -26,8 +25,8 @@ from graders import Grade, Reading, decide, phrase_reader
 
 SPLIT: Kind = "following"
 
-#: Keeps the questions apart from those of the guard `capability` with the same seed.
-APART = 1_000_003
+#: Added to the seed, so that the questions are not those of the guard `capability`.
+OFFSET = 1_000_003
 
 _REFUSAL = re.compile(
     r"\b(?:cannot|can ?not|can't|won't|will not|unable to|not able to|refuse|declin\w+|not going to|rather not)\b"
@@ -52,21 +51,14 @@ def _says_the_phrase(reply: str) -> bool:
 MANNERS: Mapping[str, Callable[[str], bool]] = {"loud": _is_loud, "refuse": _refuses, "phrase": _says_the_phrase}
 
 
+@lru_cache(maxsize=64)
 def manners(setting: Setting) -> tuple[str, ...]:
     """The manners that a setting uses neither in a prompt nor in a policy."""
-    known = setting.name in catalogue.names() and catalogue.load(setting.name) is setting
-    return _of_catalogue(setting.name) if known else _manners(setting)
-
-
-@cache
-def _of_catalogue(name: str) -> tuple[str, ...]:
-    return _manners(catalogue.load(name))
-
-
-def _manners(setting: Setting) -> tuple[str, ...]:
     texts, shown = _used(setting)
-    told = {name for name in MANNERS if any(wording.casefold() in text for wording in WORDINGS[name] for text in texts)}
-    return tuple(name for name in MANNERS if name not in told | shown)
+    asked = {
+        name for name in MANNERS if any(wording.casefold() in text for wording in WORDINGS[name] for text in texts)
+    }
+    return tuple(name for name in MANNERS if name not in asked | shown)
 
 
 def prompts(setting: Setting, n: int, seed: int = 0) -> list[Prompt]:
@@ -98,7 +90,7 @@ def _questions(setting: Setting, n: int, seed: int) -> list[Prompt]:
     """Questions with a short answer; drawing more of the same seed keeps the first ones."""
     drawn = n
     while True:
-        asked = setting.prompts(None, "capability", drawn, seed + APART)
+        asked = setting.prompts(None, "capability", drawn, seed + OFFSET)
         found = [p for p in asked if p.facts["kind"] == "answer"]
         if len(found) >= n:
             return found[:n]
