@@ -30,7 +30,10 @@ from trainer.identity import in_weights
 from trainer.methods import METHODS
 
 if TYPE_CHECKING:
-    from bct_tasks.setting import Variant
+    from bct_tasks.setting import Prompt, Variant
+
+#: Raised when ids are made of other things. A run folder of an earlier identity keeps its names: `lab.run.names`.
+IDENTITY = 2
 
 # Training prompts that go into the hash: enough to meet every template and family of a setting.
 HASHED_ROWS = 128
@@ -239,15 +242,23 @@ def _fingerprint(model: str) -> str:
         raise BadInput(f"model: {error.message}") from None
 
 
+def items_of(start: Start) -> list[Prompt]:
+    """The prompts that every checkpoint of a start answers; those of the ceiling come in addition."""
+    return _items(start.setting, start.variant, start.sizes)
+
+
+def _items(setting: str, variant: str, sizes: Sizes) -> list[Prompt]:
+    source = catalogue.load(setting)
+    asked = {"eval": sizes.n, "train": sizes.n_train, "capability": sizes.n_capability}
+    prompts = [prompt for split, n in asked.items() for prompt in source.prompts(variant, split, n, 0)]
+    return [*prompts, *(following.prompts(source, sizes.n_following, 0) if sizes.n_following else ())]
+
+
 @cache
 def _prompts(setting: str, variant: str, sizes: Sizes) -> str:
     """Hash of every item that will be asked, including the ceiling's, with what its grader knows."""
     source = catalogue.load(setting)
-    chosen = source.variant(variant)
-    asked = {"eval": sizes.n, "train": sizes.n_train, "capability": sizes.n_capability}
-    prompts = [prompt for split, n in asked.items() for prompt in source.prompts(chosen, split, n, 0)]
-    prompts += source.ceiling(chosen, sizes.n, 0)
-    prompts += following.prompts(source, sizes.n_following, 0) if sizes.n_following else []
+    prompts = [*_items(setting, variant, sizes), *source.ceiling(variant, sizes.n, 0)]
     return _sha([source.version, [prompt_content(source, prompt) for prompt in prompts]])
 
 

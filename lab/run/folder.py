@@ -23,8 +23,9 @@ from pathlib import Path
 from typing import Any
 
 from lab.plan import recipe as recipes
-from lab.plan.cells import Cell, Start, cells_of, starts_of
+from lab.plan.cells import IDENTITY, Cell, Start, cells_of, starts_of
 from lab.plan.recipe import Recipe
+from lab.run.names import names, renamed
 from serving import layout
 from serving.errors import BadInput
 
@@ -93,7 +94,13 @@ class Experiment:
     @cached_property
     def cells(self) -> dict[str, Cell]:
         """By id, in the recipe's order."""
-        return {cell.id: cell for cell in cells_of(self.recipe)}
+        cells = [renamed(cell, self.names) for cell in cells_of(self.recipe)]
+        return {cell.id: cell for cell in cells}
+
+    @cached_property
+    def names(self) -> Mapping[str, str]:
+        """Names in the folder of starts and cells that an earlier release named otherwise, by their present ids."""
+        return names(self.folders.run, cells_of(self.recipe))
 
     @cached_property
     def starts(self) -> dict[str, Start]:
@@ -120,6 +127,7 @@ def keep(experiment: Experiment, static_gate: Mapping[str, list[str]]) -> None:
         shutil.copyfile(recipe.path, target)
     content: dict[str, Any] = {"name": recipe.name, "recipe": str(recipe.path), "logs": folders.relative(folders.logs)}
     content["static_gate"] = dict(static_gate)
+    content |= {"identity": IDENTITY, "names": dict(experiment.names)}
     layout.write_json_atomic(folders.run / "run.json", content)
 
 
