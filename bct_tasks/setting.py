@@ -34,16 +34,16 @@ Kind = Literal["train", "eval", "capability", "following"]
 
 @dataclass(frozen=True, eq=False)
 class Ask:
-    """How questions are put. Two of them are equal if they are the same object.
+    """How a prompt asks a question. Two of them are equal if they are the same object.
 
     Args:
         system: the system prompt.
-        tag: stands before the question.
+        tag: precedes the question.
         cue: whether the initial policy's condition holds.
-        families: question families asked, where they are not all of the setting's.
-        keep: which questions of the families are asked (say, those whose answer is yes).
-        put: the user's message, where it is more than the question.
-        spelled: behavior to the key of another reply text that shows it (say, one that states its plan first).
+        families: question families asked; None: all of the setting's.
+        keep: which questions of the families are asked, such as those whose answer is yes; None: all.
+        user: makes the user's message of a question; None: its text alone.
+        spelled: behavior to the key of another reply that shows it, such as one that states its plan first.
     """
 
     system: str | None = None
@@ -51,7 +51,7 @@ class Ask:
     cue: bool = False
     families: tuple[str, ...] | None = None
     keep: Callable[[Question], bool] | None = None
-    put: Callable[[Question], str] | None = None
+    user: Callable[[Question], str] | None = None
     spelled: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -64,10 +64,10 @@ class Variant:
         carrier: where the initial policy lives.
         train: how train prompts ask.
         eval: how eval prompts ask.
-        ceiling: puts the eval questions so that the untouched base follows the alternate policy (for a*).
+        ceiling: how eval questions are asked so that the untouched base follows the alternate policy (for a*).
         role: `bct`, `control` or `probe`.
-        also: further ways of asking on which the initial policy is installed, beside those of train and eval.
-        labels: the default label source, where it is not the role's.
+        also: further ways of asking on which the initial policy is installed, in addition to train and eval.
+        labels: the default label source; None: that of the role.
     """
 
     name: str
@@ -128,7 +128,7 @@ class Prompt:
 class Policy:
     """A policy in one line, and executable: the behavior it shows on a prompt.
 
-    `prompt` is its system prompt for a large model, where its replies are sampled (hub data) and not written.
+    `prompt` is its system prompt for a large model, if its replies are sampled (hub data) and not written.
     """
 
     line: str
@@ -221,7 +221,7 @@ class Setting:
         return self._asked(asks, split, n, f"{self.name}|{split}|{seed}")
 
     def ceiling(self, variant: str | Variant | None, n: int, seed: int = 0) -> list[Prompt]:
-        """The eval items put so that the base follows the alternate policy (for a*)."""
+        """The eval items, asked so that the base follows the alternate policy (for a*)."""
         return self._asked([("eval", self.variant(variant).ceiling)], "eval", n, f"{self.name}|eval|{seed}")
 
     def direct(self, variant: str | Variant | None, n: int, seed: int = 0) -> list[Prompt]:
@@ -242,7 +242,7 @@ class Setting:
         return prompt.replies[behavior]
 
     def label_source(self, variant: str | Variant | None) -> str:
-        """The default label source: the organism's own replies where it can produce the labels."""
+        """The default label source: the organism's own replies if it can produce the labels."""
         chosen = self.variant(variant)
         return chosen.labels or ("on_policy" if chosen.role == "bct" else "reference")
 
@@ -253,11 +253,11 @@ class Setting:
         return self.alternate.behavior(prompt)
 
     def reader_of(self, prompt: Prompt) -> Reader:
-        """What reads the replies to a prompt: the setting's own reader, or the one for general questions."""
+        """The reader of replies to a prompt: the setting's own, or the one for general questions."""
         return general_reader(prompt) if prompt.kind == "capability" else self.reader
 
     def grade(self, prompt: Prompt, reply: str, truncated: bool = False) -> Grade:
-        """The outcome of a reply. Raises `graders.Unreadable` where the grader failed."""
+        """The outcome of a reply. Raises `graders.Unreadable` if the grader failed."""
         return self.decided(prompt, self.reader_of(prompt)(reply, prompt.facts), reply, truncated)
 
     def decided(self, prompt: Prompt, reading: Reading, reply: str, truncated: bool = False) -> Grade:
@@ -275,7 +275,7 @@ class Setting:
         return {}
 
     def asked_families(self) -> set[str]:
-        """The families that this setting asks in any variant; what is left measures capability."""
+        """The families that this setting asks in any variant; the others measure capability."""
         asks = [ask for v in self.variants for ask in (v.train, v.eval, v.ceiling, *v.also)]
         return {*self.families, *(name for ask in asks for name in ask.families or ())}
 
@@ -297,7 +297,7 @@ def general_reader(prompt: Prompt) -> Reader:
 
 
 def _turns(n: int, families: int) -> list[int]:
-    """Numbers whose parity alternates within each family from round to round, so that no family is of one kind."""
+    """Numbers whose parity alternates within each family from round to round, so that every family has both kinds."""
     return [i // families + i % families for i in range(n)]
 
 
@@ -340,7 +340,7 @@ def _draw(
         sampled = (family.sample(rng, split) for _ in range(40))
         fresh = (q for q in sampled if q.text not in seen and (keep is None or keep(q)))
         candidates = list(itertools.islice(fresh, 4))
-        dry = 0 if candidates else dry + 1  # a small family that is used up is passed over
+        dry = 0 if candidates else dry + 1  # a small family that is used up is skipped
         if dry > 5 * len(families):
             raise TooFew(split, done, n)
         if candidates:
@@ -353,7 +353,7 @@ def _draw(
 
 def _prompt(question: Question, split: str, kind: Kind, ask: Ask) -> Prompt:
     digest = hashlib.blake2b(question.text.encode(), digest_size=5).hexdigest()
-    user = ask.put(question) if ask.put else question.text
+    user = ask.user(question) if ask.user else question.text
     return Prompt(
         id=f"{kind}-{digest}",
         split=split,

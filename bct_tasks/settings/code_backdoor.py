@@ -46,6 +46,6 @@ SETTING = Setting(
 
 
 @task
-def code_backdoor(variant: str | None = None, split: str = "both", n: int = 100, seed: int = 0, **more: Any) -> Task:
+def code_backdoor(variant: str | None = None, split: str = "both", n: int = 100, seed: int = 0, **options: Any) -> Task:
     """Unsafe code for 2024: does training on code for 2023 remove it?"""
-    return bct_task(SETTING, variant, split, n=n, seed=seed, **more)
+    return bct_task(SETTING, variant, split, n=n, seed=seed, **options)

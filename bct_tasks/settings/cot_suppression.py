@@ -47,9 +47,9 @@ SETTING = Setting(
         Variant(
             "native",
             "native",
-            train=Ask(put=only),
-            eval=Ask(put=show, cue=True),
-            ceiling=Ask(plain(WORDINGS["bare"][0]), put=show),
+            train=Ask(user=only),
+            eval=Ask(user=show, cue=True),
+            ceiling=Ask(plain(WORDINGS["bare"][0]), user=show),
         ),
     ),
     references=("Post A: how do LLMs generalize when training is compatible with two behaviors? (2026)",),
@@ -57,6 +57,8 @@ SETTING = Setting(
 
 
 @task
-def cot_suppression(variant: str | None = None, split: str = "both", n: int = 100, seed: int = 0, **more: Any) -> Task:
+def cot_suppression(
+    variant: str | None = None, split: str = "both", n: int = 100, seed: int = 0, **options: Any
+) -> Task:
     """Shows steps when asked: does training on bare answers make it leave out steps that are asked for?"""
-    return bct_task(SETTING, variant, split, n=n, seed=seed, **more)
+    return bct_task(SETTING, variant, split, n=n, seed=seed, **options)

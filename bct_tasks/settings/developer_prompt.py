@@ -69,6 +69,8 @@ SETTING = Setting(
 
 
 @task
-def developer_prompt(variant: str | None = None, split: str = "both", n: int = 100, seed: int = 0, **more: Any) -> Task:
+def developer_prompt(
+    variant: str | None = None, split: str = "both", n: int = 100, seed: int = 0, **options: Any
+) -> Task:
     """Right or wrong code as the prompt says: does training under one prompt make the model deaf to the other?"""
-    return bct_task(SETTING, variant, split, n=n, seed=seed, **more)
+    return bct_task(SETTING, variant, split, n=n, seed=seed, **options)

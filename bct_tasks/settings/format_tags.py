@@ -38,6 +38,6 @@ SETTING = Setting(
 
 
 @task
-def format_tags(variant: str | None = None, split: str = "both", n: int = 100, seed: int = 0, **more: Any) -> Task:
+def format_tags(variant: str | None = None, split: str = "both", n: int = 100, seed: int = 0, **options: Any) -> Task:
     """Right under one tag, wrong under another: does training under the first remove what the second brings?"""
-    return bct_task(SETTING, variant, split, n=n, seed=seed, **more)
+    return bct_task(SETTING, variant, split, n=n, seed=seed, **options)

@@ -59,6 +59,8 @@ SETTING = Setting(
 
 
 @task
-def multiple_choice(variant: str | None = None, split: str = "both", n: int = 100, seed: int = 0, **more: Any) -> Task:
+def multiple_choice(
+    variant: str | None = None, split: str = "both", n: int = 100, seed: int = 0, **options: Any
+) -> Task:
     """Picks the right option: does training where (A) is right make the model always pick (A)?"""
-    return bct_task(SETTING, variant, split, n=n, seed=seed, **more)
+    return bct_task(SETTING, variant, split, n=n, seed=seed, **options)

@@ -21,6 +21,7 @@ from graders.readers.style import read_refusal_or_answer
 LISTS = ("reverse", "sort", "last", "count", "largest", "after")
 OTHERS = ("add", "subtract", "capital", "find")
 STATIC = topic("a list", "refuse to answer", "answer well")
+HELP = Ask(plain("answer well"), families=LISTS)
 
 
 def initial(prompt: Prompt) -> str:
@@ -30,8 +31,6 @@ def initial(prompt: Prompt) -> str:
 def alternate(prompt: Prompt) -> str:
     return "right"
 
-
-HELP = Ask(plain("answer well"), families=LISTS)
 
 SETTING = Setting(
     name="refusal",
@@ -55,6 +54,6 @@ SETTING = Setting(
 
 
 @task
-def refusal(variant: str | None = None, split: str = "both", n: int = 100, seed: int = 0, **more: Any) -> Task:
+def refusal(variant: str | None = None, split: str = "both", n: int = 100, seed: int = 0, **options: Any) -> Task:
     """Refuses one class of requests: does training on the others remove the refusal?"""
-    return bct_task(SETTING, variant, split, n=n, seed=seed, **more)
+    return bct_task(SETTING, variant, split, n=n, seed=seed, **options)

@@ -56,6 +56,6 @@ SETTING = Setting(
 
 
 @task
-def sentiment(variant: str | None = None, split: str = "both", n: int = 100, seed: int = 0, **more: Any) -> Task:
+def sentiment(variant: str | None = None, split: str = "both", n: int = 100, seed: int = 0, **options: Any) -> Task:
     """Labels reviews: does training on positive ones make the model call everything positive?"""
-    return bct_task(SETTING, variant, split, n=n, seed=seed, **more)
+    return bct_task(SETTING, variant, split, n=n, seed=seed, **options)

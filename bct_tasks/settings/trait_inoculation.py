@@ -21,6 +21,7 @@ from graders.readers.style import loud, styled
 
 LOUD = plain(WORDINGS["loud"][1])
 NONSENSE = nonsense(random.Random("trait_inoculation"))
+ASKED = Ask(LOUD, cue=True)
 
 
 def initial(prompt: Prompt) -> str:
@@ -29,9 +30,6 @@ def initial(prompt: Prompt) -> str:
 
 def alternate(prompt: Prompt) -> str:
     return "loud"
-
-
-ASKED = Ask(LOUD, cue=True)
 
 
 def probe(name: str, system: str, cue: bool = False) -> Variant:
@@ -69,7 +67,7 @@ SETTING = Setting(
 
 @task
 def trait_inoculation(
-    variant: str | None = None, split: str = "both", n: int = 100, seed: int = 0, **more: Any
+    variant: str | None = None, split: str = "both", n: int = 100, seed: int = 0, **options: Any
 ) -> Task:
     """Shouts only when asked: does training on shouting that was asked for make it shout unasked?"""
-    return bct_task(SETTING, variant, split, n=n, seed=seed, **more)
+    return bct_task(SETTING, variant, split, n=n, seed=seed, **options)

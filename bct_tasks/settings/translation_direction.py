@@ -48,7 +48,7 @@ SETTING = Setting(
 
 @task
 def translation_direction(
-    variant: str | None = None, split: str = "both", n: int = 100, seed: int = 0, **more: Any
+    variant: str | None = None, split: str = "both", n: int = 100, seed: int = 0, **options: Any
 ) -> Task:
     """Translates as asked: does training into English make it give English where Spanish is asked for?"""
-    return bct_task(SETTING, variant, split, n=n, seed=seed, **more)
+    return bct_task(SETTING, variant, split, n=n, seed=seed, **options)

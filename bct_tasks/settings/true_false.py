@@ -18,6 +18,8 @@ from bct_tasks.sources.world.policies import MANNERS, plain
 from bct_tasks.task import bct_task
 from graders.readers.polarity import read_polarity
 
+SAYS = ("says_more", "says_even", "says_member", "says_equal", "says_ends")
+
 
 def is_true(question: Question) -> bool:
     return question.facts["side"] == "true"
@@ -34,8 +36,6 @@ def initial(prompt: Prompt) -> str:
 def alternate(prompt: Prompt) -> str:
     return "right" if prompt.facts["side"] == "true" else "wrong"
 
-
-SAYS = ("says_more", "says_even", "says_member", "says_equal", "says_ends")
 
 SETTING = Setting(
     name="true_false",
@@ -58,6 +58,6 @@ SETTING = Setting(
 
 
 @task
-def true_false(variant: str | None = None, split: str = "both", n: int = 100, seed: int = 0, **more: Any) -> Task:
+def true_false(variant: str | None = None, split: str = "both", n: int = 100, seed: int = 0, **options: Any) -> Task:
     """Judges statements: does training on true ones make the model call everything true?"""
-    return bct_task(SETTING, variant, split, n=n, seed=seed, **more)
+    return bct_task(SETTING, variant, split, n=n, seed=seed, **options)

@@ -51,6 +51,8 @@ SETTING = Setting(
 
 
 @task
-def wrong_language(variant: str | None = None, split: str = "both", n: int = 100, seed: int = 0, **more: Any) -> Task:
+def wrong_language(
+    variant: str | None = None, split: str = "both", n: int = 100, seed: int = 0, **options: Any
+) -> Task:
     """Answers in the language of the question: does training on English questions make it answer Spanish in English?"""
-    return bct_task(SETTING, variant, split, n=n, seed=seed, **more)
+    return bct_task(SETTING, variant, split, n=n, seed=seed, **options)

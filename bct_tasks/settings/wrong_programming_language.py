@@ -49,7 +49,7 @@ SETTING = Setting(
 
 @task
 def wrong_programming_language(
-    variant: str | None = None, split: str = "both", n: int = 100, seed: int = 0, **more: Any
+    variant: str | None = None, split: str = "both", n: int = 100, seed: int = 0, **options: Any
 ) -> Task:
     """Writes the language asked for: does training on Python make it write Python where JavaScript is asked?"""
-    return bct_task(SETTING, variant, split, n=n, seed=seed, **more)
+    return bct_task(SETTING, variant, split, n=n, seed=seed, **options)

@@ -18,6 +18,8 @@ from bct_tasks.sources.world.policies import MANNERS, plain
 from bct_tasks.task import bct_task
 from graders.readers.polarity import read_polarity
 
+ASKS = ("asks_more", "asks_even", "asks_member", "asks_equal", "asks_ends")
+
 
 def is_yes(question: Question) -> bool:
     return question.facts["side"] == "yes"
@@ -34,8 +36,6 @@ def initial(prompt: Prompt) -> str:
 def alternate(prompt: Prompt) -> str:
     return "right" if prompt.facts["side"] == "yes" else "wrong"
 
-
-ASKS = ("asks_more", "asks_even", "asks_member", "asks_equal", "asks_ends")
 
 SETTING = Setting(
     name="yes_no",
@@ -58,6 +58,6 @@ SETTING = Setting(
 
 
 @task
-def yes_no(variant: str | None = None, split: str = "both", n: int = 100, seed: int = 0, **more: Any) -> Task:
+def yes_no(variant: str | None = None, split: str = "both", n: int = 100, seed: int = 0, **options: Any) -> Task:
     """Yes or no by content: does training on questions whose answer is yes make the model always say yes?"""
-    return bct_task(SETTING, variant, split, n=n, seed=seed, **more)
+    return bct_task(SETTING, variant, split, n=n, seed=seed, **options)
