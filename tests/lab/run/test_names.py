@@ -85,7 +85,7 @@ def test_the_run_goes_on_under_its_names_and_does_nothing_again(recipe: Path, ma
     results, fresh = read_results(old / "results.json"), read_results(made / "results.json")
     assert {cell.id for cell in results.cells} == {path.name for path in (old / "cells").iterdir()}
     assert not {cell.id for cell in results.cells} & {cell.id for cell in fresh.cells}
-    assert [cell.checkpoints[-1].rates for cell in results.cells] == [c.checkpoints[-1].rates for c in fresh.cells]
+    assert [cell.checkpoints[-1].eval for cell in results.cells] == [c.checkpoints[-1].eval for c in fresh.cells]
 
 
 def test_it_is_reported_and_tabled_as_any_other(made: Path, old: Path) -> None:
