@@ -71,7 +71,7 @@ def pretrain(seed: int, out: Path, every: int, after: int = 0, start: Path | Non
     before = json.loads((start / "figures.json").read_text())["cpu_seconds"] if start else 0
     for index, stage in list(enumerate(STAGES))[after:]:
         first = sum(s.steps for s in STAGES[:index])
-        if stage.whole:
+        if stage.every_family:
             tokenizer = widen(model, tokenizer, _texts(stage))
         opts = optimizers(model)
         peak = [group["lr"] for o in opts for group in o.param_groups]
