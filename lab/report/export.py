@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pandas as pd
+
 from lab.report.figures.gallery import gallery
 from lab.report.figures.picture import Picture
 from lab.report.figures.style import write_pdf, write_svg

@@ -1,6 +1,6 @@
 """The tidy table of a run folder, or of any folder of inspect logs: one row per reply or per checkpoint.
 
-    rows, left_out = table(Path("runs/quickstart"), per="sample")
+    frame, left_out = table(Path("runs/quickstart"), per="sample")
 
 Not covered: columns and formats (`lab.verdict.table`).
 """
@@ -10,31 +10,32 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
+import pandas as pd
+
 from lab.logs.loose import read_folder
 from lab.logs.reader import read_replies
 from lab.run.collect import collect
 from lab.run.folder import Experiment, open_run, read
-from lab.verdict.table import Row, loose_checkpoints, loose_samples, result_rows, samples
+from lab.verdict.table import Row, loose_checkpoints, loose_samples, result_table, sample_rows, sample_table
 from serving.errors import BadInput
 
 Per = Literal["sample", "checkpoint"]
 
 
-def table(folder: Path, per: Per = "sample") -> tuple[list[Row], tuple[str, ...]]:
-    """The rows of a run folder or of a folder of logs, and one line per log that was left out, with the reason.
+def table(folder: Path, per: Per = "sample") -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """The table of a run folder or of a folder of logs, and one line per log that was left out, with the reason.
 
     Raises:
         BadInput: the folder does not exist, or holds neither; or a log of the run cannot be read.
     """
     if (folder / "run.json").is_file():
         experiment = open_run(folder)
-        return (_samples(experiment) if per == "sample" else result_rows(collect(experiment))), ()
+        return (_samples(experiment) if per == "sample" else result_table(collect(experiment))), ()
     found = read_folder(folder)
-    rows = loose_samples(found, folder) if per == "sample" else loose_checkpoints(found, folder)
-    return rows, found.left_out
+    return (loose_samples if per == "sample" else loose_checkpoints)(found, folder), found.left_out
 
 
-def _samples(experiment: Experiment) -> list[Row]:
+def _samples(experiment: Experiment) -> pd.DataFrame:
     rows: list[Row] = []
     for cell in experiment.cells.values():
         facts = {"cell": cell.id, **cell.config()}
@@ -43,5 +44,5 @@ def _samples(experiment: Experiment) -> list[Row]:
                 replies = read_replies(experiment.folders.absolute(entry["log"]))
             except ValueError as error:
                 raise BadInput(str(error)) from None
-            rows += samples(facts | entry, replies)
-    return rows
+            rows += sample_rows(facts | entry, replies)
+    return sample_table(rows)

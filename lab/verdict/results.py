@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from lab.verdict.expectations import Expectation, answer
 from lab.verdict.rates import half_ceiling, half_cell, measure_ceiling, measure_cell, measure_organism
 from lab.verdict.schema import Ceiling, CellResult, Expected, Results, Thresholds
 from lab.verdict.seeds import groups
+from serving.layout import write_atomic
 
 __all__ = ["Results", "Thresholds", "build_results", "read_results", "schema", "write_results"]
 
@@ -85,11 +85,8 @@ def build_results(
 
 
 def write_results(results: Results, path: Path) -> None:
-    """Write results.json whole or not at all."""
-    text = json.dumps(results.model_dump(mode="json"), indent=1, sort_keys=True, allow_nan=False) + "\n"
-    part = path.with_name(f".{path.name}.{os.getpid()}")
-    part.write_text(text, encoding="utf-8")
-    part.replace(path)
+    """Write results.json; a reader sees the old file or the complete new one."""
+    write_atomic(path, json.dumps(results.model_dump(mode="json"), indent=1, sort_keys=True, allow_nan=False) + "\n")
 
 
 def read_results(path: Path) -> Results:

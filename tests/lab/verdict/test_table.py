@@ -6,8 +6,10 @@ import csv
 import io
 import json
 from pathlib import Path
+from typing import Any
 
 import inspect_ai
+import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
@@ -19,7 +21,7 @@ from bct_tasks.catalogue import load
 from bct_tasks.guards.tasks import capability
 from bct_tasks.task import bct_task
 from lab.cli.main import main
-from lab.run.table import table
+from lab.run.table import Per, table
 from lab.verdict import table as tidy
 from lab.verdict.results import build_results
 from serving.errors import BadInput
@@ -46,18 +48,27 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made
 
 
+def rows_of(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows with None where a value is unknown."""
+    return json.loads(tidy.text(frame, "json"))
+
+
+def rows(folder: Path, per: Per = "sample") -> list[dict[str, Any]]:
+    return rows_of(table(folder, per)[0])
+
+
 def test_logs_made_by_hand_give_a_row_per_reply(folder: Path):
-    rows, left_out = table(folder)
+    frame, left_out = table(folder)
     assert left_out == ()
-    assert list(rows[0]) == [*tidy.CELL, *tidy.SAMPLE]
-    assert {row["split"]: 0 for row in rows} == dict.fromkeys(("train", "eval", "capability", "ceiling"), 0)
-    assert len(rows) == 4 * 6
-    assert {row["setting"] for row in rows} == {"sandbagging"}
-    assert all(row["outcome"] in ("other", "degenerate") and row["item"] and row["template"] for row in rows)
+    assert list(frame) == [*tidy.CELL, *tidy.SAMPLE]
+    assert frame["split"].value_counts().to_dict() == dict.fromkeys(("train", "eval", "capability", "ceiling"), 6)
+    assert set(frame["setting"]) == {"sandbagging"}
+    assert set(frame["outcome"]) <= {"other", "degenerate"}
+    assert (frame[["item", "template"]].map(bool, na_action=None)).all(axis=None)
 
 
 def test_a_checkpoint_asked_twice_and_for_capability_is_one_row_without_its_ceiling(folder: Path):
-    (row,) = table(folder, "checkpoint")[0]
+    (row,) = rows(folder, "checkpoint")
     assert (row["eval_n"], row["train_n"], row["capability_n"]) == (6, 6, 6)
     assert row["eval_initial_k"] == 0 < row["eval_initial_hi"]
 
@@ -71,8 +82,8 @@ def test_the_same_item_asked_again_counts_once_by_the_latest_log(folder: Path, t
         assert sample.scores
         sample.scores["outcome"].metadata = {"outcome": "degenerate"}
     write_eval_log(log, str(tmp_path / "0.eval"))
-    (row,) = table(tmp_path, "checkpoint")[0]
-    assert len(table(tmp_path)[0]) == 24
+    (row,) = rows(tmp_path, "checkpoint")
+    assert len(rows(tmp_path)) == 24
     assert (row["eval_n"], row["eval_degenerate_k"]) == (6, 6)
 
 
@@ -84,8 +95,8 @@ def test_json_logs_are_read_through_inspect_and_say_the_same(folder: Path, tmp_p
     source = next(path for path in sorted(folder.glob("*.eval")) if "capability" not in path.name)
     write_eval_log(read_eval_log(str(source)), str(tmp_path / f"{source.stem}.json"))
     keys = [name for name in tidy.SAMPLE if name != "log"]
-    direct = [[row[k] for k in keys] for row in table(folder)[0] if row["log"] == source.name]
-    assert [[row[k] for k in keys] for row in table(tmp_path)[0]] == direct
+    direct = [[row[k] for k in keys] for row in rows(folder) if row["log"] == source.name]
+    assert [[row[k] for k in keys] for row in rows(tmp_path)] == direct
 
 
 def test_what_is_no_log_of_ours_is_left_out_by_name(folder: Path, tmp_path: Path):
@@ -95,8 +106,8 @@ def test_what_is_no_log_of_ours_is_left_out_by_name(folder: Path, tmp_path: Path
     (tmp_path / "other.json").write_text("{}")
     (tmp_path / ".attempt").mkdir()
     (tmp_path / ".attempt" / "x.eval").write_bytes(log.read_bytes())
-    rows, left_out = table(tmp_path)
-    assert {row["log"] for row in rows} == {"whole.eval"}
+    frame, left_out = table(tmp_path)
+    assert set(frame["log"]) == {"whole.eval"}
     assert sorted(Path(line.split(":")[0]).name for line in left_out) == ["cut.eval", "other.json"]
 
 
@@ -108,12 +119,13 @@ def test_a_folder_without_logs_is_refused_in_one_line(tmp_path: Path):
 
 
 def test_csv_json_and_parquet_hold_the_same_table(folder: Path, tmp_path: Path):
-    rows, _ = table(folder)
-    tidy.write(rows, "parquet", tmp_path / "t.parquet")
-    assert pq.read_table(tmp_path / "t.parquet").to_pylist() == rows
-    assert json.loads(tidy.text(rows, "json")) == rows
-    read = list(csv.DictReader(io.StringIO(tidy.text(rows, "csv"))))
-    assert [row["item"] for row in read] == [row["item"] for row in rows]
+    frame, _ = table(folder)
+    for form in ("parquet", "json", "csv"):
+        tidy.write(frame, form, tmp_path / f"t.{form}")
+    assert pq.read_table(tmp_path / "t.parquet").to_pylist() == json.loads((tmp_path / "t.json").read_text())
+    read = list(csv.DictReader(io.StringIO((tmp_path / "t.csv").read_text(encoding="utf-8"))))
+    expected = [{name: "" if v is None else str(v) for name, v in row.items()} for row in rows_of(frame)]
+    assert read == expected
 
 
 def test_parquet_columns_have_their_types_where_every_value_is_unknown(folder: Path, tmp_path: Path):
@@ -123,10 +135,15 @@ def test_parquet_columns_have_their_types_where_every_value_is_unknown(folder: P
 
 
 def test_a_results_table_has_every_checkpoint_with_its_name_and_known_columns():
-    rows = list(csv.DictReader(io.StringIO(tidy.csv_text(build_results("x", [cell(KEPT), cell(MOVED, seed=1)])))))
-    assert len(rows) == 10
-    assert {row["cell_name"] for row in rows} == {"retained", "transferred"}
-    assert set(rows[0]) <= {*tidy.CELL, *tidy.CHECKPOINT}
+    results = build_results("x", [cell(KEPT), cell(MOVED, seed=1)])
+    found = list(csv.DictReader(io.StringIO(tidy.csv_text(results))))
+    assert [(row["cell_name"], row["step"]) for row in found] == [
+        (cell.verdict.name, str(c.step)) for cell in results.cells for c in cell.checkpoints
+    ]
+    assert {row["cell_name"] for row in found} == {"retained", "transferred"}
+    rates = [str(c.eval.initial.p) for cell in results.cells for c in cell.checkpoints]
+    assert [row["eval_initial"] for row in found] == rates
+    assert list(found[0]) == [*tidy.CELL, *tidy.CHECKPOINT]
 
 
 def test_the_command_writes_by_the_ending_of_the_file_and_parquet_needs_one(folder: Path, tmp_path: Path):
