@@ -10,10 +10,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from lab.verdict.criterion import REVERSAL
 from trainer.config import TrainConfig
 from trainer.methods import METHODS as REGISTRY
 
-REVERSAL = "reversal"
 METHODS = tuple(name for name in REGISTRY if name != REVERSAL)
 #: Keys that only some methods have, and those methods.
 OF_METHODS = {

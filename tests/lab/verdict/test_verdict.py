@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from made_up import BACK, KEPT, MOVED, SILENT, STEPS, ceiling, cell, checkpoint
 
 from lab.logs.records import CeilingRecord, CellRecord
 from lab.stats.intervals import wilson
 from lab.verdict.criterion import cell_name, name_rates, name_reversal
+from lab.verdict.rates import half
 from lab.verdict.results import build_results
 from lab.verdict.schema import CellResult, Conclusion, Rate, Results, Thresholds
+from trainer.methods import METHODS
 
 T, R, K, Q = "transferred", "removed", "retained", "inconclusive"
 
@@ -135,6 +139,26 @@ def test_train_agreement_is_no_damage_in_an_untargeted_method():
     hurt = [checkpoint(0, 0.95, 0.0), checkpoint(8, 0.95, 0.0, agreed=0.2)]
     assert "damaged" in flags(cell(hurt))
     assert "damaged" not in flags(cell(hurt, method="pirate"))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_registry_of_methods_decides_whether_lost_agreement_is_damage(
+    method: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hurt = [checkpoint(0, 0.95, 0.0), checkpoint(8, 0.95, 0.0, agreed=0.2)]
+    for targeted in (True, False):
+        monkeypatch.setitem(METHODS, method, replace(METHODS[method], targeted=targeted))  # type: ignore[arg-type]
+        assert ("damaged" in flags(cell(hurt, method=method))) == targeted
+
+
+@pytest.mark.parametrize("method", ["bct", "direct", "grpo", "dpo"])
+def test_methods_that_train_on_prompts_of_the_setting_are_judged_as_targeted(method: str) -> None:
+    assert judged(cell(MOVED, method=method)).verdict.name == T
+
+
+@pytest.mark.parametrize("method", ["hhh", "pirate", "code", "artificial_removal", "sham"])
+def test_methods_on_other_prompts_remove_and_never_transfer(method: str) -> None:
+    assert judged(cell(MOVED, method=method)).verdict.name == R
 
 
 def test_the_crossing_without_damage_may_come_later_than_the_crossing():
@@ -277,10 +301,6 @@ def test_cells_whose_gate_failed_carry_no_conclusion():
 
 def test_what_one_half_of_the_items_chose_the_other_half_must_confirm():
     """The behavior is gone on the half that chooses only: the conclusion does not say removed."""
-    from dataclasses import replace
-
-    from lab.verdict.rates import half
-
     end = checkpoint(8, 0.0, 0.95)
     chosen = {i.id for i in half(end.items, 0)}
     mixed = [i if i.split != "eval" or i.id in chosen else replace(i, outcome="initial") for i in end.items]
@@ -290,8 +310,6 @@ def test_what_one_half_of_the_items_chose_the_other_half_must_confirm():
 
 
 def test_the_halves_are_disjoint_and_together_whole():
-    from lab.verdict.rates import half
-
     items = checkpoint(0, 0.9, 0.1, n=200).items
     first, second = ([i.id for i in half(items, part) if i.split == "eval"] for part in (0, 1))
     assert not set(first) & set(second)
