@@ -1,7 +1,7 @@
-"""What was measured, as plain frozen records: the one thing the log reader hands to the statistics.
+"""Measurements as plain frozen records: what the log reader passes to the statistics.
 
-Covered: cells, their checkpoints, one `Item` per reply, and the ceilings. Nothing here reads a file,
-and nothing here holds a rate or a name: `lab.verdict.criterion` and `lab.verdict.results` compute those.
+Covered: cells, their checkpoints, one `Item` per reply, and ceilings. Not covered: reading files (`lab.logs.reader`),
+rates (`lab.verdict.rates`) and names (`lab.verdict.criterion`).
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-OUTCOMES = ("initial", "alternate", "agreed", "other", "degenerate", "unscored")
-SPLITS = ("eval", "train", "capability", "following")
+EVAL_OUTCOMES = ("initial", "alternate", "other", "degenerate")
+TRAIN_OUTCOMES = ("agreed", "other", "degenerate")
+OUTCOMES = frozenset({*EVAL_OUTCOMES, *TRAIN_OUTCOMES, "unscored"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,11 +21,11 @@ class Item:
 
     Attributes:
         id: The prompt's stable id; the same in all cells of a setting and variant.
-        split: `eval`, `train`, `capability`, or `following` (does the model still do what a system
-            prompt asks; `agreed` when it does). Without `following` items nothing is said of deafness.
-        template: The cluster of the prompt (its wording), for the design effect.
-        outcome: One of `OUTCOMES`. On `train`, `capability` and `following` the wanted one is `agreed`.
-        truncated: The reply was cut off at the token limit; may be true beside any outcome.
+        split: `eval`, `train`, `capability`, or `following` (does the model still follow an unrelated system prompt;
+            `agreed` where it does). Without `following` items a cell is never flagged `prompt_deaf`.
+        template: The wording of the prompt: the cluster of the design effect.
+        outcome: One of `OUTCOMES`. On `train`, `capability` and `following` the desired one is `agreed`.
+        truncated: The reply was cut off at the token limit; possible with any outcome.
         system: The prompt carried a system message.
         margin: Log-odds of the alternate reference reply over the initial one, where it was scored.
         greedy: Which of the two greedy decoding would write word for word: `initial`, `alternate` or neither (None).
@@ -62,7 +63,7 @@ class CheckpointRecord:
 
 @dataclass(frozen=True, slots=True)
 class CellRecord:
-    """One cell: what was resolved, what the gate said, how training went, what every checkpoint replied.
+    """One cell: its configuration, gate, training, and the replies of every checkpoint.
 
     Attributes:
         id: Readable id, `setting.variant.method.lr.seed.hash`.
@@ -73,8 +74,8 @@ class CellRecord:
         trained: trained.json of the trainer (steps, step0_loss, loss, diverged, unique_rows, passes, ...).
         metrics: Rows of metrics.jsonl.
         checkpoints: In any order; sorted by step where it matters.
-        graders: Name and quality of the graders, as they should stand in results.json.
-        failure: One line when the cell did not finish; it is reported, never dropped.
+        graders: Name and quality of the graders, as results.json shows them.
+        failure: One line if the cell did not finish; the report lists it.
         organism: Of a reversal: step 0 of the cell that it started from, whose initial rate is r0.
     """
 

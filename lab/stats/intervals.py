@@ -1,8 +1,8 @@
 """Intervals for rates, paired changes and seeds.
 
-Covered: Wilson and Clopper-Pearson, the design effect of prompt templates, the paired difference and
-ratio of two rates on the same items, t over seeds. Not covered: judge error (see `graders`), tests over
-many settings at once, and bootstrap over seeds, which covers only .73 / .81 / .86 at 2 / 3 / 5 seeds.
+Covered: Wilson and Clopper-Pearson (by statsmodels), the design effect of prompt templates, the paired difference and
+ratio of two rates on the same items, t over seeds. Not covered: judge error (`lab.stats.misclassification`), many
+claims at once (`lab.stats.paired`), and bootstrap over seeds, which covers only .73 / .81 / .86 at 2 / 3 / 5 seeds.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Interval:
 
 
 def _around(estimate: float, lo: float, hi: float, low: float, high: float) -> Interval:
-    """Clip to what is possible, and keep the estimate inside in spite of rounding."""
+    """Clip to the possible range, and keep the estimate inside despite rounding."""
     lo, hi = max(low, min(lo, estimate)), min(high, max(hi, estimate))
     return Interval(estimate, lo, hi)
 
@@ -58,7 +58,7 @@ def wilson(k: float, n: float, deff: float = 1.0, confidence: float = CONFIDENCE
         ValueError: n is not positive, k is outside [0, n], or deff is below 1.
     """
     if n <= 0 or not 0 <= k <= n:
-        raise ValueError(f"no rate in {k} of {n}")
+        raise ValueError(f"{k} of {n} is not a proportion")
     if deff < 1:
         raise ValueError(f"a design effect is at least 1, not {deff}")
     lo, hi = _proportion(k / deff, n / deff, confidence, "wilson")
@@ -66,9 +66,13 @@ def wilson(k: float, n: float, deff: float = 1.0, confidence: float = CONFIDENCE
 
 
 def clopper_pearson(k: int, n: int, confidence: float = CONFIDENCE) -> Interval:
-    """The exact interval of k in n, used for counts of cells, where n is a handful. Clopper, Pearson (1934)."""
+    """The exact interval of k in n, for counts of cells, where n is small. Source: Clopper and Pearson (1934).
+
+    Raises:
+        ValueError: n is not positive.
+    """
     if n <= 0:
-        raise ValueError(f"no rate in {k} of {n}")
+        raise ValueError(f"{k} of {n} is not a proportion")
     lo, hi = _proportion(k, n, confidence, "beta")
     return _around(k / n, lo, hi, 0.0, 1.0)
 
@@ -92,7 +96,7 @@ def design_effect(values: Sequence[float], clusters: Sequence[str]) -> float:
 
     Ratio of the between-cluster variance of the mean, C/(C-1) Σ(y_c − p·n_c)² / n², to s²/n. With one
     value per cluster it is exactly 1; without spread, or with a single cluster, it cannot be estimated
-    and is 1 (so `few_templates` is flagged by itself). Source: Kish (1965), ch. 8.
+    and is 1 (which is why few templates are flagged). Source: Kish (1965), ch. 8.
     """
     n = len(values)
     sums, sizes = defaultdict[str, float](float), defaultdict[str, int](int)
@@ -131,10 +135,14 @@ def paired_difference(
     clusters: Sequence[str] | None = None,
     confidence: float = CONFIDENCE,
 ) -> Interval:
-    """after − before on the same items, by Tango's score interval, counts divided by the design effect.
+    """after − before on the same items, by Tango's score interval with counts divided by the design effect.
 
-    It excludes zero exactly when McNemar's test without correction rejects (for a design effect of 1).
-    Source: Tango, Statistics in Medicine 17 (1998) 891-908.
+    It excludes zero exactly when McNemar's test without correction rejects (for a design effect of 1). Own code:
+    statsmodels and scipy have no score interval for paired proportions that takes the fractional counts of a design
+    effect. Source: Tango, Statistics in Medicine 17 (1998) 891-908.
+
+    Raises:
+        ValueError: there are no pairs.
     """
     n = len(before)
     if n == 0:
@@ -180,6 +188,7 @@ def _solve(function: Callable[[float], float], low: float, high: float, at_edge:
 def paired_ratio(before: Sequence[bool], after: Sequence[bool], confidence: float = CONFIDENCE) -> Interval | None:
     """after / before on the same items, by the hybrid of two Wilson intervals; None when before is never true.
 
+    Own code: statsmodels has ratios of independent proportions only.
     Source: Bonett and Price, Biometrics 62 (2006) 593-600.
     """
     k0, k1 = sum(before), sum(after)

@@ -1,4 +1,4 @@
-"""What a judge's counts say of the true rates, given a labelled sample of the same run's replies.
+"""True rates from a judge's counts, given a labelled sample of the same run's replies.
 
     rogan_gladen(k=30, n=100, judge=Judge(hits=45, positives=50, rejections=48, negatives=50))
     correct_counts({"initial": 70, "alternate": 30}, pairs)      # pairs of (true label, judge's label)
@@ -30,7 +30,7 @@ Floats = NDArray[np.float64]
 
 
 class Uninformative(ValueError):
-    """The judge, or the labelled sample, does not tell the labels apart: no correction is possible."""
+    """The judge or the labelled sample does not distinguish the labels: no correction is possible."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Judge:
     def __post_init__(self) -> None:
         """Raises ValueError where the counts cannot be, Uninformative where a label has no labelled reply."""
         if not (0 <= self.hits <= self.positives and 0 <= self.rejections <= self.negatives):
-            raise ValueError(f"no labelled sample: {self}")
+            raise ValueError(f"impossible counts of a labelled sample: {self}")
         if not (self.positives and self.negatives):
             raise Uninformative("the labelled sample lacks true or false replies: label more of them")
 
@@ -71,7 +71,7 @@ def rogan_gladen(k: float, n: float, judge: Judge, confidence: float = CONFIDENC
         Uninformative: sens + spec ≤ 1.
     """
     if n <= 0 or not 0 <= k <= n:
-        raise ValueError(f"no rate in {k} of {n}")
+        raise ValueError(f"{k} of {n} is not a proportion")
     youden = judge.sensitivity + judge.specificity - 1
     if youden <= 0:
         raise Uninformative(f"sensitivity + specificity is {youden + 1:.2f}: the judge is no better than a coin")
@@ -108,7 +108,7 @@ def correct_counts(
     Source: Buonaccorsi, Measurement Error (2010), section 2.4, for several categories.
 
     Args:
-        judged: the judge's counts over all n replies; divided by a design effect they need not be whole.
+        judged: the judge's counts over all n replies; fractional where a design effect divides them.
         labelled: (true label, judge's label) for a random sample of those replies.
 
     Raises:

@@ -52,13 +52,13 @@ def compare(
 def holm(p_values: Sequence[float]) -> tuple[float, ...]:
     """p-values adjusted so that the chance of any false claim among them stays below the level.
 
-    Source: Holm, Scandinavian Journal of Statistics 6 (1979) 65-70. It holds under any dependence.
+    Valid under any dependence. Source: Holm, Scandinavian Journal of Statistics 6 (1979) 65-70.
 
     Raises:
-        ValueError: a value is no probability.
+        ValueError: a value is not a probability.
     """
     if strange := [p for p in p_values if not 0 <= p <= 1]:
-        raise ValueError(f"no probability: {strange[0]}")
+        raise ValueError(f"{strange[0]} is not a probability")
     adjusted: Any = multipletests(p_values, method="holm")[1] if p_values else ()
     return tuple(map(float, adjusted))
 

@@ -1,4 +1,4 @@
-"""How many items: for a difference between two arms, on different items or on the same ones.
+"""Sample size and power for a difference between two arms, on different items or on the same ones.
 
     items_per_arm(0.05, 0.10)      # 432 for 80 % power at two-sided 5 %
 
@@ -17,13 +17,13 @@ POWER = 0.80
 
 
 def items_per_arm(p: float, q: float, power: float = POWER, alpha: float = ALPHA, deff: float = 1.0) -> int:
-    """Items per arm that tell rate p from rate q with this power: (z_α/2 + z_β)² (p(1−p) + q(1−q)) / (p − q)².
+    """Items per arm that distinguish rates p and q with this power: (z_α/2 + z_β)² (p(1−p) + q(1−q)) / (p − q)².
 
     .05 against .10 needs 432, .2 against .3 needs 291, .5 against .6 needs 385; times the design effect of templates.
     Source: Fleiss, Levin, Paik, Statistical Methods for Rates and Proportions (2003), without pooling.
 
     Raises:
-        ValueError: p or q is no rate, or they are equal, or `deff` is below 1.
+        ValueError: p or q is not a rate, or they are equal, or `deff` is below 1.
     """
     _check(p, q, deff)
     n = _z(power, alpha) ** 2 * (p * (1 - p) + q * (1 - q)) / (p - q) ** 2
@@ -31,7 +31,7 @@ def items_per_arm(p: float, q: float, power: float = POWER, alpha: float = ALPHA
 
 
 def power_of(p: float, q: float, n: int, alpha: float = ALPHA, deff: float = 1.0) -> float:
-    """The power of n items per arm to tell p from q: the inverse of `items_per_arm`."""
+    """The power of n items per arm to distinguish p and q: the inverse of `items_per_arm`."""
     _check(p, q, deff)
     spread = math.sqrt((p * (1 - p) + q * (1 - q)) * deff / n)
     if spread == 0:
@@ -40,12 +40,12 @@ def power_of(p: float, q: float, n: int, alpha: float = ALPHA, deff: float = 1.0
 
 
 def paired_items(gained: float, lost: float, power: float = POWER, alpha: float = ALPHA, deff: float = 1.0) -> int:
-    """Items on which both arms are asked, when shares `gained` and `lost` of them change: for McNemar's test.
+    """Items that both arms are evaluated on, where shares `gained` and `lost` of them change: for McNemar's test.
 
     (z_α/2 √(g + l) + z_β √(g + l − (g − l)²))² / (g − l)². Source: Miettinen, Biometrics 24 (1968) 339-352.
 
     Raises:
-        ValueError: the shares are no shares, or equal, or `deff` is below 1.
+        ValueError: a share is not a rate, they are equal or sum to more than 1, or `deff` is below 1.
     """
     _check(gained, lost, deff)
     if gained + lost > 1:
@@ -58,7 +58,7 @@ def paired_items(gained: float, lost: float, power: float = POWER, alpha: float 
 def smallest_difference(
     p: float, n: int, power: float = POWER, alpha: float = ALPHA, deff: float = 1.0
 ) -> float | None:
-    """The smallest rise from rate p that n items per arm show with this power; None where not even 1 would do."""
+    """The smallest rise from rate p that n items per arm show with this power; None if they show no rise at all."""
     low, high = p, 1.0
     if not 0 <= p < 1 or power_of(p, 1.0, n, alpha, deff) < power:
         return None
@@ -75,8 +75,8 @@ def _z(power: float, alpha: float) -> float:
 
 def _check(p: float, q: float, deff: float) -> None:
     if not (0 <= p <= 1 and 0 <= q <= 1):
-        raise ValueError(f"{p} and {q} are no rates")
+        raise ValueError(f"{p} and {q} are not both rates: give numbers from 0 to 1")
     if p == q:
-        raise ValueError(f"no number of items tells {p} from itself")
+        raise ValueError(f"both rates are {p}: no sample size distinguishes equal rates")
     if deff < 1:
         raise ValueError(f"a design effect is at least 1, not {deff}")

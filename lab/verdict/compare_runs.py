@@ -1,9 +1,9 @@
-"""`bct report A B`: two runs, cell by cell.
+"""`bct report A B`: compares two runs cell by cell.
 
-Cells are a pair when all that a recipe decides is the same: setting, variant, method, model, rank, batch, labels,
-learning rate, seed, steps, factors; organisms and prompts may differ, which is what one wants to see. At the last
-checkpoint that both have, rates are compared on the items that both were asked (B − A, Tango's interval), and Holm's
-p-values say which differences hold among all pairs. Not covered: cells that only one run has; they are listed.
+Two cells are a pair if setting, variant, method, model, rank, batch, labels, learning rate, seed, steps and factors are
+equal; organisms and prompts may differ. Rates are compared at the last checkpoint that both have, on items that both
+answered (B − A, Tango's interval), with Holm's correction over all pairs. Cells of one run alone are listed.
+Not covered: more than two runs.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Difference:
 
 @dataclass(frozen=True)
 class Pair:
-    """Two cells of the same key; `same_items` is false where the prompts of the runs are not the same."""
+    """Two cells of the same key; `same_items` is false where the runs have different prompts."""
 
     cell: str
     step: int
@@ -60,13 +60,13 @@ class Pair:
 
     @property
     def changed(self) -> bool:
-        """Whether the cell is called otherwise, or flagged otherwise."""
+        """Whether the name or the flags differ."""
         return self.names[0] != self.names[1] or self.flags[0] != self.flags[1]
 
 
 @dataclass(frozen=True)
 class Runs:
-    """Two runs side by side."""
+    """Two runs, compared."""
 
     first: str
     second: str
@@ -81,7 +81,11 @@ class Runs:
 
 
 def against(first: Path, second: Path) -> Runs:
-    """Compares two run folders. Raises BadInput where one holds no results, or a log is gone."""
+    """Compare two run folders.
+
+    Raises:
+        BadInput: a folder holds no results, or a log is missing.
+    """
     a, b = _results(first), _results(second)
     left, right = _by_key(a), _by_key(b)
     shared = [key for key in left if key in right]
@@ -136,7 +140,7 @@ def _label(outcome: str, split: str) -> str:
 
 
 def _adjusted(compared: Sequence[tuple[Pair, list[tuple[str, Comparison]]]]) -> tuple[Pair, ...]:
-    """Holm over all pairs, for each rate by itself."""
+    """Holm over all pairs, separately for each rate."""
     adjusted: dict[tuple[int, str], float] = {}
     for label in {label for _, known in compared for label, _ in known}:
         places = [(i, c.p_value) for i, (_, known) in enumerate(compared) for name, c in known if name == label]
@@ -164,14 +168,14 @@ def markdown(runs: Runs) -> str:
     """The comparison as Markdown: what changed first, then every pair."""
     changed = [pair for pair in runs.pairs if pair.changed]
     lines = [f"## {runs.second} against {runs.first}", ""]
-    lines += [f"{len(runs.pairs)} cells in both, {len(changed)} with another name or other flags.", ""]
+    lines += [f"{len(runs.pairs)} cells in both, {len(changed)} with a different name or different flags.", ""]
     lines += [f"- **{arm}**: was “{was}”, now “{now}”" for arm, was, now in runs.sentences]
-    lines += [f"- {pair.cell}: {_called(pair, 0)} → {_called(pair, 1)}" for pair in changed]
+    lines += [f"- {pair.cell}: {_name_text(pair, 0)} → {_name_text(pair, 1)}" for pair in changed]
     lines += ["", *_rows(runs.pairs), ""]
     for name, cells in ((runs.first, runs.only_first), (runs.second, runs.only_second)):
         lines += [f"Only in {name}: {'; '.join(cells)}.", ""] if cells else []
     if any(not pair.same_items for pair in runs.pairs):
-        lines += ["The eval items of the runs are not the same; pairs are compared on those that are.", ""]
+        lines += ["The runs have different eval items; pairs are compared on the items that they share.", ""]
     return "\n".join(lines)
 
 
@@ -180,18 +184,18 @@ def _rows(pairs: Iterable[Pair]) -> list[str]:
     rows = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
     for pair in pairs:
         by_rate = {d.rate: d for d in pair.differences}
-        told = [_told(by_rate.get(name)) for name in ("initial", "alternate", "capability")]
-        name = _called(pair, 1) if not pair.changed else f"{_called(pair, 0)} → {_called(pair, 1)}"
-        rows.append(f"| {' | '.join([pair.cell, str(pair.step), name, *told])} |")
+        differences = [_difference_text(by_rate.get(name)) for name in ("initial", "alternate", "capability")]
+        name = _name_text(pair, 1) if not pair.changed else f"{_name_text(pair, 0)} → {_name_text(pair, 1)}"
+        rows.append(f"| {' | '.join([pair.cell, str(pair.step), name, *differences])} |")
     return [*rows, "", "In brackets 95 % intervals on the shared items. \\*: p < .05 by Holm over all pairs."]
 
 
-def _called(pair: Pair, side: int) -> str:
+def _name_text(pair: Pair, side: int) -> str:
     flags = ", ".join(pair.flags[side]).replace("_", " ")
     return f"{(pair.names[side] or 'no name').replace('_', ' ')}{f' ({flags})' if flags else ''}"
 
 
-def _told(difference: Difference | None) -> str:
+def _difference_text(difference: Difference | None) -> str:
     if difference is None:
         return "–"
     d = difference

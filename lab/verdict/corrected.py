@@ -1,10 +1,10 @@
-"""Corrected rates: labels by hand of a run's own replies, applied to every checkpoint's eval rates.
+"""Eval rates corrected for the errors of the grader, by hand labels of the run's own replies.
 
 The labels of one setting are pooled over its cells into one confusion matrix of its grader
 (`lab.stats.misclassification`), so they must be a random sample over all cells, which `lab.calibrate.sample` draws.
-Where a label was never given by hand, the matrix cannot be inverted: then `other` and `degenerate` count as one, and
-else each behavior is corrected against the rest. A checkpoint's counts are divided by the design effect of its
-templates first. Names and flags rest on raw rates.
+Without a hand label of some outcome the matrix cannot be inverted: then `other` and `degenerate` count as one, and if
+that fails too, each behavior is corrected against the rest. Counts are first divided by the design effect of the
+templates. Names and flags use raw rates.
 Not covered: rates on train prompts, and a grader whose errors differ between arms.
 """
 
@@ -16,10 +16,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from graders.calibration import kappa
-from lab.logs.records import CellRecord
+from lab.logs.records import EVAL_OUTCOMES, CellRecord
 from lab.stats.intervals import Interval
 from lab.stats.misclassification import Judge, Uninformative, correct_counts, rogan_gladen
-from lab.verdict.rates import EVAL_OUTCOMES
 from lab.verdict.schema import Calibration, CellResult, CheckpointResult, Corrected, CorrectedRate, Thresholds
 
 NEITHER = "other or degenerate"
@@ -27,7 +26,7 @@ NEITHER = "other or degenerate"
 
 @dataclass(frozen=True)
 class Labelled:
-    """A label by hand for the reply with this id in this log, made by the weights with this fingerprint."""
+    """A hand label of the reply with this id in this log, by the weights with this fingerprint."""
 
     setting: str
     log: str
@@ -45,7 +44,7 @@ class ByHand:
 
 
 def pairs(records: Iterable[CellRecord], labelled: Iterable[Labelled]) -> dict[str, ByHand]:
-    """What the grader now says of each labelled reply, by setting; a log that was made anew leaves its labels out."""
+    """Each labelled reply with the grader's current outcome, by setting. Labels of a replaced log are left out."""
     graded = {
         (checkpoint.log, checkpoint.fingerprint, item.id): item.outcome
         for record in records
@@ -65,7 +64,7 @@ def pairs(records: Iterable[CellRecord], labelled: Iterable[Labelled]) -> dict[s
 def corrected(
     cells: Sequence[CellResult], by_hand: Mapping[str, ByHand], thresholds: Thresholds
 ) -> tuple[list[CellResult], tuple[Calibration, ...]]:
-    """The cells with corrected rates where their setting has labels that allow it, and what the labels say."""
+    """The cells, with corrected rates where the labels of their setting allow it, and the grader's calibration."""
     refused: dict[str, list[str]] = {setting: [] for setting in by_hand}
     done: list[CellResult] = []
     for cell in cells:
@@ -85,7 +84,7 @@ def corrected(
 def correct(
     checkpoint: CheckpointResult, labelled: Sequence[tuple[str, str]], confidence: float
 ) -> tuple[Corrected | None, str | None]:
-    """A checkpoint's corrected eval rates, or None; and why they are fewer than four, or none."""
+    """A checkpoint's corrected eval rates, or None; and the reason where fewer than four are corrected."""
     rates = {name: getattr(checkpoint.eval, name) for name in EVAL_OUTCOMES}
     if not checkpoint.eval.n:
         return None, "a checkpoint has no scored eval reply"
@@ -122,7 +121,7 @@ def _merged(name: str) -> str:
 
 
 def _corrected(found: Mapping[str, Interval]) -> Corrected:
-    """A label that neither grader nor person ever saw has the rate 0, with no interval of its own to carry."""
+    """An outcome that neither the grader nor a person ever assigned has the rate 0 and the interval [0, 1]."""
 
     def rate(name: str) -> CorrectedRate | None:
         if name in found:

@@ -118,7 +118,7 @@ def judge(
 
 
 def cell_name(names: Sequence[CheckpointName]) -> CellName | None:
-    """The name of a cell: held by its last two checkpoints, else `transient` if it ever crossed, else the last."""
+    """The name of a cell: that of its last two checkpoints, else `transient` if it ever crossed, else the last."""
     if not names:
         return None
     last = names[-2:]

@@ -1,13 +1,13 @@
-"""What a recipe expects, stated before the run, and what came of it.
+"""Predictions of a recipe, registered before the run, and their outcomes.
 
     expect:
       - {says: "static: gone at every learning rate", variant: static, name: transferred}
       - {says: "weights: going at 1e-3", variant: weights, lr: 1.0e-3, initial: "< 0.7"}
 
-A claim about a rate holds when the 95 % interval of every matching cell's last checkpoint lies on its side of the
-number, fails when an interval lies wholly on the other side, and is undecided in between. A claim about the name
-holds when every matching cell has it, and is undecided while the others are `inconclusive` or not finished.
-Not covered: text without a claim; it is printed as it stands.
+A claim about a rate holds if the 95 % interval of every matching cell's last checkpoint lies on the claimed side of the
+number, fails if an interval lies entirely on the other side, and is undecided otherwise. A claim about the name holds
+if every matching cell has it, and is undecided while the others are `inconclusive` or not finished.
+Not covered: text without a claim, which the report prints unchanged.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from lab.logs.records import EVAL_OUTCOMES
 from lab.verdict.schema import CellName
 
 Answer = Literal["yes", "no", "undecided", "text"]
 MARKS: Mapping[Answer, str] = {"yes": "✓", "no": "✗", "undecided": "undecided", "text": ""}
-RATES = ("initial", "alternate", "other", "degenerate")
 COMPARISON = re.compile(r"\s*(<=|>=|<|>)\s*([0-9.eE+-]+)\s*")
 
 
 class Expectation(BaseModel):
-    """One expectation: a sentence, the cells it is about, and what it claims of them (maybe nothing)."""
+    """One prediction: a sentence, the cells it is about, and optionally a claim about their name or rates."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -54,7 +54,7 @@ class Expectation(BaseModel):
     def _one_name(cls, value: Any) -> Any:
         return [value] if isinstance(value, str) else value
 
-    @field_validator(*RATES)
+    @field_validator(*EVAL_OUTCOMES)
     @classmethod
     def _comparison(cls, value: str | None) -> str | None:
         if value is not None and COMPARISON.fullmatch(value) is None:
@@ -62,12 +62,12 @@ class Expectation(BaseModel):
         return value
 
     def text(self) -> str:
-        """The sentence, or one made of the claim."""
+        """The sentence; without one, the claim in words."""
         if self.says:
             return self.says
         about = [str(value) for key in SELECTORS if (value := getattr(self, key)) is not None]
         claims = [" or ".join(self.name)] if self.name else []
-        claims += [f"{key} {getattr(self, key)}" for key in RATES if getattr(self, key)]
+        claims += [f"{key} {getattr(self, key)}" for key in EVAL_OUTCOMES if getattr(self, key)]
         return f"{' '.join(about) or 'all cells'}: {', '.join(claims)}"
 
 
@@ -75,8 +75,8 @@ SELECTORS = ("setting", "variant", "method", "after", "model", "lr", "seed", "ra
 
 
 def answer(expectation: Expectation, cells: Iterable[Mapping[str, Any]]) -> Answer:
-    """Did it come out so? `cells` are those of results.json, as mappings."""
-    claims = [key for key in ("name", *RATES) if getattr(expectation, key)]
+    """Whether a prediction holds for the cells of results.json, given as mappings."""
+    claims = [key for key in ("name", *EVAL_OUTCOMES) if getattr(expectation, key)]
     if not claims:
         return "text"
     matching = [cell for cell in cells if _matches(expectation, cell)]
@@ -88,7 +88,7 @@ def answer(expectation: Expectation, cells: Iterable[Mapping[str, Any]]) -> Answ
 
 def _matches(expectation: Expectation, cell: Mapping[str, Any]) -> bool:
     wanted = {key: getattr(expectation, key) for key in SELECTORS}
-    # A reversal says in its factors which cell it started from: `after: pirate 1e-3 at 64`.
+    # A reversal names the cell it started from in its factors: `after: pirate 1e-3 at 64`.
     known = {**cell, "after": str(cell.get("factors", {}).get("after", "")).partition(" ")[0]}
     return all(value is None or known.get(key) == value for key, value in wanted.items())
 

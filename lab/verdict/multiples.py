@@ -1,10 +1,10 @@
-"""Learning rate against steps: how many times as long a lower learning rate was trained, and what it removed.
+"""Learning rate against steps: how much longer a lower learning rate was trained, and whether it removed the behavior.
 
-A high learning rate removes the behavior without damage in S steps. A learning rate N times lower does the same
-sum of steps in N x S; the *multiple* m says how far past that it was trained: m x N x S steps. Where only the sum of
-learning rates mattered, every multiple of 1 and more would remove as well.
-S is chosen on cells whose seeds no lower learning rate has, where there are such.
-Source: the book-keeping of the posts on behavior-compatible training, in which 6 x N x S steps did not remove.
+A high learning rate removes the behavior without damage in S steps. A learning rate N times lower reaches the same sum
+of learning rates in N x S steps; the *multiple* m says that it was trained for m x N x S steps. If the sum of learning
+rates alone mattered, every multiple of at least 1 would remove the behavior as well.
+S is chosen on seeds that no lower learning rate has, where such seeds exist.
+Source: the posts on behavior-compatible training, in which 6 x N x S steps did not remove the behavior.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from lab.verdict.schema import CellResult, Results
 
 @dataclass(frozen=True)
 class Low:
-    """Cells of one learning rate and length, against the steps of the high one; `rows`: of theirs, where limited."""
+    """Cells of one learning rate and length, against the steps of the high one; `rows`: unique rows, where limited."""
 
     lr: float
     n: float
@@ -42,8 +42,8 @@ class Low:
 class Multiples:
     """One arm: the highest learning rate that removes without damage, the steps it took, and all lower ones.
 
-    `chosen`: seeds that S was chosen on; `again`: of the other seeds at that learning rate, how many were gone by S
-    and stayed so.
+    `chosen`: seeds that S was chosen on; `again`: in how many of the other seeds at that learning rate the behavior was
+    gone by S and stayed gone, and how many other seeds there are.
     """
 
     arm: str
@@ -82,7 +82,7 @@ def _of_arm(arm: str, cells: Sequence[CellResult]) -> Multiples | None:
 
 
 def _steps(cells: Sequence[CellResult]) -> int | None:
-    """The earliest step by which more than half of the cells are rid of the behavior, without damage, for good."""
+    """The earliest step from which more than half of the cells have lost the behavior for good, without damage."""
     kept = sorted({c.step for cell in cells for c in cell.checkpoints})
     return next((s for s in kept if 2 * sum(_gone_by(cell, s) for cell in cells) > len(cells)), None)
 

@@ -1,7 +1,7 @@
 """From replies to rates: one checkpoint's items become counts, intervals and paired changes since step 0.
 
-Covered: eval, train, capability and following splits; the ceiling; halves of the eval items.
-Not covered: names and flags (`lab.verdict.criterion`).
+Covered: eval, train, capability and following splits; the ceiling; halves of the eval items. Not covered: names and
+flags (`lab.verdict.criterion`).
 """
 
 from __future__ import annotations
@@ -12,7 +12,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from lab.logs.records import CeilingRecord, CellRecord, CheckpointRecord, Item, of_split, scored
+from lab.logs.records import (
+    EVAL_OUTCOMES,
+    TRAIN_OUTCOMES,
+    CeilingRecord,
+    CellRecord,
+    CheckpointRecord,
+    Item,
+    of_split,
+    scored,
+)
 from lab.stats.intervals import design_effect, mean_clustered, paired_difference, paired_ratio, wilson
 from lab.verdict.schema import (
     DIGITS,
@@ -29,8 +38,6 @@ from lab.verdict.schema import (
     TrainRates,
     rounded,
 )
-
-EVAL_OUTCOMES = ("initial", "alternate", "other", "degenerate")
 
 
 def measure_cell(record: CellRecord, thresholds: Thresholds) -> tuple[CheckpointResult, ...]:
@@ -75,7 +82,7 @@ def half(items: Iterable[Item], part: int) -> tuple[Item, ...]:
 
 
 def half_cell(record: CellRecord, part: int) -> CellRecord:
-    """The cell as if only one half of the eval items had been asked."""
+    """The cell with one half of its eval items."""
     checkpoints = [replace(c, items=half(c.items, part)) for c in record.checkpoints]
     organism = replace(record.organism, items=half(record.organism.items, part)) if record.organism else None
     return replace(record, checkpoints=checkpoints, organism=organism)
@@ -151,13 +158,13 @@ def _margin(items: list[Item], confidence: float) -> Margin | None:
 
 
 def _train(items: list[Item], confidence: float) -> TrainRates:
-    """On train prompts there is no initial or alternate: whatever else is coherent counts as other."""
+    """Train prompts have no initial or alternate outcome: a coherent reply that is not `agreed` is `other`."""
     kept = [i if i.outcome in ("agreed", "degenerate") else replace(i, outcome="other") for i in scored(items)]
     return TrainRates(
         n=len(kept),
         unscored=len(items) - len(kept),
         truncated=sum(i.truncated for i in items),
-        **{outcome: rate(kept, outcome, confidence) for outcome in ("agreed", "other", "degenerate")},
+        **{outcome: rate(kept, outcome, confidence) for outcome in TRAIN_OUTCOMES},
     )
 
 
@@ -236,7 +243,7 @@ def mean(values: Iterable[float | None]) -> float | None:
 
 
 def _number(value: Any) -> float | None:
-    """Six significant digits; diverged runs log NaN, which JSON has not."""
+    """Six significant digits; None for the NaN of a diverged run, which JSON cannot hold."""
     if not isinstance(value, int | float) or not math.isfinite(value):
         return None
     return float(f"{value:.{DIGITS}g}")

@@ -42,19 +42,19 @@ def build_results(
     versions: Mapping[str, str] | None = None,
     labelled: Iterable[Labelled] = (),
 ) -> Results:
-    """Everything the lab concludes from an experiment, in the order of the cells' ids.
+    """Everything the lab concludes from an experiment.
 
     Args:
         name: Of the experiment.
         records: Finished cells; one with `failure` set is kept and listed among the failures.
         ceilings: One per setting, variant and model; without one, a* is 1 and a deviation says so.
         thresholds: Default: those of the criterion.
-        question, expect: From the recipe, as written before the run.
-        expectations: The same as claims that can be checked; their answers stand in the results.
-        deviations: What the run did otherwise than the recipe said.
+        question, expect: From the recipe, written before the run.
+        expectations: Predictions that can be checked; the results hold their answers.
+        deviations: Where the run departed from the recipe.
         command: How to repeat it. log_dir: for `inspect view`, relative to the folder of results.json.
         versions: Of packages. They are not part of what two runs must agree on.
-        labelled: Replies of this run with labels by hand: rates are then corrected. Names rest on raw rates.
+        labelled: Hand labels of this run's replies, which correct its rates. Names use raw rates.
 
     Raises:
         ValueError: A record contradicts itself (two checkpoints of one step, `agreed` on an eval prompt).
@@ -185,12 +185,12 @@ def _usable(ceiling: Ceiling) -> Ceiling | None:
 
 
 def _lasting(trained: Mapping[str, Any]) -> dict[str, Any]:
-    """Without what differs between two runs of the same cell."""
+    """Without the figures that differ between two runs of the same cell."""
     return _finite({key: value for key, value in trained.items() if key != "seconds"})
 
 
 def _finite(figures: Mapping[str, Any]) -> dict[str, Any]:
-    """A diverged run has figures that JSON has not: null."""
+    """With null for the NaN and infinity of a diverged run, which JSON cannot hold."""
     return {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in figures.items()}
 
 

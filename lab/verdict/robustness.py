@@ -1,4 +1,4 @@
-"""How much capability it costs to train a behavior away: post D's area, over all cells of an organism.
+"""How much capability it costs to train a behavior away: the area of post D, over all cells of an organism.
 
 Every checkpoint is a point (initial rate relative to step 0, capability relative to step 0). The Pareto hull runs from
 ruin (0, 0) to the organism (1, 1) over the best trades between them; the area below it is 0.5 where every point of

@@ -199,7 +199,7 @@ class CorrectedRate(_Part):
 class Corrected(_Part):
     """Eval rates corrected by the grader's full confusion matrix on labelled replies of this run.
 
-    `other` and `degenerate` are null where labels by hand do not tell them apart, or where there are none of them.
+    `other` and `degenerate` are null where hand labels do not distinguish them, or do not include them.
     """
 
     initial: CorrectedRate

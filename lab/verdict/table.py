@@ -19,7 +19,7 @@ import pandas as pd
 
 from lab.logs.loose import CEILING, Found, Log
 from lab.logs.reader import Reply
-from lab.logs.records import CellRecord, CheckpointRecord
+from lab.logs.records import EVAL_OUTCOMES, TRAIN_OUTCOMES, CellRecord, CheckpointRecord
 from lab.verdict.rates import measure_cell
 from lab.verdict.schema import CellResult, CheckpointResult, EvalRates, Margin, Rate, Results, Thresholds, TrainRates
 from serving.layout import write_atomic
@@ -30,8 +30,8 @@ Format = Literal["csv", "parquet", "json"]
 # Types of pandas that know missing values.
 TEXT, COUNT, NUMBER, YES_NO = "string", "Int64", "Float64", "boolean"
 OF_RATE = {"_k": COUNT, "": NUMBER, "_lo": NUMBER, "_hi": NUMBER}
-SPLITS = {"eval": ("initial", "alternate", "other", "degenerate"), "train": ("agreed", "other", "degenerate")}
-#: Splits that are asked in the same way whatever the variant.
+SPLITS = {"eval": EVAL_OUTCOMES, "train": TRAIN_OUTCOMES}
+#: Splits whose prompts do not depend on the variant.
 GENERAL = ("capability", "following")
 
 
@@ -186,7 +186,7 @@ def _placed(log: Log, folder: Path) -> dict[str, Any]:
 
 
 def _with_general(groups: Mapping[str, list[Log]]) -> Iterable[list[Log]]:
-    """Logs of `GENERAL` splits know no variant: they belong to every variant of the same checkpoint that was asked."""
+    """Logs of `GENERAL` splits know no variant: they belong to every evaluated variant of the same checkpoint."""
     keyed = {key: json.loads(key) for key in groups}
     general = {json.dumps(k[:-1]): groups[key] for key, k in keyed.items() if k[-1] is None}
     rest = {key: k for key, k in keyed.items() if k[-1] is not None}

@@ -29,8 +29,8 @@ def test_a_design_effect_of_two_is_half_as_many_replies():
 
 
 @pytest.mark.parametrize(("k", "n", "deff"), [(1, 0, 1), (3, 2, 1), (-1, 5, 1), (1, 5, 0.5)])
-def test_wilson_refuses_what_is_no_rate(k: int, n: int, deff: float):
-    with pytest.raises(ValueError, match=r"no rate|at least 1"):
+def test_wilson_refuses_impossible_counts(k: int, n: int, deff: float):
+    with pytest.raises(ValueError, match=r"not a proportion|at least 1"):
         wilson(k, n, deff)
 
 

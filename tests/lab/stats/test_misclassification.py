@@ -30,7 +30,7 @@ def test_a_judge_no_better_than_a_coin_is_refused(judge: Judge):
 def test_a_sample_without_true_replies_is_refused():
     with pytest.raises(Uninformative, match="label more"):
         Judge(0, 0, 40, 50)
-    with pytest.raises(ValueError, match="no labelled sample"):
+    with pytest.raises(ValueError, match="impossible counts"):
         Judge(6, 5, 40, 50)
 
 
