@@ -3,7 +3,7 @@
     python -m benchmarks.coverage                 # 2,000 experiments per row, under a minute on one core
     python -m benchmarks.coverage --experiments 500 --out -
 
-A row that can be computed exactly (a single rate, a count of cells) has its exact coverage beside the simulated one.
+A row that can be computed exactly (a single rate, a count of cells) has its exact coverage next to the simulated one.
 """
 
 from __future__ import annotations

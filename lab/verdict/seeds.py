@@ -30,7 +30,7 @@ def groups(cells: Iterable[CellResult], thresholds: Thresholds) -> tuple[Group, 
 def seed_rate(values: Sequence[float], thresholds: Thresholds, span: tuple[float, float] = (0.0, 1.0)) -> SeedRate:
     """The mean over seeds, and its t interval clipped to `span` where there are at least `few_seeds` seeds.
 
-    Two-peaked seeds break its coverage: `benchmarks/coverage.py` measures by how much.
+    Where seeds are two-peaked, the interval of 2 or 3 seeds covers far less than it says (docs/measured/coverage.md).
     """
     interval = mean_t(values, thresholds.confidence) if len(values) >= thresholds.few_seeds else None
     return SeedRate(
