@@ -20,5 +20,7 @@ def export(results: Results, folder: Path) -> list[Picture]:
     for picture in pictures:
         figure = write_svg(picture.draw, folder / f"{picture.key}.svg")
         write_pdf(figure, folder / f"{picture.key}.pdf")
-        (folder / f"{picture.key}.csv").write_text(text(picture.rows, "csv"), encoding="utf-8")
+        (folder / f"{picture.key}.csv").write_text(
+            text(pd.DataFrame(picture.rows, dtype=object), "csv"), encoding="utf-8"
+        )
     return pictures
