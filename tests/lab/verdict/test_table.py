@@ -64,7 +64,8 @@ def test_logs_made_by_hand_give_a_row_per_reply(folder: Path):
     assert frame["split"].value_counts().to_dict() == dict.fromkeys(("train", "eval", "capability", "ceiling"), 6)
     assert set(frame["setting"]) == {"sandbagging"}
     assert set(frame["outcome"]) <= {"other", "degenerate"}
-    assert (frame[["item", "template"]].map(bool, na_action=None)).all(axis=None)
+    assert all(frame["item"])
+    assert all(frame["template"])
 
 
 def test_a_checkpoint_asked_twice_and_for_capability_is_one_row_without_its_ceiling(folder: Path):
