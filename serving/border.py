@@ -18,7 +18,7 @@ class OneLine(click.ClickException):
 
     def __init__(self, error: Exception) -> None:
         super().__init__(str(getattr(error, "message", error)))
-        self.exit_code = int(getattr(error, "exit_code", LabError.exit_code))
+        self.exit_code: int = getattr(error, "exit_code", LabError.exit_code)  # pyright: ignore[reportIncompatibleVariableOverride]
 
 
 @contextmanager

@@ -129,7 +129,7 @@ def template_end(tokenizer: PreTrainedTokenizerBase) -> int | None:
     _, found, rest = str(tokenizer.apply_chat_template(turns, tokenize=False)).rpartition(mark)
     if not found:
         return None
-    after = cast("list[int]", tokenizer.encode(rest.lstrip(), add_special_tokens=False))
+    after = tokenizer.encode(rest.lstrip(), add_special_tokens=False)
     special = set(tokenizer.all_special_ids) | set(getattr(tokenizer, "added_tokens_decoder", {}))
     return after[0] if after and after[0] in special else None
 
