@@ -35,7 +35,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def tested(run: Path) -> list[firstorder.Tested]:
-    return firstorder.check_run(run, ITEMS, tell=lambda _: None)
+    return firstorder.check_run(run, ITEMS, progress=lambda _: None)
 
 
 def test_every_cell_has_all_its_checkpoints_and_starts_at_zero(tested: list[firstorder.Tested]):
@@ -62,7 +62,7 @@ def test_an_adapter_is_tested_on_the_weights_that_it_makes_of_its_base(tested: l
 def test_the_margin_is_the_models_own_log_probability_of_both_replies(run: Path):
     checkpoint = resolve("mini")
     model, tokenizer = load_full(checkpoint), load_tokenizer(checkpoint)
-    asked = margin.ask({"setting": "sandbagging", "variant": "static"}, model, tokenizer, 2)
+    asked = margin.reply_pairs({"setting": "sandbagging", "variant": "static"}, model, tokenizer, 2)
     scores = []
     for ids, labels in zip(asked.ids, asked.labels, strict=True):
         logp = model(torch.tensor([ids])).logits[0].log_softmax(-1)
