@@ -34,7 +34,7 @@ FOOT = """
 Most of the time that inspect spends on a sample goes into its records (events, copies, validation,
 compression). Public options change the processor time of an eval of 512 samples as follows:
 `log_realtime=False` saves about a quarter; `log_buffer=1` adds half again and should not be used; `display`,
-`score_display`, the two servers and `log_model_api` change little. `lab.run.evaluate` uses the harmless ones.
+`score_display`, the two servers and `log_model_api` change little. `lab.experiment.evaluate` uses the harmless ones.
 
 What a trainer step costs beyond a plain loop are transformers' walks over all modules and parameters, the
 log, and TRL's collator (`python -m benchmarks.trainer --profile`). A cell with its own rows spends most of

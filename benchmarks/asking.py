@@ -32,7 +32,7 @@ SETTING = "sandbagging"
 N = 512
 MAX_TOKENS = 96
 CONNECTIONS = (32, 128, 256)
-# What the lab itself passes to inspect (`lab.run.evaluate`).
+# What the lab itself passes to inspect (`lab.experiment.evaluate`).
 QUIET: dict[str, Any] = {
     "display": "none",
     "log_realtime": False,

@@ -21,13 +21,13 @@ from bct_tasks import catalogue
 from bct_tasks.task import bct_task
 from benchmarks.asking import QUIET
 from benchmarks.line import Line, report
+from lab.experiment import collect, folder, status
+from lab.experiment.estimate import estimate
+from lab.experiment.folder import Experiment, keep
+from lab.experiment.jobs import RunJobs
 from lab.plan import recipe
 from lab.plan.cells import Start
 from lab.report.html import write_report
-from lab.run import collect, folder, status
-from lab.run.estimate import estimate
-from lab.run.folder import Experiment, keep
-from lab.run.jobs import RunJobs
 from lab.verdict.results import write_results
 from serving.provider import local_model
 from trainer.run.metrics import NAME as METRICS

@@ -60,9 +60,9 @@ def measure() -> Iterator[Line]:
     begun = time.process_time()
     from trl.trainer.sft_trainer import SFTTrainer
 
-    import lab.run.collect
+    import lab.experiment.collect
     import serving.backends.engine.engine
-    from lab.run import evaluate
+    from lab.experiment import evaluate
     from trainer.data import labels
     from trainer.run import checkpoints, model
 
@@ -75,7 +75,7 @@ def measure() -> Iterator[Line]:
         (evaluate, "_run", "inspect"),
         (model, "load", "loading to train"),
         (labels, "collect", "labels, without generation"),
-        (lab.run.collect, "write", "results and report"),
+        (lab.experiment.collect, "write", "results and report"),
     ]
     patches = [patch.object(owner, name, ledger.counting(what, getattr(owner, name))) for owner, name, what in places]
     with TemporaryDirectory() as home:
@@ -98,12 +98,12 @@ def measure() -> Iterator[Line]:
 
 def _work(home: Path) -> list[Any]:
     """Does all jobs as a worker does; returns the evaluations that were made."""
+    from lab.experiment import collect, folder, state
+    from lab.experiment import jobs as work
+    from lab.experiment.folder import Experiment, keep
+    from lab.experiment.state import Reporter
     from lab.plan import recipe
     from lab.report.html import write_report
-    from lab.run import collect, folder, state
-    from lab.run import jobs as work
-    from lab.run.folder import Experiment, keep
-    from lab.run.state import Reporter
 
     path = home / "sweep.yaml"
     path.write_text(RECIPE, encoding="utf-8")
@@ -124,7 +124,7 @@ def _floor(evaluations: list[Any], home: Path) -> float:
     from inspect_ai.model import get_model
 
     import benchmarks.asking
-    from lab.run import evaluate
+    from lab.experiment import evaluate
 
     class Known(dict[str, str]):
         def __missing__(self, key: str) -> str:

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from rich.console import Console
 
-    from lab.run.driver import How
-    from lab.run.folder import Experiment
+    from lab.experiment.driver import How
+    from lab.experiment.folder import Experiment
     from lab.verdict.schema import Conclusion, Results
 
 
@@ -59,7 +59,7 @@ class Run:
     @cached_property
     def results(self) -> Results:
         """The content of results.json: a frozen pydantic model, `lab.verdict.schema.Results`."""
-        from lab.run.collect import collect
+        from lab.experiment.collect import collect
 
         return collect(self.experiment)
 
@@ -159,9 +159,9 @@ class Run:
         Args:
             bundle: Also write inspect's log viewer; the report's points then open logs in it.
         """
+        from lab.experiment import collect
         from lab.report.html import write_report
         from lab.report.viewer import write_viewer
-        from lab.run import collect
 
         results, folders = collect.write(self.experiment), self.experiment.folders
         viewer = write_viewer(folders.run, folders.logs, folders.relative(folders.logs)) if bundle else None
@@ -169,12 +169,10 @@ class Run:
         return self
 
     def _table(self, per: Literal["sample", "checkpoint"]) -> pd.DataFrame:
-        import pandas as pd
+        from lab.experiment.table import table
 
-        from lab.run.table import table
-
-        rows, _ = table(self.folder, per)
-        return pd.DataFrame(rows)
+        found, _ = table(self.folder, per)
+        return found
 
     def _of(self, conclusion: Conclusion) -> pd.DataFrame:
         from lab.verdict.arms import arms
@@ -228,7 +226,7 @@ def load(run: str | Path) -> Run:
     Raises:
         BadInput: The folder does not exist or holds no run.
     """
-    from lab.run.folder import open_run
+    from lab.experiment.folder import open_run
 
     return Run(open_run(Path(run)))
 
@@ -260,7 +258,7 @@ def run(
     """
     from rich.console import Console
 
-    from lab.run.driver import How
+    from lab.experiment.driver import How
 
     found = experiment(recipe, out)
     console = Console(stderr=True, quiet=not progress)
@@ -273,8 +271,8 @@ def run(
 
 def experiment(recipe: str | Path, out: str | Path | None = None) -> Experiment:
     """A recipe and the folders it will run in. Creates nothing. Raises BadInput where the recipe is wrong."""
+    from lab.experiment.folder import Experiment, default
     from lab.plan import recipe as recipes
-    from lab.run.folder import Experiment, default
 
     loaded = recipes.load(Path(recipe))
     return Experiment(loaded, default(loaded.name, None if out is None else Path(out)))
@@ -282,8 +280,8 @@ def experiment(recipe: str | Path, out: str | Path | None = None) -> Experiment:
 
 def execute(found: Experiment, how: How, force: bool, console: Console) -> tuple[Run, dict[str, str]]:
     """Runs what is left of an experiment, and writes its report. Returns the run, and the failed jobs with errors."""
+    from lab.experiment import driver
     from lab.report.html import write_report
-    from lab.run import driver
 
     results, failed = driver.run(found, how, force, console)
     write_report(results, found.folders.run / "report.html")

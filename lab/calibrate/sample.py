@@ -4,7 +4,7 @@
     read_back(experiment, Path("x.jsonl"))                   # checked, and kept in the run folder
 
 <run>/calibration/<sample>.key.json       which reply each line is; not in the sample, so that labelling is blind
-<run>/calibration/<sample>.labels.json    the labels, once they are read back (`lab.run.labels`)
+<run>/calibration/<sample>.labels.json    the labels, once they are read back (`lab.experiment.labels`)
 
 The sample has `n` replies to eval prompts per setting, drawn uniformly over all cells and checkpoints. A line shows
 neither the arm, the checkpoint nor the grade. A label belongs to the reply in one log: labels of a cell that is
@@ -25,9 +25,9 @@ from typing import Any
 from bct_tasks import catalogue
 from bct_tasks.setting import Setting
 from graders.calibration import OF_KIND
+from lab.experiment.folder import Experiment, read
+from lab.experiment.labels import FOLDER, SCHEMA, write_labels
 from lab.logs.reader import Answer, Place, answers, places
-from lab.run.folder import Experiment, read
-from lab.run.labels import FOLDER, SCHEMA, write_labels
 from lab.verdict.corrected import Labelled
 from serving import layout
 from serving.errors import BadInput

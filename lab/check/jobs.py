@@ -1,4 +1,4 @@
-"""The jobs of `bct check --model`: checks that are not measured yet, in the lab's schedule (`lab.run.board`).
+"""The jobs of `bct check --model`: checks that are not measured yet, in the lab's schedule (`lab.experiment.board`).
 
 <home>/state/<check>.json, .log    progress of a check, and what it printed
 """
@@ -14,15 +14,15 @@ from rich.console import Console
 
 from lab.check import organism
 from lab.check.organism import OrganismCheck
-from lab.run.board import Dropped, Task
-from lab.run.driver import How
-from lab.run.driver import work as do_all
-from lab.run.state import Reporter
+from lab.experiment.board import Dropped, Task
+from lab.experiment.driver import How
+from lab.experiment.driver import work as do_all
+from lab.experiment.state import Reporter
 
 
 @dataclass(frozen=True)
 class CheckJobs:
-    """Checks and the folder of their replies, for `lab.run.board`; none needs another one."""
+    """Checks and the folder of their replies, for `lab.experiment.board`; none needs another one."""
 
     checks: Sequence[OrganismCheck]
     home: Path

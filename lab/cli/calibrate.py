@@ -94,7 +94,7 @@ def _calibrated(
 
 def _sampled(run: Path, n: int, seed: int, out: Path | None, labels: Path | None, as_json: bool) -> None:
     from lab.calibrate import sample
-    from lab.run.folder import open_run
+    from lab.experiment.folder import open_run
 
     experiment = open_run(run)
     content: dict[str, Any]

@@ -40,8 +40,8 @@ def run(recipe: Path, out: Path | None, dry_run: bool, force: bool, as_json: boo
 
 
 def _estimate(experiment: Any, jobs: int | None, as_json: bool) -> None:
-    from lab.run import estimate
-    from lab.run.local import default_jobs
+    from lab.experiment import estimate
+    from lab.experiment.local import default_jobs
 
     found = estimate.estimate(experiment, jobs or default_jobs())
     if as_json:
@@ -55,9 +55,9 @@ def _run(experiment: Any, how: dict[str, Any], force: bool, as_json: bool) -> No
     from rich.console import Console
 
     from lab import api
-    from lab.run.driver import How
-    from lab.run.live import show_failures
-    from lab.run.status import duration
+    from lab.experiment.driver import How
+    from lab.experiment.live import show_failures
+    from lab.experiment.status import duration
     from serving.errors import WorkFailed
 
     console, began = Console(stderr=True), time.monotonic()

@@ -14,10 +14,10 @@ from lab.cli.output import as_json, console, emit
 @as_json
 def status(run: Path, as_json: bool) -> None:
     """Show the progress of a run, also from another terminal while it runs."""
-    from lab.run import status as states
-    from lab.run.folder import open_run
-    from lab.run.jobs import RunJobs
-    from lab.run.lock import holder
+    from lab.experiment import status as states
+    from lab.experiment.folder import open_run
+    from lab.experiment.jobs import RunJobs
+    from lab.experiment.lock import holder
 
     view = states.overview(RunJobs(open_run(run)), holder(run))
     if as_json:

@@ -26,7 +26,7 @@ def table(
     bct table runs/quickstart --per checkpoint > checkpoints.csv
     bct table logs --out replies.parquet
     """
-    from lab.run.table import table as rows_of
+    from lab.experiment.table import table as rows_of
     from lab.verdict.table import text, write
 
     form = form or (ENDINGS.get(out.suffix, "csv") if out else "csv")

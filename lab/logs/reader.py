@@ -7,7 +7,7 @@
 A `.eval` file is a zip: `header.json` names what was evaluated, `summaries.json` holds one line per sample without its
 long texts, `samples/` the samples. The members are read directly, which is ~45 times faster than inspect's data frames
 (`benchmarks/reading.py`). Whatever cannot be read so, such as a log in JSON format, is read by inspect's API.
-Not covered: which log belongs to which checkpoint (`lab.run.collect`, `lab.logs.loose`).
+Not covered: which log belongs to which checkpoint (`lab.experiment.collect`, `lab.logs.loose`).
 """
 
 from __future__ import annotations

@@ -32,7 +32,8 @@ from trainer.methods import METHODS
 if TYPE_CHECKING:
     from bct_tasks.setting import Prompt, Variant
 
-#: Raised when ids are made of other things. A run folder of an earlier identity keeps its names: `lab.run.names`.
+#: Raised when ids are made of other things. A run folder of an earlier identity keeps its names:
+#: `lab.experiment.names`.
 IDENTITY = 2
 
 # Training prompts that go into the hash: enough to meet every template and family of a setting.

@@ -4,7 +4,7 @@
 
 The step 0 of a run is measured once per organism, so its replies appear under each of its cells. Checkpoints of a run
 have names and flags; those of logs made by hand have rates alone, and of an item asked again the latest reply counts.
-Not covered: opening a run folder (`lab.run.table`), and the replies' text, which is in the logs.
+Not covered: opening a run folder (`lab.experiment.table`), and the replies' text, which is in the logs.
 """
 
 from __future__ import annotations

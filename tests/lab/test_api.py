@@ -10,7 +10,6 @@ import pandas as pd
 import pytest
 
 import lab
-import lab.api
 
 RECIPE = """
 question: Does the static prompt hold?
@@ -32,13 +31,13 @@ gate: {initial: 0, agreed: 0, ceiling: 0}
 def run(tmp_path_factory: pytest.TempPathFactory) -> lab.Run:
     folder = tmp_path_factory.mktemp("api")
     (folder / "tiny.yaml").write_text(RECIPE, encoding="utf-8")
-    return lab.api.run(folder / "tiny.yaml", folder / "run", jobs=1)
+    return lab.run(folder / "tiny.yaml", folder / "run", jobs=1)
 
 
 def test_a_run_writes_its_results_and_report_and_prints_nothing(
     run: lab.Run, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    again = lab.api.run(str(run.folder.parent / "tiny.yaml"), str(run.folder))
+    again = lab.run(str(run.folder.parent / "tiny.yaml"), str(run.folder))
     assert capfd.readouterr() == ("", "")
     assert again.results == run.results
     assert "<svg" in (run.folder / "report.html").read_text(encoding="utf-8")
@@ -103,7 +102,7 @@ def test_the_report_is_written_where_it_is_asked_for(run: lab.Run, tmp_path: Pat
 def test_wrong_input_is_a_plain_exception(tmp_path: Path) -> None:
     (tmp_path / "bad.yaml").write_text("setting: sandbaging\nlearning_rates: [1e-3]\n", encoding="utf-8")
     with pytest.raises(lab.BadInput, match="Did you mean 'sandbagging'") as caught:
-        lab.api.run(tmp_path / "bad.yaml", tmp_path / "run")
+        lab.run(tmp_path / "bad.yaml", tmp_path / "run")
     assert [base.__module__.split(".")[0] for base in type(caught.value).__mro__[:-3]] == ["serving", "serving"]
     with pytest.raises(lab.BadInput, match="no such folder"):
         lab.load(tmp_path / "nowhere")
@@ -113,7 +112,7 @@ def test_a_failed_job_raises_and_leaves_what_finished(run: lab.Run, tmp_path: Pa
     text = RECIPE.replace("margins: false", "margins: false\ntrl: {report_to: no_such_tracker}")
     (tmp_path / "broken.yaml").write_text(text, encoding="utf-8")
     with pytest.raises(lab.WorkFailed, match="4 jobs failed"):
-        lab.api.run(tmp_path / "broken.yaml", tmp_path / "run", jobs=1)
+        lab.run(tmp_path / "broken.yaml", tmp_path / "run", jobs=1)
     assert len(lab.load(tmp_path / "run").results.failures) == 4
 
 

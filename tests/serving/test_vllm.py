@@ -24,9 +24,9 @@ from safetensors.torch import load_file
 from tiny_checkpoints import END, llama, save, save_adapter
 from vllm_stand_in import Record, put_in_place_of_vllm
 
+from lab.experiment.evaluate import Evaluation, evaluate
 from lab.logs.reader import read_items, why_no_margins
 from lab.plan.cells import Sizes
-from lab.run.evaluate import Evaluation, evaluate
 from serving import layout
 from serving.backends import choose
 from serving.backends.vllm import backend as vllm

@@ -12,8 +12,8 @@ import pytest
 from tiny_runs import MakeCell, MakeOrganism, tree
 
 from bct_tasks import catalogue
-from lab.run.attempts import apart
-from lab.run.jobs import organism_is_whole
+from lab.experiment.attempts import apart
+from lab.experiment.jobs import organism_is_whole
 from serving import refs
 from serving.errors import BadInput
 from trainer import install

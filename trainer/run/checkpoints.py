@@ -89,7 +89,7 @@ def keep_state(saved: Path, folder: Path, step: int) -> None:
 
 
 def _delete(state: Path) -> None:
-    """Renames the state first: another attempt may be copying it (`lab.run.attempts`)."""
+    """Renames the state first: another attempt may be copying it (`lab.experiment.attempts`)."""
     with suppress(FileNotFoundError):
         shutil.rmtree(state.rename(layout.draft_of(state)), ignore_errors=True)
 

@@ -16,8 +16,8 @@ from bct_tasks.setting import Prompt
 from graders.calibration import read_gold
 from lab.cli import labels
 from lab.cli.main import main
-from lab.run.collect import collect
-from lab.run.folder import Experiment, open_run
+from lab.experiment.collect import collect
+from lab.experiment.folder import Experiment, open_run
 
 SETTING = catalogue.load("sandbagging")
 STEPS = (0, 1, 2)

@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from lab.cli.main import main
-from lab.run.lock import held, holder
+from lab.experiment.lock import held, holder
 from serving.errors import BadInput, in_one_line
 
 ROOT = Path(__file__).parents[3]

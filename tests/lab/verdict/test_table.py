@@ -21,7 +21,7 @@ from bct_tasks.catalogue import load
 from bct_tasks.guards.tasks import capability
 from bct_tasks.task import bct_task
 from lab.cli.main import main
-from lab.run.table import Per, table
+from lab.experiment.table import Per, table
 from lab.verdict import table as tidy
 from lab.verdict.results import build_results
 from serving.errors import BadInput

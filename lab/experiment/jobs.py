@@ -12,14 +12,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from lab.experiment import attempts, gate
+from lab.experiment.board import Dropped, Task
+from lab.experiment.evaluate import Evaluation, evaluate
+from lab.experiment.folder import Experiment, Folders
+from lab.experiment.state import Reporter
 from lab.logs.reader import read_items
 from lab.plan.cells import Cell, Start
 from lab.plan.grid import Resources
-from lab.run import attempts, gate
-from lab.run.board import Dropped, Task
-from lab.run.evaluate import Evaluation, evaluate
-from lab.run.folder import Experiment, Folders
-from lab.run.state import Reporter
 from serving import layout, refs
 from serving.errors import WorkFailed
 from trainer.config import OrganismConfig
@@ -32,7 +32,7 @@ EVALUATION = 8
 
 @dataclass(frozen=True)
 class RunJobs:
-    """The starts and cells of an experiment, for `lab.run.board`; with `force` the gate refuses none."""
+    """The starts and cells of an experiment, for `lab.experiment.board`; with `force` the gate refuses none."""
 
     experiment: Experiment
     force: bool = False

@@ -12,10 +12,10 @@ from typing import Literal
 
 import pandas as pd
 
+from lab.experiment.collect import collect
+from lab.experiment.folder import Experiment, open_run, read
 from lab.logs.loose import read_folder
 from lab.logs.reader import read_replies
-from lab.run.collect import collect
-from lab.run.folder import Experiment, open_run, read
 from lab.verdict.table import Row, loose_checkpoints, loose_samples, result_table, sample_rows, sample_table
 from serving.errors import BadInput
 

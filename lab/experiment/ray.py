@@ -1,7 +1,7 @@
 """`bct run --executor ray`: jobs as tasks of a Ray cluster whose nodes share the storage of the run folder.
 
-Ray places each attempt by its resources; which job is next and which is tried again is for `lab.run.board`. A node that
-is only unreachable goes on writing, so every attempt writes into its own folder (`lab.run.attempts`). Each node needs
+Ray places each attempt by its resources; which job is next and which is tried again is for `board`. A node that
+is only unreachable goes on writing, so every attempt writes into its own folder (`attempts`). Each node needs
 this package and the same paths. Not covered: getting a cluster (`ray up`, `ray start`), copying files between nodes.
 """
 
@@ -15,11 +15,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from lab.experiment.board import Ended
+from lab.experiment.folder import Folders
+from lab.experiment.jobs import RunJobs
+from lab.experiment.worker import Errand
 from lab.plan.grid import Resources
-from lab.run.board import Ended
-from lab.run.folder import Folders
-from lab.run.jobs import RunJobs
-from lab.run.worker import Errand
 from serving.errors import BadInput
 
 #: Bytes of the object store of a cluster that is made for one run: tasks return a line of text.

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.run.attempts import apart, others, set_aside, sweep, take_over
+from lab.experiment.attempts import apart, others, set_aside, sweep, take_over
 from serving import layout
 from serving.layout import place
 from trainer.run.progress import Progress, Silent

@@ -1,8 +1,8 @@
 """The schedule: which job is next, which gets another attempt, and which is not worth doing.
 
-The one schedule of the lab: starts and cells by local processes (`lab.run.local`) or on Ray (`lab.run.ray`), and the
+The one schedule of the lab: starts and cells by local processes (`local`) or on Ray (`ray`), and the
 models of `bct check`. A board is made anew from the files of each run, and holds no state that matters.
-Not covered: executing jobs, and waiting for them (`lab.run.driver`).
+Not covered: executing jobs, and waiting for them (`driver`).
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, NamedTuple, Protocol
 
-from lab.run import state
-from lab.run.state import Reporter
+from lab.experiment import state
+from lab.experiment.state import Reporter
 
 #: Attempts at a job that fails, or whose worker dies.
 ATTEMPTS = 3

@@ -6,10 +6,10 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+from lab.experiment import folder
+from lab.experiment.estimate import Estimate, estimate, text
+from lab.experiment.folder import Experiment
 from lab.plan import recipe
-from lab.run import folder
-from lab.run.estimate import Estimate, estimate, text
-from lab.run.folder import Experiment
 
 RECIPE = """\
 setting: sandbagging

@@ -1,4 +1,4 @@
-"""Jobs in worker processes of this machine (`lab.run.worker`). Not covered: more than one machine (`lab.run.ray`)."""
+"""Jobs in worker processes of this machine (`worker`). Not covered: more than one machine (`ray`)."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from contextlib import suppress
 from multiprocessing import connection
 from pathlib import Path
 
-from lab.run.board import Ended, Jobs
-from lab.run.worker import CORE, Errand
+from lab.experiment.board import Ended, Jobs
+from lab.experiment.worker import CORE, Errand
 
 GPUS = "CUDA_VISIBLE_DEVICES"
 #: Environment of every worker: one thread, so that results do not depend on the number of cores.
@@ -88,7 +88,7 @@ class Worker:
         with crashes.open("ab") as stream:
             return subprocess.Popen(
                 # The folder is there for whoever looks at the list of processes.
-                [sys.executable, "-m", "lab.run.worker", str(os.getpid()), str(self._home)],
+                [sys.executable, "-m", "lab.experiment.worker", str(os.getpid()), str(self._home)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=stream,

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from bct_tasks.gate import OrganismGate
+from lab.experiment.folder import Folders
 from lab.logs.reader import read_items
 from lab.logs.records import Item
 from lab.plan.cells import Cell, Start
-from lab.run.folder import Folders
 from serving import layout
 
 

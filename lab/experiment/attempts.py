@@ -2,7 +2,7 @@
 
 A node that is only unreachable goes on writing while its job is done again elsewhere. So no two attempts share a
 folder; the first complete one is renamed into place, and every other one stops at its next step. An attempt begins with
-what an earlier one had finished. Not covered: evaluation, whose logs are published one by one (`lab.run.evaluate`).
+what an earlier one had finished. Not covered: evaluation, whose logs are published one by one (`evaluate`).
 """
 
 from __future__ import annotations

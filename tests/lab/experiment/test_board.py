@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lab.run import state
-from lab.run.board import ATTEMPTS, Board, Dropped, Ended, Task
+from lab.experiment import state
+from lab.experiment.board import ATTEMPTS, Board, Dropped, Ended, Task
 
 
 @dataclass

@@ -14,9 +14,9 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from lab.run import state
-from lab.run.board import Jobs
-from lab.run.state import State
+from lab.experiment import state
+from lab.experiment.board import Jobs
+from lab.experiment.state import State
 
 RUNNING = ("starting", "organism", "training", "evaluating")
 STYLES = {"done": "green", "skipped": "dim", "failed": "red", "refused": "red", "waiting": "dim"}

@@ -8,7 +8,7 @@ All state is in files, so that another terminal can read it.
 <run>/organisms/<hash>/            the organism (trainer)
 <run>/starts/<start id>.json       rates of the gate at step 0, and the logs; written last
 <run>/cells/<cell id>/             manifest, metrics, checkpoints (trainer); done.json, written last
-<run>/state/<job id>.json, .log    progress of a job, and what it printed (`lab.run.state`)
+<run>/state/<job id>.json, .log    progress of a job, and what it printed (`lab.experiment.state`)
 <logs>/<id>/step-000016.eval       one inspect log per checkpoint
 """
 
@@ -22,10 +22,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from lab.experiment.names import names, renamed
 from lab.plan import recipe as recipes
 from lab.plan.cells import IDENTITY, Cell, Start, cells_of, starts_of
 from lab.plan.recipe import Recipe
-from lab.run.names import names, renamed
 from serving import layout
 from serving.errors import BadInput
 

@@ -1,7 +1,7 @@
 """A worker process: reads tasks as pickles from stdin, does them, and answers each with a pickle on stdout.
 
 It keeps its imports and its engine over many jobs, prints into the job's log, and dies with its driver: by the
-kernel's signal on Linux, elsewhere by watching its parent. Not covered: other machines (`lab.run.ray`).
+kernel's signal on Linux, elsewhere by watching its parent. Not covered: other machines (`lab.experiment.ray`).
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
-from lab.run import state
-from lab.run.board import Ended, Task
-from lab.run.state import Reporter
+from lab.experiment import state
+from lab.experiment.board import Ended, Task
+from lab.experiment.state import Reporter
 from serving.errors import in_one_line
 
 #: Environment variable with the core that a worker is kept on.

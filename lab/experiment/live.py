@@ -11,8 +11,8 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
-from lab.run import state, status
-from lab.run.board import Jobs
+from lab.experiment import state, status
+from lab.experiment.board import Jobs
 
 #: Lines of a failed job's log that are shown.
 TAIL = 6

@@ -16,9 +16,9 @@ from statistics import median
 from typing import Any
 
 from bct_tasks import catalogue
+from lab.experiment.folder import Experiment, read
+from lab.experiment.status import duration
 from lab.plan.cells import Cell, Start
-from lab.run.folder import Experiment, read
-from lab.run.status import duration
 from serving import layout, refs
 from serving.errors import BadInput
 from trainer.run.metrics import read as read_metrics

@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from bct_tasks import catalogue
+from lab.experiment import gate, state
+from lab.experiment.folder import Experiment, read
+from lab.experiment.jobs import TRAINED, skipped
+from lab.experiment.labels import labelled
 from lab.logs.reader import read_items, why_no_margins
 from lab.logs.records import CeilingRecord, CellRecord, CheckpointRecord
 from lab.plan.cells import Cell, Start
-from lab.run import gate, state
-from lab.run.folder import Experiment, read
-from lab.run.jobs import TRAINED, skipped
-from lab.run.labels import labelled
 from lab.verdict.results import build_results, write_results
 from lab.verdict.schema import Results
 from serving import layout

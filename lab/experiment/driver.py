@@ -12,12 +12,12 @@ from typing import Literal, Protocol
 from rich.console import Console
 
 from bct_tasks import catalogue, gate
-from lab.run import collect, lock
-from lab.run.board import Board, Ended, Jobs
-from lab.run.folder import Experiment, keep
-from lab.run.jobs import RunJobs
-from lab.run.live import Display
-from lab.run.local import LocalExecutor, default_jobs
+from lab.experiment import collect, lock
+from lab.experiment.board import Board, Ended, Jobs
+from lab.experiment.folder import Experiment, keep
+from lab.experiment.jobs import RunJobs
+from lab.experiment.live import Display
+from lab.experiment.local import LocalExecutor, default_jobs
 from lab.verdict.schema import Results
 from serving.errors import BadInput, WorkFailed
 
@@ -125,7 +125,7 @@ def work(jobs: Jobs, how: How, console: Console) -> dict[str, str]:
 
 def _executor(jobs: Jobs, how: How, waiting: int) -> Executor:
     if how.executor == "ray" and isinstance(jobs, RunJobs):
-        from lab.run.ray import Overrides, RayExecutor
+        from lab.experiment.ray import Overrides, RayExecutor
 
         return RayExecutor(jobs, how.address, how.jobs, Overrides(how.cpus, how.gpus))
     return LocalExecutor(jobs, min(how.jobs or default_jobs(), waiting))
