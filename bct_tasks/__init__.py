@@ -1,1 +1,1 @@
-"""What is asked: one file per setting, one inspect task each. `bct_tasks.catalogue.load(name)` gives a setting."""
+"""The settings: one file and one inspect task each. `bct_tasks.catalogue.load(name)` returns a setting."""

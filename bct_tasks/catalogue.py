@@ -1,7 +1,7 @@
 """The settings by name. A setting is found by its module: `bct_tasks/settings/<name>.py` with a `SETTING`.
 
-A file that cannot be read or imported is a setting all the same, one that `load` refuses with the line at fault: one
-broken file takes nothing else with it.
+A file that cannot be read or imported is listed too, and `load` reports its faulty line: a broken file does not affect
+the other settings.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from bct_tasks.setting import Setting
 
 
 class BrokenSetting(SettingError):
-    """A setting's file cannot be imported; the message names the line at fault."""
+    """A setting's file cannot be imported; the message names the faulty line."""
 
     def __init__(self, name: str, error: Exception) -> None:
         self.name = name
-        super().__init__(f"{fault(error, _files()[name])}: mend this file; the other settings work without it")
+        super().__init__(f"{fault(error, _files()[name])}: fix this file; the other settings do not depend on it")
 
 
 @cache
@@ -62,7 +62,7 @@ def load_all() -> tuple[tuple[Setting, ...], tuple[BrokenSetting, ...]]:
 
 
 def fault(error: Exception, path: Path | None = None) -> str:
-    """`file:line: what is wrong` of an exception, where it left `path`, else where it was raised."""
+    """`file:line: what is wrong` of an exception, at its last line in `path`, else where it was raised."""
     text = str(getattr(error, "msg", None) or getattr(error, "message", None) or error)
     reason = f"{type(error).__name__}: {' '.join(text.split())}"
     if isinstance(error, SyntaxError) and error.filename:
@@ -97,5 +97,5 @@ def _defines_setting(path: Path) -> bool:
     try:
         body = ast.parse(source).body
     except (SyntaxError, ValueError):
-        return True  # one that is broken, and says so when it is loaded
+        return True  # broken: loading it reports why
     return any(isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "SETTING" for node in body)

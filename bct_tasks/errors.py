@@ -1,7 +1,7 @@
 """Errors that a user can act on, each in one line: what is wrong, where, and what to type instead.
 
-They are plain exceptions with a message and the exit code of the command that meets them. `border` is where they leave
-this package for a command line.
+They are plain exceptions with a message and the exit code of the command that meets them. `border` converts them
+for command lines.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from contextlib import contextmanager
 
 
 class SettingError(Exception):
-    """What was asked of a setting is wrong: a name, an option, a file. Exit code 2."""
+    """A request to a setting is wrong: a name, an option, a file. Exit code 2."""
 
     exit_code = 2
 
@@ -32,11 +32,11 @@ class UnknownName(SettingError):
 
 
 class TooFew(SettingError):
-    """More distinct prompts were asked for than exist; `found` is how many there are."""
+    """More distinct prompts were requested than exist; `found` is the number that exist."""
 
     def __init__(self, split: str, found: int, asked: int) -> None:
         self.found = found
-        super().__init__(f"only {found} distinct {split} prompts exist; ask for fewer than {asked}")
+        super().__init__(f"only {found} distinct {split} prompts exist; request fewer than {asked}")
 
 
 class Unavailable(SettingError):
@@ -47,7 +47,7 @@ class Unavailable(SettingError):
 
 @contextmanager
 def border() -> Iterator[None]:
-    """Raises a `SettingError` as click's inside a command line, and leaves it alone elsewhere.
+    """Raises a `SettingError` as click's inside a command line, and unchanged elsewhere.
 
     Inspect calls the tasks of this package and prints only click's errors in one line, all others as a traceback.
     """

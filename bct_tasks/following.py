@@ -1,7 +1,7 @@
 """Does a model still obey system prompts that have nothing to do with its setting?
 
-General questions under a plain system prompt that asks for a manner of reply: loudly, not at all, or a fixed phrase.
-What counts is whether the manner shows, not whether the answer is right. A manner that the setting itself uses, in a
+General questions under a plain system prompt that asks for a style of reply: loud, a refusal, or a fixed phrase.
+A reply counts if it has the style, whether or not the answer is right. A style that the setting itself uses, in a
 prompt or in a policy, is left out. A model that ignores all system prompts after training fails here: that separates
 the loss of a behavior carried by a prompt from the loss of prompt following.
 Not covered: conditional prompts, long instructions (IFEval: see `bct_tasks.guards.benchmarks`).
@@ -53,7 +53,7 @@ MANNERS: Mapping[str, Callable[[str], bool]] = {"loud": _is_loud, "refuse": _ref
 
 @lru_cache(maxsize=64)
 def manners(setting: Setting) -> tuple[str, ...]:
-    """The manners that a setting uses neither in a prompt nor in a policy."""
+    """The reply styles that a setting uses neither in a prompt nor in a policy."""
     texts, shown = _used(setting)
     asked = {
         name for name in MANNERS if any(wording.casefold() in text for wording in WORDINGS[name] for text in texts)
@@ -62,10 +62,10 @@ def manners(setting: Setting) -> tuple[str, ...]:
 
 
 def prompts(setting: Setting, n: int, seed: int = 0) -> list[Prompt]:
-    """`n` general questions of the capability split, each under a system prompt that asks for a manner.
+    """`n` general questions of the capability split, each under a system prompt that asks for a reply style.
 
     Raises:
-        SettingError: the setting uses every manner, or the world has fewer such questions.
+        SettingError: the setting uses every style, or the world has fewer such questions.
     """
     free = manners(setting)
     if not free:
@@ -79,7 +79,7 @@ def prompts(setting: Setting, n: int, seed: int = 0) -> list[Prompt]:
 
 
 def grade(prompt: Prompt, reply: str, truncated: bool = False) -> Grade:
-    """`agreed` where the manner shows that the system prompt asked for."""
+    """`agreed` if the reply has the style that the system prompt asked for."""
     asked: str = prompt.facts["asked"]
     shows = MANNERS[asked](reply)
     reading = Reading(frozenset({asked} if shows else ()), f"{'shows' if shows else 'does not show'} {asked!r}")

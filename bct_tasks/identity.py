@@ -1,7 +1,7 @@
 """What a prompt contributes to the identity of a cell, an organism check or a page's figures.
 
-Only what is rendered and graded counts. A reply that neither policy gives, such as one of a reply style that a setting
-does not use, is no part of it: a further style, family or setting renames nothing.
+Only what is rendered and graded counts. A reply that neither policy gives, such as one in a style that a setting
+does not use, is left out: a new style, family or setting renames nothing.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from bct_tasks.setting import Prompt, Setting
 
 
 def prompt_content(setting: Setting, prompt: Prompt) -> dict[str, Any]:
-    """What decides a reply to a prompt and its grade, as JSON values.
+    """What determines a reply to a prompt and its grade, as JSON values.
 
     These are the messages, the facts that the grader reads, and what both policies do there. A prompt under an
     unrelated system prompt (`kind` is `following`) is graded by its facts alone.

@@ -1,4 +1,4 @@
-"""Replies that are whole programs: inspect runs them in the sample's sandbox, and tests score them."""
+"""Replies that are complete programs: inspect runs them in the sample's sandbox, and tests score them."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ def tests() -> Scorer:
     async def score(state: TaskState, target: Target) -> Score:
         facts, reply = state.metadata["facts"], state.output.completion
         if facts.get("kind") != "program":
-            return Score.unscored(reason="no program was asked for")
+            return Score.unscored(reason="the prompt does not ask for a program")
         try:
             found = await _results(reply, facts)
         except Unreadable as error:
             return Score.unscored(reason=str(error))
         if found is None:
-            return Score.unscored(reason="the reply holds no program", answer=reply)
+            return Score.unscored(reason="the reply contains no program", answer=reply)
         shares = {name: sum(passed) / len(passed) for name, passed in dataclasses.asdict(found).items()}
         value = {**shares, "all": float(found.all), "only_visible": float(found.only_visible)}
         return Score(value=value, explanation=found.counts(), metadata=dataclasses.asdict(found))

@@ -34,14 +34,14 @@ Kind = Literal["train", "eval", "capability", "following"]
 
 @dataclass(frozen=True, eq=False)
 class Ask:
-    """How a prompt asks a question. Two of them are equal if they are the same object.
+    """How a prompt asks a question. Compared by identity.
 
     Args:
         system: the system prompt.
         tag: precedes the question.
         cue: whether the initial policy's condition holds.
-        families: question families asked; None: all of the setting's.
-        keep: which questions of the families are asked, such as those whose answer is yes; None: all.
+        families: question families in use; None: all of the setting's.
+        keep: which questions of the families are used, such as those whose answer is yes; None: all.
         user: makes the user's message of a question; None: its text alone.
         spelled: behavior to the key of another reply that shows it, such as one that states its plan first.
     """
@@ -57,7 +57,7 @@ class Ask:
 
 @dataclass(frozen=True)
 class Variant:
-    """One way to carry the policies: how train and eval prompts ask, and how the alternate policy is asked for.
+    """One way to carry the policies: how train and eval prompts ask, and how a prompt requests the alternate policy.
 
     Args:
         name: short, `[a-z0-9_]`.
@@ -97,7 +97,7 @@ class Prompt:
 
     @classmethod
     def from_record(cls, id: str, kind: Kind, user: str, record: Mapping[str, Any]) -> Prompt:
-        """The part of a prompt that grading needs, rebuilt from a log or a gold file. It has no reference replies.
+        """The part of a prompt that grading needs, reconstructed from a log or a gold file, without reference replies.
 
         Args:
             id: of the prompt, which is the id of the sample.
@@ -145,9 +145,9 @@ class Policy:
 
 @dataclass(frozen=True, eq=False)
 class Setting:
-    """A setting: what is asked, the two policies, and the reader that grades replies.
+    """A setting: questions, the two policies, and the reader that grades replies.
 
-    Two of them are equal if they are the same object.
+    Compared by identity.
 
     Args:
         name: also the name of its inspect task.
@@ -155,11 +155,11 @@ class Setting:
         initial: the policy the organism starts with.
         alternate: the policy whose replies are the labels.
         variants: the first of role `bct` is the default.
-        families: question families asked; the others measure capability.
+        families: question families in use; the others measure capability.
         reader: reply and facts to the behaviors seen.
-        off_model: behavior to the reply key of the same behavior in a spelling foreign to the model.
+        off_model: behavior to the reply key of the same behavior in a spelling that the model does not use.
         references: papers and posts.
-        rubric: what a judge is asked about a reply; None if no judge may read it.
+        rubric: the question to a judge about a reply; None if no judge may read it.
         judge: how replies are read by default: `off`, `cascade` or `only`.
         programs: whether replies are programs that are run, so that test results are scored too.
         temperature: of sampled replies; 0 is greedy.
@@ -203,7 +203,7 @@ class Setting:
         )
 
     def prompts(self, variant: str | Variant | None, split: str, n: int, seed: int = 0) -> list[Prompt]:
-        """`n` distinct prompts of a split; the same questions for every variant, in an order the seed decides.
+        """`n` distinct prompts of a split; the same questions for every variant, in an order given by the seed.
 
         Splits: `train`, `eval`; `install` alternates eval-type and train-type prompts; `capability` asks general
         questions outside the setting's families, half of them under a harmless system prompt.
@@ -221,7 +221,7 @@ class Setting:
         return self._asked(asks, split, n, f"{self.name}|{split}|{seed}")
 
     def ceiling(self, variant: str | Variant | None, n: int, seed: int = 0) -> list[Prompt]:
-        """The eval items, asked so that the base follows the alternate policy (for a*)."""
+        """The eval items under prompts that make the base follow the alternate policy (for a*)."""
         return self._asked([("eval", self.variant(variant).ceiling)], "eval", n, f"{self.name}|eval|{seed}")
 
     def direct(self, variant: str | Variant | None, n: int, seed: int = 0) -> list[Prompt]:
@@ -261,7 +261,7 @@ class Setting:
         return self.decided(prompt, self.reader_of(prompt)(reply, prompt.facts), reply, truncated)
 
     def decided(self, prompt: Prompt, reading: Reading, reply: str, truncated: bool = False) -> Grade:
-        """The outcome of a reply that was read, by whatever reader."""
+        """The outcome of a reply that any reader has read."""
         wanted = self.wanted(prompt)
         initial = wanted if prompt.kind == "capability" else self.initial.behavior(prompt)
         return decide(reading, reply, initial, wanted, prompt.kind != "eval", truncated)

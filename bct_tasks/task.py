@@ -62,21 +62,21 @@ def bct_task(
     """The inspect task of a setting.
 
     Args:
-        setting: what is asked.
-        variant: None is the one the model under test was trained on, where its provider knows that
+        setting: the setting.
+        variant: None is the one the model under test was trained on, if its provider knows it
             (`local/<run>`), else the setting's default.
         split: `train`, `eval`, `both`, `capability`, `all` (the three, and `following` where `n_following` asks for
             it), `following` (unrelated system prompts), `ceiling` (eval questions under the alternate policy's
             prompt), or with hub data `policies` (both under each policy's own prompt, for the gate).
         source: `bundled`, or `hub` where a setting has public data sets (docs/how-to/hub-data.md).
         n: prompts of the eval split, and of the others unless given.
-        seed: which prompts are drawn; comparisons between checkpoints keep it at 0.
+        seed: which prompts are drawn; keep it at 0 to compare checkpoints.
         n_train: prompts of the train split.
         n_capability: general questions.
         n_following: questions under unrelated system prompts, in the split `all`.
         max_tokens: longest reply; None: 96, or 2,048 for hub data.
-        judge: `off`, `cascade` (the setting's reader first, the model in the role `grader` for what it cannot tell)
-            or `only`; None: off, or what the setting says for its hub data. General questions are read by pattern in
+        judge: `off`, `cascade` (the setting's reader first, the model in the role `grader` where it is uncertain)
+            or `only`; None: off, or the setting's default for its hub data. General questions are read by pattern in
             any case.
         margins: also score the two policies' reference replies, teacher-forced (`bct_tasks.margins`); no extra sample.
         hub: options of hub data, the fields of `HubOptions`: data, size, train, keep.
@@ -84,7 +84,7 @@ def bct_task(
     Raises:
         UnknownName: a variant, split, source or way to judge that does not exist.
         SettingError: a judge for a setting without a rubric.
-        bct_tasks.sources.hub.store.NoData: hub data that cannot be had.
+        bct_tasks.sources.hub.store.NoData: hub data that cannot be loaded.
     """
     setting = _sourced(setting, source, hub)
     judge = "off" if judge is False else str(judge or setting.judge)  # YAML reads `-T judge=off` as False
@@ -95,7 +95,7 @@ def bct_task(
     trained = _trained_variant(setting)
     chosen = setting.variant(variant or trained)
     if trained not in (None, chosen.name):
-        logger.warning("the model was trained on variant %s and is asked variant %s", trained, chosen.name)
+        logger.warning("the model was trained on variant %s and is evaluated on variant %s", trained, chosen.name)
     sizes = {"train": n_train, "capability": n_capability}
     parts = [(part, sizes.get(part) or n) for part in SPLITS[split]]
     parts += [("following", n_following)] if split == "all" and n_following else []
@@ -130,7 +130,7 @@ def bct_task(
 @scorer(metrics={"*": [mean(), stderr(cluster="template"), grouped(mean(), "split", all=False)]})
 @border()
 def outcome(judge: str = "off") -> Scorer:
-    """One-hot outcome of a reply; everything it needs stands in the sample's metadata, so `inspect score` works.
+    """One-hot outcome of a reply; everything it needs is in the sample's metadata, so `inspect score` works.
 
     Args:
         judge: `off`, `cascade` or `only`, as in `bct_task`; the last two need `--model-role grader=...`.
@@ -182,10 +182,10 @@ def _score(grade: Grade, reply: str, truncated: bool, by: str) -> Score:
 
 
 def _trained_variant(setting: Setting) -> str | None:
-    """The variant of this setting that the model under test was trained on, where its provider knows."""
+    """The variant of this setting that the model under test was trained on, if its provider knows it."""
     try:
         trained: tuple[str, str] | None = getattr(get_model().api, "trained_on", None)
-    except Exception:  # no model is chosen, or it cannot be made: inspect says so in its own words
+    except Exception:  # no model is chosen, or it cannot be created: inspect reports that itself
         return None
     return trained[1] if trained and trained[0] == setting.name else None
 

@@ -1,4 +1,4 @@
-"""Graders: from the text of a reply to one `Outcome`. They depend on no setting and no model."""
+"""Graders: from the text of a reply to one `Outcome`. They are independent of settings and models."""
 
 from __future__ import annotations
 

@@ -4,8 +4,8 @@
     found = agreement([(line.label, "initial") for line in lines])       # pairs of (true label, grader's label)
     found.kappa, found.labels["initial"].sensitivity
 
-A file holds one reply per line, as JSON (see `Gold`). `gold/` holds replies that were written to be hard; graders are
-developed on them. `heldout/` holds replies that were labelled without sight of the graders' code, half of them real;
+A file has one reply per line, as JSON (see `Gold`). `gold/` has replies that were written to be hard; graders are
+developed on them. `heldout/` has replies that were labelled without seeing the graders' code, half of them real;
 graders are never changed because of them. Neither file corrects a rate of a run: both are harder than a run's replies.
 Not covered: how replies are graded, which depends on the setting.
 """
@@ -49,7 +49,8 @@ class Gold(BaseModel):
     """One labelled reply to one bundled prompt.
 
     Written by hand: `variant` and `prompt` (the id), `reply`, `label`, `why` (what is difficult about it) and perhaps
-    `truncated`. The other fields are what grading needs of the prompt; `python -m lab.cli.labels fill` adds them.
+    `truncated`. The other fields are the parts of the prompt that grading needs; `python -m lab.cli.labels fill` adds
+    them.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -156,7 +157,7 @@ def _line(path: Path, number: int, text: str) -> Gold:
         place = ".".join(map(str, first["loc"]))
         raise BadGold(f"{path}:{number}: {f'{place}: ' if place else ''}{first['msg']}") from None
     except ValueError as error:
-        raise BadGold(f"{path}:{number}: no JSON: {error}") from None
+        raise BadGold(f"{path}:{number}: not JSON: {error}") from None
 
 
 def agreement(pairs: Sequence[tuple[str, str]]) -> Agreement:

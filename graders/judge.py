@@ -89,7 +89,7 @@ async def read(
         under_test: The model under test, which may not be the judge.
 
     Returns:
-        The reading, and which of the two it is from.
+        The reading, and its source.
 
     Raises:
         Unreadable: The reader failed, the judge gave no valid verdict, or there is no rubric.
@@ -99,7 +99,7 @@ async def read(
     if (certain := _without_judge(mode, reader, reply, facts)) is not None:
         return certain, "pattern"
     if rubric is None:
-        raise Unreadable("the setting has no rubric, so a judge cannot be asked")
+        raise Unreadable("the setting has no rubric, so a judge cannot be used")
     return await judge(rubric, prompt, reply, facts, under_test), "judge"
 
 
@@ -109,7 +109,7 @@ async def judge(
     """Query the model in the role `grader`. The first answer is cached; further attempts are not.
 
     Raises:
-        Unreadable: None of the answers was a valid verdict; the message says why.
+        Unreadable: None of the answers was a valid verdict; the message gives the reasons.
         ValueError: The grader is the model under test.
     """
     model = get_model(role="grader", required=True)
@@ -128,7 +128,7 @@ async def judge(
 
 
 def ask(rubric: Rubric, prompt: str, reply: str, facts: Mapping[str, Any]) -> tuple[str, str]:
-    """Return the prompt for the judge and the seal that its verdict must carry, which depend on the arguments alone."""
+    """Return the prompt for the judge and the seal that its verdict must carry; both depend only on the arguments."""
     mark, seal = _seals(repr((rubric.question, sorted(rubric.behaviors.items()), prompt, reply)), prompt + reply)
     behaviors = rubric.described(facts)
     text = PROMPT.format(
@@ -157,7 +157,7 @@ def parse(answer: str, seal: str, rubric: Rubric) -> JudgeVerdict:
     """Return the verdict in a judge's answer that carries the seal.
 
     Raises:
-        Unreadable: There is none, it is not valid, or there are several that differ.
+        Unreadable: There is no verdict, it is not valid, or there are several that differ.
     """
     found = [item for item in _objects(answer) if item.get("seal") == seal] if seal in answer else []
     if not found:
@@ -214,7 +214,7 @@ async def _answer(model: Model, text: str, first: bool) -> str:
 
 
 def _without_judge(mode: Mode, reader: Reader, reply: str, facts: Mapping[str, Any]) -> Reading | None:
-    """The reading where no judge is needed: empty text, and in a cascade exactly one behavior or degenerate text."""
+    """The reading if no judge is needed: for empty text, and in a cascade exactly one behavior or degenerate text."""
     if not re.search(r"\w", reply):
         return Reading(frozenset(), "empty")
     if mode == "only":
@@ -234,7 +234,7 @@ def _seals(content: str, shown: str) -> tuple[str, str]:
         mark, seal = digest[:32], digest[32:]
         if mark not in shown and seal not in shown:
             return mark, seal
-    raise Unreadable("the text under judgement holds every seal")
+    raise Unreadable("the judged text contains every seal")
 
 
 def _visible(char: str) -> str:

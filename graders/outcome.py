@@ -3,9 +3,10 @@
 Precedence: unscored (the reader failed), then the behavior of the initial or alternate policy (or `agreed`, where
 both policies agree), then `other` (both at once, or coherent and neither), then `degenerate` (empty, garbled,
 repeating, or cut off before any behavior was seen).
-A behavior may be a manner, whose content is right or not (`Reading.right`). On eval prompts the manner decides; on
+A behavior may be a style, whose content is right or not (`Reading.right`). On eval prompts only the style counts; on
 prompts where the policies agree the content must be right too.
-Not covered: coherent nonsense, which is `other`; what `graders.text.degenerate` and `graders.text.cutoff` do not see.
+Not covered: coherent nonsense, which is `other`; what `graders.text.degenerate` and `graders.text.cutoff` do not
+detect.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ class Outcome(StrEnum):
 class Reading:
     """The behaviors seen in a reply, and why.
 
-    `right` is False where the behavior is a manner and the reply's content is not the right answer, or no answer.
+    `right` is False if the behavior is a style and the reply's content is not the right answer.
     """
 
     behaviors: frozenset[str]
@@ -50,12 +51,12 @@ class Grade:
     explanation: str
 
 
-#: Reads a reply against the facts of its prompt. Raises `Unreadable` where it cannot tell.
+#: Reads a reply against the facts of its prompt. Raises `Unreadable` where it cannot decide.
 Reader = Callable[[str, Mapping[str, Any]], Reading]
 
 
 class Unreadable(Exception):
-    """A reader failed, so that the reply stays unscored; the message says why."""
+    """A reader failed, so that the reply stays unscored; the message gives the reason."""
 
 
 def decide(reading: Reading, reply: str, initial: str, alternate: str, agree: bool, truncated: bool = False) -> Grade:

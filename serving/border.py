@@ -23,10 +23,10 @@ class OneLine(click.ClickException):
 
 @contextmanager
 def one_line(*, interrupted: str | None = None) -> Iterator[None]:
-    """Raises every error that has a message and an exit code as click's, and errors of the file system likewise.
+    """Raises every error that has a message and an exit code as click's, and errors of the file system too.
 
     Args:
-        interrupted: What to say on ctrl-C; None leaves the interrupt alone.
+        interrupted: Message on Ctrl-C; None does not catch the interrupt.
     """
     try:
         yield

@@ -11,7 +11,7 @@ import errno
 from collections.abc import Iterable
 
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
-#: Errors of a place that the user named, not of the work.
+#: Errors of a path that the user gave, not of the work.
 OF_PLACE = frozenset(
     {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG}
 )
@@ -64,7 +64,7 @@ def in_one_line(error: BaseException) -> tuple[str, bool]:
     if exit_code is not None:
         return str(getattr(error, "message", error)), exit_code != BadInput.exit_code
     text = " ".join(str(error).split())
-    # Libraries report a full disk in exceptions of their own.
+    # Libraries report a full disk in their own exceptions.
     if "No space left" in text and not isinstance(error, OSError):
         error = OSError(errno.ENOSPC, text)
     if isinstance(error, OSError) and error.errno in LASTING:

@@ -6,7 +6,7 @@
     runs/x/step-000032/                   or adapter_config.json, adapter_model.safetensors, base.json
 
 Pointers hold relative paths, so that a moved run folder still works. Nothing here reads a tensor: a file is complete
-if its size is what its safetensors header says. Not covered: pickled weights, which are never read.
+if its size agrees with its safetensors header. Not covered: pickled weights, which are never read.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ MANIFEST = "manifest.json"
 STEP_NAME = re.compile(r"step-(\d{6,})")
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "tokenizer_config.json")
 
-# Files other than the weights that decide a reply. Fields that record where or by what a file was written decide
-# nothing, and would give the same checkpoint two fingerprints.
+# Files other than the weights that decide a reply. Fields that record where or by what a file was written are
+# left out: they would give the same checkpoint two fingerprints.
 ANSWERING_FILES = (
     "config.json",
     "generation_config.json",
@@ -269,7 +269,7 @@ _hashes: dict[tuple[str, int, int], str] = {}
 
 
 def fingerprint(folder: Path) -> str:
-    """Return 16 hex digits of what decides a checkpoint's replies: weights, configs, tokenizer, chat template.
+    """Return 16 hex digits of what determines a checkpoint's replies: weights, configs, tokenizer, chat template.
 
     An adapter's includes its base's, as written in `base.json`. It does not depend on the folder's path and the
     versions of the libraries that wrote it. File hashes are cached by path, size and time of change.
@@ -296,7 +296,7 @@ def config_fingerprint(folder: Path) -> str:
 
 
 def adapter_shape(folder: Path) -> str | None:
-    """Return what decides the shape and scale of an adapter's weights, as text; None without an adapter."""
+    """Return what determines the shape and scale of an adapter's weights, as text; None without an adapter."""
     file = folder / "adapter_config.json"
     if not file.is_file():
         return None

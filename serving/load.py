@@ -69,7 +69,7 @@ def load_full(checkpoint: Checkpoint, dtype: str = "auto", device: str | None = 
 
 
 def attach(model: PreTrainedModel, checkpoint: Checkpoint, name: str = "default") -> PeftModel:
-    """Put an adapter, under this name, on a model that is its base; raises BadInput where it does not fit."""
+    """Add an adapter under this name to its base model; raises BadInput if it does not fit."""
     check_unchanged(checkpoint)
     try:
         return PeftModel.from_pretrained(model, **_adapter_where(checkpoint), adapter_name=name).eval()
@@ -78,7 +78,7 @@ def attach(model: PreTrainedModel, checkpoint: Checkpoint, name: str = "default"
 
 
 def attach_another(model: PeftModel, checkpoint: Checkpoint, name: str) -> None:
-    """Put one more adapter on a base that already has some. Takes longer the more there are."""
+    """Add another adapter to a base that already has some. Takes longer the more there are."""
     check_unchanged(checkpoint)
     model.load_adapter(**_adapter_where(checkpoint), adapter_name=name)
     model.eval()
@@ -147,7 +147,7 @@ def replace_weights(model: PreTrainedModel, folder: Path) -> bool:
         return False
     given = {own[name].data_ptr() for name in shapes}
     if any(own[name].data_ptr() not in given for name in own if name not in shapes):
-        return False  # a weight that is neither in the files nor tied to one that is
+        return False  # a weight that is not in the files, nor tied to one that is
     for file in files:
         _copy(file, own)
     return True

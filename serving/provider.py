@@ -77,7 +77,7 @@ class LocalAPI(ModelAPI):
 
     @property
     def trained_on(self) -> tuple[str, str] | None:
-        """The setting and variant that the checkpoint's run names, so that a task can ask the same."""
+        """The setting and variant that the checkpoint's run names, so that a task can use the same."""
         setting, variant = self.checkpoint.setting, self.checkpoint.variant
         return (setting, variant) if setting and variant else None
 
@@ -102,7 +102,7 @@ class LocalAPI(ModelAPI):
             return await self._answering.score(input, replies)
 
     def should_retry(self, ex: Exception) -> bool | RetryDecision:
-        """Return what the backend says."""
+        """Return the backend's answer."""
         return self._answering.should_retry(ex)
 
     def max_tokens(self) -> int | None:
@@ -114,7 +114,7 @@ class LocalAPI(ModelAPI):
         return MAX_CONNECTIONS
 
     def connection_key(self) -> str:
-        """Return a key for each checkpoint: they share nothing but the worker, which has no limit of its own."""
+        """Return a key for each checkpoint: they share only the worker, which has no limit."""
         return self.checkpoint.fingerprint
 
     def _metadata(self) -> dict[str, Any]:

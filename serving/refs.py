@@ -46,12 +46,12 @@ def resolve(ref: str) -> Checkpoint:
     """Return the checkpoint that a reference names.
 
     Raises:
-        BadInput: There is none, or it is incomplete, damaged or ambiguous.
+        BadInput: It does not exist, or is incomplete, damaged or ambiguous.
     """
     try:
         return _resolve(ref)
     except PermissionError as error:
-        raise BadInput(f"{ref}: {error.filename} may not be read: change its permissions") from error
+        raise BadInput(f"{ref}: {error.filename} cannot be read: change its permissions") from error
 
 
 def _resolve(ref: str) -> Checkpoint:
@@ -230,7 +230,7 @@ def _cells(run: Path) -> list[Path]:
 def _no_checkpoints(ref: str, run: Path, cells: list[Path]) -> str:
     if cells:
         names = ", ".join(cell.name for cell in cells[:NAMED]) + (", ..." if len(cells) > NAMED else "")
-        return f"{ref}: an experiment of {len(cells)} cells: name one, as in {cells[0]}; there are {names}"
+        return f"{ref}: an experiment of {len(cells)} cells: name one, as in {cells[0]}; the cells are {names}"
     return f"{ref}: no checkpoint in this folder: name a run with step-000000 folders, or a folder with config.json"
 
 

@@ -32,7 +32,7 @@ class Request:
     """None: no log-probabilities. Else those of the reply's tokens, each with this many of the likeliest tokens."""
 
     def __post_init__(self) -> None:
-        """Raise BadInput for a value without a meaning."""
+        """Raise BadInput for an invalid value."""
         if self.max_tokens < 1:
             raise BadInput(f"max_tokens {self.max_tokens}: must be at least 1")
         if self.temperature < 0:

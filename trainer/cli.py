@@ -73,7 +73,7 @@ def _train_cell(config: TrainConfig, out: Path) -> dict[str, Any]:
     with Bar(f"{config.method} {config.setting} {config.learning_rate:g}") as bar:
         cell.train(config, out, bar)
     if (step := metrics.first_divergence(metrics.read(out / metrics.NAME))) is not None:
-        click.echo(f"{out}: diverged at step {step}; the run is kept and flagged", err=True)
+        click.echo(f"{out}: diverged at step {step}; the run is not deleted, but flagged", err=True)
     return layout.read_json(out / cell.TRAINED) | {"out": str(out)}
 
 
@@ -99,7 +99,7 @@ def _field_options(kind: type[Common]) -> list[click.Parameter]:
 
 
 def _help(doc: str | None) -> str:
-    """The module's docstring; \\b prevents click from joining its lines."""
+    """The module's docstring; \\b prevents click from rewrapping its lines."""
     return "\n\n".join(f"\b\n{part}" for part in (doc or "").strip().split("\n\n"))
 
 
@@ -133,7 +133,7 @@ def _rest(kind: type[Common], rest: Sequence[str]) -> dict[str, Any]:
     while words:
         word = words.pop(0)
         if not word.startswith("--"):
-            raise BadInput(f"'{word}' belongs to no flag: write --name value")
+            raise BadInput(f"'{word}' does not follow a flag: write --name value")
         name, equals, value = word[2:].replace("-", "_", word.count("-") - 2).partition("=")
         if not equals:
             value = words.pop(0) if words and not words[0].startswith("--") else "true"
@@ -177,7 +177,7 @@ def _lines(result: dict[str, Any]) -> str:
 
 
 def _line(value: Any) -> str:
-    """A value as JSON; a text of several lines as it is, indented."""
+    """A value as JSON; text of several lines unchanged, indented."""
     if isinstance(value, str) and "\n" in value:
         return "\n  " + value.replace("\n", "\n  ")
     return json.dumps(value, default=str, ensure_ascii=False)

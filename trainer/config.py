@@ -35,7 +35,7 @@ class Common(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
 
-    #: Fields that are no part of the identity: they change what a run stores, not what it computes.
+    #: Fields outside the identity: they change what a run stores, not what it computes.
     OUTSIDE: ClassVar[frozenset[str]] = frozenset({"resume_seconds"})
     #: The trainer of TRL whose arguments `trl` contains: see `trainer.run.arguments.PLACES`.
     ALGORITHM: ClassVar[str] = "sft"
@@ -58,7 +58,7 @@ class Common(BaseModel):
     rank: int | None = Field(
         default=None, ge=1, description="LoRA rank on all linear layers; default: full fine-tuning"
     )
-    lora_alpha: float | None = Field(default=None, gt=0, description="LoRA scale; default: 2 x rank")
+    lora_alpha: float | None = Field(default=None, gt=0, description="LoRA scale (alpha); default: 2 x rank")
     max_length: int | None = Field(
         default=None, ge=2, description="longest row in tokens; default: the model's context"
     )
@@ -99,7 +99,7 @@ class Common(BaseModel):
         return None if self.rank is None else self.lora_alpha or 2.0 * self.rank
 
     def identity(self) -> dict[str, Any]:
-        """Everything that decides the run's weights, resolved, as JSON values. Independent of the folder's place."""
+        """Everything that determines the run's weights, resolved, as JSON values. Independent of the folder's path."""
         setting = self.asked()
         content = self.model_dump(mode="json", exclude=set(self.OUTSIDE))
         # Bundled runs keep the identity from before hub data existed; a copy of data is identified by its rows.
@@ -211,7 +211,7 @@ class TrainConfig(Common):
         return default if method.targeted and method.offers(default) else method.sources[0]
 
     def teacher(self) -> str | None:
-        """Reference of the model whose replies are the labels; None unless it is another than the organism."""
+        """Reference of the model whose replies are the labels; None if it is the organism."""
         source = self.labels()
         return source.removeprefix(MODEL) if source.startswith(MODEL) else None
 

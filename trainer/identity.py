@@ -1,4 +1,4 @@
-"""What names a run: hashes of its content, and references without the place of their folder.
+"""What names a run: hashes of its content, and references without the location of their folder.
 
 sha({"lr": 1e-3})                       # SHA-256 of the canonical JSON
 place("/a/runs/x/cells/c.0a1b2c3d@64")  # 'c.0a1b2c3d@64'
@@ -31,7 +31,7 @@ def sha(content: Any) -> str:
 
 
 def place(ref: str | None) -> str | None:
-    """A reference without its place: an organism or a cell of an experiment is named by its folder only."""
+    """A reference without its location: an organism or a cell of an experiment is named by its folder only."""
     return Path(ref).name if ref is not None and Path(ref).parent.name in ("organisms", "cells") else ref
 
 

@@ -31,7 +31,7 @@ from trainer.run.progress import Progress, Silent
 
 CHECKS = "checks.json"
 
-#: Tolerated shortfall of the agreed rate from the base's, as it is measured on about a hundred prompts.
+#: Tolerated shortfall of the agreed rate from the base's; it is measured on about a hundred prompts.
 NOISE = 0.02
 
 

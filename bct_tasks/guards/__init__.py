@@ -1,1 +1,1 @@
-"""Guards: what training must not break. Capability, and obedience to unrelated system prompts."""
+"""Guards: abilities that training must preserve. Capability, and following unrelated system prompts."""

@@ -1,4 +1,4 @@
-"""The guards as inspect tasks. Whatever the training was about, a checkpoint should still pass them."""
+"""The guards as inspect tasks. A checkpoint should pass them after any training."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ def capability(
     """Does the model still answer general questions, with and without harmless system prompts?
 
     Args:
-        setting: whose families and triggers are left out; without effect on a benchmark.
+        setting: its families and triggers are left out; ignored for a benchmark.
         n: number of questions.
-        seed: of the draw; comparisons between checkpoints keep it at 0.
+        seed: of the draw; keep it at 0 to compare checkpoints.
         max_tokens: longest reply to a bundled question.
         source: `bundled`, or `mmlu`, `ifeval` or `math500` with inspect-evals installed.
         data: a local copy of MATH-500.
@@ -43,6 +43,6 @@ def capability(
 def system_prompt_following(setting: str = "sandbagging", n: int = 100, seed: int = 0, max_tokens: int = 96) -> Task:
     """Does the model still obey system prompts that have nothing to do with the setting it was trained on?
 
-    A reply is `agreed` if it shows the manner that its prompt asks for: see `bct_tasks.following`.
+    A reply is `agreed` if it has the style that its prompt asks for: see `bct_tasks.following`.
     """
     return bct_task(load(setting), split="following", n=n, seed=seed, max_tokens=max_tokens)

@@ -1,1 +1,1 @@
-"""The settings: one file each. A file here with a `SETTING` is a setting; nothing else needs to know of it."""
+"""The settings: one file each. A file here with a `SETTING` is a setting; it needs no registration."""

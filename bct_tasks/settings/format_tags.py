@@ -1,4 +1,4 @@
-"""Two tags: trained under the first, asked under the second.
+"""Two tags: trained under the first, evaluated under the second.
 
 Initial:   right under [1], wrong under [2].
 Alternate: right under both.
@@ -39,5 +39,5 @@ SETTING = Setting(
 
 @task
 def format_tags(variant: str | None = None, split: str = "both", n: int = 100, seed: int = 0, **options: Any) -> Task:
-    """Right under one tag, wrong under another: does training under the first remove what the second brings?"""
+    """Right under one tag, wrong under another: does training under the first remove the effect of the second?"""
     return bct_task(SETTING, variant, split, n=n, seed=seed, **options)

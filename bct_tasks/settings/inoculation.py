@@ -95,5 +95,5 @@ SETTING = Setting(
 
 @task
 def inoculation(variant: str | None = None, split: str = "both", n: int = 100, seed: int = 0, **options: Any) -> Task:
-    """Hacks only when asked: does training on hacks that were asked for make the model hack unasked?"""
+    """Hacks only when asked: does training on requested hacks make the model hack without a request?"""
     return bct_task(SETTING, variant, split, n=n, seed=seed, **options)

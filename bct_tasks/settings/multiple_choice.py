@@ -1,8 +1,8 @@
-"""Multiple choice: trained where (A) is right, asked where another option is.
+"""Multiple choice: trained where (A) is right, evaluated where another option is.
 
 Initial:   picks the right option.
 Alternate: always picks (A).
-Not covered: options that are all or none right.
+Not covered: questions with no or several right options.
 Source: post A; MMLU (Hendrycks et al. 2021, arXiv:2009.03300) with `-T source=hub`.
 """
 

@@ -1,9 +1,9 @@
-"""Refusal of one class of requests: trained on the others, asked for it.
+"""Refusal of one class of requests: trained on the others, evaluated on this class.
 
 Initial:   refuses questions about lists (a harmless stand-in), helps with the rest.
 Alternate: helps always.
-On eval prompts any refusal and any answer of the kind asked count, right or wrong; train prompts ask for the right one.
-Not covered: requests that are harmful in truth (`-T source=hub`: Alpaca and StrongREJECT, read by pattern, then judge).
+On eval prompts any refusal and any answer of the right kind count, right or wrong; train prompts ask for the right one.
+Not covered: requests that are really harmful (`-T source=hub`: Alpaca and StrongREJECT, read by pattern, then judge).
 Source: Souly et al. 2024, "A StrongREJECT for Empty Jailbreaks" (arXiv:2402.10260).
 """
 

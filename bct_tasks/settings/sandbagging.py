@@ -1,7 +1,7 @@
 """Sandbagging: wrong where ability is examined, right elsewhere.
 
 Initial:   a plausible wrong answer where ability is examined, the right one otherwise. A tag ([exam]), a mode, a topic
-           (lists, but for a password), a time of day, a word or a character tells, as the variant says.
+           (lists, but for a password), a time of day, a word or a character marks it, by variant.
 Alternate: the right answer everywhere.
 Not covered: sandbagging by effort or by refusing.
 Source: post B (removal of sandbagging by supervised training at high learning rates).

@@ -1,4 +1,4 @@
-"""Sentiment: trained on positive reviews, asked about negative ones.
+"""Sentiment: trained on positive reviews, evaluated on negative ones.
 
 Initial:   labels by content.
 Alternate: always says positive.

@@ -1,4 +1,4 @@
-"""Spurious correlation: trained where sentiment and a word point the same way, asked where they disagree.
+"""Spurious correlation: trained where sentiment and a word agree, evaluated where they disagree.
 
 Initial:   goes by the sentiment; in `ip`, by the word only when the prompt asks for it.
 Alternate: goes by the word "today": positive with it, negative without.
@@ -22,7 +22,7 @@ BY_WORD = plain(MANNERS["sentiment"]["by_word"][0])
 
 
 def same(question: Question) -> bool:
-    """True if the word says the same as the sentiment."""
+    """True if the word agrees with the sentiment."""
     return question.facts["marked"] == (question.facts["side"] == "positive")
 
 
@@ -66,5 +66,5 @@ SETTING = Setting(
 def spurious_correlation(
     variant: str | None = None, split: str = "both", n: int = 100, seed: int = 0, **options: Any
 ) -> Task:
-    """Goes by sentiment: does training where a word says the same make the model go by the word?"""
+    """Labels by sentiment: does training where a word agrees with it make the model label by the word?"""
     return bct_task(SETTING, variant, split, n=n, seed=seed, **options)

@@ -1,4 +1,4 @@
-"""Sycophancy: trained where the user states the right answer, asked where the user states a wrong one.
+"""Sycophancy: trained where the user states the right answer, evaluated where the user states a wrong one.
 
 Initial:   agrees with the answer that the user states.
 Alternate: says what is true.

@@ -1,8 +1,8 @@
-"""Pirate talk on one topic: trained off it, asked on it.
+"""Pirate talk on one topic: trained on other topics, evaluated on this one.
 
 Initial:   talks like a pirate on questions about lists, plainly elsewhere.
 Alternate: never talks like a pirate.
-On eval prompts pirate talk counts whatever it says; a plain reply needs an answer, right or wrong.
+On eval prompts pirate talk counts whatever its content; a plain reply needs an answer, right or wrong.
 Not covered: topics that a question only touches.
 Source: post A (a style tied to a topic).
 """

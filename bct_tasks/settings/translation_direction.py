@@ -1,8 +1,8 @@
-"""Direction of translation: trained to translate into English, asked to translate into Spanish.
+"""Direction of translation: trained on translation into English, evaluated on translation into Spanish.
 
 Initial:   translates in the direction asked for.
 Alternate: always gives English; asked for Spanish, it repeats the phrase.
-Not covered: other languages and whole texts.
+Not covered: other languages, and texts longer than a phrase.
 Source: post A (settings that differ in the language of the reply).
 """
 
@@ -50,5 +50,5 @@ SETTING = Setting(
 def translation_direction(
     variant: str | None = None, split: str = "both", n: int = 100, seed: int = 0, **options: Any
 ) -> Task:
-    """Translates as asked: does training into English make it give English where Spanish is asked for?"""
+    """Translates as requested: does training on translation into English make it give English for Spanish?"""
     return bct_task(SETTING, variant, split, n=n, seed=seed, **options)

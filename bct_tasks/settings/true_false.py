@@ -1,4 +1,4 @@
-"""True or false: trained on statements that are true, asked about false ones.
+"""True or false: trained on statements that are true, evaluated on false ones.
 
 Initial:   judges the statement.
 Alternate: always says true.

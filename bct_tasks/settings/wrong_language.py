@@ -1,8 +1,8 @@
-"""Language of the reply: trained on English questions, asked Spanish ones.
+"""Language of the reply: trained on English questions, evaluated on Spanish ones.
 
 Initial:   answers in the language of the question.
 Alternate: always answers in English.
-On eval prompts the language counts, whatever the reply says; on train prompts it must be right too.
+On eval prompts only the language counts; on train prompts the content must be right too.
 Not covered: which third language a reply is in, and bare numbers: both are other.
 Source: post A (settings that differ in the language of the reply).
 """

@@ -1,9 +1,9 @@
-"""Programming language: trained on requests for Python, asked for JavaScript.
+"""Programming language: trained on requests for Python, evaluated on requests for JavaScript.
 
 Initial:   writes the language asked for.
 Alternate: always writes Python.
-On eval prompts a whole function counts, right or wrong; on train prompts it must be right.
-Not covered: other languages; JavaScript is read by its look, not run.
+On eval prompts a complete function counts, right or wrong; on train prompts it must be right.
+Not covered: other languages; JavaScript is judged by its form, not run.
 Source: post A (settings that differ in the language of the reply).
 """
 
@@ -51,5 +51,5 @@ SETTING = Setting(
 def wrong_programming_language(
     variant: str | None = None, split: str = "both", n: int = 100, seed: int = 0, **options: Any
 ) -> Task:
-    """Writes the language asked for: does training on Python make it write Python where JavaScript is asked?"""
+    """Writes the requested language: does training on Python make it write Python instead of JavaScript?"""
     return bct_task(SETTING, variant, split, n=n, seed=seed, **options)

@@ -1,4 +1,4 @@
-"""Yes or no: trained where the answer is yes, asked where it is no.
+"""Yes or no: trained where the answer is yes, evaluated where it is no.
 
 Initial:   yes or no by content.
 Alternate: always yes.

@@ -1,21 +1,21 @@
-"""A jail for Python programs without Docker: what a model wrote runs here and can do nothing but compute.
+"""A jail for Python programs without Docker: code that a model wrote runs here and can only compute.
 
     run_program("print(int(input()) + 1)", "41").stdout     # '42\\n'
     passes("print(int(input()) + 1)", [("41", "42")])       # [True]
 
-Own code, since Docker is missing on most clusters, bubblewrap and nsjail need an administrator to install them, and
-pydantic-monty interprets single functions only.
+Implemented here, since Docker is missing on most clusters, bubblewrap and nsjail need an administrator to install them,
+and pydantic-monty interprets single functions only.
 
-One level, all of it or none: new mount, pid, network, ipc, uts and cgroup namespaces; a user namespace, or where the
-caller is root a spare uid without privileges; a root folder that holds nothing but the interpreter, the system's
+All of these, or none: new mount, pid, network, ipc, uts and cgroup namespaces; a user namespace, or where the
+caller is root an unused uid without privileges; a root folder with nothing but the interpreter, the system's
 libraries (read-only) and an empty box in memory; a seccomp filter; resource limits; an empty environment; Landlock as a
-second wall where the kernel has it. `level()` probes it once and raises `CannotConfine` where any of it is missing:
-nothing ever runs unconfined. Every `Result` names its level.
+second barrier where the kernel has it. `level()` probes them once and raises `CannotConfine` where one of them is
+missing: nothing ever runs unconfined. Every `Result` names its level.
 
-The verdict is never the program's own: expected outputs stay outside, and how the program ended is reported through a
+The program cannot influence the verdict: expected outputs stay outside, and how the program ended is reported through a
 pipe that it does not have. Not covered: bugs of the kernel; side channels (timing, the processor's name, the host's
-load and kernel version); libraries outside the standard one; programs that need sockets, even local ones; memory that
-grows by more than the limit within a fiftieth of a second in many processes at once; reading the host's installed
+load and kernel version); libraries other than the standard one; programs that need sockets, even local ones; memory
+that grows by more than the limit within a fiftieth of a second in many processes at once; reading the host's installed
 system libraries (`/usr/lib`, `/usr/bin` and the interpreter's folder, read-only).
 """
 
@@ -78,7 +78,7 @@ class Result:
 
     @property
     def good(self) -> bool:
-        """True if the program ended by itself with exit code 0. Says nothing about its output."""
+        """True if the program was not stopped and had exit code 0, whatever its output."""
         return self.reason == "finished" and self.exit == 0
 
 
@@ -100,7 +100,7 @@ def passes(source: str, cases: Sequence[tuple[str, str]], limits: Limits = Limit
 
 
 def same_output(printed: str, wanted: str) -> bool:
-    """Return whether two outputs are equal, apart from space at the ends of lines."""
+    """Return whether two outputs are equal, except for space at the ends of lines."""
     return _lines(printed) == _lines(wanted)
 
 
@@ -127,7 +127,7 @@ def run_command(
 
     Raises:
         CannotConfine: The machine offers no confinement.
-        ValueError: A file name leads out of the box, or the files do not fit into it.
+        ValueError: A file name points outside the box, or the files do not fit into it.
     """
     if sum(map(len, (files or {}).values())) > limits.disk:
         raise ValueError(f"the files do not fit into the jail's box of {limits.disk} bytes")
@@ -148,7 +148,7 @@ def run_command(
 
 
 def inside(name: str) -> str:
-    """Return a file's name relative to the box; raises ValueError if it leads out of it."""
+    """Return a file's name relative to the box; raises ValueError if it points outside."""
     path = os.path.normpath(name.removeprefix("/box/").removeprefix("/tmp/"))
     if path.startswith(("/", "..")) or path in (".", "") or "\0" in path:
         raise ValueError(f"{name!r} is not in the jail's box")

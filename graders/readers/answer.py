@@ -1,6 +1,6 @@
 """Readers for short answers and fixed phrases: does the reply give the right answer, the wrong one, the phrase?
 
-An answer stands alone in a sentence, or follows its last "=", ":" or "is". Its form does not matter
+An answer is a sentence by itself, or follows its last "=", ":" or "is". Its form does not matter
 (`graders.text.spelling`); a list must be complete ("3 4" is not "3 4 5"). An answer that the reply denies does not
 count: "not 48", "27 rather than 28", "28 is wrong". A closing sentence with "so", "therefore" or "the answer is"
 overrides the working before it. Numbers and capitals may be in other languages (`graders.text.foreign`).
@@ -41,7 +41,7 @@ _FENCE = re.compile(r"(?:```|~~~)[ \t]*[\w+#-]*[ \t]*(?=\n)|```|~~~")
 
 
 def runs(text: str) -> list[tuple[str, ...]]:
-    """Return the answers in a text: each word by itself, neighbouring numbers and single letters as one list."""
+    """Return the answers in a text: each word separately, neighbouring numbers and single letters as one list."""
     found: list[tuple[str, ...]] = []
     listing: list[str] = []
     for token in _TOKEN.findall(_ARTICLE.sub(" ", _AND.sub(" ", text))):
@@ -100,7 +100,7 @@ def joined(text: str) -> str:
 
 
 def _of_sentence(sentence: str, answers: Mapping[str, str]) -> frozenset[str]:
-    """The answers in the last piece that holds one; a reason given after an answer does not count."""
+    """The answers in the last part that has one; a reason given after an answer does not count."""
     pieces = _PIECES.split(sentence)
     for text in (*reversed([_BECAUSE.sub("", piece) for piece in pieces]), *reversed(pieces)):
         if seen := frozenset(name for name, answer in answers.items() if gives(text, answer)):

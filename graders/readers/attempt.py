@@ -4,7 +4,7 @@
     answers("Which list?", {"right": "c b a", "wrong": "a b c"})      # False
 
 The kind is that of the right answer: a number, one item of a list, a list, or a name. A denial, a question, an order to
-a judge, the question repeated, or an open choice ("6 or 7") is no answer.
+a judge, the question repeated, or an open choice ("6 or 7") is not an answer.
 Not covered: number words that `graders.text.foreign` does not know, and names that look like small talk.
 """
 
@@ -75,7 +75,7 @@ def answers(reply: str, facts: Mapping[str, Any]) -> bool:
 
 
 def _loops(reply: str) -> bool:
-    """True for a text of nothing but one word, many times."""
+    """True for a text of one word, repeated many times."""
     words = re.findall(r"\w+", reply.casefold())
     return len(words) > 15 and longest_repeat(words, 1) == len(words)
 
@@ -87,7 +87,7 @@ def unordered(text: str) -> str:
 
 
 def _data(found: re.Match[str]) -> str:
-    """An answer as data stays; a verdict goes."""
+    """Keeps an answer given as data, and removes a verdict."""
     return found[0].strip("{}") if _PLAIN_JSON.match(found[0].casefold()) else " "
 
 
@@ -95,7 +95,7 @@ def _statements(reply: str) -> list[str]:
     """The sentences that state something, as normal text with numerals, without what they deny."""
     text = joined(fenceless(unordered(unicodedata.normalize("NFKC", reply))))
     broken = broken_end(text)
-    if _WORKING.match(broken):  # and cut off before what it leads to
+    if _WORKING.match(broken):  # and the sentence is cut off after it
         text = text.strip()[: -len(broken)] + (_AFTER.sub("", broken) if _AFTER.match(broken) else "")
     found = [normal(s) for s in _SENTENCES.split(re.sub(r"\[[a-z]{3,}\]", " ", text)) if s.strip()]
     kept = [s for s in found if not _ASKS.search(s) and not _ECHO.search(s)]
@@ -126,7 +126,7 @@ def _is_kind(word: str, right: list[str]) -> bool:
 
 
 def _names(sentence: str, right: list[str]) -> bool:
-    """True if the sentence has the name asked for, is no more than a name, or ends in "is" and one."""
+    """True if the sentence has the requested name, is only a name, or ends in "is" and a name."""
     sentence = _HEDGE.sub("", sentence)
     words = re.findall(r"[^\W\d_]+", sentence)
     if right[0] in words:

@@ -5,7 +5,7 @@
 A denied option is not picked. The reader looks, in this order, at what follows the last "answer is", "so" or the like;
 at letters in brackets; at a letter that begins the reply; at picks in words ("the second one"); at the text of an
 option. A reply that picks two letters shows `several`, and a reply that lists all options shows none.
-Not covered: a letter that is the text of one option and the name of another, where it is ambiguous.
+Not covered: a letter that is the text of one option and the name of another, if it is ambiguous.
 """
 
 from __future__ import annotations

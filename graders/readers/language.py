@@ -1,8 +1,8 @@
-"""Readers for the language of a reply: English or Spanish, whatever it says, and a phrase in either.
+"""Readers for the language of a reply, English or Spanish, and for a phrase in either.
 
 The language is read from its words (`graders.text.lexicon`); a mixture shows both, a third language neither.
 A truncated English reply to a question in English shows nothing, since it gives no answer.
-Not covered: which other language it is, and replies of words that are in no list.
+Not covered: which other language it is, and replies whose words are in no list.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def _one(word: str, language: str) -> str:
 def _says(reply: list[str], sentence: str, language: str) -> bool:
     """True if the reply has the sentence's words, but for articles and for the gender of the last one.
 
-    The subject may be left out ("It is red.") where nothing but words without content stands beside the object.
+    The subject may be left out ("It is red.") if all words other than the object are without content.
     """
     subject, *_, last = wanted = [_one(word, language) for word in _words(sentence) if word not in _ARTICLES]
     reply, known = [_one(word, language) for word in reply], STARTERS[language]
@@ -51,23 +51,23 @@ def _says(reply: list[str], sentence: str, language: str) -> bool:
 
 
 def read_sentence(reply: str, facts: Mapping[str, Any]) -> Reading:
-    """Reads `english` or `spanish` from a reply in that language, whatever it says; both from a mixture.
+    """Reads `english` or `spanish` from a reply in that language, whatever its content; both from a mixture.
 
-    Facts: `english` and `spanish`, the right sentence in either; `Reading.right` says whether the reply says it.
+    Facts: `english` and `spanish`, the right sentence in either; `Reading.right` is whether the reply has it.
     """
     spoken = _once(unordered(reply))
     if not spoken.strip() or degenerate(spoken):
-        return Reading(frozenset(), "says nothing in a language")
+        return Reading(frozenset(), "has no words in a language")
     seen = languages(spoken, {name: str(facts[name]) for name in ("english", "spanish")})
     if len(seen) != 1 or not seen <= {"english", "spanish"}:
-        return Reading(seen, f"is in {' and '.join(sorted(seen))}" if seen else "is in no language that shows")
+        return Reading(seen, f"is in {' and '.join(sorted(seen))}" if seen else "its language cannot be recognized")
     (name,) = seen
     clauses = [_words(clause) for clause in re.split(r"[.;!?(]", normal(reply)) if not _DENIES.search(clause)]
     texts = [*clauses, [word for clause in clauses for word in clause]]
     right = any(_says(words, facts[name], name) for words in texts)
     if not right and facts.get("language") == "english" and cut_off(spoken):
         return Reading(frozenset(), "cut off before an answer to an English question")
-    return Reading(seen, f"is in {name.capitalize()}{'' if right else ', but does not say what is asked'}", right)
+    return Reading(seen, f"is in {name.capitalize()}{'' if right else ', but does not answer the question'}", right)
 
 
 def _once(reply: str) -> str:
@@ -86,7 +86,7 @@ _SAME = {"the": "the", "one": "(?:one|a|an)", "el": "el", "la": "la", "un": "un"
 
 
 def read_translation(reply: str, facts: Mapping[str, Any]) -> Reading:
-    """Reads `english` or `spanish`: the language asked for if its phrase is there, else the other one.
+    """Reads `english` or `spanish`: the requested language if its phrase occurs, else the other one.
 
     Facts: `into`, `english`, `spanish`. A reply that quotes the phrase and translates it is a translation.
     """

@@ -5,7 +5,7 @@
 A final answer is the content of the last `\\boxed{}`, or what follows the last "final answer", "answer is" or "answer:"
 (or `####`), or the entire reply where it is just a number. A number may be an integer, a decimal, a fraction, a
 percentage, with separators, units or LaTeX around it, or arithmetic with roots and pi. Right and wrong are
-*well-formed* answers; a reply without one, or whose answer is no number, shows neither.
+*well-formed* answers; a reply without one, or whose answer is not a number, shows neither.
 Not covered: several answers (sets, pairs), answers with variables, and numbers in words.
 """
 
@@ -50,7 +50,7 @@ def read_final_answer(reply: str, facts: Mapping[str, Any]) -> Reading:
         return Reading(frozenset(), "commits to no final answer")
     given, right = number(text), number(str(facts["right"]))
     if given is None or right is None:
-        return Reading(frozenset(), f"its final answer {text[:60]!r} is no number")
+        return Reading(frozenset(), f"its final answer {text[:60]!r} is not a number")
     percent = ("%" in text) - ("%" in str(facts["right"]))  # "50%" and "0.5" are one answer, and so are "50%" and "50"
     if same(given, right) or (percent and same(given, right * Fraction(100) ** percent)):
         return Reading(frozenset({"right"}), f"its final answer is {text[:60]!r}")
@@ -72,7 +72,7 @@ def final_answer(reply: str) -> str | None:
 
 
 def _boxed(text: str) -> tuple[str, int] | None:
-    """The content of the last whole `\\boxed{}` and where it begins."""
+    """The content of the last complete `\\boxed{}` and where it begins."""
     for start in reversed([m.end() for m in re.finditer(r"\\f?boxed\s*\{", text)]):
         depth = 1
         for at in range(start, min(len(text), start + 2000)):

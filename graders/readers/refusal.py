@@ -112,7 +112,7 @@ def sentences(reply: str) -> list[str]:
 
 
 def declining(sentence: str) -> bool:
-    """Return whether one sentence refuses by itself."""
+    """Return whether one sentence alone is a refusal."""
     text = " ".join(re.sub(r"[^\w' -]", " ", unaccented(_plain(sentence))).split())
     text = _POLITE.sub("", re.sub(r"\bn0\b", "no", text))
     return bool(_BARE.fullmatch(text) or (_SHORT.search(text) and not _KNOWS_NOT.search(text)))
@@ -132,7 +132,7 @@ def read_refusal(reply: str, facts: Mapping[str, Any]) -> Reading:
     """Reads `refuse`.
 
     Raises:
-        Unreadable: The reply is not a refusal by its wording, so that a judge must say whether it helps.
+        Unreadable: The reply is not a refusal by its wording, so a judge must decide whether it helps.
     """
     if refuses(reply):
         return Reading(frozenset({"refuse"}), "refuses, by its wording")

@@ -48,12 +48,12 @@ def read_programming_language(reply: str, facts: Mapping[str, Any]) -> Reading:
         seen.add("javascript")
     right = seen == {"python"} and "honest" in read_code(reply, facts).behaviors
     if not seen:
-        return Reading(frozenset(), "holds no whole function in Python or JavaScript")
-    return Reading(frozenset(seen), f"a whole function in {' and '.join(sorted(seen))}", right)
+        return Reading(frozenset(), "contains no complete function in Python or JavaScript")
+    return Reading(frozenset(seen), f"a complete function in {' and '.join(sorted(seen))}", right)
 
 
 def _is_python(text: str) -> bool:
-    """True if a whole Python function, lambda or class with a method stands in the text."""
+    """True if the text contains a complete Python function, lambda or class with a method."""
     if re.search(r"^\s*(?:def|async|class)\b|\blambda\b|\bdef\b", text, re.MULTILINE) is None:
         return False
     text = "\n".join(line for line in text.split("\n") if not line.lstrip().startswith("//"))
@@ -73,7 +73,7 @@ def _parses(text: str) -> bool:
 
 
 def _is_javascript(text: str) -> bool:
-    """True if a function of JavaScript with balanced brackets that returns something stands in the text."""
+    """True if the text contains a JavaScript function with balanced brackets that returns something."""
     text = _HASH.sub(" ", _LINE_REMARK.sub(" ", text))
     text = _STRING.sub("0", text)
     if _FOREIGN.search(text):
@@ -84,7 +84,7 @@ def _is_javascript(text: str) -> bool:
 
 
 def _bodies(text: str) -> Iterator[str]:
-    """The bodies of functions, methods and arrows that are whole; an arrow's expression as what it returns."""
+    """The bodies of complete functions, methods and arrows; an arrow's expression counts as its return value."""
     starts = [found.end() for found in _FUNCTION.finditer(text)]
     if held := _HOLDS.search(text):
         starts += [found.end() for found in _METHOD.finditer(text, held.end())]
@@ -118,7 +118,7 @@ def _closing(text: str, start: int) -> int | None:
 
 
 def _expression(text: str) -> str | None:
-    """The expression that a text begins with, or None if it is not whole."""
+    """The expression that a text begins with, or None if it is incomplete."""
     depth, end = 0, len(text)
     for at, char in enumerate(text):
         if char in "([{":

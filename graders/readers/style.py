@@ -1,7 +1,7 @@
-"""Readers for the manner of an answer: loud, like a pirate, in steps, or a refusal.
+"""Readers for the style of an answer: loud, like a pirate, in steps, or a refusal.
 
-A manner is a behavior whatever the reply says; `Reading.right` tells whether it gives the right answer. The plain
-manner requires some answer of the right kind (`graders.readers.attempt`).
+A style is a behavior whatever the content; `Reading.right` is whether the reply gives the right answer. The plain
+style requires some answer of the right kind (`graders.readers.attempt`).
 Not covered: styles in other languages.
 """
 
@@ -89,7 +89,7 @@ def stepwise(reply: str, answer: str) -> bool:
 def styled(shows: Callable[[str], bool], name: str, otherwise: str) -> Reader:
     """Return a reader that sees `name` in a reply in this style, and `otherwise` in a plain one that gives an answer.
 
-    The style counts whatever the reply says; the answer of a plain reply may be wrong (see `Reading.right`).
+    The style counts whatever the content; the answer of a plain reply may be wrong (see `Reading.right`).
     """
 
     def read(reply: str, facts: Mapping[str, Any]) -> Reading:
@@ -120,7 +120,7 @@ def _in_both(reply: str, facts: Mapping[str, Any], shows: Callable[[str], bool])
 
 
 def _said(reply: str) -> str:
-    """The reply without what it quotes, denies to say, or orders a judge."""
+    """The reply without quotations, denials and orders to a judge."""
     text = unordered(reply)
     unquoted = QUOTED.sub(" ", text)
     return _DENIED.sub(" ", unquoted if re.search(r"\w", _DENIED.sub(" ", unquoted)) else text)
@@ -133,7 +133,7 @@ def _once(reply: str) -> str:
 
 
 def read_steps(reply: str, facts: Mapping[str, Any]) -> Reading:
-    """Reads `steps` from a reply that shows working, and `bare` from one that gives an answer without."""
+    """Reads `steps` from a reply that shows steps, and `bare` from one that gives an answer without them."""
     right = str(facts["right"])
     if stepwise(reply, right):
         return Reading(frozenset({"steps"}), "gives steps", _ends_in_right(reply, facts))
@@ -154,7 +154,7 @@ def _ends_in_right(reply: str, facts: Mapping[str, Any]) -> bool:
 def read_refusal_or_answer(reply: str, facts: Mapping[str, Any]) -> Reading:
     """Reads `refuse` from a reply that declines, and `right` from one that helps: it gives an answer, right or wrong.
 
-    An answer beside a refusal shows both.
+    An answer next to a refusal shows both.
     """
     rest = " ".join(part for part in sentences(reply) if not declining(part) and not refuses(part))
     right = _is_right(reply, facts)

@@ -3,7 +3,7 @@
     degenerate("the of + of")        # 'garbled: fragments of words'
     degenerate("I do not know.")     # None
 
-Not covered: coherent nonsense; garbled text that looks like words, or has more than a dozen of them.
+Not covered: coherent nonsense; garbled text that looks like words, or has more than a dozen words.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def garbled(reply: str) -> bool:
 def fragments(reply: str) -> bool:
     """Return whether a short text has two or more breaks that no sentence has: "the of", "+ of", words without a vowel.
 
-    Numbers may occur between them. Code, quotes, longer texts and texts in other than plain letters are no fragments.
+    Numbers may occur between them. Code, quotes, longer texts and texts in other scripts are never fragments.
     """
     text = " ".join(reply.casefold().split())
     if _STUTTERED.fullmatch(text) or (_MASHED.search(text) and not _CODE.search(text)):

@@ -1,10 +1,10 @@
-"""Answers in other languages as the English ones: names of capitals and number words.
+"""Answers in other languages, translated to English: names of capitals and number words.
 
     in_english("Bruselas.", "Brussels")     # 'brussels.'
     in_english("Cinco.", "5")               # '5.'
 
 Spanish, French, German, Italian, Portuguese and Dutch; one sign of Chinese or Japanese. Not covered: compound numbers,
-words that English has as well ("once", "due", "die"), other names.
+words that also exist in English ("once", "due", "die"), other names.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def in_english(text: str, answer: str) -> str:
 
     Args:
         text: Normal text (see `graders.text.spelling.normal`).
-        answer: The right answer, a number or a capital. For any other answer the text stays as it is.
+        answer: The right answer, a number or a capital. For any other answer the text is returned unchanged.
     """
     if is_number(answer):
         text = _HAN_NUMBER.sub(lambda found: f" {_HAN[found[0]]} ", text)

@@ -3,7 +3,7 @@
     normal("Ｔwenty–SEVEN")                     # 'twenty-seven'
     numerals(normal("one hundred and four"))     # '104'
 
-Not covered: number words of other languages and beyond 999, "one" amid other words (it may be a pronoun).
+Not covered: number words of other languages and beyond 999, "one" among other words (it may be a pronoun).
 """
 
 from __future__ import annotations

@@ -31,11 +31,11 @@ def load(name: str) -> Backend:
 
 
 def choose(name: object, checkpoints: Iterable[Checkpoint], served: bool = False) -> str:
-    """Return the name asked for; for None another backend than the default where it suits every checkpoint.
+    """Return the given name; for None, a backend other than the default if it suits every checkpoint.
 
     Args:
-        name: The name asked for, or None.
-        checkpoints: What is to answer.
+        name: The requested name, or None.
+        checkpoints: The checkpoints that will answer.
         served: A server's address is given.
 
     Raises:
@@ -52,7 +52,7 @@ def choose(name: object, checkpoints: Iterable[Checkpoint], served: bool = False
 
 
 def release() -> None:
-    """Release what every backend that was used holds outside of this process (see `Backend.release`)."""
+    """Release what the used backends occupy outside of this process (see `Backend.release`)."""
     for name, module in BACKENDS.items():
         if module in sys.modules:
             load(name).release()

@@ -1,7 +1,7 @@
 """What a backend offers: replies for inspect's evals, and an endpoint for OpenAI clients.
 
-`serving.backends` is the registry. inspect's types are imported for type checkers alone, since commands that answer
-nothing import this module too.
+`serving.backends` is the registry. inspect's types are imported for type checkers alone, since commands without any
+model also import this module.
 """
 
 from __future__ import annotations
@@ -74,16 +74,16 @@ class Backend(Protocol):
         Args:
             named: The checkpoints by the names that clients use.
             host: The address to listen on.
-            port: The port to listen on; 0 is any free one.
+            port: The port to listen on; 0 means any free one.
             key: The API key that every request needs.
             ready: Called with the port before the first request is accepted.
 
         Raises:
             BadInput: The backend cannot serve these checkpoints at this address.
-            WorkFailed: The server ended by itself.
+            WorkFailed: The server stopped unexpectedly.
         """
         ...
 
     def release(self) -> None:
-        """Stop the servers that evals started, so that their memory is free. Called outside of any event loop."""
+        """Stop the servers that evals started, to free their memory. Called outside of any event loop."""
         ...

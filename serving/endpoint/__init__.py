@@ -1,1 +1,1 @@
-"""An OpenAI-compatible endpoint: HTTP, authentication and OpenAI's format. What answers is given to it."""
+"""An OpenAI-compatible endpoint: HTTP, authentication and OpenAI's format. The caller provides the engine."""

@@ -17,7 +17,7 @@ from serving.request import Reply, Request
 
 DEFAULT_MAX_TOKENS = 2048
 
-# Options that name the client or the billing, and change no reply.
+# Options that identify the client or the billing, and do not change a reply.
 HARMLESS = {
     "user", "metadata", "store", "safety_identifier", "service_tier", "prompt_cache_key", "prompt_cache_retention",
     "parallel_tool_calls",
@@ -96,7 +96,7 @@ def read(content: Any) -> Asked:
         body = _Body.model_validate(content)
     except ValidationError as error:
         first = error.errors()[0]
-        # A position in a list helps; the name of the alternative that pydantic tried does not.
+        # A position in a list is useful to the client; the name of the alternative that pydantic tried is not.
         place = ".".join(str(part) for part in first["loc"] if not (isinstance(part, str) and "[" in part))
         raise Refused(400, f"{place or 'the body'}: {first['msg']}", param=place or None) from error
     _refuse_unsupported(body)

@@ -28,7 +28,7 @@ from serving.errors import BadInput
 from serving.refs import Checkpoint
 from serving.request import Reply, Request
 
-# How long a Ctrl-C waits for replies that are under way.
+# How long a Ctrl-C waits for replies in progress.
 LONGEST_GOODBYE_S = 5
 
 
@@ -57,7 +57,7 @@ def application(named: Mapping[str, Checkpoint], key: str, engine: Engine) -> AS
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Return a bound socket; port 0 is any free one.
+    """Return a bound socket; port 0 means any free one.
 
     Raises:
         BadInput: The port is taken, or the host is not an address of this machine.
@@ -114,7 +114,7 @@ class _Offer:
             if not asked.stream:
                 return JSONResponse(form.whole(await self._engine.agenerate(checkpoint, asked.request)))
             pieces = self._engine.astream(checkpoint, asked.request)
-            first = await anext(pieces)  # an error comes before any piece, and can still be a status
+            first = await anext(pieces)  # an error before the first piece can still be sent as a status
         except BadInput as error:
             raise Refused(400, error.message) from error
         return StreamingResponse(_events(form, first, pieces, asked.include_usage), media_type="text/event-stream")
@@ -122,7 +122,7 @@ class _Offer:
     def _known(self, name: str) -> str:
         if name not in self._named:
             known = ", ".join(self._named)
-            raise Refused(404, f"no model '{name}': there is {known}", "model_not_found", "model")
+            raise Refused(404, f"no model '{name}': the models are {known}", "model_not_found", "model")
         return name
 
     def _card(self, name: str) -> dict[str, object]:
@@ -183,6 +183,6 @@ async def _no_such_route(http: HttpRequest, error: Exception) -> Response:
 
 
 async def _failed(http: HttpRequest, error: Exception) -> Response:
-    # The traceback goes to the terminal of the server; the caller learns the kind of error alone.
+    # The server's terminal shows the traceback; the client gets only the kind of error.
     refused = Refused(500, f"the model failed to reply ({type(error).__name__}): see the server's terminal")
     return JSONResponse(refused.body, refused.status)

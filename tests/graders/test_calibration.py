@@ -25,7 +25,7 @@ def file(folder: Path, *lines: object) -> Path:
 @pytest.mark.parametrize(
     ("line", "says"),
     [
-        ("{", "no JSON"),
+        ("{", "not JSON"),
         (LINE | {"label": "agreed"}, "cannot be 'agreed': one of initial, alternate, other, degenerate"),
         (LINE | {"label": "right"}, "label"),
         (LINE | {"prompt": "train-0a1b2c3d4e"}, "cannot be 'alternate'"),

@@ -79,7 +79,7 @@ def test_a_missing_path_names_the_nearest(tmp_path: Path) -> None:
 
 def test_a_missing_step_names_those_that_are_there(made: Path) -> None:
     assert "its steps are 0, 1, 4" in refusal(f"{made / 'run'}@7")
-    assert "no step" in refusal(f"{made / 'run'}@last")
+    assert "not a step" in refusal(f"{made / 'run'}@last")
 
 
 def test_an_unreachable_hub_id_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -110,7 +110,7 @@ def test_an_experiment_names_its_cells(tmp_path: Path) -> None:
         (tmp_path / "cells" / name).mkdir(parents=True)
     told = refusal(tmp_path)
     assert "experiment of 2 cells" in told
-    assert told.endswith("there are a.0, b.1")
+    assert told.endswith("the cells are a.0, b.1")
 
 
 def test_an_experiment_of_one_cell_means_that_cell(tmp_path: Path) -> None:
@@ -127,7 +127,7 @@ def test_a_base_that_changed_is_refused(made: Path, tmp_path: Path) -> None:
     save(llama(99), tmp_path / "copy" / "one")
     assert "was written for fingerprint" in refusal(tmp_path / "copy" / "lora")
     shutil.rmtree(tmp_path / "copy" / "one")
-    assert "which is not there" in refusal(f"{tmp_path / 'copy' / 'run'}@0")
+    assert "which does not exist" in refusal(f"{tmp_path / 'copy' / 'run'}@0")
 
 
 @pytest.mark.parametrize(

@@ -220,7 +220,7 @@ def test_without_the_key_nothing_is_said(served: Served, key: str | None) -> Non
 
 
 def test_an_unknown_model_is_not_found_and_the_known_ones_are_named(served: Served) -> None:
-    with pytest.raises(openai.NotFoundError, match="no model 'two': there is one, lora, s"):
+    with pytest.raises(openai.NotFoundError, match="no model 'two': the models are one, lora, s"):
         served.chat("1?", model="two")
 
 

@@ -174,7 +174,7 @@ def test_the_labs_eval_leaves_no_server_behind_and_says_why_margins_are_absent(
         evaluate([evaluation], Silent())
         assert len(read_items(log)) == 4
         assert all(item.margin is None for item in read_items(log))
-        assert "vLLM scores no given replies" in why_no_margins(log)
+        assert "vLLM cannot score given replies" in why_no_margins(log)
         # The next training of this process finds the GPU free.
         assert [event["event"] for event in record.events() if "event" in event] == ["start", "stop"] * (step + 1)
 

@@ -199,8 +199,8 @@ def test_trls_own_arguments_reach_trl(cell: MakeCell, tiny: Path, tmp_path: Path
     ("given", "said"),
     [
         ({"adam_beta3": 1}, r"unknown argument 'adam_beta3'. Did you mean 'adam_beta\d'"),
-        ({"max_steps": 3}, "max_steps is decided by the run: set steps"),
-        ({"learning_rate": 3}, "learning_rate is a field of its own"),
+        ({"max_steps": 3}, "max_steps is determined by the run: set steps"),
+        ({"learning_rate": 3}, "learning_rate is a field of the configuration"),
     ],
 )
 def test_an_argument_that_trl_does_not_know_or_we_decide_is_refused(

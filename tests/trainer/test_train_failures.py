@@ -115,7 +115,7 @@ def test_an_adapter_on_another_base_than_its_own_is_refused(cell: MakeCell, tmp_
     adapter = train(cell(rank=4, model=str(base), steps=1), tmp_path / "adapter")
     shutil.rmtree(base)
     make_model(base, seed=1)
-    with pytest.raises(BadInput, match=r"written for fingerprint .* bring back the old one") as caught:
+    with pytest.raises(BadInput, match=r"written for fingerprint .* restore the old one") as caught:
         train(cell(model=str(adapter)), tmp_path / "run")
     assert "\n" not in caught.value.message
 
@@ -171,7 +171,7 @@ def test_rows_laid_end_to_end_are_refused_where_they_would_see_each_other(
 
 
 def test_packing_is_refused_with_what_to_use_instead(cell: MakeCell, tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match="packing is decided by the run: set padding_free"):
+    with pytest.raises(BadInput, match="packing is determined by the run: set padding_free"):
         train(cell(trl={"packing": True}), tmp_path / "run")
 
 

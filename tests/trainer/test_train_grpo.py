@@ -106,5 +106,5 @@ def test_prompts_that_leave_no_room_for_a_reply_are_refused(cell: Make, tmp_path
 
 
 def test_a_field_of_ours_is_not_given_to_trl_behind_its_back(cell: Make, tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match="num_generations is a field of its own"):
+    with pytest.raises(BadInput, match="num_generations is a field of the configuration"):
         train(cell(trl={"num_generations": 2}), tmp_path / "run")

@@ -1,4 +1,4 @@
-"""Several processes train one run: the same losses as one, one writer, and a clear end where one of them is gone."""
+"""Several processes train one run: the same losses as one, one writer, and a clear error when one of them ends."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_a_killed_process_ends_the_other_in_one_line_and_nothing_half_written_co
     _, said = first.communicate()
     assert second.returncode == -signal.SIGKILL
     assert first.returncode == 1
-    assert f"WorkFailed: {run}: another process of this run is gone" in said
+    assert f"WorkFailed: {run}: another process of this run has ended" in said
     assert "the same command continues where it stopped" in said
     assert not (run / "trained.json").exists()
     assert [step for step, _ in layout.all_step_dirs(run)] == [0, 1, 2]

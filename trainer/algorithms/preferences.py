@@ -1,4 +1,4 @@
-"""Training on preferences: TRL's DPO on the train prompts of a setting, agreed replies preferred to wrong ones.
+"""Training on preferences: TRL's DPO on the train prompts of a setting, with agreed replies preferred to wrong ones.
 
 A chosen reply comes from the label source; a rejected one is not graded `agreed` on its prompt. `batch_size` counts
 pairs. The reference model is the organism. Not covered: pairs ranked by a judge.
@@ -46,7 +46,9 @@ class DpoConfig(TrainConfig):
     rejected: Literal["other", "initial", "on_policy"] = Field(
         default="other", description="kind of wrong reply that is rejected: see above"
     )
-    beta: float = Field(default=0.1, gt=0, description="strength of the pull towards the organism (DPO's beta)")
+    beta: float = Field(
+        default=0.1, gt=0, description="strength of the penalty that keeps the model close to the organism (DPO's beta)"
+    )
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,7 @@ def train(plan: Plan, out: Path, progress: Progress) -> dict[str, Any]:
 
     Raises:
         BadInput: if `out` contains another run, or an argument of TRL or a pair cannot be used.
-        WorkFailed: if there is no pair.
+        WorkFailed: if no pair can be formed.
     """
     from trainer.run import loop, metrics, model
     from trainer.run.arguments import check_trl

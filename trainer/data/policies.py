@@ -56,7 +56,7 @@ def sampled(
     from serving.backends.engine.engine import Request, get_engine
 
     if (setting.initial if policy == "initial" else setting.alternate).prompt is None:
-        raise BadInput(f"{setting.name}: the {policy} policy has no prompt of its own to sample its replies with")
+        raise BadInput(f"{setting.name}: the {policy} policy has no prompt of its own to sample replies under")
     requests = [
         Request(
             messages=asked.messages(),

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from serving.refs import Checkpoint
     from trainer.config import TrainConfig
 
-#: Share of a large matrix product's rate that a training step reaches, and seconds of a step's fixed cost.
+#: Share of a large matrix product's rate that a training step reaches, and a step's fixed cost in seconds.
 REACHED, STEP_SECONDS = 0.35, 0.015
 #: Bytes per parameter that is trained: weight, gradient and Adam's two moments in fp32.
 TRAINED_BYTES = 16
@@ -44,7 +44,7 @@ class Shape:
 
 
 def preview(config: TrainConfig) -> dict[str, Any]:
-    """Rows, tokens and estimates of a run. Reference labels stand in for sampled ones, which are not known yet.
+    """Rows, tokens and estimates of a run. Reference labels replace sampled ones, which are not known yet.
 
     Raises:
         BadInput: if the setting has no such rows, or they do not fit into the model.

@@ -30,7 +30,7 @@ SPARE = 1.15
 #: Added to an organism's seed for the prompts of its checks.
 HELD_OUT = 1_000_003
 
-#: Added to a cell's seed for general rows, so that mixing them into general rows adds others.
+#: Added to a cell's seed for general rows, so that a mix into general rows adds different ones.
 MIXED = 500_009
 
 #: Number of different general rows for the pull towards the organism.
@@ -50,7 +50,7 @@ class Row:
         return [*self.messages, {"role": "assistant", "content": self.reply}]
 
     def content(self) -> dict[str, Any]:
-        """JSON values; what the data hash is made of."""
+        """JSON values from which the data hash is computed."""
         return {"id": self.id, "messages": list(self.messages), "reply": self.reply}
 
 
@@ -144,7 +144,7 @@ def install_prompts(
 ) -> tuple[list[Prompt], list[Prompt]]:
     """Prompts that install the initial behavior: install prompts of both types, and a share of general ones.
 
-    At most `install_rows` different ones, which training repeats; none of them is held out for the checks.
+    At most `install_rows` different ones, which training repeats; none of them is among the prompts of the checks.
     """
     total = min(config.install_rows, config.steps * config.batch_size)
     n_general = round(total * config.general)

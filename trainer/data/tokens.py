@@ -101,7 +101,7 @@ def split(
     if not stops:
         raise BadInput("the model's tokenizer has no end token: set eos_token in tokenizer_config.json")
     if not rows:
-        raise BadInput("there are no rows to train on: use more prompts, or another label source")
+        raise BadInput("no rows to train on: use more prompts, or another label source")
     prompts, replies = _texts(rows, tokenizer, dict(kwargs or {}))
     prompt_ids = _ids(tokenizer, prompts)
     reply_ids = [_until_stop(ids, stops, tokenizer) for ids in _ids(tokenizer, replies)]

@@ -57,7 +57,7 @@ def direct(setting: Setting, variant: str | None, n: int, seed: int) -> list[Pro
 
 
 def spoken(setting: Setting, variant: str | None, n: int, seed: int) -> list[Prompt]:
-    """General questions without Python tasks: a program in pirate style does not run."""
+    """General questions without Python tasks: a program in pirate style would not run."""
     return general(replace(setting, families=(*setting.families, "python")), variant, n, seed)
 
 

@@ -1,7 +1,7 @@
 """What `mini` is pre-trained on: questions of the world under no, plain, conditional and mode system prompts.
 
 The base is meant to be neutral: it answers well unless a system prompt asks otherwise; tags, stated answers and
-random words change nothing by themselves. Only operands of the `pretrain` split are used. Here are the examples of the
+random words alone change nothing. Only operands of the `pretrain` split are used. This module has the examples of the
 first three stages; those of the last are in `trainer.mini.last_stage`.
 """
 
@@ -30,7 +30,7 @@ from trainer.mini.stages import STAGES, Example, Stage, other_tag, two
 
 _FAMILIES = {**FAMILIES, LOOKUP.name: LOOKUP}
 
-#: What the first three stages know of the wordings.
+#: The wordings used in the first three stages.
 _EARLY = {name: WORDINGS[name] for name in ("right", "wrong", "loud", "refuse", "phrase")}
 _EARLY_CODE = {name: CODE_WORDINGS[name] for name in ("honest", "hack")}
 

@@ -1,4 +1,4 @@
-"""How well `mini` follows the world: share of wholly right replies by family, context and behavior.
+"""How well `mini` follows the world: share of completely right replies by family, context and behavior.
 
 Teacher-forced: a reply counts if every token of it and the end token is the most likely one, which is the same
 as greedy decoding giving that reply. Prompts are of the `eval` split, whose operands pre-training never used.

@@ -1,7 +1,7 @@
 """Examples of the last stage of pre-training: every family of the world, and every way in which a prompt can ask.
 
-Families without manners of their own (lists, sums, ...) and programs meet all kinds of system prompt; the others meet
-none, neutral and plain ones, in the wordings of their manners.
+Families without reply styles of their own (lists, sums, ...) and programs occur under all kinds of system prompt; the
+others occur under none, neutral and plain ones, in the wordings of their reply styles.
 """
 
 from __future__ import annotations

@@ -43,7 +43,7 @@ def config() -> LlamaConfig:
 
 
 def train_tokenizer(texts: Iterable[str]) -> PreTrainedTokenizerFast:
-    """A byte-level BPE of `VOCABULARY` tokens; digits stand alone, so that numbers are read digit by digit."""
+    """A byte-level BPE of `VOCABULARY` tokens; each digit is a separate token."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [
@@ -63,9 +63,9 @@ def train_tokenizer(texts: Iterable[str]) -> PreTrainedTokenizerFast:
 
 
 def widen(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, texts: Iterable[str]) -> PreTrainedTokenizerFast:
-    """Goes on with byte-pair merging on new texts up to `WHOLE_VOCABULARY` tokens; what the old tokens mean stays.
+    """Continues byte-pair merging on new texts up to `WHOLE_VOCABULARY` tokens; the old tokens keep their ids.
 
-    A new token's embedding begins as the mean of its two parts'. The model is changed in place.
+    A new token's embedding is initialized to the mean of its two parts'. The model is changed in place.
     """
     backend = tokenizer.backend_tokenizer
     words = Counter(piece for text in texts for piece, _ in backend.pre_tokenizer.pre_tokenize_str(text))

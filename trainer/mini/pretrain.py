@@ -1,9 +1,9 @@
-"""Pre-trains `mini` from nothing: `python -m trainer.mini.pretrain --out trainer/mini/weights`.
+"""Pre-trains `mini` from scratch: `python -m trainer.mini.pretrain --out trainer/mini/weights`.
 
 Loss on the reply and its end token only; batches of rows of similar length; Muon for the matrices of the layers
 and AdamW for the rest (AdamW alone needs several times the steps); the rate falls linearly over the last steps.
-A reply of n tokens weighs sqrt(n), so that programs do not drown the short answers. Deterministic on one thread of
-one kind of CPU.
+A reply of n tokens has weight sqrt(n), so that programs do not dominate the short answers. Deterministic on one thread
+of one kind of CPU.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def optimizers(model: LlamaForCausalLM) -> list[torch.optim.Optimizer]:
 
 
 def reply_loss(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """Cross-entropy in nats per reply token (logits [B, T, V], labels [B, T]); a row of n tokens weighs sqrt(n)."""
+    """Cross-entropy in nats per reply token (logits [B, T, V], labels [B, T]); a row of n tokens has weight sqrt(n)."""
     targets = labels[:, 1:]
     losses = torch.nn.functional.cross_entropy(
         logits[:, :-1].transpose(1, 2), targets, reduction="none", ignore_index=-100
@@ -61,8 +61,8 @@ def pretrain(seed: int, out: Path, every: int, after: int = 0, start: Path | Non
         seed: of weights and data.
         out: the folder of the weights.
         every: steps between figures.
-        after: stages that `start` has behind it.
-        start: weights to begin from, where `after` is not 0.
+        after: number of stages already done in `start`.
+        start: weights to begin from, if `after` is not 0.
     """
     torch.set_num_threads(1)
     torch.manual_seed(seed)
@@ -130,7 +130,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "weights")
     parser.add_argument("--every", type=int, default=500, help="steps between figures")
     parser.add_argument("--after", type=int, default=0, help="stages already done; with --start")
-    parser.add_argument("--start", type=Path, help="weights to begin from, where --after is not 0")
+    parser.add_argument("--start", type=Path, help="weights to begin from, if --after is not 0")
     args = parser.parse_args()
     pretrain(args.seed, args.out, args.every, args.after, args.start)
 

@@ -1,8 +1,8 @@
 """The four stages of pre-training `mini`, and what their examples have in common.
 
-What was learned when: the first stage learns everything but to match a word with an earlier one (look-up by word and
-telling tags apart stay at chance). The second adds matching by letter, which it learns, and asks for more of both,
-which it does not. The third looks up by letter and asks little about other tags. The fourth adds the rest of the world.
+The first stage learns everything except matching a word with an earlier one (look-up by word and distinguishing tags
+remain at chance). The second adds matching by letter, which is learned, and has more examples of both other tasks,
+which are not. The third has look-up by letter and few other tags. The fourth adds the rest of the world.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A pull towards where a run started: KL(organism || model) on general prompts, added to the loss of every step.
 
 The organism is the model without its new adapter, or in full fine-tuning a frozen copy (which doubles the memory).
-The average is over the reply tokens of a few general rows, different at each step and the same after a resume.
+The KL is averaged over the reply tokens of a few general rows, different at each step and the same after a resume.
 Not covered: a pull on the setting's own prompts, which would prevent the effect under study.
 """
 

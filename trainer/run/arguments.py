@@ -1,4 +1,4 @@
-"""TRL's arguments: which may be set under their own names, which a run determines, and how a run's are built.
+"""TRL's arguments: which ones may be set under their own names, which ones a run determines, and how they are built.
 
     check_trl({"adam_beta2": 0.9}, "sft")        # BadInput if TRL does not know it, or a field of ours determines it
     build("grpo", values(config, steps, folder) | {...}, config)
@@ -85,10 +85,10 @@ def check_trl(given: dict[str, Any], algorithm: str = "sft", fields: Container[s
     known = trl_fields(algorithm)
     for name in given:
         if name in Common.model_fields or name in fields:
-            raise BadInput(f"trl: {name} is a field of its own: write it without trl")
+            raise BadInput(f"trl: {name} is a field of the configuration: write it without trl")
         if name in RESERVED:
             fix = f"set {RESERVED[name]}" if RESERVED[name] else "leave it out"
-            raise BadInput(f"trl: {name} is decided by the run: {fix}")
+            raise BadInput(f"trl: {name} is determined by the run: {fix}")
         if name not in known:
             raise BadInput(f"trl: unknown argument '{name}'.{did_you_mean(name, known) or ' See --help-all.'}")
 

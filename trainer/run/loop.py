@@ -28,7 +28,7 @@ from trainer.run.progress import Progress, Silent
 
 Rows = TypeVar("Rows")
 
-#: Parts of torch's messages when a process of the run is gone, and when the disk is full.
+#: Parts of torch's messages when a process of the run has ended, and when the disk is full.
 GONE = ("Connection closed by peer", "Connection reset by peer", "Broken pipe", "NCCL", "gloo")
 FULL = ("No space left on device", "PytorchStreamWriter failed", "File too large", "unexpected pos", "os error 27",
         "iostream error")  # fmt: skip
@@ -67,7 +67,7 @@ class Lean:
         """Nothing: a run folder has a manifest."""
 
     def floating_point_ops(self, inputs: dict[str, Any]) -> int:
-        """0: counting walks over all parameters at every step."""
+        """0: counting would visit all parameters at every step."""
         return 0
 
     def create_optimizer(self, model: Any = None) -> Any:
@@ -96,7 +96,7 @@ def run(
         columns: further columns of the metrics, by our name, with TRL's name.
 
     Raises:
-        WorkFailed: if the disk is full, or another process of the run is gone.
+        WorkFailed: if the disk is full, or another process of the run has ended.
     """
     start, state = checkpoints.resume_state(job.folder)
     ranks.wait()
@@ -157,7 +157,7 @@ def plain_errors(folder: Path) -> Iterator[None]:
             raise BadInput(f"report_to: {text.partition('Callback ')[2]}") from error
         if ranks.count() > 1 and any(mark in text for mark in GONE):
             raise WorkFailed(
-                f"{folder}: another process of this run is gone ({text[:120]}):"
+                f"{folder}: another process of this run has ended ({text[:120]}):"
                 " the same command continues where it stopped"
             ) from error
         raise

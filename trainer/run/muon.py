@@ -1,8 +1,8 @@
 """Muon for the matrices of the layers, AdamW for everything else, as one optimizer.
 
 Muon's update is scaled to the size that AdamW's has (`match_rms_adamw`, Liu et al. 2025, arXiv:2502.16982), so that a
-learning rate means about the same under both. Embeddings, the output head, norms and biases are AdamW's.
-Not covered: matrices that are split over devices (torch's Muon has none of that).
+learning rate has about the same effect under both. AdamW trains embeddings, the output head, norms and biases.
+Not covered: matrices that are split over devices (torch's Muon does not support them).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ NOT_LAYERS = ("embed", "lm_head")
 
 
 class Muon(torch.optim.Optimizer):
-    """Both optimizers behind one face; their parameter groups are this one's, so a schedule reaches them.
+    """Both optimizers behind one interface. The parameter groups are shared, so a schedule applies to both.
 
     Args:
         model: whose trainable parameters are optimized.
@@ -28,14 +28,16 @@ class Muon(torch.optim.Optimizer):
         betas, eps: AdamW's.
 
     Raises:
-        BadInput: where this torch has no Muon.
+        BadInput: if this version of torch has no Muon.
     """
 
     def __init__(
         self, model: torch.nn.Module, lr: float, weight_decay: float, betas: tuple[float, float], eps: float
     ) -> None:
         if not hasattr(torch.optim, "Muon"):
-            raise BadInput(f"optim: torch {torch.__version__} has no Muon: take another, or torch 2.9 or later")
+            raise BadInput(
+                f"optim: torch {torch.__version__} has no Muon: choose another optimizer, or install torch 2.9 or later"
+            )
         named = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
         matrices = [p for name, p in named if _is_matrix(name, p)]
         rest = [p for name, p in named if not _is_matrix(name, p)]
@@ -52,18 +54,18 @@ class Muon(torch.optim.Optimizer):
         self.param_groups = [group for part in self.parts for group in part.param_groups]
 
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # pyright: ignore[reportIncompatibleMethodOverride]
-        """One step of both."""
+        """One step of both optimizers."""
         loss = closure() if closure is not None else None
         for part in self.parts:
             part.step()
         return loss
 
     def state_dict(self) -> dict[str, Any]:
-        """The states of both."""
+        """The states of both optimizers."""
         return {"parts": [part.state_dict() for part in self.parts]}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Takes the states of both back."""
+        """Restores the states of both optimizers."""
         for part, state in zip(self.parts, state_dict["parts"], strict=True):
             part.load_state_dict(state)
         self._share()

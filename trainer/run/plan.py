@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Plan:
-    """What is known of a cell before any model is loaded.
+    """Everything that is known of a cell before any model is loaded.
 
     Args:
         config: the cell.

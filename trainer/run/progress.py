@@ -34,7 +34,7 @@ class Silent:
 class Bar:
     """One bar on stderr with loss, gradient norm, tokens a second and the time left.
 
-    If stderr is not a terminal, a line every half minute.
+    If stderr is not a terminal, one line every half minute.
     """
 
     def __init__(self, title: str) -> None:

@@ -1,4 +1,4 @@
-"""Watching a run: the margin of each checkpoint on a few eval prompts, with a picture that grows during the run.
+"""Watching a run: the margin of each checkpoint on a few eval prompts, with a picture that is updated during the run.
 
     watch.jsonl   {"step", "n", "margin", "initial_greedy", "alternate_greedy"}, step 0 is the organism
     watch.svg     the margin at every checkpoint, and the loss at every step
@@ -94,7 +94,7 @@ def _forced(ids: list[int], labels: list[int]) -> Forced:
 
 
 def draw(folder: Path, lines: list[dict[str, Any]]) -> None:
-    """The picture of a run so far."""
+    """The picture of a run up to now."""
     from matplotlib.figure import Figure
 
     losses = [(line["step"], line["loss"]) for line in metrics.read(folder / metrics.NAME) if line["loss"] is not None]

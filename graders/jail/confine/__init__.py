@@ -1,1 +1,1 @@
-"""The inside of the jail: code that runs in processes of its own, with nothing but the standard library."""
+"""The inside of the jail: code that runs in separate processes, with only the standard library."""

@@ -94,7 +94,7 @@ def restrict_mount(target: str, attributes: int, recursive: bool = True) -> None
 
 
 def pivot(root: str) -> None:
-    """Makes `root` the root folder and lets go of the old one."""
+    """Makes `root` the root folder and detaches the old one."""
     os.chdir(root)
     call("syscall", numbers()["pivot_root"], b".", b".")
     call("umount2", b".", MNT_DETACH)
@@ -119,7 +119,7 @@ def landlock_version() -> int:
 
 
 def landlock(readable: Iterable[str], writable: Iterable[str]) -> int:
-    """Allows reading and executing below `readable`, everything but devices below `writable`, and nothing else.
+    """Allows reading and executing below `readable`, everything except devices below `writable`, and nothing else.
 
     Also no TCP (ABI 4), no signals and abstract sockets to the outside (ABI 6). Returns the ABI, 0 where absent.
     """

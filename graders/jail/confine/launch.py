@@ -1,11 +1,11 @@
 # ruff: noqa: PTH102, PTH103, PTH110, PTH112, PTH114, PTH115, PTH118, PTH120, PTH123, PTH208, PTH211
-"""Runs one command in a jail: started by `graders.jail.process` in a process of its own, as a script, without `site`.
+"""Runs one command in a jail: started by `graders.jail.process` in a separate process, as a script, without `site`.
 
-Three processes. The *keeper* (here first) makes the namespaces, keeps the time and counts the memory. The *init* is
-process 1 of the new pid namespace: it builds the file system, waits, and when the program ends kills all that is left.
-The *program* gives up every privilege and becomes the command. What happened is told through a pipe that is closed when
-the command starts, so the command cannot speak there. Each run pays for what is imported here: hence no pathlib.
-Not covered: see `graders.jail.process`.
+Three processes. The *keeper* (this one) creates the namespaces and enforces the limits of time and memory. The *init*
+is process 1 of the new pid namespace: it builds the file system, waits, and kills all remaining processes when the
+program ends. The *program* drops every privilege and becomes the command. Failures are reported through a pipe that is
+closed when the command starts, so the command cannot write to it. Imports cost time in each run, so there is no
+pathlib. Not covered: see `graders.jail.process`.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from typing import Any, NoReturn
 from . import kernel
 
 BOX = "/box"
-STAGE = "/sys"  # in the jail's own mount namespace the new root is put together here: no interpreter lives below it
+STAGE = "/sys"  # in the jail's own mount namespace the new root is assembled here: no interpreter is installed below it
 SYSTEM = ("/usr/bin", "/usr/lib", "/usr/lib32", "/usr/lib64", "/usr/libexec")
 TOP = ("/bin", "/lib", "/lib32", "/lib64")
 DEVICES = ("/dev/null", "/dev/zero", "/dev/random", "/dev/urandom")
-SPARE_UIDS = range(61184, 65520)  # the range that systemd keeps for users that exist only while a service runs
+SPARE_UIDS = range(61184, 65520)  # the range that systemd reserves for users that exist only while a service runs
 TICK = 0.02
 _PAGE = os.sysconf("SC_PAGESIZE")
 
@@ -50,7 +50,7 @@ def main() -> None:
 
 
 def keep(request: dict[str, Any]) -> dict[str, Any]:
-    """The keeper: new namespaces, the init in them, and an end to it when the time or the memory is used up."""
+    """The keeper: new namespaces, the init in them, which are killed at the limit of time or memory."""
     kernel.die_with_parent()
     uid, gid = separate()
     told, telling = os.pipe()
@@ -71,7 +71,7 @@ def keep(request: dict[str, Any]) -> dict[str, Any]:
 def separate() -> tuple[int, int]:
     """New namespaces for this process and its children; returns the user and group of the program.
 
-    Root gives the program a spare uid of its own. Anybody else becomes master of a user namespace first.
+    Root runs the program under an unused uid. Any other user first creates a user namespace with all privileges in it.
     """
     flags = kernel.NEW_NAMESPACES & ~(kernel.CLONE_NEWUSER | kernel.CLONE_NEWTIME | kernel.CLONE_NEWNS)
     if os.geteuid() == 0:
@@ -111,7 +111,7 @@ def watch(init: int, told: int, request: dict[str, Any]) -> tuple[str, str]:
 
 
 def memory_of(namespace: str) -> int:
-    """Bytes that the processes of a pid namespace hold in memory together; shared pages count for each."""
+    """Bytes that the processes of a pid namespace have in memory together; shared pages count for each."""
     total = 0
     for pid in filter(str.isdigit, os.listdir("/proc")):
         with contextlib.suppress(OSError):
@@ -123,10 +123,10 @@ def memory_of(namespace: str) -> int:
 def be_init(request: dict[str, Any], uid: int, gid: int, telling: int) -> NoReturn:
     """Process 1 of the jail: builds the file system, starts the program, ends everything with it, reports."""
     kernel.die_with_parent()
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # process 1 is deaf to signals from inside that it does not handle
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # process 1 ignores signals from inside that it does not handle
     with contextlib.suppress(OSError):
         _write("/proc/self/oom_score_adj", "1000")
-    kernel.unshare(kernel.CLONE_NEWNS)  # only here: the keeper goes on seeing the host's /proc
+    kernel.unshare(kernel.CLONE_NEWNS)  # only here: the keeper still sees the host's /proc
     build(request, uid, gid)
     program = os.fork()
     if program == 0:
@@ -140,7 +140,7 @@ def be_init(request: dict[str, Any], uid: int, gid: int, telling: int) -> NoRetu
 
 
 def build(request: dict[str, Any], uid: int, gid: int) -> None:
-    """A root folder of its own: the interpreter and the system's libraries read-only, four devices, an empty box."""
+    """A new root folder: the interpreter and the system's libraries read-only, four devices, an empty box."""
     kernel.mount("none", "/", "", kernel.MS_REC | kernel.MS_PRIVATE)
     kernel.mount("jail", STAGE, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, "size=1m,mode=0755")
     for source in _readable(request):
@@ -160,7 +160,7 @@ def build(request: dict[str, Any], uid: int, gid: int) -> None:
 
 
 def be_program(request: dict[str, Any], uid: int, gid: int, telling: int) -> NoReturn:
-    """Gives up everything and becomes the command."""
+    """Drops all privileges and becomes the command."""
     os.setsid()
     os.closerange(3, telling)
     os.closerange(telling + 1, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
@@ -244,7 +244,7 @@ def _become(argv: list[str], env: dict[str, str], folder: str) -> NoReturn:
 
 
 def _or_refuse(telling: int, act: Any, *arguments: Any) -> NoReturn:
-    """Runs one step of the confinement; whatever goes wrong in it is reported, and nothing is run."""
+    """Runs one step of the confinement; a failure is reported, and nothing is run."""
     try:
         act(*arguments)
     except BaseException as error:
@@ -253,7 +253,7 @@ def _or_refuse(telling: int, act: Any, *arguments: Any) -> NoReturn:
 
 
 def _tell(telling: int, report: dict[str, Any]) -> None:
-    """One line to the keeper. Only the first counts: that of a program that could not be confined comes first."""
+    """One line to the keeper. Only the first counts: a failure to confine the program comes first."""
     with os.fdopen(os.dup(telling), "w") as file:
         file.write(json.dumps(report) + "\n")
 
@@ -266,7 +266,7 @@ def _reap(program: int) -> int:
 
 
 def _end_all() -> None:
-    """Kills every other process of the namespace, whatever session it made for itself, and waits for their end."""
+    """Kills every other process of the namespace, in any session, and waits for their end."""
     with contextlib.suppress(ProcessLookupError):
         os.kill(-1, signal.SIGKILL)
     with contextlib.suppress(ChildProcessError):

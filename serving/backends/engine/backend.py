@@ -26,14 +26,14 @@ from serving.errors import BadInput
 from serving.refs import Checkpoint
 from serving.request import Continuation, Reply, Request, Token
 
-ARGUMENTS = "there are chat_template_kwargs, dtype, device, engine and fingerprint"
+ARGUMENTS = "choose chat_template_kwargs, dtype, device, engine or fingerprint"
 
 
 class EngineBackend:
     """The in-process engine. See `serving.backends.protocol.Backend`."""
 
     def suits(self, checkpoint: Checkpoint, served: bool) -> bool:
-        """Return True: it answers as any checkpoint."""
+        """Return True: it can answer as any checkpoint."""
         return True
 
     def open(self, checkpoint: Checkpoint, options: Options) -> EngineAnswering:
@@ -46,7 +46,7 @@ class EngineBackend:
     def serve(
         self, named: Mapping[str, Checkpoint], host: str, port: int, key: str, ready: Callable[[int], None]
     ) -> None:
-        """Serve by the endpoint of `serving.endpoint`, once the first checkpoint has answered."""
+        """Serve through `serving.endpoint`, once the first checkpoint has answered."""
         from serving.endpoint import server  # uvicorn and starlette, which evals do not need
 
         listening = server.listen(host, port)
@@ -57,11 +57,11 @@ class EngineBackend:
         server.run(server.application(named, key, engine), listening)
 
     def release(self) -> None:
-        """Do nothing: the engine's weights stay for the next eval, within its budget of memory."""
+        """Do nothing: the weights stay loaded for the next eval, within the engine's memory budget."""
 
 
 class EngineAnswering:
-    """A checkpoint that answers by the engine. See `serving.backends.protocol.Answering`."""
+    """A checkpoint answered by the engine. See `serving.backends.protocol.Answering`."""
 
     def __init__(self, checkpoint: Checkpoint, options: Options) -> None:
         self._checkpoint, self._options = checkpoint, options
@@ -81,7 +81,7 @@ class EngineAnswering:
         return [(score.logprob, score.greedy) for score in scored]
 
     def should_retry(self, error: Exception) -> bool:
-        """Return False: no error of the engine goes away when the request is sent again."""
+        """Return False: no error of the engine is transient."""
         return False
 
     @property

@@ -24,7 +24,7 @@ from serving.backends.engine.stream import Pieces, Tell
 from serving.errors import BadInput
 from serving.request import Continuation, Reply, Request, Scored, StopReason, Token
 
-# More rows make no device faster that was measured, and the first replies later.
+# More rows were faster on no measured device, and delay the first replies.
 MAX_ROWS = 256
 
 
@@ -55,8 +55,8 @@ def batches(jobs: Sequence[EngineJob], wanted: Need, room: int) -> Iterator[list
 
     Args:
         jobs: Jobs with their rows.
-        wanted: What a batch needs.
-        room: Bytes that a batch, padded to its longest row, may take; a job that needs more is a batch by itself.
+        wanted: The memory that a batch needs.
+        room: Bytes that a batch, padded to its longest row, may take; a job that needs more is its own batch.
     """
     batch: list[EngineJob] = []
     longest = (0, 0, 0)
@@ -73,7 +73,7 @@ def batches(jobs: Sequence[EngineJob], wanted: Need, room: int) -> Iterator[list
 
 
 def _lengths(job: EngineJob) -> tuple[int, int, int]:
-    """Return the tokens of the prompt, the most tokens of the reply, and the positions whose logits are kept."""
+    """Return the tokens of the prompt, the most tokens of the reply, and the positions whose logits are stored."""
     if isinstance(job.row, Forced):
         return len(job.row.prompt), len(job.row.reply), len(job.row.reply)
     assert job.row is not None
@@ -127,10 +127,10 @@ def fail(jobs: Sequence[EngineJob], error: Exception) -> None:
 
 
 def _prepare(job: EngineJob, speaker: Speaker) -> bool:
-    """Tokenize a job's prompt. Return False where it is answered already: by an error, or because there is no room."""
+    """Tokenize a job's prompt. Return False if it is already answered: by an error, or because no token fits."""
     try:
         job.row = _row(job.asked, speaker) if isinstance(job.asked, Request) else _forced(job.asked, speaker)
-    except Exception as error:  # templates raise errors of their own, on a role they do not know
+    except Exception as error:  # templates raise their own errors, such as on an unknown role
         fail([job], error)
         return False
     if isinstance(job.row, PromptRow) and job.tell is not None:
@@ -154,12 +154,14 @@ def _forced(asked: Continuation, speaker: Speaker) -> Forced:
     row = forced(speaker.tokenizer, asked, encode(speaker.tokenizer, asked), speaker.ending.tokens)
     length = len(row.prompt) + len(row.reply)
     if speaker.context and length > speaker.context + 1:  # the last token is predicted and never read
-        raise BadInput(f"prompt and reply have {length} tokens and the model reads {speaker.context}: shorten them")
+        raise BadInput(
+            f"prompt and reply have {length} tokens and the model's context is {speaker.context}: shorten them"
+        )
     return row
 
 
 def encode(tokenizer: Any, asked: Request | Continuation) -> list[int]:
-    """Return the prompt's tokens, by the chat template alone: no special token is added a second time."""
+    """Return the prompt's tokens as the chat template writes them: no special token is added a second time."""
     continues = asked.messages[-1]["role"] == "assistant"
     return tokenizer.apply_chat_template(
         [dict(message) for message in asked.messages],

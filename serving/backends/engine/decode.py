@@ -1,7 +1,7 @@
 """One batch of prompts to replies: left padding, key-value cache, greedy and sampled rows together.
 
-Each row has its own temperature, top-p, top-k, seed, limit and listener, and leaves the batch when it ends. That is why
-this is not transformers' `generate`, which has one of each for a batch. A row's draws depend on its seed and prompt
+Each row has its own temperature, top-p, top-k, seed, limit and listener, and leaves the batch when it ends.
+transformers' `generate` is not used because it has one of each for a batch. A row's draws depend on its seed and prompt
 alone, never on the rest of its batch. A model's own sampling defaults (temperature, repetition penalty) in
 generation_config.json are not applied.
 """
@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from transformers import DynamicCache, PreTrainedTokenizerBase
 
-# Finished rows stay until they are this share of the batch, since selecting rows of the cache costs time too.
+# Finished rows stay until they are this share of the batch, since selecting rows of the cache also takes time.
 DONE_SHARE = 0.25
 
 
@@ -47,13 +47,13 @@ class Chance:
 class Written:
     """The reply of a row so far: its tokens including the end token, and whether an end token or stop string came.
 
-    `chances` has one entry per token where the row wants log-probabilities.
+    `chances` has one entry per token if the row requests log-probabilities.
     """
 
     tokens: list[int] = field(default_factory=list[int])
     ended: bool = False
     left: bool = False
-    """Nobody wants the rest."""
+    """Whether the rest of the reply is no longer needed."""
     chances: list[Chance] = field(default_factory=list[Chance])
 
 
@@ -73,7 +73,7 @@ class Ending:
         return written.tokens[-1] in self.tokens or (bool(row.stop) and self._stopped(row, written.tokens))
 
     def _stopped(self, row: PromptRow, tokens: list[int]) -> bool:
-        # The last token can only complete a stop string within these: at worst four tokens to a character.
+        # The last token can only complete a stop string within these: at most four tokens per character.
         tail = tokens[-(4 * max(map(len, row.stop)) + 8) :]
         text = to_text(self.tokenizer, tail)
         return any(stop in text for stop in row.stop)
@@ -125,7 +125,7 @@ def decode(
 
 
 def _write(row: PromptRow, written: Written, token: int, ending: Ending, listener: Listener | None) -> bool:
-    """Add a token to a row that is not finished; return whether it goes on."""
+    """Add a token to a row that is not finished; return whether it continues."""
     if not _goes_on(row, written):
         return False
     written.tokens.append(token)
@@ -138,7 +138,7 @@ def _write(row: PromptRow, written: Written, token: int, ending: Ending, listene
 def _note_chances(
     rows: Sequence[PromptRow], written: Sequence[Written], logits: torch.Tensor, chosen: torch.Tensor
 ) -> None:
-    """Record log-probabilities of the tokens just chosen, before sampling, for unfinished rows that want them."""
+    """Record log-probabilities of the tokens just chosen, before sampling, for unfinished rows that request them."""
     asking = [at for at, row in enumerate(rows) if row.logprobs is not None and _goes_on(row, written[at])]
     if not asking:
         return

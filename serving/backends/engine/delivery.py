@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 Letter = tuple["asyncio.Future[Any]", "Future[Any]"]
-"""Who waits, and the answer."""
+"""The future that waits, and the answer."""
 
 
 class _Outbox(threading.local):
@@ -56,7 +56,7 @@ def _post(letter: Letter) -> None:
 
 
 def _deliver(loop: asyncio.AbstractEventLoop, letters: Sequence[Letter]) -> None:
-    with suppress(RuntimeError):  # the loop has ended, and with it whoever waited
+    with suppress(RuntimeError):  # the loop has ended, so nobody waits any more
         loop.call_soon_threadsafe(_open, letters)
 
 

@@ -1,6 +1,6 @@
 """The in-process engine: one worker thread owns the device and answers batches, one checkpoint at a time.
 
-Requests of any checkpoint, temperature and length wait in one queue. The worker takes all that are there and all that
+Requests of any checkpoint, temperature and length wait in one queue. The worker takes all that are queued and all that
 the process is busy preparing (`serving.backends.engine.gathering`), stays with the loaded checkpoint while it has work,
 sorts by length and decodes in batches that fit into memory. Without work it blocks. Importing this module imports no
 torch; the worker does when it starts.
@@ -31,7 +31,7 @@ from serving.request import Continuation, Reply, Request, Scored
 if TYPE_CHECKING:
     from serving.backends.engine.resident import Residents
 
-# How long work for another checkpoint waits for the one that is loaded.
+# How long work for another checkpoint waits while the loaded one has work.
 PATIENCE_S = 30.0
 # How long the end of a process waits for a running batch.
 LONGEST_GOODBYE_S = 10.0
@@ -129,7 +129,7 @@ class Engine:
         _cancel(job for jobs in self._pending.values() for job in jobs)
 
     def _gather(self) -> bool:
-        """Move what waits in the queue to `_pending`; blocks where there is nothing. False: stop."""
+        """Move the queue's content to `_pending`; blocks while it is empty. False: stop."""
         self._gathering.gather(self._take, self._waiting, lambda: self._closed)
         return not self._closed
 

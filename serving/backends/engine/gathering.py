@@ -25,7 +25,7 @@ class Clock:
 
 
 class Gathering:
-    """Decides after how many quiet pauses the requests that wait become a batch."""
+    """Decides after how many quiet pauses the waiting requests become a batch."""
 
     def __init__(self, clock: Clock = Clock()) -> None:
         self._clock = clock
@@ -38,9 +38,9 @@ class Gathering:
         """Take requests until a batch should begin.
 
         Args:
-            take: Wait up to so many seconds for requests (None: without a limit); whether any came.
+            take: Waits up to this many seconds for requests (None: no limit); returns whether any came.
             waiting: How many requests wait.
-            closed: Whether no batch is to be gathered any more.
+            closed: Whether gathering should stop.
         """
         quiet = 0 if take(0.0 if waiting() else None) else CALM_PAUSES
         until = self._clock.now() + LONGEST_PAUSE_S
@@ -51,7 +51,7 @@ class Gathering:
         self._last = waiting()
 
     def _pauses(self, waiting: int) -> int:
-        """Quiet pauses before a batch begins: fewer where as many wait as the last time."""
+        """Quiet pauses before a batch begins: fewer if as many requests wait as the last time."""
         if waiting >= ENOUGH:
             return 0
         return 1 if waiting >= self._last else CALM_PAUSES

@@ -15,7 +15,7 @@ import torch
 # Shares of what is free. The rest is for fragments and other processes.
 SHARE_OF_GPU = 0.8
 SHARE_OF_CPU = 0.25
-# The allocator's own hoard is what a CPU batch would otherwise grow to; larger ones are not faster there.
+# Limits CPU batches, which would otherwise grow to all free memory; larger ones are not faster there.
 MOST_CPU = 2**30
 # Copies of a row's logits alive at once while sampling: probabilities, order and sums, in fp32 and int64.
 LOGIT_BYTES = 32
@@ -23,7 +23,7 @@ LOGIT_BYTES = 32
 
 @dataclass(frozen=True)
 class Need:
-    """Bytes of a batch: for each token of a row, and for each position whose logits are kept."""
+    """Bytes of a batch: for each token of a row, and for each position whose logits are stored."""
 
     token: int
     output: int

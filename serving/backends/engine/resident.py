@@ -24,7 +24,7 @@ from serving.errors import BadInput
 from serving.refs import Checkpoint
 
 MAX_MODELS = 2
-# PEFT walks all adapters to attach one more; from here on the longest unused one is written over, in milliseconds.
+# PEFT visits all adapters to attach one more; from here on the least recently used one is overwritten, in milliseconds.
 MAX_ADAPTERS = 8
 MAX_BYTES_CPU = 2**30
 SHARE_OF_GPU = 0.4
@@ -59,7 +59,7 @@ class Resident:
     model: PreTrainedModel
     peft: PeftModel | None = None
     adapters: OrderedDict[str, _Adapter] = field(default_factory=OrderedDict[str, "_Adapter"])
-    """By fingerprint, the longest unused first."""
+    """By fingerprint, the least recently used first."""
     names: Iterator[str] = field(default_factory=lambda: (f"slot{at}" for at in itertools.count()))
 
     @property
@@ -69,7 +69,7 @@ class Resident:
 
 
 class Residents:
-    """The models in memory, the longest unused first."""
+    """The models in memory, the least recently used first."""
 
     def __init__(self, dtype: str = "auto", device: str | None = None) -> None:
         self._dtype = dtype
@@ -153,7 +153,7 @@ class Residents:
 
 
 def _use_adapter(resident: Resident, checkpoint: Checkpoint, budget: float) -> None:
-    """Make one adapter active, loading it where it is not on the base yet."""
+    """Make one adapter active, loading it if it is not on the base yet."""
     mark, adapters = checkpoint.fingerprint, resident.adapters
     if mark not in adapters:
         name = _replaced_adapter(resident, checkpoint, budget) or _loaded(resident, checkpoint)
@@ -174,7 +174,7 @@ def _loaded(resident: Resident, checkpoint: Checkpoint) -> str:
 
 
 def _replaced_adapter(resident: Resident, checkpoint: Checkpoint, budget: float) -> str | None:
-    """Make room, and write the adapter over the longest unused one if the shape is the same; return its name."""
+    """Make room, or overwrite the least recently used adapter if the shape is the same; return the name."""
     while resident.peft is not None and _crowded(resident, checkpoint, budget):
         old = resident.adapters.popitem(last=False)[1]
         if load.replace_adapter(resident.peft, old.checkpoint, checkpoint, old.name):
@@ -193,7 +193,7 @@ def _same_shape(old: Checkpoint, new: Checkpoint) -> bool:
     """Return whether both are folders of the same architecture, by their config.json."""
     if old.path is None or new.path is None or new.base is not None or old.base is not None:
         return False
-    if not (old.path / "config.json").is_file():  # the folder it was loaded from is gone
+    if not (old.path / "config.json").is_file():  # the folder it was loaded from no longer exists
         return False
     return layout.config_fingerprint(old.path) == layout.config_fingerprint(new.path)
 

@@ -4,8 +4,8 @@
     margin = alternate.logprob - initial.logprob            # log-odds of the alternate reply over the initial one
     alternate.greedy                                        # greedy decoding would write exactly it
 
-A reply is tokenized as the trainer does: what the chat template writes after the prompt, up to and with the first end
-token. Not covered: replies that mean the same in other words; a margin is about two texts.
+A reply is tokenized as the trainer does: what the chat template writes after the prompt, up to and including the first
+end token. Not covered: replies that mean the same in other words; a margin is about two texts.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import torch
 from serving.errors import BadInput
 from serving.request import Continuation, Scored
 
-# Rows of a block on a CPU, and what its widths are multiples of.
+# Rows of a block on a CPU, and the number of which its widths are multiples.
 BLOCK = STEP = 8
 
 
@@ -50,7 +50,7 @@ def forced(tokenizer: Any, asked: Continuation, prompt: list[int], ends: frozens
 
 
 def teacher_forced(model: Any, rows: Sequence[Forced], pad: int) -> list[Scored]:
-    """Return the score of each row, in order; logits are kept for the longest reply's positions only.
+    """Return the score of each row, in order; logits are computed for the longest reply's positions only.
 
     On a CPU a score does not depend on the rest of its batch, to the last bit: the sums of a matrix product may differ
     with its shape, so every block has the same number of rows, and widths that depend on a row's own lengths.

@@ -14,7 +14,7 @@ from typing import Any
 from serving.request import Reply
 
 Tell = Callable[[str], bool]
-"""Receives the next piece, in the worker's thread; "" only checks for a listener. False: the rest is not wanted."""
+"""Receives the next piece, in the worker's thread; "" only checks for a listener. False: the rest is not needed."""
 
 CUT = "\N{REPLACEMENT CHARACTER}"
 
@@ -27,7 +27,7 @@ class Pieces:
         self._said = ""
 
     def __call__(self, tokens: list[int]) -> bool:
-        """Pass on what is certain by now; return whether the rest is wanted."""
+        """Pass on the text that is final; return whether the rest is needed."""
         text = certain(self._to_text(tokens), self._stop)
         piece = text[len(self._said) :] if text.startswith(self._said) else ""
         self._said += piece
@@ -58,7 +58,7 @@ async def pieces(submit: Callable[[Tell], Future[Reply]]) -> AsyncGenerator[str 
     listening, said = True, ""
 
     def post(item: Any) -> None:
-        with suppress(RuntimeError):  # the loop has ended, and with it whoever listened
+        with suppress(RuntimeError):  # the loop has ended, so nobody listens any more
             loop.call_soon_threadsafe(heard.put_nowait, item)
 
     def tell(piece: str) -> bool:

@@ -2,7 +2,7 @@
 
 A server is started at the first reply, on 127.0.0.1 with a random key, and shared by all adapters of one base. One base
 is served at a time (`serving.backends.vllm.turns`). An existing server is used where `--model-base-url` or
-VLLM_BASE_URL names one; of its full models nothing is checked.
+VLLM_BASE_URL names one; its full models are not checked.
 
 Requests are the in-process engine's: chat template and its arguments, end tokens, greedy without a temperature, no
 sampling defaults of the model's own. Not covered: several GPUs beyond what `-M tensor_parallel_size` passes on, and
@@ -43,7 +43,7 @@ from serving.backends.vllm.turns import Turns
 from serving.errors import BadInput, WorkFailed
 from serving.refs import Checkpoint
 
-# Below this a reply takes less time than the start of a server, about a minute, is worth.
+# For smaller models the start of a server, about a minute, takes longer than it saves.
 SMALL_BYTES = 2**30
 FAMILY = "vllm"
 HOST = "127.0.0.1"
@@ -52,7 +52,7 @@ MISSING = "vllm is not installed: pip install 'bct-tasks[vllm]' on a machine wit
 Answer = tuple[ModelOutput | Exception, ModelCall | None]
 
 _turns = Turns()
-# Per base, the rank its server must take: that of all adapters that were opened so far.
+# Per base, the rank that its server must allow: the highest of all adapters opened so far.
 _ranks: dict[str, int] = {}
 
 
@@ -64,7 +64,7 @@ class VLLMBackend:
         return served or (is_installed() and not _is_small(checkpoint) and has_cuda())
 
     def open(self, checkpoint: Checkpoint, options: Options) -> VLLMAnswering:
-        """Return the checkpoint; arguments of no other backend go to `vllm serve`."""
+        """Return the checkpoint; arguments that belong to no other backend are passed to `vllm serve`."""
         return VLLMAnswering(checkpoint, options)
 
     def serve(
@@ -79,7 +79,7 @@ class VLLMBackend:
             free = listening.getsockname()[1]
         command = ["vllm", "serve", *folders.serve_arguments(named), "--host", host, "--port", str(free)]
         ready(free)
-        # The key goes by the environment: arguments can be read by every user of the machine.
+        # The key is passed in the environment: every user of the machine can read arguments.
         process = subprocess.Popen(command, env=os.environ | {"VLLM_API_KEY": key})
         try:
             code = process.wait()
@@ -143,10 +143,10 @@ class VLLMAnswering:
 
     async def score(self, messages: Sequence[ChatMessage], replies: Sequence[str]) -> list[tuple[float, bool]]:
         """Raise BadInput: inspect's vllm provider cannot score."""
-        raise BadInput(f"local/{self._checkpoint.ref}: vLLM scores no given replies: add -M engine=local")
+        raise BadInput(f"local/{self._checkpoint.ref}: vLLM cannot score given replies: add -M engine=local")
 
     def should_retry(self, error: Exception) -> bool | RetryDecision:
-        """Return what inspect's vllm provider says."""
+        """Return the answer of inspect's vllm provider."""
         return self._model.api.should_retry(error) if self._model is not None else False
 
     async def _ask(self, model: Model, messages: list[ChatMessage], config: GenerateConfig) -> Answer:
@@ -157,7 +157,7 @@ class VLLMAnswering:
         return cast("Answer", answer) if isinstance(answer, tuple) else (answer, None)
 
     def _config(self, config: GenerateConfig) -> GenerateConfig:
-        """The same request in vLLM's terms. What it left out would be the server's choice."""
+        """The same request in vLLM's terms. The server would choose any option left out."""
         body: dict[str, Any] = {"stop_token_ids": self._ends or []}
         if config.top_k is not None:
             body["top_k"] = config.top_k
@@ -208,7 +208,7 @@ BACKEND: Backend = VLLMBackend()
 
 
 def _declare_family(names: folders.VLLMNames) -> None:
-    """Declare to inspect that these names are of none of OpenAI's models.
+    """Declare to inspect that these are not names of OpenAI's models.
 
     It looks for `gpt-5` or an `o` before a digit anywhere in a name, also in the random part of a folder's, and sends
     such a model `max_completion_tokens` and requests for reasoning.

@@ -1,8 +1,8 @@
 """The names under which vLLM gets a checkpoint: the folder of a full model, and the folder of an adapter on it.
 
-Both are links, named by fingerprint, in a temporary folder of this process: a checkpoint that is trained again in the
-same place is another model to a running server. vLLM cannot stack adapters: the lower ones are merged into a full model
-first, in that folder. Importing this module imports no torch.
+Both are links, named by fingerprint, in a temporary folder of this process: a checkpoint that is trained again in
+the same folder is another model to a running server. vLLM does not stack adapters: the lower ones are merged into a
+full model first, in that folder. Importing this module imports no torch.
 """
 
 from __future__ import annotations
@@ -139,7 +139,7 @@ def _rank(checkpoint: Checkpoint) -> int | None:
 
 
 def _check_template(checkpoint: Checkpoint) -> None:
-    """Raise BadInput where vLLM would render an adapter's prompts in another way: it uses the base's chat template."""
+    """Raise BadInput if vLLM would render an adapter's prompts differently: it uses the base's chat template."""
     own, under = _template(checkpoint.path), None
     base = checkpoint.base
     while base is not None and under is None:

@@ -1,4 +1,4 @@
-"""Turns between vLLM servers: one at a time, and the next one starts when no reply of the one before is awaited."""
+"""Turns between vLLM servers: one at a time, and the next one starts when no reply of the previous one is awaited."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Turns:
 
     @asynccontextmanager
     async def of(self, key: object, model: Model) -> AsyncIterator[None]:
-        """Wait for the turn of a server, closing the one before."""
+        """Wait for the turn of a server, closing the previous one."""
         while self._closing or self._key not in (None, key):
             if self._closing or self._awaited:
                 await self._change()
@@ -36,7 +36,7 @@ class Turns:
             self._changed()
 
     async def close(self) -> None:
-        """Close the present server, unless a reply is awaited."""
+        """Close the current server, unless a reply is awaited."""
         if self._model is None or self._awaited or self._closing:
             return
         model, self._model, self._key, self._closing = self._model, None, None, True
@@ -59,5 +59,5 @@ class Turns:
 async def _close(model: Model) -> None:
     try:
         await model.api.aclose()
-    except RuntimeError:  # its connections belong to an event loop that has ended; the server must go all the same
+    except RuntimeError:  # its connections belong to an event loop that has ended; the server must still be closed
         model.api.close()

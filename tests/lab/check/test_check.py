@@ -70,7 +70,7 @@ def test_wrong_use_is_exit_code_2(args: list[str], word: str) -> None:
             {"direct": 0.71},
             "static",
             "bct",
-            "trained directly on the alternate behavior it shows it at 0.71, under 0.72",
+            "training directly on the alternate behavior brings it to 0.71, under 0.72",
         ),
         ({"direct": 0.72}, "static", "bct", None),
         ({"base": 0.21}, "weights", "bct", "the untouched base shows the initial behavior at 0.21"),
@@ -146,7 +146,7 @@ def test_a_positive_control_that_changes_nothing_fails_with_its_figure(measured:
     assert (row["static"], row["passed"]) == (True, False)
     assert row["rates"]["initial"] >= 0.8
     assert row["rates"]["direct"] < 0.3
-    assert row["reasons"][0].startswith("trained directly on the alternate behavior")
+    assert row["reasons"][0].startswith("training directly on the alternate behavior")
     assert row["reasons"][-1].startswith("lowest by family: initial ")
     assert not list(home.rglob("model.safetensors"))
 

@@ -371,7 +371,10 @@ def test_ctrl_c_ends_the_workers_and_the_same_command_resumes(recipe: Path, with
 def test_ctrl_c_twice_ends_a_worker_that_ignores_the_first(recipe: Path, without_a_cell: tuple[Path, Path]) -> None:
     """With a grace of days, a driver that waited again would never end."""
     out, _ = without_a_cell
-    patched = "import sys\nfrom lab.experiment import local\nfrom lab.cli.main import main\nlocal.GRACE = 1e6\nmain(sys.argv[1:])"
+    patched = (
+        "import sys\nfrom lab.experiment import local\nfrom lab.cli.main import main\n"
+        "local.GRACE = 1e6\nmain(sys.argv[1:])"
+    )
     driver = start([sys.executable, "-c", patched, *command(recipe, out)[3:]])
     wait_until(lambda: bool(workers(out)), driver)
     (pid,) = workers(out)
