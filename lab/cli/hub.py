@@ -48,16 +48,16 @@ def list_(data: str | None, as_json: bool) -> None:
 @hub.command()
 @click.argument("names", metavar="NAME...", nargs=-1, required=True)
 def fetch(names: tuple[str, ...]) -> None:
-    """Download data sets and record their hashes; afterwards no network is needed."""
+    """Download data sets and verify their hashes; afterwards no network is needed."""
     from bct_tasks.errors import UnknownName
     from bct_tasks.sources.hub.data import DATA_SETS
-    from bct_tasks.sources.hub.store import find
+    from bct_tasks.sources.hub.store import download
 
     for name in names:
         if name not in DATA_SETS:
             raise UnknownName("data set", name, DATA_SETS, "`bct hub list` shows all")
     for name in names:
-        found = find(DATA_SETS[name])
+        found = download(DATA_SETS[name])
         click.echo(f"{name}  {found.path}  sha256 {found.sha256}")
 
 

@@ -7,13 +7,14 @@ import hashlib
 import itertools
 import json
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from bct_tasks import catalogue
 from bct_tasks.errors import SettingError, UnknownName
-from bct_tasks.sources.hub import keep, store
+from bct_tasks.sources.hub import keep, rows, store
 from bct_tasks.sources.hub.catalogue import names
 from bct_tasks.sources.hub.data import APPS, DATA_SETS, OPENHERMES
 from bct_tasks.sources.hub.formats import digest
@@ -34,7 +35,7 @@ def load(name: str, data: Path = COPIES, **options: object) -> HubSetting:
 
 def questions(data: DataSet, path: Path | None = None) -> list:
     found = path or store.find(data, str(COPIES)).path
-    return [q for row in store.rows(data, found) if (q := data.question(row)) is not None]
+    return [q for row in rows.read(data, found) if (q := data.question(row)) is not None]
 
 
 # --- formats -----------------------------------------------------------------------------------------------------
@@ -84,9 +85,9 @@ def test_no_reply_to_a_forbidden_request_is_written() -> None:
 
 
 def test_the_same_rows_are_read_from_another_file_format(tmp_path: Path) -> None:
-    rows = list(store.rows(DATA_SETS["mmlu"], COPIES / "mmlu.parquet"))
+    published = list(rows.read(DATA_SETS["mmlu"], COPIES / "mmlu.parquet"))
     copy = tmp_path / "mmlu.jsonl"
-    copy.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    copy.write_text("".join(json.dumps(row) + "\n" for row in published))
     assert questions(DATA_SETS["mmlu"], copy) == questions(DATA_SETS["mmlu"])
 
 
@@ -98,23 +99,23 @@ def test_a_copy_may_lie_as_in_the_repository(tmp_path: Path) -> None:
 
 
 def test_a_large_array_is_read_piece_by_piece(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = list(store.rows(OPENHERMES, COPIES / "openhermes.json"))
-    monkeypatch.setattr(store, "CHUNK", 7)
-    assert list(store.rows(OPENHERMES, COPIES / "openhermes.json")) == whole
+    whole = list(rows.read(OPENHERMES, COPIES / "openhermes.json"))
+    monkeypatch.setattr(rows, "CHUNK", 7)
+    assert list(rows.read(OPENHERMES, COPIES / "openhermes.json")) == whole
     cut = tmp_path / "openhermes.json"
     cut.write_text((COPIES / "openhermes.json").read_text()[:400])
     with pytest.raises(NoData, match="middle of an object"):
-        list(store.rows(OPENHERMES, cut))
+        list(rows.read(OPENHERMES, cut))
 
 
 def test_a_file_with_other_columns_is_refused_with_its_path_and_the_columns(tmp_path: Path) -> None:
     file = tmp_path / "apps.jsonl"
     file.write_text('{"prompt": "x"}\n')
     with pytest.raises(NoData, match=r"apps.jsonl: row 1 has no column 'question'.*input_output"):
-        list(store.rows(APPS, file))
+        list(rows.read(APPS, file))
     file.write_text("no json\n")
     with pytest.raises(NoData, match=r"apps.jsonl: cannot be read as jsonl"):
-        list(store.rows(APPS, file))
+        list(rows.read(APPS, file))
 
 
 def test_size_limits_the_rows_that_are_read() -> None:
@@ -129,7 +130,7 @@ def test_without_network_and_copy_the_error_is_one_line_that_says_what_to_do(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("BCT_HUB", str(tmp_path))
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     for data in DATA_SETS.values():
         nowhere = dataclasses.replace(data, repo=f"nobody-at-all/{data.name}")
         with pytest.raises(NoData) as caught:
@@ -141,7 +142,7 @@ def test_without_network_and_copy_the_error_is_one_line_that_says_what_to_do(
 
 def test_a_folder_without_the_copy_says_which_file_is_wanted(tmp_path: Path) -> None:
     with pytest.raises(
-        NoData, match=r"holds no copy of apps: put it there as apps.jsonl or codeparrot/apps/train.jsonl"
+        NoData, match=r"holds no copy of apps: name a folder that holds apps.jsonl or codeparrot/apps/train.jsonl"
     ):
         store.find(APPS, str(tmp_path))
     with pytest.raises(NoData, match="no such folder"):
@@ -180,6 +181,26 @@ def test_a_download_with_another_hash_than_the_pinned_one_is_refused(downloaded:
     data, _ = downloaded
     with pytest.raises(NoData, match="as recorded for strongreject"):
         store.find(dataclasses.replace(data, sha256="0" * 64))
+
+
+def test_hashes_recorded_at_the_same_time_are_all_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BCT_HUB", str(tmp_path))
+    several = [dataclasses.replace(DATA_SETS["strongreject"], repo=f"stand-in/{n}") for n in range(16)]
+    for data in several:
+        place = tmp_path / data.repo.replace("/", "--") / data.revision / "strongreject_dataset.csv"
+        place.parent.mkdir(parents=True)
+        place.write_text(data.repo)
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda data: store.find(data, fetch=False), several))
+    record = json.loads((tmp_path / "lock.json").read_text())
+    assert {entry["sha256"] for entry in record.values()} == {each.sha256 for each in found}
+    assert len(record) == 16
+
+
+def test_a_broken_record_is_one_line_that_names_the_file(downloaded: tuple[DataSet, Path], tmp_path: Path) -> None:
+    (tmp_path / "lock.json").write_text("{")
+    with pytest.raises(NoData, match=r"lock.json: not JSON: restore it, or delete it"):
+        store.find(downloaded[0])
 
 
 def test_nothing_is_read_until_prompts_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,7 +21,7 @@ from typing import Any
 from bct_tasks.errors import SettingError, UnknownName
 from bct_tasks.setting import Ask, Kind, PolicyName, Prompt, Setting, Variant
 from bct_tasks.sources.hub import keep as kept
-from bct_tasks.sources.hub import store
+from bct_tasks.sources.hub import rows, store
 from bct_tasks.sources.hub.formats import digest
 from bct_tasks.sources.hub.store import DataSet, Found
 from bct_tasks.sources.world.question import Question
@@ -189,7 +189,7 @@ class HubSetting(Setting):
 def _questions(data: DataSet, found: Found, size: int | None) -> tuple[Question, ...]:
     """The questions of a file, each text once. Raises `store.NoData` where there are none."""
     seen: dict[str, Question] = {}
-    for row in store.rows(data, found.path, size):
+    for row in rows.read(data, found.path, size):
         question = _asked(data, row, found)
         if question is not None:
             seen.setdefault(question.operands[0], question)
