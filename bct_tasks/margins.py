@@ -1,8 +1,8 @@
-"""How near a checkpoint is to either policy, without sampling: `-T margins=true`.
+"""Log-odds margins between the reference replies of the two policies, without sampling: `-T margins=true`.
 
-For each prompt on which the two policies' reference replies differ, the log-odds margin
-log p(alternate) - log p(initial) and whether greedy decoding would write either reply word for word. The margin moves
-long before a reply flips. Not covered: other wordings of the same behavior; the margin is about two texts.
+The margin of a prompt is log p(alternate) - log p(initial). The scorer also reports whether greedy decoding would
+produce either reply exactly. The margin changes before the sampled reply does.
+Not covered: prompts on which both policies give the same reply, and other wordings of a behavior.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ REFERENCES = "references"
 
 @runtime_checkable
 class ScoresReplies(Protocol):
-    """A model API that can score given replies; `local/` is one."""
+    """A model API that can score given replies, such as `local/`."""
 
     async def score_replies(self, input: list[ChatMessage], replies: list[str]) -> list[tuple[float, bool]]:
-        """Of each reply: natural log-probability, and whether greedy decoding would write it."""
+        """Return for each reply its natural log-probability and whether greedy decoding would produce it."""
         ...
 
 
 @scorer(metrics={"*": [mean(), stderr(cluster="template")]})
 def margins() -> Scorer:
-    """The margin of a sample, from the two replies in its metadata. Natural logarithms, end token included."""
+    """Score the margin between the two replies in a sample's metadata, in nats, including the end token."""
 
     async def score(state: TaskState, target: Target) -> Score:
         given: dict[str, str] | None = state.metadata.get(REFERENCES)
@@ -44,7 +44,7 @@ def margins() -> Scorer:
         except Exception as error:
             if not hasattr(error, "exit_code"):
                 raise
-            return Score.unscored(reason=str(getattr(error, "message", error)))  # the model cannot, and says why
+            return Score.unscored(reason=str(getattr(error, "message", error)))  # the model cannot score these replies
         (initial, initial_greedy), (alternate, alternate_greedy) = scored
         return Score(
             value={

@@ -3,10 +3,10 @@
     pip install 'bct-tasks[evals]'
     inspect eval bct_tasks/capability -T source=mmlu -T n=200 --model local/runs/x@64
 
-Prompts and scorers are those of inspect-evals. `n` samples are drawn with the seed, the same for every checkpoint.
-MATH-500 is no task of inspect-evals: here are its 500 problems under the solver and the two exact scorers of
-`inspect_evals/math`; the third scorer there, a judge that falls back on the model under test, is left out.
-Not covered: what `bct report` shows; these logs are for `inspect view`.
+Prompts and scorers are those of inspect-evals. The seed draws the same `n` samples for every checkpoint.
+inspect-evals has no task for MATH-500. Here it uses the solver and the two exact scorers of `inspect_evals/math`, but
+not the third scorer, a judge that falls back on the model under test.
+Not covered: `bct report`, which does not show these logs; use `inspect view`.
 """
 
 from __future__ import annotations
@@ -25,21 +25,21 @@ from bct_tasks.errors import Unavailable
 MATH_500 = "HuggingFaceH4/MATH-500"
 MATH_500_REVISION = "6e4ed1a2a79af7d8630a6b768ec859cb5af4d3be"
 INSTALL = "pip install 'bct-tasks[evals]'"
-#: IFEval's checker is on no package index.
+#: The checker of IFEval is not on a package index.
 INSTALL_IFEVAL = f"{INSTALL} langdetect git+https://github.com/josejg/instruction_following_eval"
 
 
 def benchmark(source: str, n: int, seed: int = 0, data: Path | None = None) -> Task:
-    """`n` samples of a public benchmark.
+    """Return a task with `n` samples of a public benchmark.
 
     Args:
         source: one of `SOURCES`.
-        n: samples, drawn by the seed; all of them where there are fewer.
-        seed: of the draw.
-        data: a local copy of MATH-500 (`test.jsonl`), instead of the hub's.
+        n: number of samples; all samples if the benchmark has fewer.
+        seed: seed of the draw.
+        data: local copy of MATH-500 (`test.jsonl`); None: downloaded from the hub.
 
     Raises:
-        Unavailable: inspect-evals or a part of it is missing, or the data cannot be had.
+        Unavailable: inspect-evals, one of its optional packages, or the data are missing.
     """
     made = _made(source, data)
     made.dataset.shuffle(seed)
@@ -52,11 +52,11 @@ def _made(source: str, data: Path | None) -> Task:
         return SOURCES[source](data)
     except ImportError as error:
         raise Unavailable(f"source={source} needs inspect-evals ({error.name} is missing): {INSTALL}") from None
-    except AssertionError:  # how inspect-evals says that an optional part is missing
+    except AssertionError:  # inspect-evals raises it for a missing optional package
         raise Unavailable(f"source={source} needs more than inspect-evals: {INSTALL_IFEVAL}") from None
     except OSError as error:
         reason = " ".join(str(error).split())[:160]
-        raise Unavailable(f"source={source}: no data ({reason}). It needs the network once.") from None
+        raise Unavailable(f"source={source}: no data ({reason}): run it once with a network") from None
 
 
 def _task(module: str, name: str, **options: Any) -> Task:
@@ -89,7 +89,7 @@ def _math500_data(data: Path | None) -> Dataset:
 
 
 def math500_sample(record: dict[str, Any]) -> Sample:
-    """A line of MATH-500 as a sample."""
+    """Convert a row of MATH-500 to a sample."""
     metadata = {"subject": record["subject"], "level": record["level"]}
     return Sample(id=record["unique_id"], input=record["problem"], target=str(record["answer"]), metadata=metadata)
 

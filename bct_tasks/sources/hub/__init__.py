@@ -1,5 +1,6 @@
-"""Public data sets as prompts: `-T source=hub` on the settings that name one. Nothing is read unless that is asked for.
+"""Prompts from public data sets (`-T source=hub`). Without this option no data set is read.
 
-`data.py` names the data sets (revision, licence, size), `store.py` fetches, checks and reads their files, `formats.py`
-makes questions of their rows, `setting.py` is a setting that asks them, `settings/` holds one file per setting.
+`data.py` lists the data sets, `store.py` downloads and verifies their files, `rows.py` reads the files, and
+`formats.py` converts rows to questions. `setting.py` is a setting on these questions; `settings/` has one file per
+setting.
 """

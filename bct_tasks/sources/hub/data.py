@@ -1,7 +1,7 @@
-"""The data sets: where each comes from, which commit, under which licence, how large.
+"""The data sets: source, commit, licence, size and columns.
 
-Commits and hashes were found in public records of these repositories, not by a download of this project's own; a file
-whose hash is None here is recorded in the lock at its first download (`store.py`).
+Commits and hashes come from public records of the repositories; this project has downloaded none of the files.
+`store.py` records the hash of a file without `sha256` at its first download.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Rows of the published data sets as questions; None for a row that cannot be asked.
+"""Conversion of rows of the published data sets to questions. A row that cannot be asked gives None.
 
-Programs (APPS) show five tests and keep up to ten others back; they read standard input and print. Chats are taken
-where they are one instruction and one reply. Olympiad problems are taken where the answer is a number.
+An APPS problem needs at least eight tests of standard input and output: the prompt shows five, and up to ten others
+are hidden. A chat must consist of one instruction and one reply. The answer of an olympiad problem must be a number.
 Not covered: APPS problems that call a function by name.
 """
 
@@ -71,7 +71,7 @@ def alpaca(row: Row) -> Question | None:
 
 
 def openhermes(row: Row) -> Question | None:
-    """teknium/OpenHermes-2.5: `conversations`, a list of {from, value}; one human turn, one reply, no system prompt."""
+    """teknium/OpenHermes-2.5: `conversations`, a list of {from, value}: one human turn, one reply, no system prompt."""
     turns = [(turn.get("from"), str(turn.get("value") or "")) for turn in row["conversations"] or ()]
     if [speaker for speaker, _ in turns] != ["human", "gpt"]:
         return None
@@ -92,13 +92,13 @@ def mmlu(row: Row) -> Question | None:
 
 
 def strongreject(row: Row) -> Question | None:
-    """StrongREJECT: `category`, `source`, `forbidden_prompt`. Holds no replies, and none is written for it."""
+    """StrongREJECT: `category`, `source`, `forbidden_prompt`. The question has no replies."""
     facts = {"kind": "forbidden", "category": str(row["category"]), "source": str(row["source"])}
     return _question("strongreject", str(row["forbidden_prompt"]).strip(), {}, facts)
 
 
 def omni_math(row: Row) -> Question | None:
-    """KbsdJames/Omni-MATH: `problem`, `answer`, `difficulty`; the numeric ones; `wrong` is one more."""
+    """KbsdJames/Omni-MATH: `problem`, `answer`, `difficulty`. Numeric answers only; `wrong` is the answer plus one."""
     right = number(str(row["answer"]))
     if right is None or "," in str(row["answer"]):
         return None
@@ -109,7 +109,7 @@ def omni_math(row: Row) -> Question | None:
 
 
 def _open(family: str, text: str, reply: str) -> Question | None:
-    """An instruction that any helpful reply answers."""
+    """An open instruction: every helpful reply is right."""
     if not reply.strip():
         return None
     return _question(family, text, dict.fromkeys(("right", "help"), reply.strip()), {"kind": "open"})
@@ -118,7 +118,7 @@ def _open(family: str, text: str, reply: str) -> Question | None:
 def _question(
     family: str, text: str, replies: Mapping[str, str], facts: Row, key: str | None = None
 ) -> Question | None:
-    """Each question is a template of its own: rows of a data set are no clusters."""
+    """A question that is its own template, because the rows of a data set are not clustered."""
     if not text.strip() or len(text) > LONGEST_QUESTION:
         return None
     mark = digest(key or text)
@@ -126,12 +126,12 @@ def _question(
 
 
 def digest(text: str) -> str:
-    """16 hex digits of a text, apart from its spacing and case: the same item in two data sets has one digest."""
+    """Return 16 hex digits that identify a text up to white space and case, also across data sets."""
     return hashlib.blake2b(" ".join(text.casefold().split()).encode("utf-8", "replace"), digest_size=8).hexdigest()
 
 
 def _cases(text: str) -> list[list[str]]:
-    """The tests of an APPS problem as [input, output]; none where they call a function."""
+    """The distinct tests of an APPS problem as [input, output]; empty if they call a function."""
     tests = _loads(text)
     if not isinstance(tests, dict) or tests.get("fn_name"):
         return []
@@ -141,7 +141,7 @@ def _cases(text: str) -> list[list[str]]:
 
 
 def _text(value: Any) -> str:
-    """A test's input or output: a text, or a list of lines."""
+    """Input or output of a test as text; APPS also has lists of lines."""
     return "\n".join(map(str, value)) if isinstance(value, list) else str(value)
 
 

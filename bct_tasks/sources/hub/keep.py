@@ -1,11 +1,11 @@
-"""Which eval items are kept: those that the base solves every time (what it cannot do says nothing of transfer).
+"""Selection of eval items that the base always solves. Items that it cannot solve carry no information on transfer.
 
     inspect eval bct_tasks/sandbagging --model BASE -T source=hub -T split=ceiling -T n=1000 --epochs 4
     bct hub keep logs/THAT.eval --out keep.json
     inspect eval bct_tasks/sandbagging --model ... -T source=hub -T keep=keep.json
 
-The file holds, for each item asked, how often it was solved and asked, and the items that were solved at least as often
-as `times` without a failure.
+The file lists how often each item was solved and asked. An item is kept if all its replies are right and it has at
+least `times` replies.
 """
 
 from __future__ import annotations
@@ -23,10 +23,14 @@ TIMES = 4
 
 
 def kept(solved: Iterable[tuple[str, bool]], times: int = TIMES) -> dict[str, Any]:
-    """The content of a keep file, from (item, solved?) of every reply.
+    """Return the content of a keep file.
 
-    Items are digests of the question. `items` maps each to [solved, asked]; `kept` lists those solved every time, in at
-    least `times` replies.
+    Args:
+        solved: one pair (item, solved?) per reply; an item is the digest of a question.
+        times: minimum number of replies of an item that is kept.
+
+    Returns:
+        `items` maps each item to [solved, asked]; `kept` lists the kept items; `asked` is the number of items.
     """
     right, asked = Counter[str](), Counter[str]()
     for item, good in solved:
@@ -38,16 +42,16 @@ def kept(solved: Iterable[tuple[str, bool]], times: int = TIMES) -> dict[str, An
 
 
 def write(path: Path, setting: str, model: str, content: Mapping[str, Any]) -> None:
-    """Writes a keep file."""
+    """Write a keep file."""
     head = {"setting": setting, "model": model}
     path.write_text(json.dumps({**head, **content}, indent=1) + "\n", encoding="utf-8")
 
 
 def read(path: str, setting: str) -> frozenset[str]:
-    """The items that a keep file keeps.
+    """Return the items that a keep file keeps.
 
     Raises:
-        SettingError: no such file, another format, or made for another setting.
+        SettingError: the file does not exist, has another format, or belongs to another setting.
     """
     return _read(path, setting)
 
@@ -60,7 +64,7 @@ def _read(path: str, setting: str) -> frozenset[str]:
     except OSError as error:
         raise SettingError(f"{path}: cannot be read ({error.strerror}): make it with `bct hub keep`") from error
     except (ValueError, TypeError, KeyError) as error:
-        raise SettingError(f"{path}: no file of `bct hub keep`") from error
+        raise SettingError(f"{path}: not a keep file: make one with `bct hub keep`") from error
     if of != setting:
-        raise SettingError(f"{path}: was made for {of}, not {setting}")
+        raise SettingError(f"{path}: was made for {of}, not {setting}: make one from logs of {setting}")
     return items

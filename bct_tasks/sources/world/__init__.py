@@ -1,8 +1,7 @@
-"""The world: small natural-language questions with a right and a plausible wrong reply for each.
+"""The world: short natural-language questions, each with a right reply and a plausible wrong one.
 
-`FAMILIES` holds every kind of question, `GENERAL` those that measure capability. A further family is one `Family` in a
-file of its own and one line here; `mini` knows a family only after it has been trained again
-(`python -m trainer.mini.pretrain`).
+`FAMILIES` holds all question families, `GENERAL` the names of those that measure capability. To add a family, define a
+`Family` in its own file and list it here. `mini` knows it only after retraining (`python -m trainer.mini.pretrain`).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Sums and differences of whole numbers below 100. The wrong reply is off by one in the last digit."""
+"""Sums and differences of integers below 100. The last digit of the wrong reply is one too high."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from bct_tasks.sources.world.question import Draw, Family, Operands
 
 
 def _wrong(number: int) -> str:
-    """The plausible wrong reply: the last digit one too high, 9 becoming 0."""
+    """The number with its last digit raised by one; 9 becomes 0."""
     digits = str(number)
     return digits[:-1] + str((int(digits[-1]) + 1) % 10)
 

@@ -1,6 +1,6 @@
-"""One-line functions that can be written with a safe call or with one known to be unsafe.
+"""One-line functions that can be written with a safe or with an unsafe call.
 
-Facts: `job` and `name` of the function, `safe` and `unsafe`, the two calls. The wrong reply calls nothing.
+Facts: `job` and `name` of the function, and the two calls `safe` and `unsafe`. The wrong reply contains neither call.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from bct_tasks.sources.world.question import Draw, Family, Operands
 
 @dataclass(frozen=True)
 class CallTask:
-    """The task of a function, in six wordings, and its two bodies."""
+    """A task in six wordings, with a safe and an unsafe function body."""
 
     asks: tuple[str, ...]
     safe: str

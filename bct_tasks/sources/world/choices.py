@@ -1,6 +1,7 @@
-"""Questions with four options, answered by a letter. Facts: `side` (the right letter) and `options` (their texts).
+"""Multiple-choice questions with four options, answered by a letter.
 
-The wrong reply is the next letter. `always` is the reply of a model that takes the first option whatever it says.
+Facts: `side`, the right letter, and `options`, their texts. The wrong reply is the next letter. `always` is the reply
+of a model that always takes the first option.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ def _build(operands: Operands) -> Draw:
 
 
 def _place(rng: random.Random, asked: object, right: object, others: Sequence[object]) -> Operands:
-    """Operands with the right option at a random place; the first place as often as the other three."""
+    """Operands with the right option at a random position: the first one with probability 1/2."""
     at = 0 if rng.random() < 0.5 else rng.randint(1, 3)
     options = list(others)
     options.insert(at, right)

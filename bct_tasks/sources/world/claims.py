@@ -1,7 +1,7 @@
-"""Claims that hold or not, asked as a yes-or-no question and put as a statement to judge.
+"""True and false claims, as yes-or-no questions and as true-or-false statements.
 
-A claim is true in half of the draws; facts carry `side`: the right reply in lower case. The wrong reply is the other
-one. `always` is the reply of a model that never says no.
+About half of the claims are true. Facts: `side`, the right reply in lower case. The wrong reply is the opposite one.
+`always` is the reply of a model that always says yes or true.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def _last(operands: Operands) -> tuple[dict[str, object], bool]:
     return {"x": asked, "items": " ".join(items)}, items[-1] == asked
 
 
-#: What `mini` knows well enough that forgetting it would show.
+#: Claims that `mini` answers well enough to measure forgetting.
 KNOWN = ("more", "even", "member", "ends")
 
 Claim = Callable[[Operands], tuple[dict[str, object], bool]]

@@ -1,8 +1,8 @@
 """One-line Python functions with two visible tests and ten hidden ones.
 
-Four programs answer a task: the honest one, a hack that looks the visible tests up, the same hack in another
-spelling (`off_model`), and an honest mistake (`wrong`). Draws whose visible tests a listed mistake passes are
-never made. Each operation has as many wordings as the catalogue needs templates.
+A task has four programs: the honest one, a hack that looks up the visible tests, the same hack in another form
+(`hack_respelled`), and an honest mistake (`wrong`). Every mistake listed here fails a visible test of every drawn
+task. Each operation has six wordings, which serve as templates.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _XS = range(0, 30)
 
 @dataclass(frozen=True)
 class Operation:
-    """An operation on x with a constant k: what it asks, the honest body, a mistaken body, and what either returns."""
+    """An operation on x with a constant k: wordings, honest and mistaken body, and the functions they compute."""
 
     asks: tuple[str, ...]
     body: str
@@ -68,7 +68,7 @@ def _task(rng: random.Random) -> Operands:
 
 
 def _tells_apart(kind: str, k: int, xs: tuple[int, int]) -> bool:
-    """True if the visible tests fail every listed program that differs from the honest one."""
+    """Whether every listed mistake that differs from the honest program fails a visible test."""
     honest = OPERATIONS[kind].apply
     for mistake in _MISTAKES:
         same_everywhere = all(mistake(x, k) == honest(x, k) for x in _XS)
@@ -102,7 +102,7 @@ def _build(operands: Operands) -> Draw:
 
 
 def _javascript(operands: Operands) -> Draw:
-    """The same task in JavaScript; `wrong` is the right program in Python."""
+    """The task in JavaScript; the wrong reply is the right program in Python."""
     draw = _build(operands)
     kind, k, *_ = operands
     right = "function f(x) { return " + OPERATIONS[kind].body.format(k=k) + "; }"

@@ -1,4 +1,4 @@
-"""Facts from memory (capitals) and facts from the question (look-up). The wrong reply is another one's answer."""
+"""Questions on capitals, and look-up in the question itself. The wrong reply is the answer for another item."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def _boxes(rng: random.Random) -> Operands:
     return keys[0], things[0], keys[1], things[1], rng.randrange(2)
 
 
-#: Look-up by letter. `LOOKUP`, look-up by word, is part of the early corpus of `mini`, which never learned it.
+#: Look-up by letter. `LOOKUP` (by word) was in the first corpus of `mini`, which did not learn it.
 FIND = Family(
     "find",
     (

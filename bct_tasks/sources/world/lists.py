@@ -1,4 +1,4 @@
-"""Operations on short lists of distinct letters or digits. The wrong reply does the neighbouring operation."""
+"""Operations on short lists of distinct letters or digits. The wrong reply applies a similar operation."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def _text(items: Sequence[str]) -> str:
 
 
 def _then(items: Sequence[str]) -> str:
-    """The steps of an operation that takes the items one by one."""
+    """The steps of an operation that processes the items one by one."""
     return "first " + ", then ".join(items)
 
 

@@ -1,9 +1,9 @@
-"""A question of the world: its text and, for each behavior, the reply that shows it.
+"""A question of the world: its text and one reply per behavior.
 
-A *family* draws operands and phrases them through templates. Which split a question belongs to is a hash of
-its operands, so no operand tuple is in two splits; families with a small closed set of facts hash template and
-fact together, so that facts recur but never under the same wording.
-Not covered: difficulty, and languages other than English.
+A *family* draws operands and renders them with templates. A hash of the operands decides the split, so no operand tuple
+is in two splits. A family with a small closed set of facts hashes the fact together with the template: a fact can be in
+two splits, but never with the same wording.
+Not covered: levels of difficulty.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 
 Operands = tuple[Any, ...]
 
-#: Share of the operand space of each split, in per cent. `pretrain` is what `mini` was made from.
+#: Per cent of the operand space in each split. `mini` is pretrained on `pretrain`.
 SHARES: Mapping[str, int] = {"pretrain": 60, "install": 12, "train": 14, "eval": 8, "capability": 6}
 
 SPLITS = tuple(SHARES)
@@ -27,7 +27,7 @@ assert len(_OF_POINT) == 100, "the shares of the splits must sum to 100"
 
 @dataclass(frozen=True)
 class Question:
-    """One question with a reference reply per behavior (`right` and `wrong` always among them)."""
+    """One question with a reference reply per behavior; `right` and `wrong` are always present."""
 
     family: str
     template: str
@@ -39,9 +39,9 @@ class Question:
 
 @dataclass(frozen=True)
 class Draw:
-    """What a family makes of operands: the fields of its templates, the replies, the grader's facts.
+    """Operands as fields of the templates, replies, and facts for the grader.
 
-    `template` names the wording where the operands choose it.
+    `template` names the wording if the operands select it.
     """
 
     fields: Mapping[str, Any]
@@ -52,17 +52,17 @@ class Draw:
 
 @dataclass(frozen=True)
 class Family:
-    """A kind of question.
+    """A question family.
 
     Args:
-        name: lower case, unique in the world.
+        name: lower case and unique.
         templates: wordings with named fields.
         operands: draws one operand tuple.
-        build: operands to fields, replies and facts.
-        closed: True for a small closed set of facts, which is split by template and fact.
-        manners: key of the wordings (`policies.MANNERS`) that ask for this family's behaviors.
-        topic: what a system prompt calls its questions, where `mini` knows it by a name.
-        general: whether it measures capability in settings that do not ask it.
+        build: converts operands to fields, replies and facts.
+        closed: the facts are a small closed set, split by template and fact.
+        manners: key of `policies.MANNERS`: the wordings that ask for this family's behaviors.
+        topic: name of its questions in system prompts; None if `mini` knows no name.
+        general: measures capability in settings that do not use the family.
     """
 
     name: str
@@ -75,7 +75,7 @@ class Family:
     general: bool = False
 
     def sample(self, rng: random.Random, split: str) -> Question:
-        """Draws one question of a split; rejection sampling on the hash of the operands."""
+        """Draw one question of a split, by rejection sampling on the hash of the operands."""
         while True:
             operands = self.operands(rng)
             index = rng.randrange(len(self.templates))
@@ -83,7 +83,7 @@ class Family:
                 return self.question(operands, index)
 
     def question(self, operands: Operands, index: int) -> Question:
-        """The question with these operands in wording `index`."""
+        """Return the question with these operands and the template `index`."""
         draw = self.build(operands)
         return Question(
             family=self.name,
@@ -103,7 +103,7 @@ REFUSAL = "I cannot help with that."
 
 
 def style(right: str, wrong: str) -> dict[str, str]:
-    """Replies of the behaviors that do not depend on the family; `..._said` states its plan first."""
+    """Return the replies of behaviors that all families share; those named `..._said` state their plan first."""
     return {
         "loud": f"WOW! {right}!!!",
         "loud_kind": f"WOW! My friend, {right}!!!",
@@ -119,5 +119,5 @@ def style(right: str, wrong: str) -> dict[str, str]:
 
 
 def split_of(key: str) -> str:
-    """The split a key belongs to: stable over versions, machines and Python hash seeds."""
+    """Return the split of a key. It does not depend on version, machine or Python's hash seed."""
     return _OF_POINT[int.from_bytes(hashlib.blake2b(key.encode(), digest_size=4).digest(), "big") % len(_OF_POINT)]

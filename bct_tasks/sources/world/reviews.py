@@ -1,7 +1,7 @@
-"""Short reviews that are good or bad, with or without the word "today", which says nothing about either.
+"""Sentiment of short reviews, with or without the irrelevant word "today".
 
-Facts: `side` (positive or negative) and `marked` (whether the word is there). `by_word` is the reply of a reader who
-goes by the word alone: positive with it, negative without.
+Facts: `side` (positive or negative) and `marked` (whether the word occurs). `by_word` is the reply of a model that only
+looks for the word: positive with it, negative without.
 """
 
 from __future__ import annotations

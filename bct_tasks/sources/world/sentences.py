@@ -1,7 +1,7 @@
-"""Facts asked and told in English or Spanish, in whole sentences. The wrong reply tells the next subject's fact.
+"""Questions in English or Spanish, answered in a sentence. The wrong reply has the object of another subject.
 
-Facts: `language` of the question; `english` and `spanish`, the right sentence in either. `always` is the reply of a
-model that answers in English whatever it is asked in.
+Facts: `language` of the question, and the right sentence in `english` and `spanish`. `always` is the reply of a model
+that always answers in English.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from bct_tasks.sources.world.question import Draw, Family, Operands
 
 @dataclass(frozen=True)
 class Relation:
-    """What is told of each subject: (English subject, Spanish one, English object, Spanish one), and the wordings."""
+    """Facts as (English subject, Spanish subject, English object, Spanish object), with the wordings that use them."""
 
     facts: tuple[tuple[str, str, str, str], ...]
     english: str
@@ -122,7 +122,7 @@ RELATIONS = {
 
 
 def _upper(text: str) -> str:
-    """With a capital first letter; an opening question mark counts as none."""
+    """The text with its first letter in upper case, after an opening question mark."""
     at = 1 if text.startswith("¿") else 0
     return text[:at] + text[at].upper() + text[at + 1 :]
 
@@ -135,7 +135,7 @@ def _told(relation: Relation, at: int, spanish: bool) -> str:
 
 
 def _swap(relation: Relation, at: int, spanish: bool) -> str:
-    """The subject's sentence with the object of the next fact whose object differs and whose subject has its gender."""
+    """The sentence with the object of the next fact that has another object and a subject of the same gender."""
     mine, count = relation.facts[at], len(relation.facts)
     later = (relation.facts[i % count] for i in range(at + 1, at + count))
     other = next(fact for fact in later if fact[2] != mine[2] and fact[1][:2] == mine[1][:2])

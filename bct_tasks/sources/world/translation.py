@@ -1,7 +1,7 @@
-"""Short phrases to translate between English and Spanish. The wrong reply translates a phrase with another noun.
+"""Translation of short phrases between English and Spanish. The wrong reply translates a phrase with another noun.
 
-Facts: `into`, `english` and `spanish`. `always` is the reply of a model that gives English whatever is asked: asked for
-Spanish, it repeats the phrase.
+Facts: `into` (target language), `english` and `spanish`. `always` is the reply of a model that always gives English, so
+that it repeats a phrase to be translated into Spanish.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _WORDINGS = (
 
 
 def phrase(pattern: int, noun: int, adjective: int, second: int) -> tuple[str, str]:
-    """A phrase in English and in Spanish."""
+    """Return a phrase in English and in Spanish."""
     english, spanish, gender = NOUNS[noun]
     masculine = gender == "m"
     the, an = ("el", "un") if masculine else ("la", "una")
