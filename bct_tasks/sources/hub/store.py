@@ -154,8 +154,10 @@ def _stored(data: DataSet) -> Path | None:
 
 
 def _fetched(data: DataSet) -> Path:
-    from huggingface_hub import errors, hf_hub_download
+    from huggingface_hub import errors, hf_hub_download, logging
 
+    verbosity = logging.get_verbosity()
+    logging.set_verbosity_error()  # without a connection it prints two lines per retry, for half a minute
     try:
         if data.github:
             return _from_github(data)
@@ -171,8 +173,10 @@ def _fetched(data: DataSet) -> Path:
             case errors.HfHubHTTPError() if error.response.status_code == 404:
                 why = f"{data.page} has no {data.file} at commit {data.revision[:8]}: correct data.py and run"
             case _:
-                why = f"download from {data.page} failed ({' '.join(str(error).split())[:140]}): run again"
+                why = f"download from {data.page} failed ({' '.join(str(error).split())[:140]}): run"
         raise _no_data(data, why) from error
+    finally:
+        logging.set_verbosity(verbosity)
 
 
 def _no_data(data: DataSet, why: str) -> NoData:
