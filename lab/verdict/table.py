@@ -40,20 +40,26 @@ def _columns(split: str) -> dict[str, str]:
     return {f"{split}_n": COUNT, f"{split}_unscored": COUNT, **rates, f"{split}_truncated": COUNT}
 
 
-CELL = dict.fromkeys(("cell", "setting", "variant", "role", "method", "model", "organism"), TEXT)
-CELL |= {"rank": COUNT, "batch": COUNT, "label_source": TEXT, "lr": NUMBER, "seed": COUNT}
-SAMPLE = {"step": COUNT, "log": TEXT, "fingerprint": TEXT, "split": TEXT, "item": TEXT, "epoch": COUNT}
-SAMPLE |= {"template": TEXT, "family": TEXT, "system": YES_NO, "outcome": TEXT, "truncated": YES_NO}
-SAMPLE |= {"margin": NUMBER, "greedy": TEXT}
-NAMES = ("name", "flags", "cell_name", "cell_flags")
-CHECKPOINT = {"step0_loss": NUMBER, "step": COUNT, **dict.fromkeys(NAMES, TEXT)}
-CHECKPOINT |= {**_columns("eval"), "eval_templates": COUNT, **_columns("train")}
-CHECKPOINT |= {"capability_n": COUNT, "capability_unscored": COUNT}
-CHECKPOINT |= dict.fromkeys(("capability", "capability_lo", "capability_hi", "capability_relative"), NUMBER)
-CHECKPOINT |= {"margin_n": COUNT, "margin": NUMBER, "margin_lo": NUMBER, "margin_hi": NUMBER}
-CHECKPOINT |= {"margin_initial_greedy": NUMBER, "margin_alternate_greedy": NUMBER}
-CHECKPOINT |= {"following_n": COUNT, "following_unscored": COUNT}
-CHECKPOINT |= {"following": NUMBER, "following_lo": NUMBER, "following_hi": NUMBER, "log": TEXT, "fingerprint": TEXT}
+CELL = {
+    **dict.fromkeys(("cell", "setting", "variant", "role", "method", "model", "organism"), TEXT),
+    **{"rank": COUNT, "batch": COUNT, "label_source": TEXT, "lr": NUMBER, "seed": COUNT},
+}
+SAMPLE = {
+    **{"step": COUNT, "log": TEXT, "fingerprint": TEXT, "split": TEXT, "item": TEXT, "epoch": COUNT},
+    **{"template": TEXT, "family": TEXT, "system": YES_NO, "outcome": TEXT, "truncated": YES_NO},
+    **{"margin": NUMBER, "greedy": TEXT},
+}
+CHECKPOINT = {
+    **{"step0_loss": NUMBER, "step": COUNT},
+    **dict.fromkeys(("name", "flags", "cell_name", "cell_flags"), TEXT),
+    **{**_columns("eval"), "eval_templates": COUNT, **_columns("train")},
+    **{"capability_n": COUNT, "capability_unscored": COUNT},
+    **dict.fromkeys(("capability", "capability_lo", "capability_hi", "capability_relative"), NUMBER),
+    **{"margin_n": COUNT, "margin": NUMBER, "margin_lo": NUMBER, "margin_hi": NUMBER},
+    **{"margin_initial_greedy": NUMBER, "margin_alternate_greedy": NUMBER},
+    **{"following_n": COUNT, "following_unscored": COUNT},
+    **{"following": NUMBER, "following_lo": NUMBER, "following_hi": NUMBER, "log": TEXT, "fingerprint": TEXT},
+}
 
 
 def sample_table(rows: Iterable[Row]) -> pd.DataFrame:
