@@ -179,7 +179,7 @@ class Run:
 
         ids = next([cell.id for cell in cells] for found, cells in arms(self.results) if found == conclusion)
         every = self.cells()
-        return pd.DataFrame(every[every["id"].isin(ids)]).reset_index(drop=True)
+        return every.loc[every["id"].isin(ids)].reset_index(drop=True)
 
     def _only_arm(self) -> Conclusion:
         found = self.results.conclusions
