@@ -20,7 +20,7 @@ from trainer.config import TrainConfig, config_of
 from trainer.data import policies, rows
 from trainer.methods import METHODS
 
-COPIES = Path(__file__).parents[1] / "data" / "hub"
+COPIES = Path(__file__).parents[2] / "data" / "hub"
 HUB = {"source": "hub", "hub": {"data": str(COPIES)}}
 
 

@@ -33,7 +33,7 @@ from serving.endpoint.completions import Refused, read
 from serving.refs import Checkpoint, resolve
 from serving.request import Reply
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 LONG: Any = {"model": "one", "messages": user("1?"), "max_tokens": 100, "temperature": 2.0, "seed": 3}
 
 

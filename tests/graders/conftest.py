@@ -1,0 +1,1 @@
+"""Puts this folder on the path: `effort` and `injections` serve every room."""
