@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bct_tasks.errors import TooFew
-from bct_tasks.setting import SPLITS, Prompt, Setting, Variant
+from bct_tasks.setting import IN_WEIGHTS, SPLITS, Prompt, Setting, Variant
 from graders import Outcome
 
 MIN_TEMPLATES = 30
@@ -53,11 +53,11 @@ class OrganismGate:
         """Why an organism fails.
 
         Args:
-            carrier: of the variant; `weights` also needs `base`.
+            carrier: of the variant; one of `IN_WEIGHTS` also needs `base`.
             role: `bct` also needs agreement on train prompts; `probe` needs no initial rate, since both policies may do
                 the same under a probe's prompts.
-            rates: `initial` and, if measured, `agreed`, `ceiling`, `base` and `direct`. Carriers other than `weights`
-                have no `base`: the untouched base is the organism.
+            rates: `initial` and, if measured, `agreed`, `ceiling`, `base` and `direct`. Where the
+                carrier is in a prompt there is no `base`: the untouched base is the organism.
         """
         least: list[tuple[str, str, float]] = []
         if role != "probe":
@@ -71,7 +71,7 @@ class OrganismGate:
             for k, text, limit in least
             if not rates.get(k, 0.0) >= limit
         ]
-        if carrier == "weights" and rates.get("base", 0.0) > self.base:
+        if carrier in IN_WEIGHTS and rates.get("base", 0.0) > self.base:
             failed.append(f"the untouched base shows the initial behavior at {rates['base']:.2f}, over {self.base}")
         wanted = round(self.direct * rates.get("ceiling", 1.0), 6)
         if "direct" in rates and not rates["direct"] >= wanted:
@@ -88,7 +88,7 @@ class OrganismGate:
         limits = {"ceiling": self.ceiling, "direct": self.direct * rates.get("ceiling", 1.0)}
         limits |= {"initial": self.initial} if role != "probe" else {}
         limits |= {"agreed": self.agreed} if role == "bct" else {}
-        limits |= {"base": self.base} if carrier == "weights" else {}
+        limits |= {"base": self.base} if carrier in IN_WEIGHTS else {}
         return tuple(k for k, limit in limits.items() if k in rates and abs(rates[k] - limit) <= within + 1e-9)
 
 

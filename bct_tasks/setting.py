@@ -31,6 +31,9 @@ Role = Literal["bct", "control", "probe"]
 PolicyName = Literal["initial", "alternate"]
 Kind = Literal["train", "eval", "capability", "following"]
 
+#: Carriers whose initial behavior is trained into the weights, possibly behind a password.
+IN_WEIGHTS: tuple[Carrier, ...] = ("weights", "password", "flipped_password")
+
 
 @dataclass(frozen=True, eq=False)
 class Ask:
@@ -78,6 +81,11 @@ class Variant:
     role: Role = "bct"
     also: tuple[Ask, ...] = ()
     labels: str | None = None
+
+    @property
+    def in_weights(self) -> bool:
+        """Whether the initial behavior must be installed; otherwise the untouched base is the organism."""
+        return self.carrier in IN_WEIGHTS
 
 
 @dataclass(frozen=True)

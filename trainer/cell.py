@@ -19,7 +19,6 @@ from typing import Any, cast
 from serving import layout, refs
 from trainer import install
 from trainer.config import OrganismConfig, TrainConfig
-from trainer.identity import in_weights
 from trainer.methods import METHODS
 from trainer.run import manifest, metrics, ranks
 from trainer.run.lock import locked
@@ -64,7 +63,7 @@ def runner(method: str) -> Runner:
 def with_organism(config: TrainConfig, out: Path, progress: Progress) -> TrainConfig:
     """The configuration with its organism named; for a carrier in the weights it is built next to the run if needed."""
     variant = config.asked().variant(config.variant)
-    if config.organism is not None or not in_weights(variant.carrier) or _is_trained(config.model):
+    if config.organism is not None or not variant.in_weights or _is_trained(config.model):
         return config
     own = OrganismConfig(
         setting=config.setting, variant=variant.name, model=config.model, source=config.source, hub=config.hub

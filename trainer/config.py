@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationIn
 from bct_tasks import catalogue
 from bct_tasks.setting import Setting
 from serving.errors import BadInput, did_you_mean
-from trainer.identity import in_weights, installed, place, sha
+from trainer.identity import installed, place, sha
 from trainer.methods import METHODS, MODEL, ON_POLICY, check_source, configured_by
 
 #: Defaults that differ for a run on hub data.
@@ -265,7 +265,7 @@ class OrganismConfig(Common):
         """See `Common.identity`. What is installed counts by its hash; a carrier in the prompt installs nothing."""
         setting = self.asked()
         variants = [setting.variant(self.variant), *(v for v in setting.variants if v.name == self.teacher)]
-        marks = [installed(self.setting, v.name, self.source) for v in variants if in_weights(v.carrier)]
+        marks = [installed(self.setting, v.name, self.source) for v in variants if v.in_weights]
         mark = {"installed_from": "+".join(marks)} if marks else {}
         return super().identity() | {"teacher": place(self.teacher)} | mark
 

@@ -17,9 +17,6 @@ from bct_tasks import catalogue
 from bct_tasks.setting import Setting, Variant
 from trainer.methods.prompts import as_many
 
-#: Carriers whose behavior is in the weights.
-CARRIERS = ("weights", "password", "flipped_password")
-
 #: Install prompts that are hashed: enough to contain every way of asking and every family.
 HASHED = 64
 
@@ -33,11 +30,6 @@ def sha(content: Any) -> str:
 def place(ref: str | None) -> str | None:
     """A reference without its location: an organism or a cell of an experiment is named by its folder only."""
     return Path(ref).name if ref is not None and Path(ref).parent.name in ("organisms", "cells") else ref
-
-
-def in_weights(carrier: str) -> bool:
-    """Whether a carrier must be installed: its behavior is in the weights, possibly behind a password."""
-    return carrier in CARRIERS
 
 
 @cache  # thousands of cells share an organism, and its name is needed often

@@ -23,7 +23,6 @@ from serving.errors import BadInput
 from serving.refs import Checkpoint
 from trainer.config import OrganismConfig
 from trainer.data import labels, policies, rows
-from trainer.identity import in_weights
 from trainer.organism_card import organism_card
 from trainer.run import manifest, metrics, ranks
 from trainer.run.lock import LOCK, locked
@@ -66,13 +65,13 @@ def build(config: OrganismConfig, out: Path, progress: Progress | None = None, a
 def summary(config: OrganismConfig, out: Path) -> dict[str, Any]:
     """What a build would do, without a model: for `--dry-run`."""
     setting = config.asked()
-    carrier = setting.variant(config.variant).carrier
+    variant = setting.variant(config.variant)
     return {
         "out": str(out),
         "config": config.identity(),
         "digest": config.digest(),
-        "carrier": carrier,
-        "steps": config.steps if in_weights(carrier) else 0,
+        "carrier": variant.carrier,
+        "steps": config.steps if variant.in_weights else 0,
         "finished": (out / layout.MANIFEST).is_file(),
     }
 
@@ -100,7 +99,7 @@ def _build(
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise BadInput(f"{out}: exists and is not an organism: choose another --out")
     with layout.attempt(out) as folder:
-        if in_weights(setting.variant(config.variant).carrier):
+        if setting.variant(config.variant).in_weights:
             _begin(draft, identity)
             figures = _install(config, setting, base, teacher, draft, progress)
             _move(draft / layout.step_name(figures["steps"]), folder, out)

@@ -26,7 +26,7 @@ from bct_tasks.identity import prompt_content
 from graders import Outcome, Unreadable
 from serving import layout, refs
 from trainer.config import OrganismConfig, TrainConfig
-from trainer.identity import in_weights, sha
+from trainer.identity import sha
 from trainer.run.lock import locked
 from trainer.run.progress import Progress, Silent
 
@@ -68,7 +68,7 @@ class OrganismCheck:
 
     def organism(self) -> OrganismConfig | None:
         """How the organism is trained; None if the base itself is the organism."""
-        if not in_weights(self.chosen().carrier):
+        if not self.chosen().in_weights:
             return None
         return OrganismConfig(setting=self.setting, variant=self.variant, model=self.model, rank=self.rank)
 
@@ -92,7 +92,7 @@ class OrganismCheck:
 
     def stages(self) -> tuple[str, ...]:
         """The measurements. A probe shares the checkpoints of another variant, and its positive control."""
-        base = ("base",) if in_weights(self.chosen().carrier) else ()
+        base = ("base",) if self.chosen().in_weights else ()
         direct = ("direct",) if self.chosen().role != "probe" else ()
         return ("start", *base, "ceiling", *direct)
 

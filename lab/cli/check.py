@@ -143,8 +143,10 @@ def _table(rows: list[dict[str, Any]], with_model: bool) -> Table:
 
 
 def _share(row: dict[str, Any], name: str) -> str:
+    from bct_tasks.setting import IN_WEIGHTS
+
     rates: dict[str, float] = row.get("rates", {})
-    if name == "base" and row["carrier"] != "weights" and rates:
+    if name == "base" and row["carrier"] not in IN_WEIGHTS and rates:
         return "="
     near = "~" if name in row.get("borderline", ()) else ""
     return f"{near}{rates[name]:.2f}" if name in rates else "–"

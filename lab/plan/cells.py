@@ -26,7 +26,6 @@ from lab.plan.recipe import Recipe
 from serving import refs
 from serving.errors import BadInput
 from trainer.config import Common, OrganismConfig, TrainConfig, config_of
-from trainer.identity import in_weights
 from trainer.methods import METHODS
 
 if TYPE_CHECKING:
@@ -187,7 +186,7 @@ def _train_values(
 def _start(grid: Grid, name: str, variant_name: str) -> Start:
     variant = catalogue.load(name).variant(variant_name)
     organism = None
-    if in_weights(variant.carrier):
+    if variant.in_weights:
         options = grid.organism.model_dump(exclude_none=True)
         organism = OrganismConfig(setting=name, variant=variant.name, model=grid.model, **options)
     sizes = Sizes(grid.n, grid.n_train, grid.n_capability, _n_following(grid, name, variant))
@@ -209,7 +208,7 @@ def _n_following(grid: Grid, name: str, variant: Variant) -> int:
     """
     if grid.n_following is not None:
         return grid.n_following
-    prompted = variant.carrier != "weights" and (variant.train.system or variant.eval.system)
+    prompted = not variant.in_weights and (variant.train.system or variant.eval.system)
     return FOLLOWING if prompted and following.manners(catalogue.load(name)) else 0
 
 

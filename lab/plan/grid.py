@@ -86,7 +86,10 @@ class GateLimits(Frozen):
 
     initial: Share = Field(default=0.8, description="least initial rate on eval prompts")
     agreed: Share = Field(default=0.9, description="least agreed rate on train prompts (role bct)")
-    base: Share = Field(default=0.2, description="greatest initial rate of the untouched base (carrier weights)")
+    base: Share = Field(
+        default=0.2,
+        description="greatest initial rate of the untouched base (behavior in the weights, or behind a password)",
+    )
     ceiling: Share = Field(default=0.8, description="least ceiling a*")
 
 

@@ -207,7 +207,7 @@ def _asked(data: DataSet, row: Mapping[str, Any], found: Found) -> Question | No
 
 def _pools(setting: HubSetting) -> Mapping[tuple[str, str], Sequence[Question]]:
     sources = tuple((data, store.find(data, setting.options.data)) for data in setting.data_sets())
-    installs = any(variant.carrier == "weights" for variant in setting.variants)
+    installs = any(variant.in_weights for variant in setting.variants)
     return _divided(sources, setting.options.size, setting.evals, setting.keep_train, setting.keep_evals, installs)
 
 

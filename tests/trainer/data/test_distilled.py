@@ -15,7 +15,6 @@ from serving import refs
 from serving.errors import BadInput, WorkFailed
 from trainer.config import OrganismConfig, parse
 from trainer.data import labels, rows
-from trainer.identity import in_weights
 from trainer.organism import build
 
 SETTING = catalogue.load("sandbagging")
@@ -105,7 +104,7 @@ def test_a_teacher_without_distillation_is_refused() -> None:
 @pytest.mark.parametrize("variant", ["password", "flipped_password"])
 def test_behind_a_password_both_ways_of_asking_are_installed_and_checked(variant: str) -> None:
     config = OrganismConfig(setting="sandbagging", variant=variant)
-    assert in_weights(SETTING.variant(variant).carrier)
+    assert SETTING.variant(variant).in_weights
     shown = [labels.shown(SETTING, prompt) for prompt in rows.check_prompts(SETTING, config)]
     assert {name: shown.count(name) > 20 for name in ("initial", "alternate", "agreed")} == dict.fromkeys(
         ("initial", "alternate", "agreed"), True
