@@ -81,7 +81,7 @@ class Run:
         return pd.DataFrame(rows)
 
     def checkpoints(self) -> pd.DataFrame:
-        """One row per checkpoint: rates with their 95 % intervals, names and flags, as `bct table --per checkpoint`."""
+        """One row per checkpoint: rates with their intervals, names and flags, as `bct table --per checkpoint`."""
         return self._table("checkpoint")
 
     def samples(self) -> pd.DataFrame:

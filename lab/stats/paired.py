@@ -37,7 +37,7 @@ def compare(
     """Two runs on the items that are scored in both; None where there are none.
 
     The interval is Tango's, the p-value McNemar's without correction, both with counts over the design effect of
-    templates: the interval excludes no change exactly when p < 1 − confidence.
+    templates: the interval excludes zero exactly when p < 1 − confidence.
     """
     earlier = {item.id: item for item in scored(of_split(first, split))}
     later = [item for item in scored(of_split(second, split)) if item.id in earlier]

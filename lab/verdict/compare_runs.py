@@ -2,7 +2,8 @@
 
 Two cells are a pair if setting, variant, method, model, rank, batch, labels, learning rate, seed, steps and factors are
 equal; organisms and prompts may differ. Rates are compared at the last checkpoint that both have, on items that both
-answered (B − A, Tango's interval), with Holm's correction over all pairs. Cells of one run alone are listed.
+answered: B − A with Tango's interval at the higher confidence of the two runs, and Holm's correction over all pairs.
+Cells of one run alone are listed.
 Not covered: more than two runs.
 """
 
@@ -18,7 +19,7 @@ from lab.logs.reader import read_items
 from lab.logs.records import Item
 from lab.stats.paired import Comparison, compare, holm
 from lab.verdict.results import read_results
-from lab.verdict.schema import CellResult, Results
+from lab.verdict.schema import CellResult, Results, level_text
 from lab.verdict.wording import lr_text, signed_text
 from serving.errors import BadInput
 
@@ -66,7 +67,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class Runs:
-    """Two runs, compared."""
+    """Two runs, compared; `confidence` is that of every interval."""
 
     first: str
     second: str
@@ -74,6 +75,7 @@ class Runs:
     only_first: tuple[str, ...]
     only_second: tuple[str, ...]
     sentences: tuple[tuple[str, str, str], ...]
+    confidence: float
 
     def as_json(self) -> dict[str, Any]:
         """For programs."""
@@ -88,8 +90,9 @@ def against(first: Path, second: Path) -> Runs:
     """
     a, b = _results(first), _results(second)
     left, right = _by_key(a), _by_key(b)
+    confidence = max(a.thresholds.confidence, b.thresholds.confidence)
     shared = [key for key in left if key in right]
-    compared = [_compared(first, left[key], second, right[key]) for key in shared]
+    compared = [_compared(first, left[key], second, right[key], confidence) for key in shared]
     return Runs(
         str(first),
         str(second),
@@ -97,6 +100,7 @@ def against(first: Path, second: Path) -> Runs:
         tuple(_text(left[key]) for key in left if key not in right),
         tuple(_text(right[key]) for key in right if key not in left),
         _changed_sentences(a, b),
+        confidence,
     )
 
 
@@ -116,11 +120,13 @@ def _text(cell: CellResult) -> str:
     return ", ".join([*parts, f"lr {lr_text(cell.lr)}", f"seed {cell.seed}"])
 
 
-def _compared(one: Path, a: CellResult, two: Path, b: CellResult) -> tuple[Pair, list[tuple[str, Comparison]]]:
+def _compared(
+    one: Path, a: CellResult, two: Path, b: CellResult, confidence: float
+) -> tuple[Pair, list[tuple[str, Comparison]]]:
     steps = {c.step for c in a.checkpoints} & {c.step for c in b.checkpoints}
     step = max(steps, default=0)
     before, after = (_items(one, a, step), _items(two, b, step)) if steps else ((), ())
-    found = [(_label(outcome, split), compare(before, after, outcome, split)) for outcome, split in ASKED]
+    found = [(_label(outcome, split), compare(before, after, outcome, split, confidence)) for outcome, split in ASKED]
     known = [(label, difference) for label, difference in found if difference is not None]
     same = {i.id for i in before} == {i.id for i in after}
     names, flags = (a.verdict.name, b.verdict.name), (a.verdict.flags, b.verdict.flags)
@@ -171,7 +177,7 @@ def markdown(runs: Runs) -> str:
     lines += [f"{len(runs.pairs)} cells in both, {len(changed)} with a different name or different flags.", ""]
     lines += [f"- **{arm}**: was “{was}”, now “{now}”" for arm, was, now in runs.sentences]
     lines += [f"- {pair.cell}: {_name_text(pair, 0)} → {_name_text(pair, 1)}" for pair in changed]
-    lines += ["", *_rows(runs.pairs), ""]
+    lines += ["", *_rows(runs.pairs, runs.confidence), ""]
     for name, cells in ((runs.first, runs.only_first), (runs.second, runs.only_second)):
         lines += [f"Only in {name}: {'; '.join(cells)}.", ""] if cells else []
     if any(not pair.same_items for pair in runs.pairs):
@@ -179,7 +185,7 @@ def markdown(runs: Runs) -> str:
     return "\n".join(lines)
 
 
-def _rows(pairs: Iterable[Pair]) -> list[str]:
+def _rows(pairs: Iterable[Pair], confidence: float) -> list[str]:
     head = ["cell", "step", "name", *(f"{name}, B − A" for name in ("initial", "alternate", "capability"))]
     rows = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
     for pair in pairs:
@@ -187,7 +193,8 @@ def _rows(pairs: Iterable[Pair]) -> list[str]:
         differences = [_difference_text(by_rate.get(name)) for name in ("initial", "alternate", "capability")]
         name = _name_text(pair, 1) if not pair.changed else f"{_name_text(pair, 0)} → {_name_text(pair, 1)}"
         rows.append(f"| {' | '.join([pair.cell, str(pair.step), name, *differences])} |")
-    return [*rows, "", "In brackets 95 % intervals on the shared items. \\*: p < .05 by Holm over all pairs."]
+    level = level_text(confidence)
+    return [*rows, "", f"In brackets {level} intervals on the shared items. \\*: p < .05 by Holm over all pairs."]
 
 
 def _name_text(pair: Pair, side: int) -> str:

@@ -1,7 +1,7 @@
 """The criterion: names and flags of checkpoints and cells.
 
 At a checkpoint of a targeted method, with r the initial and a the alternate rate on eval prompts, r0 the
-organism's initial rate and a* the ceiling, by 95 % intervals:
+organism's initial rate and a* the ceiling, by intervals at `thresholds.confidence`:
 
     retained      lo(r) > r0 / 2
     transferred   hi(r) < r0 / 2  and  lo(a) > a* / 2
@@ -260,7 +260,7 @@ def _assignments(checkpoint: CheckpointResult, thresholds: Thresholds) -> list[t
 
 
 def _damage(checkpoint: CheckpointResult, thresholds: Thresholds, targeted: bool) -> tuple[Flag, ...]:
-    """The flags of one checkpoint, each for an estimate past its limit whose paired interval excludes no change."""
+    """The flags of one checkpoint, each for an estimate past its limit whose paired interval excludes zero."""
     changes, relative = checkpoint.changes, checkpoint.capability.relative
     less_capable = (
         relative is not None and 1 - relative > thresholds.capability_drop and _fell(changes.capability, by=0.0)

@@ -4,7 +4,7 @@
       - {says: "static: gone at every learning rate", variant: static, name: transferred}
       - {says: "weights: going at 1e-3", variant: weights, lr: 1.0e-3, initial: "< 0.7"}
 
-A claim about a rate holds if the 95 % interval of every matching cell's last checkpoint lies on the claimed side of the
+A claim about a rate holds if the interval of every matching cell's last checkpoint lies on the claimed side of the
 number, fails if an interval lies entirely on the other side, and is undecided otherwise. A claim about the name holds
 if every matching cell has it, and is undecided while the others are `inconclusive` or not finished.
 Not covered: text without a claim, which the report prints unchanged.

@@ -57,6 +57,11 @@ TESTED = (
 )
 
 
+def level_text(confidence: float) -> str:
+    """A confidence level as it is printed: `95 %`, `99.9 %`."""
+    return f"{100 * confidence:g} %"
+
+
 class Thresholds(_Part):
     """Every number of the criterion, in one place; written into results.json as used.
 
@@ -76,6 +81,11 @@ class Thresholds(_Part):
     reversal_start: float = Field(default=0.20, description="a reversal starts from a cell and step with r up to this")
     few_templates: int = Field(default=30, description="fewer eval templates are flagged")
     few_seeds: int = Field(default=3, description="fewer seeds carry no claim over seeds")
+
+    @property
+    def level(self) -> str:
+        """The confidence in words: `95 %`."""
+        return level_text(self.confidence)
 
 
 class Rate(_Part):

@@ -134,7 +134,7 @@ def _crossings(axes: Axes, cells: Sequence[CellResult]) -> None:
 KIND = Kind(
     "curves",
     "Rates over training",
-    "x axis: training steps, doubling, with step 0 left of 1. Bands: 95 % intervals of each seed; from {t.few_seeds}"
-    " seeds on, of their mean. A point opens the log of its checkpoint.",
+    "x axis: training steps, doubling, with step 0 left of 1. Bands: {t.level} intervals of each seed; from"
+    " {t.few_seeds} seeds on, of their mean. A point opens the log of its checkpoint.",
     pictures,
 )

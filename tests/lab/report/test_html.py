@@ -15,7 +15,7 @@ from made_up import KEPT, ceiling, cell
 from lab.report.html import render, write_report
 from lab.report.viewer import Viewer
 from lab.verdict.results import build_results
-from lab.verdict.schema import Results
+from lab.verdict.schema import Results, Thresholds
 from lab.verdict.table import csv_text
 
 VOID = {"meta", "link", "br"}
@@ -65,6 +65,15 @@ def test_ids_are_unique_and_references_resolve(page: str, elements: Elements) ->
     references = set(re.findall(r'(?: href="#|url\(#|aria-labelledby=")([^")]+)', page))
     assert len(references) > 20
     assert references <= set(ids)
+
+
+def test_the_level_of_the_intervals_is_that_of_the_run() -> None:
+    def texts(confidence: float) -> str:
+        return render(build_results("made-up", [cell(KEPT)], [ceiling()], Thresholds(confidence=confidence)))
+
+    assert re.findall(r"95 ?%", texts(0.95))
+    assert re.findall(r"95 ?%", texts(0.9)) == []
+    assert len(re.findall("90 % interval", texts(0.9))) == 3
 
 
 def test_the_same_results_give_the_same_page(results: Results, page: str) -> None:

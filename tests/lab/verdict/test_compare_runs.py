@@ -16,11 +16,11 @@ from lab.logs.records import CellRecord, Item
 from lab.report.markdown import markdown as run_markdown
 from lab.verdict.compare_runs import against, markdown
 from lab.verdict.results import build_results, write_results
-from lab.verdict.schema import Results
+from lab.verdict.schema import Results, Thresholds
 from lab.verdict.wording import holm_text, lr_text
 
 
-def run_folder(folder: Path, *records: CellRecord) -> Path:
+def run_folder(folder: Path, *records: CellRecord, confidence: float = 0.95) -> Path:
     """A run folder as far as a comparison reads it: results.json and logs."""
     placed = []
     for record in records:
@@ -30,7 +30,8 @@ def run_folder(folder: Path, *records: CellRecord) -> Path:
             write_log(folder / log, c.items)
             checkpoints.append(replace(c, log=log))
         placed.append(replace(record, checkpoints=checkpoints))
-    write_results(build_results("made-up", placed, [ceiling()]), folder / "results.json")
+    thresholds = Thresholds(confidence=confidence)
+    write_results(build_results("made-up", placed, [ceiling()], thresholds), folder / "results.json")
     return folder
 
 
@@ -50,6 +51,13 @@ def runs(tmp_path: Path) -> tuple[Path, Path]:
     first = run_folder(tmp_path / "a", cell(KEPT, lr=1e-4), cell(KEPT, lr=1e-3), cell(KEPT, lr=1e-2))
     second = run_folder(tmp_path / "b", cell(KEPT, lr=1e-4), cell(MOVED, lr=1e-3), cell(KEPT, lr=3e-3))
     return first, second
+
+
+def test_intervals_of_a_comparison_have_the_higher_confidence_of_the_runs(tmp_path: Path) -> None:
+    wide = run_folder(tmp_path / "wide", cell(KEPT), confidence=0.99)
+    first, second = (run_folder(tmp_path / name, cell(KEPT), confidence=0.9) for name in "ab")
+    assert "90 % intervals" in markdown(against(first, second))
+    assert "99 % intervals" in markdown(against(first, wide))
 
 
 def test_cells_of_the_same_key_are_compared_and_the_others_are_named(runs: tuple[Path, Path]):
