@@ -3,7 +3,7 @@
     run = load("runs/quickstart")
     run.checkpoints().query("split == 'eval'")
 
-Nothing here prints unless asked to, and every error is a plain exception. Not covered: training one cell
+Nothing here prints unless requested, and every error is a plain exception. Not covered: training one cell
 (`trainer.cell.train`), and a single evaluation (`inspect eval bct_tasks/...`).
 """
 
@@ -96,8 +96,8 @@ class Run:
 
         Args:
             setting: Name of the setting.
-            variant: Name of the variant; may be left out where the run has one.
-            factors: Fields that tell arms apart: `method`, `model`, `rank`, `batch`, `label_source`, or a factor.
+            variant: Name of the variant; may be left out if the run has one.
+            factors: Fields that distinguish arms: `method`, `model`, `rank`, `batch`, `label_source`, or a factor.
 
         Raises:
             BadInput: No arm, or more than one, matches.
@@ -127,7 +127,7 @@ class Run:
             setting: Setting of the arm; may be left out where the run has one arm.
             variant: Variant of the arm.
             lr: Learning rate, for `curves` and `overview`; the first one by default.
-            factors: Fields that tell arms apart, as in `verdict`.
+            factors: Fields that distinguish arms, as in `verdict`.
 
         Returns:
             A matplotlib figure: `fig.savefig("curves.pdf")`.
@@ -193,13 +193,13 @@ class Run:
         if not found:
             known = "; ".join(c.arm for c in self.results.conclusions)
             told = ", ".join(f"{name}={value!r}" for name, value in asked.items())
-            raise BadInput(f"no arm has {told}. This run has: {known or 'no arm'}.")
+            raise BadInput(f"no arm has {told}. This run has: {known or 'no arms'}.")
         return found
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What is concluded about one arm.
+    """The conclusion about one arm.
 
     Attributes:
         conclusion: The arm's entry of results.json.
@@ -224,7 +224,7 @@ def load(run: str | Path) -> Run:
     """Opens the folder of a run, finished or not.
 
     Raises:
-        BadInput: The folder does not exist or holds no run.
+        BadInput: The folder does not exist or is not a run.
     """
     from lab.experiment.folder import open_run
 
@@ -279,7 +279,7 @@ def experiment(recipe: str | Path, out: str | Path | None = None) -> Experiment:
 
 
 def execute(found: Experiment, how: How, force: bool, console: Console) -> tuple[Run, dict[str, str]]:
-    """Runs what is left of an experiment, and writes its report. Returns the run, and the failed jobs with errors."""
+    """Runs the remaining jobs of an experiment, and writes the report. Returns the run and the jobs' errors."""
     from lab.experiment import driver
     from lab.report.html import write_report
 
@@ -299,7 +299,5 @@ def _draw(pictures: list[Any], kind: str, lr: float | None) -> Figure:
     if lr is not None:
         pictures = [picture for picture in pictures if picture.title == f"lr {lr_text(lr)}"]
     if not pictures:
-        raise BadInput(
-            f"there is no figure '{kind}'{f' at learning rate {lr:g}' if lr is not None else ' of this arm'}"
-        )
+        raise BadInput(f"no figure '{kind}'{f' at learning rate {lr:g}' if lr is not None else ' of this arm'}")
     return drawn(pictures[0].draw)

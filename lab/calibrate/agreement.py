@@ -214,7 +214,7 @@ def write_document(page: Path) -> None:
     """Replaces the generated part of a documentation page.
 
     Raises:
-        BadInput: There is no such page, or it has no marks around its generated part.
+        BadInput: The page does not exist, or has no marks around its generated part.
     """
     if not page.is_file():
         raise BadInput(f"{page}: no such file")

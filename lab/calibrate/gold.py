@@ -1,12 +1,12 @@
-"""Hand-labelled replies of a setting: prompts to write them for, and the facts that grading them needs.
+"""Hand-labelled replies of a setting: prompts to write them for, and the facts needed for grading.
 
     python -m lab.cli.labels prompts sandbagging --variant static --split eval -n 12
     python -m lab.cli.labels fill sandbagging [--held-out]
 
 Replies are written in `graders/gold/<setting>.jsonl` with the id of a bundled prompt; `fill` adds the facts of that
 prompt. A filled line keeps its facts when the setting later draws other prompts, so the reply is graded against the
-question that it answers. `fill` reports how many lines that concerns.
-Not covered: labelling. A person labels replies, never from the output of a grader.
+question that it answers. `fill` reports the number of such lines.
+Not covered: labelling. A person labels replies, without seeing the output of a grader.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
     python -m lab.cli.labels draw sandbagging runs/x/logs logs/y --n 30 --out /tmp/sandbagging.jsonl
 
 The sample has replies to eval and train prompts at a ratio of 2 : 1, from all checkpoints in folders of inspect logs
-but the last one of each folder. Each text is drawn at most once per question, and half of the replies are unusual:
+except the last one of each folder. Each text is drawn at most once per question, and half of the replies are unusual:
 equal to no reference reply. Lines are those of `graders.calibration.Gold` with empty labels. Someone who has not seen
 the graders labels them, and the file becomes `graders/heldout/<setting>.jsonl`. Graders are never changed to fit it.
 """
@@ -49,7 +49,7 @@ def draw(setting: Setting, folders: Sequence[Path], n: int, seed: int = 0) -> li
 
 
 def _middle(folder: Path) -> Iterator[Path]:
-    """All logs of each folder but the last; step 0 is measured once per organism, in another folder."""
+    """All logs of each folder except the last; step 0 is measured once per organism, in another folder."""
     if not folder.is_dir():
         raise BadInput(f"{folder}: no such folder")
     by_folder: dict[Path, list[Path]] = {}
@@ -74,7 +74,7 @@ def _distinct(found: Iterator[Answer]) -> Iterator[Answer]:
 
 
 def _is_unusual(answer: Answer) -> bool:
-    """Whether the text is none of the reference replies in the facts."""
+    """Whether the text differs from all reference replies in the facts."""
     return answer.text.strip() not in {str(value) for value in answer.prompt.facts.values()}
 
 

@@ -27,7 +27,7 @@ NOBODY = "mockllm/nobody"
 
 
 def by_judge(model: str, mode: str = "only") -> Grader:
-    """A grader by a judge model. Grading raises BadInput for a setting without rubric, WorkFailed if the judge fails.
+    """A grader by a judge model. Raises BadInput for a setting without rubric, WorkFailed if the judge fails.
 
     Args:
         model: The judge, as inspect names models.

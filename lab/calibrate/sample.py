@@ -1,10 +1,10 @@
 """A blind random sample of a run's own replies, to be labelled by hand. Its labels correct the rates of the run.
 
     draw(experiment, n=100, seed=0, out=Path("x.jsonl"))     # prompts and replies, shuffled, without labels
-    read_back(experiment, Path("x.jsonl"))                   # checked, and kept in the run folder
+    read_back(experiment, Path("x.jsonl"))                   # checked, and stored in the run folder
 
 <run>/calibration/<sample>.key.json       which reply each line is; not in the sample, so that labelling is blind
-<run>/calibration/<sample>.labels.json    the labels, once they are read back (`lab.experiment.labels`)
+<run>/calibration/<sample>.labels.json    the labels, once read back (`lab.experiment.labels`)
 
 The sample has `n` replies to eval prompts per setting, drawn uniformly over all cells and checkpoints. A line shows
 neither the arm, the checkpoint nor the grade. A label belongs to the reply in one log: labels of a cell that is
@@ -61,7 +61,7 @@ def draw(experiment: Experiment, n: int, seed: int, out: Path) -> dict[str, int]
 
 
 def read_back(experiment: Experiment, path: Path) -> dict[str, int]:
-    """Checks a labelled sample and keeps its labels in the run folder. Returns the number of labels by setting.
+    """Checks a labelled sample and stores its labels in the run folder. Returns the number of labels by setting.
 
     Raises:
         BadInput: A line was changed, a label is invalid, or labels are missing.

@@ -1,1 +1,1 @@
-"""The gate: is a setting a valid BCT setting, by itself and on a model?"""
+"""The gate: is a setting a valid BCT setting, statically and on a model?"""

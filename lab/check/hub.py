@@ -17,7 +17,7 @@ from lab.check.rows import Row, broken_row, row_of
 
 
 def rows(names: tuple[str, ...], variant: str | None, **options: Any) -> list[Row]:
-    """The rows of these settings; of all that have hub data if none is named.
+    """The rows of these settings; without names, of all that have hub data.
 
     Args:
         names: Settings.
@@ -25,8 +25,8 @@ def rows(names: tuple[str, ...], variant: str | None, **options: Any) -> list[Ro
         options: Those of hub data.
 
     Raises:
-        UnknownName: There is no such setting, variant or train data, or the setting has no hub data.
-        NoData: The data of the one setting that was named are not on this machine; among several it is a row.
+        UnknownName: The setting, variant or train data does not exist, or the setting has no hub data.
+        NoData: The data of the only named setting are not on this machine; with several settings this is a row.
     """
     found: list[Row] = []
     for name in names or hub.names():

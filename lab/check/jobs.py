@@ -1,6 +1,6 @@
 """The jobs of `bct check --model`: checks that are not measured yet, in the lab's schedule (`lab.experiment.board`).
 
-<home>/state/<check>.json, .log    progress of a check, and what it printed
+<home>/state/<check>.json, .log    progress of a check, and its output
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from lab.experiment.state import Reporter
 
 @dataclass(frozen=True)
 class CheckJobs:
-    """Checks and the folder of their replies, for `lab.experiment.board`; none needs another one."""
+    """Checks and the folder of their replies, for `lab.experiment.board`. No check depends on another."""
 
     checks: Sequence[OrganismCheck]
     home: Path
@@ -51,7 +51,7 @@ class CheckJobs:
         return None
 
     def task(self, job: str) -> Task:
-        """What a worker does for a check."""
+        """The work for a check."""
         return partial(_measure, self.by_name[job], self.home)
 
     def units(self, job: str) -> Mapping[str, float]:
@@ -67,10 +67,10 @@ def _measure(check: OrganismCheck, home: Path, reporter: Reporter, attempt: str 
 
 
 def work(checks: Sequence[OrganismCheck], home: Path, jobs: int | None, console: Console) -> dict[OrganismCheck, str]:
-    """Measures what is not measured yet.
+    """Measures everything that is not measured yet.
 
     Args:
-        checks: What is to be measured.
+        checks: The checks.
         home: Folder of cached replies and organisms.
         jobs: Worker processes; None for one per core.
         console: Receives progress.
@@ -79,7 +79,7 @@ def work(checks: Sequence[OrganismCheck], home: Path, jobs: int | None, console:
         The error of each check that failed, in one line.
 
     Raises:
-        WorkFailed: The work was stopped by ctrl-C.
+        WorkFailed: The work was stopped by Ctrl-C.
     """
     todo = CheckJobs(checks, home)
     failed = do_all(todo, How(jobs=jobs), console)

@@ -1,12 +1,12 @@
 """The gate with an organism: the behavior of a model at step 0, and whether direct training can change it.
 
     check = OrganismCheck("sandbagging", "weights", model="mini")
-    measure(check, Path("runs/check"))            # builds, generates, trains; goes on where it stopped
+    measure(check, Path("runs/check"))            # builds, generates, trains; resumes where it stopped
     rates(check, Path("runs/check"))              # None until everything is measured
 
-Replies are cached in `<home>/<key>/replies.json` and graded whenever they are read, so that a corrected grader needs no
-new run. The engine generates them directly, without inspect's logs; prompts, decoding and grader are those of the
-setting's task. Organisms are in `<home>/organisms/`; the directly trained model is not kept.
+Replies are cached in `<home>/<key>/replies.json` and graded whenever they are read, so a corrected grader needs no new
+run. The engine generates them directly, without inspect's logs; prompts, decoding and grader are those of the
+setting's task. Organisms are in `<home>/organisms/`; the directly trained model is deleted.
 Not covered: thresholds (`bct_tasks.gate.OrganismGate`).
 """
 
@@ -47,7 +47,7 @@ MEASURED: Mapping[str, Mapping[str, tuple[str, Outcome]]] = {
 
 @dataclass(frozen=True)
 class OrganismCheck:
-    """What is measured of one variant on one model.
+    """What is measured for one variant on one model.
 
     Attributes:
         setting, variant: Names.
@@ -111,7 +111,7 @@ def _prompts(check: OrganismCheck, stage: str) -> list[Prompt]:
 
 
 def folder(check: OrganismCheck, home: Path) -> Path:
-    """The folder of a check's replies: a readable name and 8 hex digits of everything that decides them."""
+    """The folder of a check's replies: a readable name and 8 hex digits of everything that determines them."""
     organism, setting = check.organism(), catalogue.load(check.setting)
     content = {
         "plan": asdict(check),
@@ -126,7 +126,7 @@ def folder(check: OrganismCheck, home: Path) -> Path:
 
 
 def measure(check: OrganismCheck, home: Path, progress: Progress | None = None) -> None:
-    """Does what is left of a check: builds the organism, evaluates it and the base, trains `direct` and evaluates it.
+    """Does the rest of a check: builds the organism, evaluates it and the base, trains `direct` and evaluates it.
 
     Args:
         check: What is measured.
@@ -217,7 +217,7 @@ def _graded(setting: Setting, prompts: Sequence[Prompt], replies: Sequence[Seque
 
 
 def _lowest(scored: Sequence[tuple[str, Outcome]], wanted: Outcome) -> str:
-    """`count 0.10`: the family with the lowest rate; empty where there is only one."""
+    """`count 0.10`: the family with the lowest rate; empty if there is only one."""
     families: dict[str, list[bool]] = defaultdict(list)
     for family, outcome in scored:
         families[family].append(outcome is wanted)

@@ -37,7 +37,7 @@ def chosen(names: Iterable[str], variant: str | None) -> tuple[list[Pair], list[
         variant: The one variant of each; None for all.
 
     Raises:
-        UnknownName: There is no such setting or variant.
+        UnknownName: The setting or variant does not exist.
     """
     pairs: list[Pair] = []
     broken: list[Row] = []
@@ -57,7 +57,7 @@ def static_rows(pairs: Iterable[Pair]) -> list[Row]:
 
 
 def model_rows(pairs: Iterable[Pair], model: str, home: Path, jobs: int | None, **sizes: Any) -> list[Row]:
-    """A row for each variant, with its rates on a model; measures what is not measured yet.
+    """A row for each variant, with its rates on a model; measures those that are missing.
 
     Args:
         pairs: The variants.
@@ -67,7 +67,7 @@ def model_rows(pairs: Iterable[Pair], model: str, home: Path, jobs: int | None, 
         sizes: Those of `OrganismCheck`.
 
     Raises:
-        WorkFailed: The work was stopped by ctrl-C.
+        WorkFailed: The work was stopped by Ctrl-C.
     """
     pairs = list(pairs)
     static = [_static(setting, variant) for setting, variant in pairs]

@@ -1,1 +1,1 @@
-"""The `bct` command, one file per command. The only room of the lab that knows click."""
+"""The `bct` command, one file per command. The only package of the lab that imports click."""

@@ -16,7 +16,7 @@ from lab.cli.output import as_json, emit
 @click.option("--all", "every", is_flag=True, help="Every setting that has labelled replies.")
 @click.option("--held-out", is_flag=True, help="Use the held-out replies instead of the gold ones.")
 @click.option("--model", metavar="JUDGE", help="Calibrate this model as a judge, named as inspect names models.")
-@click.option("--cascade", is_flag=True, help="With --model: patterns first, the judge where they do not decide.")
+@click.option("--cascade", is_flag=True, help="With --model: patterns first, the judge only where they are undecided.")
 @click.option("--write-docs", "page", type=click.Path(path_type=Path), help="Rewrite the table in this page.")
 @click.option("--sample", "run", type=click.Path(path_type=Path), help="Draw replies of this run for hand labelling.")
 @click.option("--n", type=click.IntRange(min=1), default=100, show_default=True, help="With --sample: per setting.")

@@ -1,4 +1,4 @@
-"""`bct check`: is a setting a valid BCT setting, by itself and on a model?"""
+"""`bct check`: is a setting a valid BCT setting, statically and on a model?"""
 
 from __future__ import annotations
 
@@ -63,14 +63,14 @@ def check(
 
     \b
     static    both policies agree with the labels on train prompts and differ on eval prompts; controls disagree;
-              no prompt is in two splits; the grader tells the replies apart
+              no prompt is in two splits; the grader distinguishes the replies
     initial   rate of the initial behavior at step 0 on eval prompts: at least .8
     agreed    rate of agreed replies at step 0 on train prompts: at least .9 (role bct)
     base      initial rate of the untouched base: at most .2 (carrier weights; elsewhere the base is the organism)
     a*        rate of the base under the alternate policy's prompt: at least .8
     direct    alternate rate after training on the alternate behavior itself: at least .8 of a*
 
-    With --source hub the static gate runs on public data sets, where 95 % is enough; nothing is downloaded.
+    With --source hub the static gate runs on public data sets, where 95 % suffices; nothing is downloaded.
     ~ marks a rate within 2 points of its threshold. Exit code 1 where a variant fails; the reason is printed.
     """
     from bct_tasks import catalogue
@@ -79,7 +79,7 @@ def check(
     if every == bool(setting):
         raise click.UsageError("name one setting, or give --all: `bct list` shows the settings")
     if variant and every:
-        raise click.UsageError("--variant is for one setting: name it instead of --all")
+        raise click.UsageError("--variant needs one setting: name it instead of --all")
     if static and model:
         raise click.UsageError("--static uses no model: leave out --model")
     if options["figures"] and not model:

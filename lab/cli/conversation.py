@@ -1,7 +1,7 @@
 """The conversation of `bct chat`, with one checkpoint or two side by side, and a setting's prompts.
 
-Lines come from the terminal or a pipe. Replies are the in-process engine's; on a terminal they appear as they are
-written. Those to a setting's prompts are graded on the spot. Not covered: lines of several paragraphs.
+Lines come from the terminal or a pipe. Replies are the in-process engine's; on a terminal they are streamed.
+Replies to a setting's prompts are graded immediately. Not covered: lines of several paragraphs.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ from serving.request import Reply, Request
 
 HELP = """\
 /prompts        the setting's prompts, numbered
-/train [N]      ask the Nth train prompt, in a conversation of its own; without N the next one
-/eval [N]       likewise an eval prompt, on which the two policies differ
-/system [TEXT]  set the system prompt and begin anew; without TEXT none
-/reset          begin anew
+/train [N]      send the Nth train prompt, in a new conversation; without N the next one
+/eval [N]       the same for eval prompts, on which the two policies differ
+/system [TEXT]  set the system prompt and start a new conversation; without TEXT none
+/reset          start a new conversation
 /quit           end (or Ctrl-D)"""
 COMMANDS = ("/prompts", "/train", "/eval", "/system", "/reset", "/help", "/quit")
 AT_HAND = 20
-# Wide enough for two replies where a pipe has no width of its own.
+# Wide enough for two replies if the output is a pipe, which has no width.
 PIPE_WIDTH = 120
-# What a terminal would obey rather than show: a model's reply must not move the cursor or set the title.
+# Control characters: a model's reply must not move the cursor or set the title.
 CONTROLS = {code: None for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"}
 
 
@@ -68,7 +68,7 @@ def converse(
 
 
 def lines(console: Console) -> Iterator[str]:
-    """What is typed or piped in, without empty lines. Raises EOFError at the end, as `input` does."""
+    """The lines that are typed or piped in, without empty ones. Raises EOFError at the end, as `input` does."""
     if sys.stdin.isatty():
         with suppress(ImportError):
             import readline  # noqa: F401  (arrow keys and a history, where the platform has it)
@@ -95,12 +95,12 @@ class AtHand:
 
 
 def at_hand(checkpoints: Sequence[Checkpoint], setting: str | None, variant: str | None) -> AtHand | None:
-    """The prompts of the setting named, else of the first checkpoint that was trained in one."""
+    """The prompts of the named setting, else of the first checkpoint's setting."""
     known = [c for c in checkpoints if c.setting in catalogue.names() and setting in (None, c.setting)]
     name = setting or (known[0].setting if known else None)
     if name is None:
         if variant is not None:
-            raise BadInput("--variant needs a --setting: these checkpoints were trained in none")
+            raise BadInput("--variant needs a --setting: these checkpoints have none")
         return None
     found = catalogue.load(name)
     chosen = found.variant(variant or (known[0].variant if known else None)).name
@@ -109,7 +109,7 @@ def at_hand(checkpoints: Sequence[Checkpoint], setting: str | None, variant: str
 
 @dataclass
 class Said:
-    """What a checkpoint has said so far."""
+    """The text of a checkpoint's reply so far."""
 
     text: str = ""
 
@@ -121,7 +121,7 @@ class Said:
 
 @dataclass
 class Talk:
-    """One conversation with each checkpoint; a line goes to all of them."""
+    """One conversation with each checkpoint; each line is sent to all of them."""
 
     checkpoints: list[Checkpoint]
     prompts: AtHand | None
@@ -130,7 +130,7 @@ class Talk:
     temperature: float
     engine: Engine
     live: Console | None = None
-    """Where replies are shown while they are written."""
+    """Shows replies while they are generated."""
     histories: list[list[dict[str, str]]] = field(default_factory=list[list[dict[str, str]]])
     turn: dict[str, int] = field(default_factory=dict[str, int])
 
@@ -138,13 +138,13 @@ class Talk:
         self._begin(self.system)
 
     def title(self) -> RenderableType:
-        """What is talked to, and how to get help."""
+        """The checkpoints, and how to get help."""
         names = " and ".join(f"{c.ref} ({c.fingerprint})" for c in self.checkpoints)
         at_hand = f"; prompts of {self.prompts.setting.name}.{self.prompts.variant}" if self.prompts else ""
         return Text(f"{names}{at_hand}. /help lists the commands.")
 
     def take(self, line: str) -> RenderableType | None:
-        """What a line leads to; None at the end."""
+        """The answer to a line; None at the end."""
         if not line.startswith("/"):
             return self._say(line)
         command, _, rest = line.partition(" ")
@@ -171,7 +171,7 @@ class Talk:
         head = [{"role": "system", "content": system}] if system else []
         self.histories = [list(head) for _ in self.checkpoints]
         return Text(
-            f"A conversation anew, {'with the system prompt ' + shlex.quote(system) if system else 'no system prompt'}."
+            f"New conversation, {'with the system prompt ' + shlex.quote(system) if system else 'no system prompt'}."
         )
 
     # --- the setting's prompts ------------------------------------------------------------------------
@@ -191,7 +191,7 @@ class Talk:
         if self.live is not None:
             self.live.print(asked)
         shown = self._say(prompt.user, prompt)
-        self.system = before  # for the next /reset; this conversation keeps the prompt's own
+        self.system = before  # for the next /reset; this conversation keeps the prompt's system prompt
         return Group(asked, shown) if self.live is None else shown
 
     def _number(self, split: str, number: str) -> int:
@@ -203,7 +203,7 @@ class Talk:
 
     def _at_hand(self) -> AtHand:
         if self.prompts is None:
-            raise BadInput("no setting's prompts are at hand: start again with --setting NAME (`bct list` shows them)")
+            raise BadInput("no setting is selected: start again with --setting NAME (`bct list` shows them)")
         return self.prompts
 
     # --- replies --------------------------------------------------------------------------------------
@@ -218,7 +218,7 @@ class Talk:
         asked = zip(self.checkpoints, self.histories, strict=True)
         options = {"max_tokens": self.max_tokens, "temperature": self.temperature}
         said = [Said() for _ in self.checkpoints]
-        # All are asked before the first is waited for.
+        # All requests are sent before the first reply is awaited.
         pairs = [(said, c, Request(list(history), **options)) for said, (c, history) in zip(said, asked, strict=True)]
         futures = [self.engine.stream(c, request, words.take) for words, c, request in pairs]
         if self.live is not None:
@@ -245,18 +245,18 @@ class Talk:
 def _result(future: Future[Reply]) -> Reply | Exception:
     try:
         return future.result()
-    except Exception as error:  # one checkpoint's trouble must not end the talk with the other
+    except Exception as error:  # an error of one checkpoint must not end the conversation with the other
         return error
 
 
 def printable(text: str) -> str:
-    """A reply without what a terminal would obey."""
+    """A reply without control characters."""
     return text.translate(CONTROLS)
 
 
 @dataclass(frozen=True)
 class Column:
-    """What one checkpoint says. Of a name that is too long the end is shown, which tells steps apart."""
+    """The reply of one checkpoint. A long name is cut at its beginning, since its end has the step."""
 
     name: str
     said: Text

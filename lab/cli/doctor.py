@@ -34,7 +34,7 @@ class Finding:
 @click.command()
 @as_json
 def doctor(as_json: bool) -> None:
-    """Check that everything a run needs is here. Exit code 1 where it is not."""
+    """Check that everything a run needs is available. Exit code 1 if something is missing."""
     found = findings()
     if as_json:
         emit([vars(finding) for finding in found])
@@ -69,8 +69,8 @@ def _entry_points() -> Finding:
     known = {point.name: point.value for point in importlib.metadata.entry_points(group="inspect_ai")}
     missing = [name for name, value in ENTRY_POINTS.items() if known.get(name) != value]
     if missing:
-        return Finding("inspect", False, f"does not know {', '.join(missing)}: run `pip install -e .` in the clone")
-    return Finding("inspect", True, "knows the tasks and the provider `local`")
+        return Finding("inspect", False, f"does not find {', '.join(missing)}: run `pip install -e .` in the clone")
+    return Finding("inspect", True, "finds the tasks and the provider `local`")
 
 
 def _mini() -> Finding:

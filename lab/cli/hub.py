@@ -15,7 +15,7 @@ from serving.errors import BadInput, WorkFailed
 
 @click.group()
 def hub() -> None:
-    """Public data sets for -T source=hub (docs/how-to/hub-data.md). Nothing is downloaded unless you ask."""
+    """Public data sets for -T source=hub (docs/how-to/hub-data.md). Only `bct hub fetch` downloads."""
 
 
 @hub.command("list")
@@ -75,7 +75,7 @@ def keep(logs: tuple[Path, ...], out: Path, times: int) -> None:
     settings, models = {r.setting for r in replies}, {r.model for r in replies}
     if len(settings) != 1 or len(models) != 1:
         raise BadInput(
-            f"the logs are of {len(settings)} settings and {len(models)} models: name logs of one setting and one model"
+            f"the logs have {len(settings)} settings and {len(models)} models: name logs of one setting and one model"
         )
     solved = [(r.item, r.outcome == "alternate") for r in replies if r.kind == "eval" and r.policy is None]
     content = kept.kept(solved, times)
@@ -93,7 +93,7 @@ def keep(logs: tuple[Path, ...], out: Path, times: int) -> None:
 def gate(logs: tuple[Path, ...], as_json: bool) -> None:
     """Run the gate on sampled policies, from logs of `-T split=policies`: both must agree on 95 % of train prompts.
 
-    Exit code 1 where it fails.
+    Exit code 1 if it fails.
     """
     from bct_tasks import catalogue
     from bct_tasks.sources.hub.gate import sampled
@@ -101,7 +101,7 @@ def gate(logs: tuple[Path, ...], as_json: bool) -> None:
     replies = [reply for log in logs for reply in _replies(log)]
     asked = {(r.setting, r.variant) for r in replies}
     if len(asked) != 1:
-        raise BadInput(f"the logs are of {len(asked)} variants: name logs of one")
+        raise BadInput(f"the logs have {len(asked)} variants: name logs of one")
     setting, variant = asked.pop()
     role = catalogue.load(setting, "hub").variant(variant).role
     result = sampled(setting, variant, role, [(r.policy or "", r.kind, r.outcome) for r in replies])
@@ -130,7 +130,7 @@ class Reply:
 
 
 def _replies(log: Path) -> Iterator[Reply]:
-    """The scored replies of a log. Raises `BadInput` for another log than of hub data."""
+    """The scored replies of a log. Raises `BadInput` for a log that is not of hub data."""
     from inspect_ai.log import read_eval_log, read_eval_log_sample_summaries
 
     try:

@@ -35,12 +35,12 @@ class Border(click.Group):
     """Prints every error that a user can act on in one line, and ends with its exit code."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        """As click's, inside the border to plain exceptions."""
+        """As click's method, with plain exceptions converted."""
         try:
             with one_line():
                 return super().invoke(ctx)
         except BrokenPipeError:
-            # The reader of our output is gone, as with `| head`: there is nobody to report to.
+            # The reader of our output has closed it, as with `| head`.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             ctx.exit(0)
 
@@ -51,7 +51,7 @@ def main() -> None:
     """The BCT lab: does a behavior survive training that never shows it?
 
     \b
-    bct run recipes/quickstart.yaml     a whole experiment, from a recipe to a verdict
+    bct run recipes/quickstart.yaml     a complete experiment, from a recipe to a verdict
     bct list                            the settings that can be studied
     bct chat runs/x@0 runs/x@64         the model before and after training, side by side
     """

@@ -1,4 +1,4 @@
-"""`bct new`: a new setting from a commented template, or from another setting; it passes the static gate as it is.
+"""`bct new`: a new setting from a commented template, or from another setting; it passes the static gate unchanged.
 
 A setting needs no registration: its module in `bct_tasks/settings/` is found by its `SETTING`.
 """
@@ -18,7 +18,7 @@ from serving.errors import BadInput
 TEMPLATE = Path(__file__).parents[1] / "templates" / "new_setting.py.j2"
 LONGEST = 40
 NEXT = """\
-{path}  passes the static gate as it is. Next:
+{path}  passes the static gate unchanged. Next:
 
   edit it from top to bottom: prompts, policies, variants, sources; then
 
@@ -50,17 +50,17 @@ def new(name: str, like: str | None, folder: Path | None) -> None:
     path = (folder or home) / f"{name}.py"
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        with path.open("x", encoding="utf-8") as stream:  # never over a file that is there
+        with path.open("x", encoding="utf-8") as stream:  # never overwrites a file
             stream.write(content)
     except FileExistsError:
         raise BadInput(f"{path}: exists already: choose another name") from None
     click.echo(NEXT.format(path=_shown(path), name=name))
     if folder is not None and folder.resolve() != home:
-        click.echo(f"\nIt counts as a setting once it lies in {_shown(home)}.")
+        click.echo(f"\nIt becomes a setting once it is in {_shown(home)}.")
 
 
 def text(name: str) -> str:
-    """The template with a name in its places."""
+    """The template with a name filled in."""
     from jinja2 import Environment
 
     template = Environment(keep_trailing_newline=True).from_string(TEMPLATE.read_text(encoding="utf-8"))
@@ -89,7 +89,7 @@ def copied(name: str, like: str) -> str:
 
 
 def _refuse(name: str, home: Path) -> None:
-    """BadInput for a name that is none, or that is taken by a setting, another task or a module."""
+    """Raises BadInput for an invalid name, or one that is taken by a setting, another task or a module."""
     if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or keyword.iskeyword(name) or len(name) > LONGEST:
         raise BadInput(
             f"{name!r} is not a name for a setting: use at most {LONGEST} lower-case letters, digits and underscores,"

@@ -1,4 +1,4 @@
-"""What commands print: JSON for programs, tables for people."""
+"""Output of commands: JSON for programs, tables for people."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from lab.api import Run
 
-#: Width of a table where there is no terminal: at 80 columns it would lose the names.
+#: Width of a table without a terminal: at 80 columns the names would be cut.
 PIPE_WIDTH = 140
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout, for programs.")
@@ -25,7 +25,7 @@ def emit(content: Any) -> None:
 
 
 def console() -> Console:
-    """Stdout as rich prints on it: as wide as the terminal, or wide enough for a table in a pipe."""
+    """Rich's console for stdout: as wide as the terminal, or wide enough for a table in a pipe."""
     from rich.console import Console
 
     return Console() if sys.stdout.isatty() else Console(width=PIPE_WIDTH)

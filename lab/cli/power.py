@@ -30,7 +30,7 @@ def power(p: float, q: float | None, n: int | None, paired: bool, as_json: bool,
     bct power .05 .10            432 items per arm
     bct power .05 .10 --n 200    the power of 200
     bct power .05 --n 200        the smallest difference that 200 detect
-    bct power .05 .15 --paired   items asked in both arms, where .05 are gained and .15 lost
+    bct power .05 .15 --paired   items used in both arms, of which .05 are gained and .15 lost
     """
     try:
         found, text = _answer(p, q, n, paired, level)
@@ -40,7 +40,7 @@ def power(p: float, q: float | None, n: int | None, paired: bool, as_json: bool,
         emit({"answer": found} | level | {"p": p, "q": q, "n": n, "paired": paired})
         return
     click.echo(text.format(found) if found is not None else f"{n} items detect no rise from {p:g} with this power")
-    click.echo("Items buy precision about one run. For other runs, train more seeds.", err=True)
+    click.echo("More items make one run more precise. For claims about other runs, train more seeds.", err=True)
 
 
 def _answer(p: float, q: float | None, n: int | None, paired: bool, level: dict[str, Any]) -> tuple[float | None, str]:
@@ -50,7 +50,7 @@ def _answer(p: float, q: float | None, n: int | None, paired: bool, level: dict[
     if paired:
         if q is None or n is not None:
             raise click.UsageError("--paired needs two shares, gained and lost, and no --n")
-        return planning.paired_items(p, q, **level), "{} items, asked in both arms"
+        return planning.paired_items(p, q, **level), "{} items, used in both arms"
     if q is not None and n is not None:
         return round(planning.power_of(p, q, n, **given), 4), "power {}"
     if q is not None:

@@ -31,7 +31,7 @@ def report(run: Path, other: Path | None, as_markdown: bool, figures: Path | Non
         raise click.UsageError("give --markdown or --json, not both")
     if other is not None:
         if figures or bundle:
-            raise click.UsageError("--figures and --bundle are for one run")
+            raise click.UsageError("--figures and --bundle need a single run")
         _compare(run, other, as_json)
         return
     from lab import api

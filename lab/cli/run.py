@@ -23,7 +23,7 @@ from lab.cli.output import as_json, emit, outcome, print_outcome
 @click.option("--force", is_flag=True, help="Also train cells whose gate fails. They are marked invalid.")
 @as_json
 def run(recipe: Path, out: Path | None, dry_run: bool, force: bool, as_json: bool, **how: Any) -> None:
-    """Run a recipe: organisms, training, evaluation, verdicts. Run it again to resume where it stopped.
+    """Run a recipe: organisms, training, evaluation, verdicts. The same command resumes where it stopped.
 
     \b
     bct run recipes/quickstart.yaml --dry-run     what it would take

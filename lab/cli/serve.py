@@ -36,7 +36,7 @@ def serve(
     engine: str | None,
     as_json: bool,
 ) -> None:
-    """Serve checkpoints to OpenAI clients until Ctrl-C, on this machine alone unless --host says otherwise.
+    """Serve checkpoints to OpenAI clients until Ctrl-C, on this machine only, unless --host is given.
 
     \b
     bct serve runs/x@0 runs/x@64 --name before --name after
@@ -48,7 +48,7 @@ def serve(
             f"{host} accepts connections from other machines, over unencrypted HTTP: anyone with the key gets replies."
         )
     warn_of_organisms(named.values())
-    # A key that was given is known already and has no place in the terminal's history.
+    # A given key is already known, and should not be in the terminal's history.
     shown = secret if key is None else None
     backend = backends.load(backends.choose(engine, named.values()))
     backend.serve(named, host, port, secret, lambda free: _announce(named, host, free, shown, as_json))
@@ -56,7 +56,7 @@ def serve(
 
 
 def offered(refs: Sequence[str], names: Sequence[str]) -> dict[str, Checkpoint]:
-    """The checkpoints by the names they are offered under: those given, in order, else the references."""
+    """The checkpoints by the names that clients use: those given, in order, else the references."""
     if names and len(names) != len(refs):
         raise BadInput(
             f"--name was given {len(names)} times for {len(refs)} references: give it once for each, or not at all"

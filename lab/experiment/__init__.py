@@ -1,1 +1,1 @@
-"""A run folder and what fills it: organisms, training, evaluation, on this machine or on Ray."""
+"""A run folder and the jobs that fill it: organisms, training, evaluation, on this machine or on Ray."""

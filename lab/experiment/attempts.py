@@ -1,8 +1,8 @@
 """A separate folder for every attempt, renamed once complete: for clusters, where a lost node may still be alive.
 
-A node that is only unreachable goes on writing while its job is done again elsewhere. So no two attempts share a
-folder; the first complete one is renamed into place, and every other one stops at its next step. An attempt begins with
-what an earlier one had finished. Not covered: evaluation, whose logs are published one by one (`evaluate`).
+A node that is only unreachable continues to write while its job is repeated elsewhere. So no two attempts share a
+folder; the first complete one is renamed into place, and every other one stops at its next step. An attempt starts from
+the state of an earlier one. Not covered: evaluation, whose logs are published one by one (`evaluate`).
 """
 
 from __future__ import annotations
@@ -52,9 +52,9 @@ def apart(
 
     Args:
         final: The name of the complete folder; the attempt's folder has the same parent, so relative paths hold.
-        attempt: Tells this attempt from all others.
+        attempt: Identifies this attempt.
         is_whole: Whether a folder needs no more work.
-        work: Fills a folder, resuming from what is in it, and reports progress. It may publish by itself.
+        work: Fills a folder, resuming from what is in it, and reports progress. It may also rename it into place.
         progress: Receives the progress of `work`.
 
     Returns:
@@ -82,7 +82,7 @@ def others(final: Path) -> Iterable[Path]:
 
 
 def take_over(final: Path, draft: Path) -> int | None:
-    """Copies what the most advanced other attempt had finished. Returns its step; None if there is nothing."""
+    """Copies the state of the most advanced other attempt. Returns its step; None if there is nothing."""
     states = [(int(s.name), s) for other in others(final) for s in (other / RESUME).glob("[0-9]*") if other != draft]
     for step, state in sorted(states, reverse=True):
         copy = layout.draft_of(draft / RESUME / state.name)
@@ -94,7 +94,7 @@ def take_over(final: Path, draft: Path) -> int | None:
             for file in (source / name for name in FILES):
                 if file.is_file():
                     shutil.copyfile(file, draft / file.name)
-            copy.rename(draft / RESUME / state.name)  # last: from here on others may go on from this attempt
+            copy.rename(draft / RESUME / state.name)  # last: from here on, other attempts may resume from this one
             return step
     return None
 

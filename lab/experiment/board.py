@@ -1,7 +1,7 @@
-"""The schedule: which job is next, which gets another attempt, and which is not worth doing.
+"""The schedule: which job is next, which gets another attempt, and which is skipped.
 
 The one schedule of the lab: starts and cells by local processes (`local`) or on Ray (`ray`), and the
-models of `bct check`. A board is made anew from the files of each run, and holds no state that matters.
+models of `bct check`. A board is rebuilt from the files of each run, and has no persistent state.
 Not covered: executing jobs, and waiting for them (`driver`).
 """
 
@@ -24,13 +24,13 @@ class Task(Protocol):
     """The work of a job. It can be pickled, since it is done in another process."""
 
     def __call__(self, reporter: Reporter, attempt: str | None = None) -> object:
-        """Does what is left to do. `attempt` tells it from other attempts that may be alive."""
+        """Does the remaining work. `attempt` distinguishes it from other attempts that may be alive."""
         ...
 
 
 @dataclass(frozen=True)
 class Dropped:
-    """Why a job is not done. A skipped job is no failure."""
+    """Why a job is not done. A skipped job is not a failure."""
 
     phase: Literal["failed", "refused", "skipped"]
     reason: str
@@ -63,11 +63,11 @@ class Jobs(Protocol):
         ...
 
     def dropped(self, job: str) -> Dropped | None:
-        """Why a job is not worth doing, as far as the jobs done so far can tell."""
+        """Why a job is skipped, given the jobs done so far."""
         ...
 
     def task(self, job: str) -> Task:
-        """What a worker does."""
+        """The work of a worker."""
         ...
 
     def units(self, job: str) -> Mapping[str, float]:
@@ -84,10 +84,10 @@ class Ended(NamedTuple):
 
 
 class Board:
-    """The jobs and how far they are.
+    """The jobs and their progress.
 
     Args:
-        jobs: What is to be done.
+        jobs: The jobs.
         on_end: Called with each job that ended and its error; empty if it is done.
     """
 
@@ -101,12 +101,12 @@ class Board:
         self.skipped: dict[str, str] = {}
         self._on_end = on_end
         self._needed = {need for job in self.waiting for need in jobs.needs(job)}
-        self._may_drop = True  # whether a job has ended since that may make others not worth doing
+        self._may_drop = True  # whether a job has ended since, so that others may have to be skipped
         for job in self.waiting:
             self._forget(job)
 
     def take(self) -> str | None:
-        """The next job that can begin; None if there is none now."""
+        """The next job that can begin; None if there is none at present."""
         if self._may_drop:
             self._drop()
         job = next((job for job in self.waiting if self.done.issuperset(self.jobs.needs(job))), None)
@@ -117,7 +117,7 @@ class Board:
         return job
 
     def give_back(self, ended: Ended) -> None:
-        """Takes note of an attempt that ended; a job that failed waits for another one behind all others."""
+        """Records an attempt that ended; a failed job is queued again behind all others."""
         job, error, again = ended
         self.running.discard(job)
         self._may_drop |= job in self._needed
@@ -131,7 +131,7 @@ class Board:
             self._fail(job, error)
 
     def _drop(self) -> None:
-        """Removes the jobs that are not worth doing, until none of the rest needs one that failed."""
+        """Removes the jobs to skip, until no remaining job needs a failed one."""
         while self._may_drop:
             self._may_drop = False
             for job in list(self.waiting):

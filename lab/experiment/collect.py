@@ -1,6 +1,6 @@
 """From the files of a run to its records and results.json. Nothing is measured again.
 
-`bct report` uses it too: results.json can always be made anew from manifests and logs.
+`bct report` uses it too: results.json can always be rebuilt from manifests and logs.
 Not covered: the report (`lab.report`).
 """
 
@@ -28,7 +28,7 @@ LIBRARIES = ("bct-tasks", "inspect-ai", "torch", "transformers", "trl", "peft")
 
 
 def collect(experiment: Experiment) -> Results:
-    """Results of what is done; a cell that is not is kept with its failure."""
+    """Results of the finished cells; the others are listed with their failures."""
     recipe, folders = experiment.recipe, experiment.folders
     skips = {c.id: why for c in experiment.cells.values() if (why := _skipped(experiment, c))}
     records = [_record(experiment, cell) for cell in experiment.cells.values() if cell.id not in skips]
@@ -64,7 +64,7 @@ def gate_of(experiment: Experiment, start: Start) -> dict[str, Any]:
 
 
 def _skipped(experiment: Experiment, cell: Cell) -> str:
-    """Why a reversal was left out; one that was forced counts."""
+    """Why a reversal was left out; a forced one was not."""
     return "" if experiment.is_done(cell.id) else skipped(experiment, cell)
 
 
@@ -105,7 +105,7 @@ def _checkpoints(experiment: Experiment, logs: list[dict[str, Any]]) -> tuple[Ch
 
 
 def _without_margins(experiment: Experiment, records: list[CellRecord]) -> list[str]:
-    """One line where margins were wanted and checkpoints have none, with the reason that the first log gives."""
+    """One line if margins were requested and checkpoints have none, with the reason from the first log."""
     wanted = [record for record in records if experiment.cells[record.id].start.margins]
     every = [c for record in wanted for c in record.checkpoints if any(i.split == "eval" for i in c.items)]
     without = [c for c in every if all(i.margin is None for i in c.items)]

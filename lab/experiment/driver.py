@@ -1,6 +1,6 @@
-"""`bct run`: gate, starts, cells, results. The same command again goes on where the last one stopped.
+"""`bct run`: gate, starts, cells, results. The same command resumes where the last one stopped.
 
-Nothing is done again that a manifest marks as done. A cell that fails is reported at the end, and the others go on.
+Work that a manifest marks as done is never repeated. A cell that fails is reported at the end, and the others continue.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from lab.experiment.local import LocalExecutor, default_jobs
 from lab.verdict.schema import Results
 from serving.errors import BadInput, WorkFailed
 
-#: Seconds between two looks at the states.
+#: Seconds between two readings of the states.
 REFRESH = 0.5
 
 
@@ -37,7 +37,7 @@ class How:
 
 
 class Executor(Protocol):
-    """Executes the jobs that a board hands out."""
+    """Executes the jobs of a board."""
 
     @property
     def has_room(self) -> bool:
@@ -52,18 +52,18 @@ class Executor(Protocol):
         ...
 
     def close(self) -> None:
-        """Ends the workers once nothing is left to do."""
+        """Ends the workers when all jobs are done."""
 
     def stop(self, at_once: bool = False) -> None:
         """Ends the workers in the middle of their jobs."""
 
 
 def run(experiment: Experiment, how: How, force: bool, console: Console) -> tuple[Results, dict[str, str]]:
-    """Runs what is left of an experiment, and writes results.json.
+    """Runs the remaining jobs of an experiment, and writes results.json.
 
     Args:
         experiment: The recipe and its folders.
-        how: Which executor does the jobs.
+        how: The executor of the jobs.
         force: Run cells whose gate fails; they are marked invalid.
         console: Receives progress.
 
@@ -71,8 +71,8 @@ def run(experiment: Experiment, how: How, force: bool, console: Console) -> tupl
         The results, and the error of every job that failed, by job.
 
     Raises:
-        BadInput: A setting fails its static gate without `force`, or another driver is at work in the folder.
-        WorkFailed: The run was stopped by ctrl-C.
+        BadInput: A setting fails its static gate without `force`, or another driver is running in the folder.
+        WorkFailed: The run was stopped by Ctrl-C.
     """
     static = static_gate(experiment, force)
     jobs = RunJobs(experiment, force)
@@ -83,7 +83,7 @@ def run(experiment: Experiment, how: How, force: bool, console: Console) -> tupl
 
 
 def static_gate(experiment: Experiment, force: bool) -> dict[str, list[str]]:
-    """Reasons for which settings are not valid, by `setting.variant`.
+    """Why settings are not valid, by `setting.variant`.
 
     Raises:
         BadInput: There are any, and `force` is False.
@@ -103,8 +103,8 @@ def work(jobs: Jobs, how: How, console: Console) -> dict[str, str]:
     """Does all jobs that are not done. Returns the error of every job that failed, by job.
 
     Raises:
-        BadInput: There is no Ray cluster to join.
-        WorkFailed: The work was stopped by ctrl-C.
+        BadInput: No Ray cluster can be joined.
+        WorkFailed: The work was stopped by Ctrl-C.
     """
     display = Display(jobs, console)
     board = Board(jobs, display.ended)
@@ -116,7 +116,7 @@ def work(jobs: Jobs, how: How, console: Console) -> dict[str, str]:
             _until_done(board, executor, display)
     except KeyboardInterrupt:
         _stop(executor, console)
-        raise WorkFailed("stopped. The same command goes on from here.") from None
+        raise WorkFailed("stopped. The same command resumes from here.") from None
     except BaseException:
         executor.stop(at_once=True)
         raise
@@ -144,7 +144,7 @@ def _until_done(board: Board, executor: Executor, display: Display) -> None:
 
 
 def _stop(executor: Executor, console: Console) -> None:
-    console.print("stopping; ctrl-C again stops at once")
+    console.print("stopping; Ctrl-C again stops immediately")
     try:
         executor.stop()
     except KeyboardInterrupt:

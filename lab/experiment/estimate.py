@@ -1,7 +1,7 @@
 """`bct run --dry-run`: tokens, replies, time and disk of every job, before anything is trained.
 
 Time is estimated from finished cells of the same model, in this run or in runs next to it; else, for the embedded
-model, from constants measured with the quickstart; else it is unknown. `basis` says which.
+model, from constants measured with the quickstart; else it is unknown. `basis` names the source.
 Not covered: jobs that fail and get another attempt, downloads, and the first compilation on a GPU.
 """
 
@@ -24,7 +24,7 @@ from serving.errors import BadInput
 from trainer.run.metrics import read as read_metrics
 
 SAMPLED = 64  # train prompts whose tokens are counted
-PER_MESSAGE = 2  # tokens that a chat template puts around a message, as of `mini`
+PER_MESSAGE = 2  # tokens that a chat template adds around a message, for `mini`
 LOG_BYTES = 2700  # of a log, per reply: 150 replies of `mini` took 390 to 400 kB
 
 
@@ -50,7 +50,7 @@ MINI = Pace(0.036, 6.0e-5, 0.0108, 0.0019, "mini: constants measured with the qu
 
 @dataclass(frozen=True)
 class JobEstimate:
-    """What is left of a cell or a start; all zero if it is done. Unknown `seconds` and `bytes` are None."""
+    """The remaining work of a cell or a start; all zero if it is done. Unknown `seconds` and `bytes` are None."""
 
     id: str
     done: bool
@@ -103,7 +103,7 @@ class Estimate:
 
 
 def estimate(experiment: Experiment, workers: int) -> Estimate:
-    """Estimates what is left of a run, for this number of workers."""
+    """Estimates the remaining work of a run, for this number of workers."""
     estimator = Estimator(experiment)
     starts, cells = experiment.starts.values(), experiment.cells.values()
     jobs = [JobEstimate(s.id, True) if experiment.is_done(s.id) else estimator.start(s) for s in starts]

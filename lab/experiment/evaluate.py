@@ -1,9 +1,9 @@
 """Evaluates checkpoints: all that have no complete log yet, in one call of inspect.
 
 inspect writes into a folder of the attempt; complete logs are renamed into place (`step-000016.eval`). Logs that a
-killed attempt had completed are reused: nothing is evaluated twice. Complete logs are immutable: of two attempts that
-live at once, the first one's is kept.
-A log is complete when it ended well, has every sample, and names the fingerprint of the present weights.
+killed attempt had completed are reused: nothing is evaluated twice. Complete logs are immutable: of two simultaneous
+attempts, the first one's is used.
+A log is complete when it ended well, has every sample, and names the fingerprint of the current weights.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Evaluation:
     """One log: which checkpoint is evaluated on which items, and the path of the log.
 
     Attributes:
-        margins: Also score both policies' reference replies. A complete log without them counts all the same.
+        margins: Also score both policies' reference replies. A complete log without them still counts.
     """
 
     log: Path
@@ -55,7 +55,7 @@ class Evaluation:
         return every[self.split]
 
     def label(self) -> dict[str, Any]:
-        """Metadata that tells the log from the others of its attempt."""
+        """Metadata that identifies the log among those of its attempt."""
         return {"lab_log": self.log.name, "step": self.step}
 
     def is_in(self, log: Path) -> bool:
@@ -68,12 +68,13 @@ class Evaluation:
 
 
 def evaluate(evaluations: Sequence[Evaluation], progress: Progress, attempt: str | None = None) -> None:
-    """Evaluates what has no complete log yet.
+    """Runs the evaluations that have no complete log yet.
 
     Args:
-        evaluations: The logs that are wanted, all in one folder.
+        evaluations: The requested logs, all in one folder.
         progress: Receives the number of complete logs.
-        attempt: Tells this attempt from others that may be alive; without one, remains of earlier ones are removed.
+        attempt: Distinguishes this attempt from others that may be alive; without it, remains of earlier ones are
+        removed.
 
     Raises:
         WorkFailed: An evaluation did not end well, with its error.
@@ -105,7 +106,7 @@ def _taken_over(evaluation: Evaluation, folder: Path) -> bool:
 
 
 def _keep(written: Path, evaluation: Evaluation) -> None:
-    """Renames a complete log into place, unless another attempt's is there."""
+    """Renames a complete log into place, unless another attempt's is already there."""
     try:
         os.link(written, evaluation.log)
     except OSError:  # it exists, or the file system has no links

@@ -1,14 +1,14 @@
-"""A run folder: the recipe in it, the cells and starts it asks for, and where each file lies.
+"""A run folder: its recipe, the cells and starts of that recipe, and the location of each file.
 
-All state is in files, so that another terminal can read it.
+All state is in files, so another terminal can read it.
 
-<run>/recipe.yaml                  the recipe as it was read: a worker and `bct report` need nothing else
-<run>/run.json                     name, origin, place of the logs, and the reasons of the static gate
+<run>/recipe.yaml                  a copy of the recipe: all that a worker and `bct report` need
+<run>/run.json                     name, origin, folder of the logs, and the reasons of the static gate
 <run>/results.json  report.html
 <run>/organisms/<hash>/            the organism (trainer)
 <run>/starts/<start id>.json       rates of the gate at step 0, and the logs; written last
 <run>/cells/<cell id>/             manifest, metrics, checkpoints (trainer); done.json, written last
-<run>/state/<job id>.json, .log    progress of a job, and what it printed (`lab.experiment.state`)
+<run>/state/<job id>.json, .log    progress of a job, and its output (`lab.experiment.state`)
 <logs>/<id>/step-000016.eval       one inspect log per checkpoint
 """
 
@@ -99,7 +99,7 @@ class Experiment:
 
     @cached_property
     def names(self) -> Mapping[str, str]:
-        """Names in the folder of starts and cells that an earlier release named otherwise, by their present ids."""
+        """Names in the folder of starts and cells that an earlier release named differently, by their present ids."""
         return names(self.folders.run, cells_of(self.recipe))
 
     @cached_property
@@ -108,7 +108,7 @@ class Experiment:
         return {start.id: start for start in starts_of(list(self.cells.values()))}
 
     def is_done(self, job: str) -> bool:
-        """Whether nothing is left to do for a cell or a start."""
+        """Whether a cell or a start is done."""
         if job in self.cells:
             return self.folders.done(self.cells[job]).is_file()
         return self.folders.start_is_done(self.starts[job])
@@ -135,11 +135,11 @@ def open_run(run: Path) -> Experiment:
     """The experiment in a folder, as `keep` wrote it.
 
     Raises:
-        BadInput: the folder holds no run.
+        BadInput: the folder is not a run.
     """
     origin = read(run / "run.json")
     if origin is None:
-        problem = "holds no run" if run.is_dir() else "no such folder"
+        problem = "not a run folder" if run.is_dir() else "no such folder"
         raise BadInput(f"{run}: {problem}. Name the folder that `bct run` wrote, such as runs/quickstart.")
     recipe = recipes.load(run / "recipe.yaml")
     recipe = recipe.model_copy(update={"name": origin["name"], "path": Path(origin["recipe"])})
@@ -147,5 +147,5 @@ def open_run(run: Path) -> Experiment:
 
 
 def read(path: Path) -> dict[str, Any] | None:
-    """A JSON object from a file; None if there is no such file."""
+    """A JSON object from a file; None if the file does not exist."""
     return layout.read_json(path) if path.is_file() else None

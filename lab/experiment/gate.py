@@ -35,11 +35,11 @@ def refusals(start: Start, folders: Folders) -> tuple[str, ...]:
 
 
 def nothing_to_reverse(cell: Cell, folders: Folders, limit: float) -> str:
-    """Why a reversal has nothing to bring back; empty if it has, or if the cell before it is not done.
+    """Why a reversal has no removed behavior to restore; empty if it has one, or if the cell before it is not done.
 
     Args:
         cell: The reversal; any other cell gives an empty text.
-        folders: Those of the run.
+        folders: The folders of the run.
         limit: The initial rate above which the behavior was not removed.
     """
     if cell.after is None or not folders.done(cell.after).is_file():

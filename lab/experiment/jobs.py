@@ -1,4 +1,4 @@
-"""The two kinds of job of a run: measure a start, and train and evaluate a cell. Each does only what is not done.
+"""The two kinds of job of a run: measure a start, and train and evaluate a cell. Each skips finished parts.
 
 Both report progress in a state file, and both end by writing the one file that marks them as done.
 """
@@ -32,7 +32,7 @@ EVALUATION = 8
 
 @dataclass(frozen=True)
 class RunJobs:
-    """The starts and cells of an experiment, for `lab.experiment.board`; with `force` the gate refuses none."""
+    """The starts and cells of an experiment, for `lab.experiment.board`; with `force` a failed gate is ignored."""
 
     experiment: Experiment
     force: bool = False
@@ -53,7 +53,7 @@ class RunJobs:
         return (*self.experiment.starts, *self.experiment.cells)
 
     def is_done(self, job: str) -> bool:
-        """Whether nothing is left to do."""
+        """Whether all jobs are done."""
         return self.experiment.is_done(job)
 
     def needs(self, job: str) -> Mapping[str, str]:
@@ -64,7 +64,7 @@ class RunJobs:
         return {cell.start.id: "its start"} | ({cell.after.id: "the cell it starts from"} if cell.after else {})
 
     def dropped(self, job: str) -> Dropped | None:
-        """Why a cell is not worth training, as far as is known now."""
+        """Why a cell is not trained, as far as is known at present."""
         cell = self.experiment.cells.get(job)
         if cell is None or self.force:
             return None
@@ -75,7 +75,7 @@ class RunJobs:
         return Dropped("skipped", reason) if reason else None
 
     def task(self, job: str) -> Task:
-        """What a worker does for a job."""
+        """The work for a job."""
         if job in self.experiment.cells:
             return partial(do_cell, self.experiment.cells[job], self.experiment.folders)
         return partial(make_start, self.experiment.starts[job], self.experiment.folders)
@@ -89,12 +89,12 @@ class RunJobs:
         return {"organism": organism.steps if organism else 0, "evaluating": EVALUATION * (3 if organism else 2)}
 
     def resources(self, job: str) -> Resources:
-        """What a job takes on a cluster."""
+        """The resources of a job on a cluster."""
         cell = self.experiment.cells.get(job)
         return cell.resources if cell else self.experiment.starts[job].resources
 
     def prepare(self, job: str) -> None:
-        """Before attempts that may live at once: turns the unfinished folder of a local run into such an attempt."""
+        """Before simultaneous attempts: turns the unfinished folder of a local run into such an attempt."""
         cell = self.experiment.cells.get(job)
         if cell is not None and not cell_is_trained(self.experiment.folders.cell(cell)):
             attempts.set_aside(self.experiment.folders.cell(cell))
@@ -120,9 +120,9 @@ def make_start(start: Start, folders: Folders, reporter: Reporter, attempt: str 
 
     Args:
         start: The start.
-        folders: Those of the run.
+        folders: The folders of the run.
         reporter: Receives progress.
-        attempt: Tells this attempt from others that may be alive; it then writes into a folder of its own.
+        attempt: Distinguishes this attempt from others that may be alive; it then writes into its own folder.
     """
     if folders.start_is_done(start):
         return
@@ -154,12 +154,12 @@ def _built(config: OrganismConfig, out: Path, reporter: Reporter, attempt: str |
 
 
 def organism_is_whole(folder: Path) -> bool:
-    """Whether an organism's folder needs no more work: its manifest is written last."""
+    """Whether an organism's folder is complete: its manifest is written last."""
     return (folder / layout.MANIFEST).is_file()
 
 
 def start_evaluations(start: Start, folders: Folders, ref: str) -> dict[str, Evaluation]:
-    """What is measured once for all cells of a start: the organism, the ceiling a*, and the uninstalled base."""
+    """Measured once for all cells of a start: the organism, the ceiling a*, and the uninstalled base."""
     chosen = {"start": (ref, "all", "step-000000"), "ceiling": (start.model, "ceiling", "ceiling")}
     if start.organism is not None:
         chosen["base"] = (start.model, "eval", "base")
@@ -208,7 +208,7 @@ def _trained(cell: Cell, folders: Folders, reporter: Reporter, attempt: str | No
 
 
 def cell_is_trained(folder: Path) -> bool:
-    """Whether a cell's folder needs no more training."""
+    """Whether a cell's training is complete."""
     return (folder / TRAINED).is_file()
 
 

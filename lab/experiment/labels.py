@@ -1,4 +1,4 @@
-"""Hand labels for replies of a run, kept in its folder.
+"""Hand labels for replies of a run, stored in its folder.
 
 <run>/calibration/<sample>.labels.json    the labels of one sample, which `lab.calibrate.sample` writes
 """
@@ -16,7 +16,7 @@ SCHEMA = "1"
 
 
 def labelled(run: Path) -> tuple[Labelled, ...]:
-    """All labels of a run. Where a reply has labels of several samples, the last sample by name counts."""
+    """All labels of a run. If a reply has labels from several samples, that of the last sample by name is used."""
     found: dict[tuple[str, str, str], Labelled] = {}
     for path in sorted((run / FOLDER).glob("*.labels.json")):
         for row in layout.read_json(path)["labels"]:

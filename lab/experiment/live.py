@@ -1,4 +1,4 @@
-"""Shows how far jobs are: a live table on a terminal, else a line for every job that ends."""
+"""Shows the progress of jobs: a live table on a terminal, else a line for every job that ends."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from lab.experiment.board import Jobs
 
 #: Lines of a failed job's log that are shown.
 TAIL = 6
-#: Seconds that reading all states may take without being kept for a while.
+#: If reading all states takes longer than this many seconds, they are cached for a while.
 QUICK = 0.02
 
 
@@ -68,7 +68,7 @@ def show_failures(home: Path, failed: Mapping[str, str], console: Console) -> No
     """Prints every job that failed, with the end of its log. A refused cell has no log.
 
     Args:
-        home: The folder that holds `state/`.
+        home: The folder that contains `state/`.
         failed: The error of each job.
         console: Where to print.
     """

@@ -19,7 +19,7 @@ from lab.experiment.worker import CORE, Errand
 GPUS = "CUDA_VISIBLE_DEVICES"
 #: Environment of every worker: one thread, so that results do not depend on the number of cores.
 QUIET = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
-#: Seconds that a worker has to leave before it is killed.
+#: Seconds that a worker has to exit before it is killed.
 GRACE = 10.0
 
 
@@ -52,7 +52,7 @@ def pins(workers: int) -> list[dict[str, str]]:
 
 
 class Worker:
-    """A process that does one job at a time. It is started with its first job, and anew if it died.
+    """A process that does one job at a time. It is started with its first job, and again if it died.
 
     The kernel ends the process when the thread that started it ends.
     """
@@ -63,7 +63,7 @@ class Worker:
         self.process: subprocess.Popen[bytes] | None = None
 
     def begin(self, errand: Errand) -> None:
-        """Hands over a job."""
+        """Sends a job to the worker."""
         self.job = errand.job
         self.process = self.process or self._spawn()
         assert self.process.stdin is not None
@@ -87,13 +87,13 @@ class Worker:
         crashes.parent.mkdir(parents=True, exist_ok=True)
         with crashes.open("ab") as stream:
             return subprocess.Popen(
-                # The folder is there for whoever looks at the list of processes.
+                # The folder is only shown in the list of processes.
                 [sys.executable, "-m", "lab.experiment.worker", str(os.getpid()), str(self._home)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=stream,
                 env=os.environ | QUIET | self._pin,
-                start_new_session=True,  # ctrl-C is for the driver, which stops its workers
+                start_new_session=True,  # Ctrl-C goes to the driver, which stops its workers
             )
 
 
@@ -128,7 +128,7 @@ class LocalExecutor:
                 yield ended
 
     def close(self) -> None:
-        """Ends the workers, which have nothing left to do."""
+        """Ends the idle workers."""
         processes, until = self._processes(), time.monotonic() + GRACE
         for process in processes:
             if process.stdin is not None:
@@ -138,7 +138,7 @@ class LocalExecutor:
             _exit_code(process, until)
 
     def stop(self, at_once: bool = False) -> None:
-        """Ends the workers in the middle of their jobs; they may end by themselves first, unless `at_once`."""
+        """Ends the workers in the middle of their jobs; they get time to exit first, unless `at_once`."""
         if not at_once:
             self._signal(signal.SIGTERM)
             until = time.monotonic() + GRACE

@@ -13,16 +13,16 @@ from trainer.run.lock import locked
 LOCK = ".driver.lock"
 #: The holder's process id; not in the lock's own file, which FileLock before 4.0 truncates also when it is refused.
 PID = ".driver.pid"
-#: Seconds to wait for whoever looks for a holder and locks the file for a moment.
+#: Seconds to wait for a process that locks the file for a moment to look for a holder.
 GLANCE = 0.5
 
 
 @contextmanager
 def held(run: Path) -> Iterator[None]:
-    """Locks a run folder, which is made if it does not exist.
+    """Locks a run folder, which is created if it does not exist.
 
     Raises:
-        BadInput: Another driver holds it, with its process id.
+        BadInput: Another driver has the lock; the message has its process id.
     """
     busy = (
         f"{run}: another `bct run` (process {holder(run)}) is running here. Watch it with `bct status {run}`,"
@@ -36,7 +36,7 @@ def held(run: Path) -> Iterator[None]:
 def holder(run: Path) -> int | None:
     """The process id of the driver of a run folder; None if there is none.
 
-    FileLock has no shared lock, and opens its file for writing, which a reader of the run may not be allowed to.
+    FileLock has no shared lock, and opens its file for writing, for which a reader of the run may lack permission.
     """
     try:
         with (run / LOCK).open("r", encoding="utf-8") as stream:

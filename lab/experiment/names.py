@@ -1,8 +1,8 @@
 """Names of cells and starts in a run folder that was begun under another identity (`lab.plan.cells.IDENTITY`).
 
-An id ends in a hash, and what goes into the hash may change with a release. A run that an earlier release began keeps
-the names that it has: each start and cell of the recipe is matched with the folder that has its readable part and its
-content, so that nothing that is finished is done again.
+An id ends in a hash, and what goes into the hash may change with a release. A run of an earlier release keeps its
+names: each start and cell of the recipe is matched with the folder that has its readable part and its content, so that
+finished work is not repeated.
 Not covered: a start that was not finished, which is measured again under its present id.
 """
 
@@ -24,10 +24,10 @@ from serving.errors import BadInput
 def names(run: Path, cells: Sequence[Cell]) -> Mapping[str, str]:
     """Present id of a start or cell to its name in the run folder, for all that were matched.
 
-    The match is recorded in run.json, so that it is made once.
+    The match is recorded in run.json, so it is computed once.
 
     Args:
-        run: the run folder; nothing is matched if it holds no run, or one of the present identity.
+        run: the run folder; nothing is matched if it is not a run, or has the present identity.
         cells: the cells of its recipe; a reversal comes after the cell that it continues.
     """
     file = run / "run.json"
@@ -68,7 +68,7 @@ def _starts(run: Path, start: Start) -> Iterator[str]:
 
 
 def _cells(run: Path, cell: Cell) -> Iterator[str]:
-    """The names of folders that hold this cell, finished or not."""
+    """The names of folders with this cell, finished or not."""
     for folder in _alike(run / "cells", cell.id):
         manifest, done = _read(folder / layout.MANIFEST), _read(folder / "done.json")
         first = Path(done["logs"][0]["log"]).parent.name if done else None
@@ -78,7 +78,7 @@ def _cells(run: Path, cell: Cell) -> Iterator[str]:
 
 
 def _alike(folder: Path, id: str, suffix: str = "") -> list[Path]:
-    """The entries of a folder whose names differ from this id in the hash alone."""
+    """The entries of a folder whose names differ from this id only in the hash."""
     readable = id.rpartition(".")[0]
     form = re.compile(rf"{re.escape(readable)}\.[0-9a-f]{{8}}{re.escape(suffix)}")
     return [path for path in sorted(folder.glob(f"{readable}.*")) if form.fullmatch(path.name)]
@@ -93,13 +93,13 @@ def _is_of(identity: Mapping[str, Any], cell: Cell, run: Path) -> bool:
         organism = f"{run / 'cells' / cell.after.id}@{cell.at}"
     config = cell.train.model_copy(update={"organism": organism})
     now = config.identity()
-    if any(now.get(key) != value for key, value in identity["config"].items()):  # later options have no value there
+    if any(now.get(key) != value for key, value in identity["config"].items()):  # later options are missing there
         return False
     return plan_of(config).identity["prompts"] == identity["prompts"]
 
 
 def _has_items(log: Path, start: Start) -> bool:
-    """Whether a log holds the items that a start asks, with the messages of the first one of each kind."""
+    """Whether a log has the items of a start, with the messages of the first one of each kind."""
     from inspect_ai.log import read_eval_log_sample
 
     asked = items_of(start)

@@ -1,8 +1,8 @@
 """`bct run --executor ray`: jobs as tasks of a Ray cluster whose nodes share the storage of the run folder.
 
-Ray places each attempt by its resources; which job is next and which is tried again is for `board`. A node that
-is only unreachable goes on writing, so every attempt writes into its own folder (`attempts`). Each node needs
-this package and the same paths. Not covered: getting a cluster (`ray up`, `ray start`), copying files between nodes.
+Ray places each attempt by its resources; `board` decides which job is next and which is tried again. A node that
+is only unreachable continues to write, so every attempt writes into its own folder (`attempts`). Each node needs
+this package and the same paths. Not covered: starting a cluster (`ray up`, `ray start`), copying files between nodes.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from lab.experiment.worker import Errand
 from lab.plan.grid import Resources
 from serving.errors import BadInput
 
-#: Bytes of the object store of a cluster that is made for one run: tasks return a line of text.
+#: Bytes of the object store of a cluster that is started for one run: tasks return a line of text.
 STORE = 100 * 2**20
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 @dataclass(frozen=True)
 class Overrides:
-    """Resources from the command line; None leaves the recipe's."""
+    """Resources from the command line; None keeps the recipe's."""
 
     cpus: float | None = None
     gpus: float | None = None
@@ -45,15 +45,15 @@ class RayExecutor:
 
     Args:
         jobs: Those of the run.
-        address: Of the cluster; None joins the one that Ray finds, or makes one of this machine.
-        workers: Cores of a cluster that is made.
+        address: Of the cluster; None joins the one that Ray finds, or starts one on this machine.
+        workers: Cores of a cluster that is started.
         overrides: Resources from the command line.
 
     Raises:
-        BadInput: Ray is not installed, or there is no cluster at the address.
+        BadInput: Ray is not installed, or no cluster is at the address.
     """
 
-    has_room = True  # Ray holds back what has no place yet
+    has_room = True  # Ray queues tasks for which resources are missing
 
     def __init__(
         self, jobs: RunJobs, address: str | None = None, workers: int | None = None, overrides: Overrides | None = None
@@ -86,7 +86,7 @@ class RayExecutor:
             yield self._ended(ref, self._pending.pop(ref))
 
     def close(self) -> None:
-        """Removes what is left of the attempts at all jobs that are done, and leaves the cluster."""
+        """Removes the remains of attempts at all finished jobs, and leaves the cluster."""
         for job in self._jobs.names:
             if self._jobs.is_done(job):
                 self._jobs.sweep(job)
@@ -113,14 +113,14 @@ class RayExecutor:
 
 
 def connect(address: str | None, jobs: int | None) -> Any:
-    """Joins the cluster at `address`, else one that $RAY_ADDRESS or `ray start` names, else makes one of this machine.
+    """Joins the cluster at `address`, else one that $RAY_ADDRESS or `ray start` names, else starts one on this machine.
 
     Args:
         address: Of the cluster.
-        jobs: Cores of a cluster that is made; None takes all.
+        jobs: Cores of a cluster that is started; None uses all.
 
     Raises:
-        BadInput: Ray is not installed, or there is no cluster at the address.
+        BadInput: Ray is not installed, or no cluster is at the address.
     """
     try:
         import ray

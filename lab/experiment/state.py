@@ -1,7 +1,7 @@
-"""What a job is doing, in a small file: written by the worker, read by the driver and by `bct status`.
+"""The state of a job, in a small file: written by the worker, read by the driver and by `bct status`.
 
 <home>/state/<job>.json    the state
-<home>/state/<job>.log     what the job printed
+<home>/state/<job>.log     the job's output
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Phase = Literal[
     "waiting", "starting", "organism", "training", "evaluating", "stopped", "done", "failed", "refused", "skipped"
 ]
 
-# A state is for people: two a second are enough, and a step of a small model takes less.
+# People read the states: two a second suffice, and a step of a small model takes less.
 INTERVAL = 0.5
 
 

@@ -1,4 +1,4 @@
-"""How far jobs are, read from their files alone: the same table for the driver and for another terminal.
+"""The progress of jobs, read from their files: the same table for the driver and for another terminal.
 
 The time left is estimated from the finished and running jobs, in units of a training step.
 """
@@ -55,7 +55,7 @@ class Overview:
         return sum(job.state.phase in phases for job in self.jobs)
 
     def seconds_left(self) -> float | None:
-        """Estimate; None before anything can be said, 0 when nothing is left."""
+        """Estimate; None until it can be computed, 0 when all jobs are done."""
         found = [job for job in self.jobs if job.spent > 0 and job.units > 0]
         open_jobs = [job for job in self.jobs if job.state.phase not in ("done", "failed", "refused", "skipped")]
         left = sum(job.total - job.units for job in open_jobs)

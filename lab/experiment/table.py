@@ -26,7 +26,7 @@ def table(folder: Path, per: Per = "sample") -> tuple[pd.DataFrame, tuple[str, .
     """The table of a run folder or of a folder of logs, and one line per log that was left out, with the reason.
 
     Raises:
-        BadInput: the folder does not exist, or holds neither; or a log of the run cannot be read.
+        BadInput: the folder does not exist, or is neither; or a log of the run cannot be read.
     """
     if (folder / "run.json").is_file():
         experiment = open_run(folder)

@@ -1,6 +1,6 @@
 """A worker process: reads tasks as pickles from stdin, does them, and answers each with a pickle on stdout.
 
-It keeps its imports and its engine over many jobs, prints into the job's log, and dies with its driver: by the
+It keeps its imports and its engine across jobs, prints into the job's log, and ends with its driver: by the
 kernel's signal on Linux, elsewhere by watching its parent. Not covered: other machines (`lab.experiment.ray`).
 """
 
@@ -25,14 +25,14 @@ from lab.experiment.board import Ended, Task
 from lab.experiment.state import Reporter
 from serving.errors import in_one_line
 
-#: Environment variable with the core that a worker is kept on.
+#: Environment variable with the core to which a worker is pinned.
 CORE = "BCT_CORE"
 PR_SET_PDEATHSIG = 1
 
 
 @dataclass(frozen=True)
 class Errand:
-    """One attempt at a job: what to do, and the folder that holds `state/`."""
+    """One attempt at a job: what to do, and the folder that contains `state/`."""
 
     job: str
     home: Path
@@ -63,7 +63,7 @@ def main(driver: int) -> None:
     if core := os.environ.get(CORE):
         os.sched_setaffinity(0, {int(core)})
     signal.signal(signal.SIGTERM, _stop)
-    # What a library prints must not reach the driver: it goes where file descriptor 1 points later.
+    # The output of libraries must not reach the driver: it goes to where file descriptor 1 points later.
     with os.fdopen(os.dup(1), "wb") as answers:
         while True:
             try:
@@ -75,7 +75,7 @@ def main(driver: int) -> None:
 
 
 def _print_into(path: Path) -> None:
-    """From now on, what this process prints is appended to a file."""
+    """From now on, the output of this process is appended to a file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     target = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     for stream, number in ((sys.stdout, 1), (sys.stderr, 2)):

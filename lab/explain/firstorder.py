@@ -60,7 +60,7 @@ def cells_of(run: Path) -> list[Path]:
     """The folders of the trained cells of a run, or the folder itself if it is a trained cell.
 
     Raises:
-        BadInput: there is no trained cell.
+        BadInput: no trained cell was found.
     """
     folders = [run, *sorted((run / "cells").glob("*"))]
     found = [folder for folder in folders if _config(folder) and len(layout.step_dirs(folder)) > 1]
@@ -127,7 +127,7 @@ def _agreement(predicted: Sequence[float], observed: Sequence[float]) -> dict[st
 
 
 def _config(folder: Path) -> dict[str, Any]:
-    """The training configuration of a cell; empty where the folder is not a cell."""
+    """The training configuration of a cell; empty if the folder is not a cell."""
     manifest = folder / layout.MANIFEST
     content = layout.read_json(manifest) if manifest.is_file() else {}
     return content.get("identity", {}).get("config", {}) if content.get("kind") == "cell" else {}

@@ -32,7 +32,7 @@ def explain(run: Path | None, out: Path, items: int = ITEMS, progress: Callable[
         progress: Gets one line per cell.
 
     Raises:
-        BadInput: `run` holds no trained cell.
+        BadInput: `run` has no trained cell.
     """
     tested = check_run(run, items, progress) if run is not None else []
     content = numbers(tested)

@@ -1,1 +1,1 @@
-"""Inspect logs and labels made by hand become records. Imports no other room of the lab."""
+"""Inspect logs and hand labels become records. Imports no other package of the lab."""

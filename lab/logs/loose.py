@@ -32,7 +32,7 @@ TRAINED = {
 
 @dataclass(frozen=True)
 class Log:
-    """A log of one of our tasks. `facts` are what is known of the checkpoint, by the names of the tidy table."""
+    """A log of one of our tasks. `facts` describe the checkpoint, by the names of the tidy table."""
 
     path: Path
     created: str
@@ -49,10 +49,10 @@ class Found:
 
 
 def read_folder(folder: Path) -> Found:
-    """All logs under a folder that hold replies to our tasks; unfinished attempts (hidden folders) do not count.
+    """All logs under a folder that have replies to our tasks, except unfinished attempts (hidden folders).
 
     Raises:
-        BadInput: the folder does not exist, or holds no such log.
+        BadInput: the folder does not exist, or has no such log.
     """
     if not folder.is_dir():
         raise BadInput(f"{folder}: no such folder. Name a run folder, or a folder of logs.")
@@ -65,7 +65,9 @@ def read_folder(folder: Path) -> Found:
         else:
             left_out.append(f"{path}: {log}")
     if not logs:
-        raise BadInput(f"{folder}: holds no run and no complete log of a bct task ({len(left_out)} other logs).")
+        raise BadInput(
+            f"{folder}: not a run folder, and has no complete log of a bct task ({len(left_out)} other logs)."
+        )
     return Found(tuple(sorted(logs, key=lambda log: (log.created, log.path))), tuple(left_out))
 
 
@@ -75,20 +77,20 @@ def _candidates(folder: Path) -> Iterator[Path]:
 
 
 def _read_log(path: Path) -> Log | str:
-    """One log, or why it does not count."""
+    """One log, or why it is left out."""
     header = read_header(path)
     if header is None or "setting" not in header.metadata:
-        return "no log of a bct task"
+        return "not a log of a bct task"
     if not header.ok:
         return f"it ended with status {header.status}"
     try:
         return Log(path, str(header.spec.get("created", "")), _facts(header, path), read_replies(path))
     except ValueError:
-        return "no log of a bct task"
+        return "not a log of a bct task"
 
 
 def _facts(header: Header, path: Path) -> dict[str, Any]:
-    """What the log says, and what the manifest of the run adds where that is still the one that answered."""
+    """The facts from the log, and from the manifest of the run if that checkpoint is still the one that answered."""
     ref = str(header.spec["model"]).removeprefix("local/")
     step, folder = AT_STEP.search(ref), AT_STEP.sub("", ref)
     model = {"fingerprint": header.fingerprint} if header.fingerprint else answered_by(path)
@@ -114,7 +116,7 @@ def _generation(spec: Mapping[str, Any]) -> str:
 
 
 def _trained(folder: Path) -> dict[str, Any]:
-    """The training configuration, where the model was a run folder that can be found from here."""
+    """The training configuration, if the model was a run folder that still exists."""
     manifest = folder / layout.MANIFEST
     config = layout.read_json(manifest).get("identity", {}).get("config", {}) if manifest.is_file() else {}
     return {name: config.get(key) for name, key in TRAINED.items()} if "method" in config else {}

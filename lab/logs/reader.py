@@ -4,9 +4,9 @@
     read_items(log)                                      # one item per reply, for rates
     answers(log, [p for p in places(log) if ...])        # chosen replies in full, for people who label them
 
-A `.eval` file is a zip: `header.json` names what was evaluated, `summaries.json` holds one line per sample without its
+A `.eval` file is a zip: `header.json` names what was evaluated, `summaries.json` has one line per sample without its
 long texts, `samples/` the samples. The members are read directly, which is ~45 times faster than inspect's data frames
-(`benchmarks/reading.py`). Whatever cannot be read so, such as a log in JSON format, is read by inspect's API.
+(`benchmarks/reading.py`). Other logs, such as those in JSON format, are read by inspect's API.
 Not covered: which log belongs to which checkpoint (`lab.experiment.collect`, `lab.logs.loose`).
 """
 
@@ -30,7 +30,7 @@ CUT_OFF = ("max_tokens", "model_length")
 
 @dataclass(frozen=True)
 class Header:
-    """What a log says about itself.
+    """The header of a log.
 
     Attributes:
         status: `success`, `error`, `cancelled` or `started`.
@@ -71,7 +71,7 @@ class Reply:
 
 @dataclass(frozen=True)
 class Place:
-    """Where a reply is: the id and epoch of its sample, with its setting and kind of prompt."""
+    """The location of a reply: the id and epoch of its sample, with its setting and kind of prompt."""
 
     id: str
     epoch: int
@@ -92,7 +92,7 @@ class Answer:
 
 
 def read_header(log: Path) -> Header | None:
-    """The header of a log; None for an incomplete file, or one that is no log."""
+    """The header of a log; None for a file that is incomplete, or not a log."""
     content = _read(log, HEADER)
     if not isinstance(content, dict):
         return None
@@ -114,7 +114,7 @@ def read_replies(log: Path) -> tuple[Reply, ...]:
     try:
         return tuple(map(_reply, rows))
     except (AttributeError, KeyError, TypeError):
-        message = f"{log}: incomplete, or no log of a bct task: delete it and run the same command again"
+        message = f"{log}: incomplete, or not a log of a bct task: delete it and run the same command again"
         raise ValueError(message) from None
 
 
@@ -152,7 +152,7 @@ def answers(log: Path, chosen: Iterable[Place]) -> list[Answer]:
     """The chosen replies of a log, in the given order.
 
     Raises:
-        KeyError: the log does not hold a sample.
+        KeyError: the log lacks a sample.
     """
     found = list(chosen)
     samples = _read_all(log, [_member(place.id, place.epoch) for place in found])
@@ -245,7 +245,7 @@ def _by_inspect(log: Path, member: str) -> Any:
             return [row.model_dump(mode="json") for row in read_eval_log_sample_summaries(str(log))]
         id, _, epoch = member.removeprefix("samples/").removesuffix(".json").rpartition("_epoch_")
         return read_eval_log_sample(str(log), id, int(epoch)).model_dump(mode="json")
-    except Exception:  # inspect raises many kinds for a file that is no complete log
+    except Exception:  # inspect raises many kinds of error for a file that is not a complete log
         return None
 
 

@@ -1,1 +1,1 @@
-"""A recipe becomes cells: reading, checking, and what each cell is made of."""
+"""A recipe becomes cells: reading, checking, and the content of each cell."""

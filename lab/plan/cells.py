@@ -31,17 +31,17 @@ from trainer.methods import METHODS
 if TYPE_CHECKING:
     from bct_tasks.setting import Prompt, Variant
 
-#: Raised when ids are made of other things. A run folder of an earlier identity keeps its names:
+#: Increased when ids are computed from other things. A run folder of an earlier identity keeps its names:
 #: `lab.experiment.names`.
 IDENTITY = 2
 
 # Training prompts that go into the hash: enough to meet every template and family of a setting.
 HASHED_ROWS = 128
 
-#: Of the trainer's configuration: what a recipe may vary and results.json has no field for.
+#: Of the trainer's configuration: keys that a recipe may vary and that have no field in results.json.
 FACTORS = ("mix", "kl", "optim", "weight_decay", "lr_scheduler_type", "warmup_steps", "dtype")
 
-# Questions under unrelated system prompts, where a recipe does not say how many.
+# Questions under unrelated system prompts, if a recipe gives no number.
 FOLLOWING = 30
 
 
@@ -94,7 +94,7 @@ class Cell:
     at: int = 0
 
     def config(self) -> dict[str, Any]:
-        """The resolved configuration as it stands in results.json."""
+        """The resolved configuration, as in results.json."""
         train, start = self.train, self.start
         return {
             "setting": start.setting,
@@ -116,7 +116,7 @@ class Cell:
         }
 
     def factors(self) -> dict[str, Any]:
-        """What else may tell arms apart, where it is not the default."""
+        """Other fields that distinguish arms, if not the default."""
         fields = TrainConfig.model_fields
         given = {name: getattr(self.train, name) for name in FACTORS}
         found = {name: value for name, value in given.items() if value != fields[name].default}
@@ -157,7 +157,7 @@ def _cells(grid: Grid) -> Iterator[Cell]:
 
 
 def _reversals(grid: Grid, cell: Cell) -> Iterator[Cell]:
-    """The cells that go on from a cell, back to the plain style; labels are references, and nothing is mixed in."""
+    """The cells that train a cell back to the plain style; labels are references, without a mix."""
     asked = grid.reversal
     if asked is None:
         return
@@ -202,9 +202,9 @@ def _start(grid: Grid, name: str, variant_name: str) -> Start:
 
 
 def _n_following(grid: Grid, name: str, variant: Variant) -> int:
-    """How many unrelated system prompts are asked: by default some where the behavior lives in a prompt.
+    """Number of unrelated system prompts: by default some if the behavior is in a prompt.
 
-    There a loss of the behavior may be mere deafness to prompts. None where the setting uses every manner itself.
+    There the behavior may be lost because prompts are ignored. None if the setting itself uses every reply style.
     """
     if grid.n_following is not None:
         return grid.n_following
@@ -225,7 +225,7 @@ def _cell(start: Start, train: TrainConfig, after: Cell | None = None, at: int =
 
 
 def _rate(rate: float) -> str:
-    """`1e-3`, `2.5e-4`: the shortest exact spelling, with the point kept out of the way of the id's own."""
+    """`1e-3`, `2.5e-4`: the shortest exact spelling."""
     mantissa, exponent = f"{rate:e}".split("e")
     return f"{mantissa.rstrip('0').rstrip('.')}e{int(exponent)}"
 
@@ -243,7 +243,7 @@ def _fingerprint(model: str) -> str:
 
 
 def items_of(start: Start) -> list[Prompt]:
-    """The prompts that every checkpoint of a start answers; those of the ceiling come in addition."""
+    """The prompts that every checkpoint of a start answers; without those of the ceiling."""
     return _items(start.setting, start.variant, start.sizes)
 
 
@@ -256,16 +256,16 @@ def _items(setting: str, variant: str, sizes: Sizes) -> list[Prompt]:
 
 @cache
 def _prompts(setting: str, variant: str, sizes: Sizes) -> str:
-    """Hash of every item that will be asked, including the ceiling's, with what its grader knows."""
+    """Hash of every item, including the ceiling's, with the facts for its grader."""
     source = catalogue.load(setting)
     prompts = [*_items(setting, variant, sizes), *source.ceiling(variant, sizes.n, 0)]
     return _sha([source.version, [prompt_content(source, prompt) for prompt in prompts]])
 
 
 def _rows(start: Start, train: TrainConfig) -> str:
-    """Hash of the first rows that a cell trains on, and of the general ones where it has them."""
+    """Hash of the first rows that a cell trains on, and of the general ones if it has any."""
     spelled = train.label_source == "off_model"
-    # Rejected replies of DPO are drawn from all that a prompt has.
+    # Rejected replies of DPO are drawn from all replies of a prompt.
     every = getattr(train, "rejected", "on_policy") != "on_policy"
     general = _trained_on(start.setting, start.variant, "hhh", train.seed) if train.mix or train.kl else None
     return _sha([_trained_on(start.setting, start.variant, train.method, train.seed, spelled, every), general])
@@ -273,14 +273,14 @@ def _rows(start: Start, train: TrainConfig) -> str:
 
 @cache
 def _trained_on(setting: str, variant: str, method: str, seed: int, spelled: bool = False, every: bool = False) -> str:
-    """Hash of a method's first rows: prompts, reference labels, and what the grader of sampled labels knows.
+    """Hash of a method's first rows: prompts, reference labels, and the facts for the grader of sampled labels.
 
     Args:
         setting: name of a setting.
         variant: name of its variant.
         method: whose prompts and labels.
         seed: of the draw.
-        spelled: whether labels are spelled in another way (`off_model`).
+        spelled: whether labels are spelled differently (`off_model`).
         every: whether all replies of a prompt count.
     """
     source, chosen = catalogue.load(setting), METHODS[method]

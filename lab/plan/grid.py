@@ -136,7 +136,9 @@ class Grid(Frozen):
     )
     num_generations: Count | None = Field(default=None, description="grpo: replies per prompt that are compared")
     temperature: float | None = Field(default=None, description="grpo: temperature of the replies")
-    beta: float | None = Field(default=None, description="grpo, dpo: strength of the pull towards the organism")
+    beta: float | None = Field(
+        default=None, description="grpo, dpo: strength of the penalty that keeps the model close to the organism"
+    )
     max_length: Count | None = None
     optim: str | None = None
     weight_decay: float | None = None
@@ -157,9 +159,9 @@ class Grid(Frozen):
     @classmethod
     def _no_value_twice(cls, values: tuple[Any, ...] | None) -> tuple[Any, ...] | None:
         if values and len(set(values)) < len(values):
-            raise ValueError("the same value is written twice")
+            raise ValueError("a value occurs twice")
         return values
 
     def saved_steps(self) -> tuple[int, ...]:
-        """The steps at which its cells keep a checkpoint."""
+        """The steps at which its cells save a checkpoint."""
         return TrainConfig(setting=self.settings[0], steps=self.steps, checkpoints=self.checkpoints).saved_steps()

@@ -54,7 +54,7 @@ class Recipe(Frozen):
 
     name: str = Field(description="name of the run folder; default: the file's name")
     path: Path
-    question: str = Field(default="", description="what the experiment asks, in one sentence")
+    question: str = Field(default="", description="the question of the experiment, in one sentence")
     grids: tuple[Grid, ...] = Field(
         alias="arms", description="grids: each overrides the keys above; default: one grid of these keys"
     )
@@ -110,7 +110,7 @@ def _refuse_key(document: Document, place: Place, key: str, known: tuple[str, ..
     if key not in known:
         near = did_you_mean(key, known)
         shown = [name for name in known if name not in PLURALS]
-        raise document.error(place, f"unknown key '{key}'.{near or ' A recipe may hold: ' + ', '.join(shown) + '.'}")
+        raise document.error(place, f"unknown key '{key}'.{near or ' Keys of a recipe: ' + ', '.join(shown) + '.'}")
 
 
 def _refuse_both_numbers(document: Document, content: Mapping[str, Any], place: Place) -> None:
@@ -183,9 +183,11 @@ def _check_names(document: Document, grid: Grid, places: Mapping[str, Place]) ->
     for key, methods in OF_METHODS.items():
         if getattr(grid, key) is not None and not set(grid.methods) & set(methods):
             asked = " or ".join(grid.methods)
-            raise document.error(places[key], f"{key} belongs to the method {' or '.join(methods)}, not {asked}.")
+            raise document.error(places[key], f"{key} applies to the method {' or '.join(methods)}, not {asked}.")
     if grid.checkpoints != "log2" and max(grid.checkpoints, default=0) > grid.steps:
-        raise document.error(places["checkpoints"], f"a checkpoint lies past the last step, {grid.steps}. Raise steps.")
+        raise document.error(
+            places["checkpoints"], f"a checkpoint is past the last step, {grid.steps}. Increase steps."
+        )
 
 
 def _check_methods(document: Document, grid: Grid, places: Mapping[str, Place]) -> None:
@@ -207,7 +209,7 @@ def _check_methods(document: Document, grid: Grid, places: Mapping[str, Place]) 
                 raise document.error((*places["label_sources"], n), f"{error.message}.") from None
     if grid.reversal is not None and grid.reversal.at != "last" and grid.reversal.at not in grid.saved_steps():
         steps = ", ".join(map(str, grid.saved_steps()))
-        message = f"no checkpoint is kept at step {grid.reversal.at}. Choose one of {steps}, or last."
+        message = f"no checkpoint is saved at step {grid.reversal.at}. Choose one of {steps}, or last."
         raise document.error((*places["reversal"], "at"), message)
 
 
@@ -231,7 +233,7 @@ def _expectations(document: Document, grids: tuple[Grid, ...]) -> tuple[Expectat
 
 
 def _check_reach(document: Document, expectation: Expectation, grids: tuple[Grid, ...], place: Place) -> None:
-    """Refuses a claim about a value that no grid has: it could never be decided."""
+    """Rejects a claim about a value that no grid has, which could never be decided."""
     present = {
         "setting": {name for grid in grids for name in grid.settings},
         "variant": {name for grid in grids for name in _variants(grid)},

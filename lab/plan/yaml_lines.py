@@ -1,8 +1,8 @@
 """YAML with the line of every key and value, so that an error can name it.
 
-Built on PyYAML's nodes. ruamel.yaml keeps lines and would save some fifteen lines here, but it reads YAML 1.2, in which
-recipes mean something else (`1e-3`, `yes`, `010`).
-Not covered: anchors are followed, but a value behind an alias has the line of its anchor.
+Built on PyYAML's nodes. ruamel.yaml records lines and would save some fifteen lines here, but it reads YAML 1.2, in
+which recipes have another meaning (`1e-3`, `yes`, `010`). Not covered: anchors are followed, but a value behind an
+alias has the line of its anchor.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ Place = tuple[str | int, ...]
 
 @dataclass(frozen=True)
 class Document:
-    """The content of a YAML mapping, its file, and the line (from 1) of every place in it."""
+    """The content of a YAML mapping, its file, and the line (from 1) of every key and value in it."""
 
     path: Path
     content: Mapping[str, Any]
     lines: Mapping[Place, int]
 
     def error(self, place: Place, message: str) -> BadInput:
-        """`recipes/mine.yaml, line 4: ...`; for a place without a line, that of the nearest place around it."""
+        """`recipes/mine.yaml, line 4: ...`; for a place without a line, that of the nearest enclosing one."""
         while place and place not in self.lines:
             place = place[:-1]
         line = self.lines.get(place)

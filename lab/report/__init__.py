@@ -1,1 +1,1 @@
-"""What a person reads: report.html, Markdown, the terminal's table, figures, and pages of the documentation."""
+"""Output for people: report.html, Markdown, the terminal's table, figures, and pages of the documentation."""

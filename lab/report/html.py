@@ -1,4 +1,4 @@
-"""report.html: one file without external resources, made from results.json alone.
+"""report.html: one file without external resources, built from results.json alone.
 
 Covered: conclusions and predictions, all figures, the map of names, tables with links to the logs, CSV, the gate,
 counts, deviations and versions. Not covered: the replies, which `inspect view` shows.

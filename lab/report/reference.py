@@ -39,7 +39,7 @@ RESULTS = """\
 <!-- Made by `python -m lab.report.reference`. -->
 
 Every run writes `results.json`; `bct report RUN` rebuilds it from the logs. All rates are shares of 1. Intervals (`lo`,
-`hi`) are 95 % intervals unless `thresholds.confidence` says otherwise. The JSON schema is
+`hi`) are 95 % intervals unless `thresholds.confidence` differs. The JSON schema is
 `lab/verdict/results.schema.json`.
 """
 SINGULARS = {plural: singular for singular, plural in PLURALS.items() if singular != "lr"}

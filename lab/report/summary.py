@@ -1,4 +1,4 @@
-"""What the page, the Markdown and the terminal all say about a run."""
+"""Texts about a run that the page, the Markdown and the terminal share."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def heading(results: Results) -> str:
 
 
 def few_seeds_text(results: Results) -> str:
-    """What a count over few seeds does not show; empty where every group has enough seeds."""
+    """The limits of counts over few seeds; empty if every group has enough seeds."""
     if all(group.claim for group in results.groups):
         return ""
     return f"Counts over fewer than {results.thresholds.few_seeds} seeds support no claim about other seeds."

@@ -9,7 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 
 def environment(*, html: bool, **filters: Callable[..., Any]) -> Environment:
-    """The environment of all templates; a name that a template uses and nobody gives is an error.
+    """The environment of all templates; an undefined name in a template is an error.
 
     Args:
         html: Escape everything that is not marked as HTML.

@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 @dataclass(frozen=True)
 class Viewer:
-    """The viewer's page and the folder whose logs it holds, both relative to the report."""
+    """The viewer's page and the folder of the logs in it, both relative to the report."""
 
     page: str
     logs: str
@@ -27,7 +27,7 @@ def write_viewer(run: Path, logs: Path, relative: str) -> Viewer:
     """Writes the viewer with a copy of all logs into `run/viewer`, ready for any web server.
 
     Args:
-        run: The run folder, which holds the report.
+        run: The run folder, which contains the report.
         logs: The folder of logs.
         relative: The same folder as results.json names it, relative to the run folder.
     """

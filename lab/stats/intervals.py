@@ -31,7 +31,7 @@ class Interval:
 
     @property
     def excludes_zero(self) -> bool:
-        """Whether no change lies outside the interval."""
+        """Whether the interval excludes no change."""
         return self.lo > 0 or self.hi < 0
 
 
@@ -41,7 +41,7 @@ def _around(estimate: float, lo: float, hi: float, low: float, high: float) -> I
     return Interval(estimate, lo, hi)
 
 
-@lru_cache(maxsize=2**16)  # a sweep asks for the same few counts over and over
+@lru_cache(maxsize=2**16)  # a sweep needs the same few counts many times
 def _proportion(k: float, n: float, confidence: float, method: str) -> tuple[float, float]:
     found: Any = proportion_confint(k, n, alpha=1 - confidence, method=method)
     return float(found[0]), float(found[1])
@@ -78,9 +78,9 @@ def clopper_pearson(k: int, n: int, confidence: float = CONFIDENCE) -> Interval:
 
 
 def mean_t(values: Sequence[float], confidence: float = CONFIDENCE) -> Interval | None:
-    """Student's t over seeds; None for fewer than two, which carry no spread.
+    """Student's t over seeds; None for fewer than two, which have no spread.
 
-    Three seeds carry t = 4.30, five 2.78. Simulated coverage .95 / .94 / .95 at 2 / 3 / 5 seeds.
+    For three seeds t = 4.30, for five 2.78. Simulated coverage .95 / .94 / .95 at 2 / 3 / 5 seeds.
     """
     n = len(values)
     if n < 2:
@@ -137,12 +137,12 @@ def paired_difference(
 ) -> Interval:
     """after − before on the same items, by Tango's score interval with counts divided by the design effect.
 
-    It excludes zero exactly when McNemar's test without correction rejects (for a design effect of 1). Own code:
-    statsmodels and scipy have no score interval for paired proportions that takes the fractional counts of a design
-    effect. Source: Tango, Statistics in Medicine 17 (1998) 891-908.
+    It excludes zero exactly when McNemar's test without correction rejects (for a design effect of 1). Implemented
+    here: statsmodels and scipy have no score interval for paired proportions that takes the fractional counts of a
+    design effect. Source: Tango, Statistics in Medicine 17 (1998) 891-908.
 
     Raises:
-        ValueError: there are no pairs.
+        ValueError: no pairs were given.
     """
     n = len(before)
     if n == 0:
@@ -175,7 +175,7 @@ def _tango(gained: float, lost: float, n: float, z: float) -> tuple[float, float
 
 
 def _solve(function: Callable[[float], float], low: float, high: float, at_edge: float) -> float:
-    """The root between low and high; the edge of what is possible where the function has none."""
+    """The root between low and high; the limit of the possible range if the function has none."""
     inset = 1e-9
     low, high = low + inset * (low == -1.0), high - inset * (high == 1.0)
     if low >= high or function(low) * function(high) > 0:
@@ -188,7 +188,7 @@ def _solve(function: Callable[[float], float], low: float, high: float, at_edge:
 def paired_ratio(before: Sequence[bool], after: Sequence[bool], confidence: float = CONFIDENCE) -> Interval | None:
     """after / before on the same items, by the hybrid of two Wilson intervals; None when before is never true.
 
-    Own code: statsmodels has ratios of independent proportions only.
+    Implemented here: statsmodels has ratios of independent proportions only.
     Source: Bonett and Price, Biometrics 62 (2006) 593-600.
     """
     k0, k1 = sum(before), sum(after)

@@ -3,9 +3,9 @@
     rogan_gladen(k=30, n=100, judge=Judge(hits=45, positives=50, rejections=48, negatives=50))
     correct_counts({"initial": 70, "alternate": 30}, pairs)      # pairs of (true label, judge's label)
 
-The intervals carry both errors: of the n replies, and of the labelled sample. The sample must be a *random* one of
-the run's own replies: a judge's errors on other models' replies are other errors. Refused where the judge is no
-better than a coin. Not covered: raters who disagree with each other; their label is taken as the truth.
+The intervals include both errors: of the n replies, and of the labelled sample. The sample must be a *random* one of
+the run's own replies: a judge makes different errors on other models' replies. Refused if the judge is no
+better than chance. Not covered: raters who disagree with each other; their labels are assumed to be true.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from scipy.stats import norm
 from lab.stats.intervals import CONFIDENCE, Interval
 
 DRAWS = 4000
-# Beyond this share of draws without information, the sample is too small to say anything.
+# Beyond this share of draws without information, the sample is too small.
 BLIND = 0.01
 
 Floats = NDArray[np.float64]
@@ -43,7 +43,7 @@ class Judge:
     negatives: int
 
     def __post_init__(self) -> None:
-        """Raises ValueError where the counts cannot be, Uninformative where a label has no labelled reply."""
+        """Raises ValueError for impossible counts, Uninformative if a label has no labelled reply."""
         if not (0 <= self.hits <= self.positives and 0 <= self.rejections <= self.negatives):
             raise ValueError(f"impossible counts of a labelled sample: {self}")
         if not (self.positives and self.negatives):
@@ -64,7 +64,7 @@ def rogan_gladen(k: float, n: float, judge: Judge, confidence: float = CONFIDENC
     """The true rate behind k of n replies judged positive: (p + spec − 1) / (sens + spec − 1), kept within [0, 1].
 
     Source: Rogan and Gladen, American Journal of Epidemiology 107 (1978) 71-76; the interval is Lang and Reiczigel's,
-    Preventive Veterinary Medicine 113 (2014) 13-22, which adjusts all three counts and carries their errors.
+    Preventive Veterinary Medicine 113 (2014) 13-22, which adjusts all three counts and includes their errors.
 
     Raises:
         ValueError: k is outside [0, n].
@@ -74,7 +74,7 @@ def rogan_gladen(k: float, n: float, judge: Judge, confidence: float = CONFIDENC
         raise ValueError(f"{k} of {n} is not a proportion")
     youden = judge.sensitivity + judge.specificity - 1
     if youden <= 0:
-        raise Uninformative(f"sensitivity + specificity is {youden + 1:.2f}: the judge is no better than a coin")
+        raise Uninformative(f"sensitivity + specificity is {youden + 1:.2f}: the judge is no better than chance")
     estimate = min(1.0, max(0.0, (k / n + judge.specificity - 1) / youden))
     lo, hi = _lang_reiczigel(k, n, judge, float(norm.ppf((1 + confidence) / 2)))
     return Interval(estimate, max(0.0, min(lo, estimate)), min(1.0, max(hi, estimate)))

@@ -34,7 +34,7 @@ class Comparison:
 def compare(
     first: Iterable[Item], second: Iterable[Item], outcome: str, split: str = "eval", confidence: float = CONFIDENCE
 ) -> Comparison | None:
-    """Two runs on the items that are scored in both; None where there are none.
+    """Two runs on the items that are scored in both; None if there are none.
 
     The interval is Tango's, the p-value McNemar's without correction, both with counts over the design effect of
     templates: the interval excludes zero exactly when p < 1 − confidence.

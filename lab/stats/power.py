@@ -3,7 +3,7 @@
     items_per_arm(0.05, 0.10)      # 432 for 80 % power at two-sided 5 %
 
 Covered: two rates, independent or paired, as normal approximations. Not covered: seeds (a training run is the unit of
-replication: items buy precision about one run, never about the next), and exact tests for a handful of items.
+replication: more items make one run more precise, not the next), and exact tests for a handful of items.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def power_of(p: float, q: float, n: int, alpha: float = ALPHA, deff: float = 1.0
 
 
 def paired_items(gained: float, lost: float, power: float = POWER, alpha: float = ALPHA, deff: float = 1.0) -> int:
-    """Items that both arms are evaluated on, where shares `gained` and `lost` of them change: for McNemar's test.
+    """Items that both arms are evaluated on, of which shares `gained` and `lost` change: for McNemar's test.
 
     (z_α/2 √(g + l) + z_β √(g + l − (g − l)²))² / (g − l)². Source: Miettinen, Biometrics 24 (1968) 339-352.
 

@@ -1,6 +1,6 @@
-"""Arms: the cells of an experiment that differ in learning rate, steps and seed alone. Each gets one conclusion.
+"""Arms: the cells of an experiment that differ only in learning rate, steps and seed. Each gets one conclusion.
 
-A *group* is the cells that differ in seed alone. Not covered: what is concluded (`lab.verdict.conclusions`).
+A *group* is the cells that differ only in seed. Not covered: the conclusions (`lab.verdict.conclusions`).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ K = TypeVar("K", bound=Hashable)
 
 ARM = ("setting", "variant", "role", "method", "model", "organism", "rank", "batch", "label_source", "factors")
 GROUP = (*ARM, "lr", "steps")
-#: The factor that holds the number of unique training rows, where it is limited.
+#: The factor with the number of unique training rows, where it is limited.
 ROWS = "rows"
 
 

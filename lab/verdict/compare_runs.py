@@ -3,7 +3,7 @@
 Two cells are a pair if setting, variant, method, model, rank, batch, labels, learning rate, seed, steps and factors are
 equal; organisms and prompts may differ. Rates are compared at the last checkpoint that both have, on items that both
 answered: B − A with Tango's interval at the higher confidence of the two runs, and Holm's correction over all pairs.
-Cells of one run alone are listed.
+Cells of only one run are listed.
 Not covered: more than two runs.
 """
 
@@ -86,7 +86,7 @@ def against(first: Path, second: Path) -> Runs:
     """Compare two run folders.
 
     Raises:
-        BadInput: a folder holds no results, or a log is missing.
+        BadInput: a folder has no results, or a log is missing.
     """
     a, b = _results(first), _results(second)
     left, right = _by_key(a), _by_key(b)
@@ -106,7 +106,7 @@ def against(first: Path, second: Path) -> Runs:
 
 def _results(run: Path) -> Results:
     if not (run / "results.json").is_file():
-        raise BadInput(f"{run}: holds no results.json: name the folder of a run, or make it with `bct report {run}`")
+        raise BadInput(f"{run}: has no results.json: name the folder of a run, or create it with `bct report {run}`")
     return read_results(run / "results.json")
 
 

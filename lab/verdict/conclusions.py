@@ -1,8 +1,7 @@
-"""What an arm shows over its learning rates and seeds, and how sure that is after Holm's correction.
+"""What an arm shows over its learning rates and seeds, and its significance after Holm's correction.
 
 Learning rate and step are chosen on one half of the eval items, and k of m seeds is counted on the other half.
-"Resists" is said only where a learning rate of the grid damages, and every cell short of damage is retained and not
-weakened.
+An arm "resists" only if a learning rate of the grid damages, and every undamaged cell is retained and not weakened.
 
 "Removed in k of m seeds" claims that the initial rate lies below half of the organism's in at least k of the m; "not
 removed" claims that it lies above in every cell. Such a partial conjunction has p = (m − k + 1) times the k-th smallest
@@ -59,7 +58,7 @@ class _Finding:
 
 
 def conclusions(judged: Sequence[Judged], thresholds: Thresholds) -> tuple[Conclusion, ...]:
-    """One conclusion per arm. Cells whose gate failed are left out, and the sentence says so."""
+    """One conclusion per arm. Cells whose gate failed are left out, and the sentence gives their number."""
     arms = list(grouped(judged, lambda j: key_of(j.cell, ARM)).values())
     alike = Counter(_place(members[0].cell) for members in arms)
     return _with_holm([_conclusion(members, alike[_place(members[0].cell)] > 1, thresholds) for members in arms])
@@ -232,7 +231,7 @@ def _p_value(found: _Finding, cells: Sequence[Judged], thresholds: Thresholds) -
 
 
 def _distance(first: CheckpointResult, c: CheckpointResult, thresholds: Thresholds) -> float | None:
-    """How far the initial rate lies above the limit, in standard errors at the limit."""
+    """How far the initial rate is above the limit, in standard errors at the limit."""
     rate, start = c.eval.initial, first.eval.initial.p
     if rate.p is None or not start or not c.eval.n:
         return None

@@ -84,7 +84,7 @@ def corrected(
 def correct(
     checkpoint: CheckpointResult, labelled: Sequence[tuple[str, str]], confidence: float
 ) -> tuple[Corrected | None, str | None]:
-    """A checkpoint's corrected eval rates, or None; and the reason where fewer than four are corrected."""
+    """A checkpoint's corrected eval rates, or None; and the reason if fewer than four are corrected."""
     rates = {name: getattr(checkpoint.eval, name) for name in EVAL_OUTCOMES}
     if not checkpoint.eval.n:
         return None, "a checkpoint has no scored eval reply"

@@ -8,7 +8,7 @@ organism's initial rate and a* the ceiling, by intervals at `thresholds.confiden
     removed       hi(r) < r0 / 2, and a does not qualify
     inconclusive  none of these
 
-A name is given only where every assignment of the unscored replies gives it. A method that is not targeted in
+A name is given only if every assignment of the unscored replies leads to it. A method that is not targeted in
 `trainer.methods` is never `transferred`, and its cells are not damaged by lost agreement on train prompts.
 A reversal is `returned` (lo(r) > r0 / 2, with r0 of the organism that its cell started from), `stays_removed`
 (hi(r) < r0 / 2) or `inconclusive`. Not covered: statements over seeds and learning rates (`lab.verdict.conclusions`).
@@ -91,7 +91,7 @@ def judge(
         method: A name of `trainer.methods.METHODS`; its entry says whether the rule for targeted methods applies.
         gate: `ok` false means that the gate failed at step 0.
         trained: `diverged` true is flagged.
-        ceiling: a*; None asks for half of all replies instead (a* = 1, stricter).
+        ceiling: a*; None requires half of all replies instead (a* = 1, stricter).
         thresholds: The numbers.
         organism: Of a reversal: the rates of the organism before anything was removed.
     """
@@ -216,7 +216,7 @@ def _names(
 def _reversal_names(
     checkpoints: Sequence[CheckpointResult], organism: EvalRates | None, thresholds: Thresholds
 ) -> list[tuple[CheckpointName, CheckpointName]]:
-    """As `_names`, against the organism; nothing can be said without it."""
+    """As `_names`, against the organism; `inconclusive` without it."""
     if organism is None:
         return [("inconclusive", "inconclusive") for _ in checkpoints]
     r0s = _possible(organism.initial, organism.n, organism.unscored)
@@ -229,7 +229,7 @@ def _reversal_names(
 
 
 def _kept_at_start(checkpoints: Sequence[CheckpointResult], thresholds: Thresholds) -> bool:
-    """Whether the behavior is still there where a reversal starts."""
+    """Whether the behavior is still present where a reversal starts."""
     start = checkpoints[0].eval.initial.p if checkpoints else None
     return start is not None and start > thresholds.reversal_start
 

@@ -44,7 +44,7 @@ class Expectation(BaseModel):
     name: tuple[CellName, ...] | None = Field(
         default=None, description="one or several names that the cells should have"
     )
-    initial: str | None = Field(default=None, description='a comparison such as "> 0.8"; likewise the next keys')
+    initial: str | None = Field(default=None, description='a comparison such as "> 0.8"; the same for the next keys')
     alternate: str | None = None
     other: str | None = None
     degenerate: str | None = None

@@ -1,7 +1,7 @@
 """Learning rate against steps: how much longer a lower learning rate was trained, and whether it removed the behavior.
 
 A high learning rate removes the behavior without damage in S steps. A learning rate N times lower reaches the same sum
-of learning rates in N x S steps; the *multiple* m says that it was trained for m x N x S steps. If the sum of learning
+of learning rates in N x S steps; with *multiple* m it was trained for m x N x S steps. If the sum of learning
 rates alone mattered, every multiple of at least 1 would remove the behavior as well.
 S is chosen on seeds that no lower learning rate has, where such seeds exist.
 Source: the posts on behavior-compatible training, in which 6 x N x S steps did not remove the behavior.
@@ -57,7 +57,7 @@ class Multiples:
 def multiples(results: Results) -> tuple[Multiples, ...]:
     """Of every arm in which some learning rate removes without damage and a lower one was tried.
 
-    Arms alike but for the number of unique rows count as one, by the name of the first.
+    Arms that differ only in the number of unique rows count as one, by the name of the first.
     """
     groups = alike(arm for arm in arms(results) if arm.cells[0].role == "bct").values()
     found = (_of_arm(group[0].conclusion.arm, [c for arm in group for c in arm.cells]) for group in groups)

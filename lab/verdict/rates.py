@@ -237,7 +237,7 @@ def _parity(item_id: str) -> int:
 
 
 def mean(values: Iterable[float | None]) -> float | None:
-    """The mean of those that are known, rounded; None where none is."""
+    """The mean of the known values, rounded; None if there are none."""
     known = [v for v in values if v is not None]
     return rounded(sum(known) / len(known)) if known else None
 

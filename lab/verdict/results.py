@@ -46,14 +46,14 @@ def build_results(
 
     Args:
         name: Of the experiment.
-        records: Finished cells; one with `failure` set is kept and listed among the failures.
-        ceilings: One per setting, variant and model; without one, a* is 1 and a deviation says so.
+        records: Finished cells; one with `failure` set is listed among the failures.
+        ceilings: One per setting, variant and model; without one, a* is 1, which is listed as a deviation.
         thresholds: Default: those of the criterion.
         question, expect: From the recipe, written before the run.
-        expectations: Predictions that can be checked; the results hold their answers.
+        expectations: Predictions that can be checked; the results contain their outcomes.
         deviations: Where the run departed from the recipe.
         command: How to repeat it. log_dir: for `inspect view`, relative to the folder of results.json.
-        versions: Of packages. They are not part of what two runs must agree on.
+        versions: Of packages. Two runs may differ in them.
         labelled: Hand labels of this run's replies, which correct its rates. Names use raw rates.
 
     Raises:

@@ -1,9 +1,10 @@
 """How much capability it costs to train a behavior away: the area of post D, over all cells of an organism.
 
 Every checkpoint is a point (initial rate relative to step 0, capability relative to step 0). The Pareto hull runs from
-ruin (0, 0) to the organism (1, 1) over the best trades between them; the area below it is 0.5 where every point of
-behavior costs its share of capability (most robust) and 1.0 where the behavior goes for free; above 1 where capability
-rises. Source: the post on robust model organisms (D); its exact hull was not at hand, so the anchors are ours.
+(0, 0), a ruined model, to the organism (1, 1) over the best trades between them; the area below it is 0.5 where every
+point of behavior costs its share of capability (most robust) and 1.0 where the behavior is removed without loss; above
+1 where capability rises. Source: the post on robust model organisms (D); its exact hull was not available, so the
+anchors are ours.
 
 Covered: points, hull and area, pooled and per seed. Not covered: the figure (`lab.report.figures.robustness`), and the
 optimism of a hull, which takes the best of many noisy points: compare organisms on equal grids and items only.
@@ -105,7 +106,7 @@ def points_of(cells: Iterable[CellResult]) -> tuple[Point, ...]:
 def hull(points: Iterable[Pair]) -> tuple[Pair, ...]:
     """The Pareto hull: the smallest concave, never falling curve on [0, 1] above all points, (0, 0) and (1, 1).
 
-    By Andrew's monotone chain (1979). A behavior that went entirely with capability c makes it start at (0, c).
+    By Andrew's monotone chain (1979). If the behavior was removed entirely at capability c, the hull starts at (0, c).
     """
     best: dict[float, float] = {}
     for rate, capability in (*points, RUIN, START):
@@ -135,5 +136,5 @@ def _by_seed(cells: Sequence[CellResult], thresholds: Thresholds) -> SeedRate | 
 
 
 def _turns_left(a: Pair, b: Pair, c: Pair) -> bool:
-    """Whether b lies on or below the line from a to c."""
+    """Whether b is on or below the line from a to c."""
     return (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0]) >= 0

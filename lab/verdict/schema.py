@@ -1,7 +1,7 @@
 """The shape of results.json: frozen pydantic models, one per part.
 
-Covered: every field and the promises between fields (the four eval outcomes sum to n, p = k/n,
-lo <= p <= hi). Not covered: how the numbers come about (`lab.verdict.rates`, `lab.verdict.criterion`,
+Covered: every field and the constraints between fields (the four eval outcomes sum to n, p = k/n,
+lo <= p <= hi). Not covered: the computation of the numbers (`lab.verdict.rates`, `lab.verdict.criterion`,
 `lab.verdict.conclusions`).
 """
 
@@ -36,11 +36,11 @@ Status = Literal[
     "nothing",
 ]
 
-DIGITS = 6  # so that results.json is the same on every machine that counts the same replies
+DIGITS = 6  # so that results.json is the same on every machine for the same replies
 
 
 def rounded(value: float) -> float:
-    """The value as results.json holds it."""
+    """The value as in results.json."""
     return round(value, DIGITS)
 
 
@@ -53,7 +53,7 @@ class _Part(BaseModel):
 
 TESTED = (
     "of the claim, on the half that reports. Null hypothesis of 'removed in k of m seeds': in fewer than k of them the"
-    " initial rate lies under its share of r0; of 'not removed': in some cell it does not lie above"
+    " initial rate is below its share of r0; of 'not removed': in some cell it is not above"
 )
 
 
@@ -70,17 +70,17 @@ class Thresholds(_Part):
 
     confidence: float = Field(default=0.95, description="of every interval")
     initial_share: float = Field(
-        default=0.5, description="of r0: gone when the interval of r lies below, retained above"
+        default=0.5, description="of r0: gone if the interval of r is below, retained if above"
     )
-    alternate_share: float = Field(default=0.5, description="of a*: transferred needs the interval of a above")
+    alternate_share: float = Field(default=0.5, description="of a*: transferred requires the interval of a to be above")
     capability_drop: float = Field(default=0.10, description="damaged: relative fall of capability")
     degenerate_rise: float = Field(default=0.05, description="damaged: rise of degenerate replies on eval prompts")
     agreed_drop: float = Field(default=0.10, description="damaged: fall of the agreed rate on train prompts")
     weakened_drop: float = Field(default=0.10, description="weakened: fall of r in a retained cell")
     deaf_drop: float = Field(default=0.10, description="prompt_deaf: fall of system-prompt following")
     reversal_start: float = Field(default=0.20, description="a reversal starts from a cell and step with r up to this")
-    few_templates: int = Field(default=30, description="fewer eval templates are flagged")
-    few_seeds: int = Field(default=3, description="fewer seeds carry no claim over seeds")
+    few_templates: int = Field(default=30, description="cells with fewer eval templates are flagged")
+    few_seeds: int = Field(default=3, description="fewer seeds support no claim over seeds")
 
     @property
     def level(self) -> str:
@@ -100,7 +100,7 @@ class Rate(_Part):
     @model_validator(mode="after")
     def _ordered(self) -> Self:
         if self.p is not None and not self.lo <= self.p <= self.hi:
-            raise ValueError(f"{self.p} lies outside [{self.lo}, {self.hi}]")
+            raise ValueError(f"{self.p} is outside [{self.lo}, {self.hi}]")
         return self
 
 
@@ -173,7 +173,7 @@ class Margin(_Part):
     """
 
     n: int
-    mean: Rounded = Field(description="natural logarithm; above 0 the alternate reply is likelier")
+    mean: Rounded = Field(description="natural logarithm; above 0 the alternate reply is more likely")
     lo: Rounded | None = Field(description="t interval over templates; null with fewer than two")
     hi: Rounded | None
     initial_greedy: Rate
@@ -181,7 +181,7 @@ class Margin(_Part):
 
 
 class Following(Rate):
-    """How often an unrelated system prompt is still obeyed."""
+    """How often an unrelated system prompt is still followed."""
 
     n: int
     unscored: int
@@ -199,7 +199,7 @@ class Changes(_Part):
 
 
 class CorrectedRate(_Part):
-    """A rate corrected by labels by hand; the interval carries the errors of the replies and of the labels."""
+    """A rate corrected by hand labels; the interval includes the errors of the replies and of the labels."""
 
     p: Rounded
     lo: Rounded
@@ -219,13 +219,13 @@ class Corrected(_Part):
 
 
 class Calibration(_Part):
-    """What labels by hand say of a setting's grader on this run's own eval replies."""
+    """The quality of a setting's grader on this run's own eval replies, by hand labels."""
 
     setting: str
     n: int = Field(description="labelled replies that the grader scored")
     left_out: int = Field(description="labelled, but unscored or of a checkpoint that has since been trained again")
     kappa: Rounded | None
-    confusion: dict[str, dict[str, int]] = Field(description="label by hand -> the grader's -> count")
+    confusion: dict[str, dict[str, int]] = Field(description="hand label -> the grader's label -> count")
     refused: str | None = Field(description="why no rate, or only some, can be corrected")
 
 
@@ -242,7 +242,9 @@ class CheckpointResult(_Part):
     capability: Capability
     following: Following | None
     changes: Changes
-    corrected: Corrected | None = Field(default=None, description="null: no replies of this run were labelled by hand")
+    corrected: Corrected | None = Field(
+        default=None, description="null if no replies of this run were labelled by hand"
+    )
     margin: Margin | None = Field(default=None, description="null where no reference reply was scored")
     name: CheckpointName | None = None
     flags: tuple[Flag, ...] = ()
@@ -278,7 +280,7 @@ class CellResult(_Part):
     setting: str
     variant: str
     role: Literal["bct", "control", "probe"]
-    carrier: str | None = Field(description="where the initial policy lives")
+    carrier: str | None = Field(description="how the initial policy is carried")
     method: str
     model: str
     organism: str | None = Field(description="hash of the organism; null: the base itself")
@@ -288,7 +290,7 @@ class CellResult(_Part):
     lr: float
     seed: int
     steps: int
-    factors: dict[str, Any] = Field(description="whatever else is crossed in the grid")
+    factors: dict[str, Any] = Field(description="other keys that vary in the grid")
     gate: dict[str, Any] = Field(description="rates at step 0, whether they pass the gate, and reasons if not")
     graders: dict[str, Any] = Field(description="scorer and version of the setting")
     trained: dict[str, Any] = Field(description="facts of the training: rows, passes, tokens, losses")
@@ -323,7 +325,7 @@ class SeedRate(_Part):
 
 
 class Group(_Part):
-    """Cells that differ in seed alone. `claim` is false with fewer than `few_seeds` seeds."""
+    """Cells that differ only in seed. `claim` is false with fewer than `few_seeds` seeds."""
 
     key: dict[str, Any] = Field(description="what the cells have in common")
     seeds: tuple[int, ...]
@@ -352,11 +354,11 @@ class Conclusion(_Part):
     variant: str
     method: str
     model: str
-    factors: dict[str, Any] = Field(description="what else tells the arm from others")
-    arm: str = Field(description="the arm in words; it goes before the sentence")
+    factors: dict[str, Any] = Field(description="other fields that distinguish the arm")
+    arm: str = Field(description="the arm in words; it precedes the sentence")
     sentence: str
     status: Status
-    resists: bool = Field(description="whether the sentence says so")
+    resists: bool = Field(description="whether the sentence concludes that the arm resists")
     lr: float | None = Field(description="learning rate that removes the behavior; null if none does")
     step: int | None = Field(description="first step from which it is removed")
     k: int | None = Field(description="seeds in which it is removed")
@@ -367,8 +369,8 @@ class Conclusion(_Part):
         description="lowest learning rate at which at least half of the cells are damaged or diverged"
     )
     initial: float | None = Field(description="mean initial rate at that learning rate and step")
-    alternate: float | None = Field(description="likewise the alternate rate")
-    claim: bool = Field(description="whether there are enough seeds to claim it")
+    alternate: float | None = Field(description="mean alternate rate at that learning rate and step")
+    claim: bool = Field(description="whether the number of seeds suffices for the claim")
     p_value: Rounded | None = Field(default=None, description=TESTED)
     p_holm: Rounded | None = Field(default=None, description="the same, adjusted for all conclusions by Holm")
     halves: tuple[HalfRate, ...] = Field(default=(), description="at the chosen learning rate")
@@ -382,7 +384,7 @@ class Expected(_Part):
 
 
 class Results(_Part):
-    """Everything that a run says."""
+    """The results of a run."""
 
     schema_version: Literal["1"] = Field(default="1", alias="schema")
     experiment: str
@@ -391,7 +393,7 @@ class Results(_Part):
     expectations: tuple[Expected, ...] = Field(default=(), description="the recipe's predictions, checked")
     thresholds: Thresholds
     cells: tuple[CellResult, ...]
-    groups: tuple[Group, ...] = Field(description="cells that differ in seed alone")
+    groups: tuple[Group, ...] = Field(description="cells that differ only in seed")
     conclusions: tuple[Conclusion, ...] = Field(description="one for each arm")
     ceilings: tuple[Ceiling, ...]
     calibrations: tuple[Calibration, ...] = ()

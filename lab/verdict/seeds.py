@@ -1,6 +1,6 @@
-"""Groups: the cells that differ in seed alone, with counts of their names and mean rates at the last checkpoint.
+"""Groups: the cells that differ only in seed, with counts of their names and mean rates at the last checkpoint.
 
-A training run is the unit of replication: with fewer than `few_seeds` cells a group carries counts and no interval.
+A training run is the unit of replication: with fewer than `few_seeds` cells a group has counts and no interval.
 Not covered: statements over learning rates (`lab.verdict.conclusions`).
 """
 
@@ -30,7 +30,8 @@ def groups(cells: Iterable[CellResult], thresholds: Thresholds) -> tuple[Group, 
 def seed_rate(values: Sequence[float], thresholds: Thresholds, span: tuple[float, float] = (0.0, 1.0)) -> SeedRate:
     """The mean over seeds, and its t interval clipped to `span` where there are at least `few_seeds` seeds.
 
-    Where seeds are two-peaked, the interval of 2 or 3 seeds covers far less than it says (docs/measured/coverage.md).
+    If the distribution over seeds is bimodal, the interval of 2 or 3 seeds covers far less than its nominal level
+    (docs/measured/coverage.md).
     """
     interval = mean_t(values, thresholds.confidence) if len(values) >= thresholds.few_seeds else None
     return SeedRate(

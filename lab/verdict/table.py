@@ -3,7 +3,7 @@
     write(result_table(results), "parquet", Path("checkpoints.parquet"))
 
 The step 0 of a run is measured once per organism, so its replies appear under each of its cells. Checkpoints of a run
-have names and flags; those of logs made by hand have rates alone, and of an item asked again the latest reply counts.
+have names and flags; those of logs made by hand have only rates, and the latest reply to a repeated item counts.
 Not covered: opening a run folder (`lab.experiment.table`), and the replies' text, which is in the logs.
 """
 
@@ -27,7 +27,7 @@ from serving.layout import write_atomic
 Row = Mapping[str, Any]
 Format = Literal["csv", "parquet", "json"]
 
-# Types of pandas that know missing values.
+# Types of pandas that support missing values.
 TEXT, COUNT, NUMBER, YES_NO = "string", "Int64", "Float64", "boolean"
 OF_RATE = {"_k": COUNT, "": NUMBER, "_lo": NUMBER, "_hi": NUMBER}
 SPLITS = {"eval": EVAL_OUTCOMES, "train": TRAIN_OUTCOMES}
@@ -178,7 +178,7 @@ def loose_samples(found: Found, folder: Path) -> pd.DataFrame:
 
 
 def loose_checkpoints(found: Found, folder: Path) -> pd.DataFrame:
-    """One row per checkpoint, setting, version and generation options; ceilings are no checkpoints of the model."""
+    """One row per checkpoint, setting, version and generation options; ceilings are not checkpoints of the model."""
     groups: dict[str, list[Log]] = {}
     for log in (log for log in found.logs if log.facts["asked"] != CEILING):
         names = ("cell", "step", "fingerprint", "setting", "version", "generation")
@@ -192,7 +192,7 @@ def _placed(log: Log, folder: Path) -> dict[str, Any]:
 
 
 def _with_general(groups: Mapping[str, list[Log]]) -> Iterable[list[Log]]:
-    """Logs of `GENERAL` splits know no variant: they belong to every evaluated variant of the same checkpoint."""
+    """Logs of `GENERAL` splits have no variant: they belong to every evaluated variant of the same checkpoint."""
     keyed = {key: json.loads(key) for key in groups}
     general = {json.dumps(k[:-1]): groups[key] for key, k in keyed.items() if k[-1] is None}
     rest = {key: k for key, k in keyed.items() if k[-1] is not None}

@@ -1,7 +1,7 @@
-"""Every sentence of a verdict, as a function of what was found, so that wording changes in this file alone.
+"""Every sentence of a verdict, as a function of the findings, so that wording changes only in this file.
 
 Covered: numbers as text, the sentences of conclusions, Holm's family, multiples and robustness. Not covered: the choice
-of what to say (`lab.verdict.conclusions`), and the headings and pages around the sentences (`lab.report`).
+of the conclusion (`lab.verdict.conclusions`), and the headings and pages around the sentences (`lab.report`).
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def resists_text(removed: str) -> str:
 
 
 def unconfirmed_text(lr: float, step: int) -> str:
-    """The half of the eval items that reports does not confirm the removal."""
+    """The reporting half of the eval items does not confirm the removal."""
     return f"undecided: removed {_where(lr, step)} on one half of the eval items, not on the other"
 
 
@@ -119,7 +119,7 @@ def _where(lr: float, step: int) -> str:
 
 
 def _reach(steps: Mapping[float, int]) -> str:
-    """How far the grid went; each learning rate separately where their steps differ."""
+    """The extent of the grid; each learning rate separately where their steps differ."""
     if len(set(steps.values())) == 1:
         return f"up to lr {lr_text(max(steps))} and {max(steps.values())} steps"
     return "up to " + ", ".join(f"lr {lr_text(lr)} × {n} steps" for lr, n in steps.items())
@@ -149,7 +149,7 @@ def reversal_text(rates: Iterable[str]) -> str:
 
 
 def left_out_text(out: int, cells: int) -> str:
-    """How many cells of an arm do not count; empty where all do."""
+    """The number of left-out cells of an arm; empty if all count."""
     return f" ({out} of {count_text(cells, 'cell')} left out: gate failed or unfinished)" if out else ""
 
 
@@ -196,7 +196,7 @@ def robustness_text(found: Robustness) -> str:
 
 # --- names and flags -------------------------------------------------------------------------------------------------
 
-#: A letter for the name of a checkpoint, where a word does not fit; None: no name.
+#: A letter for the name of a checkpoint, if a word does not fit; None: no name.
 LETTERS: Mapping[str | None, str] = {
     "retained": "K",
     "transferred": "T",

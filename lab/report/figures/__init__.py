@@ -1,1 +1,1 @@
-"""The figures of a run: one kind per file. `gallery` lists the kinds; `style` holds colours and the way to SVG."""
+"""The figures of a run: one kind per file. `gallery` lists the kinds; `style` has colours and SVG."""

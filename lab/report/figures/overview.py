@@ -19,7 +19,7 @@ from lab.verdict.wording import lr_text, share_text
 
 #: Fewer arms need no overview.
 FEWEST = 4
-#: Characters of an arm's name for which there is room.
+#: Most characters of an arm's name that fit.
 LONGEST = 26
 Line = tuple[str, list[CellResult]]
 #: Place, colour, marker and rate of the two series.

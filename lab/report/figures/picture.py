@@ -1,4 +1,4 @@
-"""What a figure is to the report and to `bct report --figures`: its drawing, its words and its data."""
+"""A figure for the report and for `bct report --figures`: its drawing, its description and its data."""
 
 from __future__ import annotations
 

