@@ -22,8 +22,8 @@ def test_a_rate_below_the_false_alarms_is_corrected_to_none():
 
 
 @pytest.mark.parametrize("judge", [Judge(25, 50, 25, 50), Judge(10, 50, 30, 50), Judge(0, 5, 5, 5)])
-def test_a_judge_no_better_than_a_coin_is_refused(judge: Judge):
-    with pytest.raises(Uninformative, match="coin"):
+def test_a_judge_no_better_than_chance_is_refused(judge: Judge):
+    with pytest.raises(Uninformative, match="no better than chance"):
         rogan_gladen(30, 100, judge)
 
 
