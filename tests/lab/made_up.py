@@ -69,7 +69,7 @@ def cell(
     failure: str | None = None,
     **config: Any,
 ) -> CellRecord:
-    """A cell from its (initial, alternate) rates at `steps`, or from whole checkpoints."""
+    """A cell from its (initial, alternate) rates at `steps`, or from complete checkpoints."""
     checkpoints = [
         point if isinstance(point, CheckpointRecord) else checkpoint(step, *point)
         for step, point in zip(steps, path, strict=False)

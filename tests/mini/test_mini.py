@@ -1,4 +1,4 @@
-"""The embedded base: what its card says is what it does, and it is small, whole and cheap."""
+"""The embedded base: it does what its card states, and is small, complete and cheap."""
 
 from __future__ import annotations
 

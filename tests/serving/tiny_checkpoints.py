@@ -59,7 +59,7 @@ def gpt2(seed: int) -> GPT2LMHeadModel:
 
 
 def save(model: Any, folder: Path) -> Path:
-    """A whole checkpoint folder."""
+    """A complete checkpoint folder."""
     model.save_pretrained(folder)
     tokenizer().save_pretrained(folder)
     return folder

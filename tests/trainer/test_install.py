@@ -1,4 +1,4 @@
-"""Organisms: built once, whole or not at all, and plain about what they are."""
+"""Organisms: built once, completely or not at all, with a card that states what they are."""
 
 from __future__ import annotations
 

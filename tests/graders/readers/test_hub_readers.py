@@ -1,4 +1,4 @@
-"""Readers of hub data: numeric final answers, options, refusals, whole programs."""
+"""Readers of hub data: numeric final answers, options, refusals, complete programs."""
 
 from __future__ import annotations
 

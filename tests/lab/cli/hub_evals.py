@@ -1,4 +1,4 @@
-"""Evals on hub data with a scripted model, in a process of its own: python hub_evals.py COPIES FOLDER."""
+"""Evals on hub data with a scripted model, in a separate process: python hub_evals.py COPIES FOLDER."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ def reply(messages: list[dict[str, str]]) -> str:
     return get_engine().generate(resolve("mini"), [Request(messages, 32)])[0].text
 
 
-def test_of_a_long_name_the_end_is_shown_which_tells_steps_apart() -> None:
+def test_a_long_name_is_cut_at_its_beginning_so_that_steps_differ() -> None:
     console = Console(width=80)
     names = [f"runs/quickstart/cells/sandbagging.static.bct.1e-3.0.0a1b2c3d@{step}" for step in (0, 64)]
     with console.capture() as capture:

@@ -1,4 +1,4 @@
-"""Attempts at one folder that may live at once: the first complete one counts, and none sees unfinished files."""
+"""Attempts at one folder that may run simultaneously: the first complete counts, and none sees unfinished files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A run folder of an earlier identity: its names are kept, and nothing that is finished is done again."""
+"""A run folder of an earlier identity: its names are kept, and finished work is not repeated."""
 
 from __future__ import annotations
 

@@ -134,7 +134,7 @@ def mid_cell(out: Path, nodes: list[Any], driver: subprocess.Popen[str], seen: P
 
 
 def beside(run: Path) -> list[Path]:
-    """What attempts have left beside what is whole."""
+    """Remains of attempts next to complete folders."""
     return [*(path for path in run.glob("cells/.*") if path.is_dir()), *run.glob("organisms/.*")]
 
 

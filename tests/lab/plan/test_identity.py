@@ -61,7 +61,7 @@ FAMILIES"""
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
-    """The packages in a folder of their own, to be edited."""
+    """A copy of the packages in another folder, to be edited."""
     for name in PACKAGES:
         ignored = shutil.ignore_patterns("__pycache__", "weights", "gold", "heldout")
         shutil.copytree(ROOT / name, tmp_path / name, ignore=ignored)

@@ -52,7 +52,7 @@ def test_a_learning_rate_that_removes_only_with_damage_gives_no_s() -> None:
     assert multiples(results(cell(damaged, lr=1e-3), cell(KEPT, steps=LONG, lr=1e-4))) == ()
 
 
-def test_cells_of_one_learning_rate_but_other_lengths_are_told_apart() -> None:
+def test_cells_of_one_learning_rate_but_other_lengths_are_distinguished() -> None:
     longer = (0, 200, 500, 1000, 2000)
     (found,) = multiples(
         results(cell(MOVED, steps=STEPS), cell(KEPT, steps=LONG, lr=1e-4), cell(MOVED, steps=longer, lr=1e-4, seed=1))

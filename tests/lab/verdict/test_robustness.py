@@ -1,4 +1,4 @@
-"""Robustness on made-up points: 0.5 where behavior costs its share of capability, 1.0 where it goes for free."""
+"""Robustness on made-up points: 0.5 if removing behavior costs its share of capability, 1.0 if it costs none."""
 
 from __future__ import annotations
 

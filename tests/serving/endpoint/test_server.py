@@ -39,7 +39,7 @@ LONG: Any = {"model": "one", "messages": user("1?"), "max_tokens": 100, "tempera
 
 @dataclass
 class Served:
-    """A server that runs, and what it said of itself."""
+    """A running server, and its output."""
 
     process: subprocess.Popen[str]
     url: str

@@ -1,4 +1,4 @@
-"""Every answer is its own checkpoint's: five models that were trained to say their names, asked at once."""
+"""Every answer is its own checkpoint's: five models that were trained to say their names, queried at the same time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Replies in pieces: the same text, whole characters, no stop string, and a listener that goes frees its row."""
+"""Replies in pieces: the same text, complete characters, no stop string, a disconnected listener frees its row."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_nothing_of_a_stop_string_is_said_too_early() -> None:
 def test_a_row_decoded_again_goes_on_where_it_stood() -> None:
     said = list[str]()
     pieces = Pieces(lambda tokens: "abcdef"[: len(tokens)], (), lambda piece: said.append(piece) or True)
-    for count in (1, 2, 3, 1, 2, 3, 4):  # out of memory after three tokens: the half batch begins anew
+    for count in (1, 2, 3, 1, 2, 3, 4):  # out of memory after three tokens: the half batch starts again
         assert pieces([0] * count)
     assert "".join(said) == "abcd"
 

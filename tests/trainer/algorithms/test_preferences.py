@@ -1,4 +1,4 @@
-"""Preference training: which replies are compared, what a run leaves, and that it goes on where it was cut off."""
+"""Preference training: which replies are compared, what a run leaves, and that it resumes where it was interrupted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reinforcement learning: what is rewarded, what a run leaves, and that it goes on where it was cut off."""
+"""Reinforcement learning: what is rewarded, what a run leaves, and that it resumes where it was interrupted."""
 
 from __future__ import annotations
 

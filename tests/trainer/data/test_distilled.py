@@ -1,4 +1,4 @@
-"""Prompt distillation: organisms made of sampled replies, and what the card says of them."""
+"""Prompt distillation: organisms trained on sampled replies, and their card."""
 
 from __future__ import annotations
 

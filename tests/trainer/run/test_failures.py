@@ -1,4 +1,4 @@
-"""What goes wrong: one line with the mend, and nothing half-written taken for whole."""
+"""Failures: one line with the fix, and nothing half-written is taken as complete."""
 
 from __future__ import annotations
 
@@ -37,20 +37,20 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def sft(tiny: Path, out: Path, **more: object) -> subprocess.CompletedProcess[str]:
-    """The command, in a process of its own."""
+    """The command, in a separate process."""
     command = [sys.executable, "-m", "trainer.sft", *CELL, "--model", str(tiny), "--out", str(out)]
     return subprocess.run(command, env=environment(), text=True, capture_output=True, check=False, **more)  # type: ignore[call-overload]
 
 
 def complaint(done: subprocess.CompletedProcess[str]) -> str:
-    """The one line on the disk, beside the progress and what a library warns of."""
+    """The one line about the disk, without progress and warnings of libraries."""
     assert "Traceback" not in done.stderr, done.stderr
     [line] = [line for line in done.stderr.splitlines() if "no space left" in line]
     return line
 
 
 def is_whole(run: Path) -> bool:
-    """Whether every step that is there can be used."""
+    """Whether every existing step can be used."""
     return all(layout.problem(path) is None for _, path in layout.all_step_dirs(run))
 
 
@@ -71,7 +71,7 @@ def test_a_full_disk_is_one_line_and_the_run_resumes_with_more_room(
 
 
 def test_a_file_that_may_not_grow_is_said_as_a_full_disk(tiny: Path, tmp_path: Path) -> None:
-    """The limit of a process stands for a quota, where nothing may be mounted."""
+    """The limit of a process replaces a quota, since nothing may be mounted."""
 
     def limit() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, 40_000))

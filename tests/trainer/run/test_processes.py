@@ -1,4 +1,4 @@
-"""Several processes train one run: the same losses as one, one writer, and a clear error when one of them ends."""
+"""Several processes train one run: the same losses as one, one writer, and a clear error if one of them ends."""
 
 from __future__ import annotations
 
