@@ -5,6 +5,7 @@ Links between the pages of docs/ are checked by `make docs`.
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import re
 from pathlib import Path
@@ -102,6 +103,14 @@ def test_every_page_that_the_code_names_exists(package: str) -> None:
     pages = set(re.findall(r"docs/[\w/-]+\.(?:md|json)", code))
     assert pages
     assert {name for name in pages if not (ROOT / name).is_file()} == set()
+
+
+def test_every_reader_that_the_tutorial_lists_exists_in_its_module() -> None:
+    page = (ROOT / "docs" / "tutorial" / "own-setting.md").read_text(encoding="utf-8")
+    rows = re.findall(r"\| `(\w+)[^|]*` \| `(graders/[\w/]+)\.py` \|$", page, re.M)
+    assert len(rows) > 10
+    modules = {module: importlib.import_module(module.replace("/", ".")) for _, module in rows}
+    assert [(name, module) for name, module in rows if not hasattr(modules[module], name)] == []
 
 
 def test_the_page_of_methods_has_a_row_for_each() -> None:

@@ -1,6 +1,6 @@
-"""Any folder of inspect logs, also those that `inspect eval` wrote by hand: replies with the facts of their checkpoint.
+"""Replies and the facts of their checkpoint, from any folder of inspect logs, also of a plain `inspect eval`.
 
-Not covered: logs of other tasks, and evals that did not end well; both are left out and named.
+Not covered: logs of other tasks, and evals that failed or were cancelled; both are skipped and named.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ import pandas as pd
 import pytest
 
 import lab
+from lab.report.figures.gallery import KINDS
 
 RECIPE = """
 question: Does the static prompt hold?
@@ -79,6 +81,11 @@ def test_a_plot_is_a_figure_of_the_named_learning_rate(run: lab.Run, tmp_path: P
     figure.savefig(tmp_path / "curves.pdf")
     assert (tmp_path / "curves.pdf").read_bytes().startswith(b"%PDF")
     assert run.plot("heat").axes
+
+
+def test_the_help_of_plot_names_every_kind_of_figure() -> None:
+    words = (lab.Run.plot.__doc__ or "").partition("kind:")[2].partition("setting:")[0]
+    assert set(re.findall(r"`(\w+)`", words)) == {kind.name for kind in KINDS}
 
 
 @pytest.mark.parametrize(
