@@ -14,6 +14,8 @@ from bct_tasks.errors import TooFew
 from bct_tasks.setting import IN_WEIGHTS, SPLITS, Prompt, Setting, Variant
 from graders import Outcome
 
+#: Rates that `bct check` measures with a model, in the order of its table.
+RATES = ("initial", "agreed", "base", "ceiling", "direct")
 MIN_TEMPLATES = 30
 CONTROL_DISAGREES = 0.95
 BORDER = 0.02  # within this distance of a threshold, another sample of prompts may give the other result

@@ -25,8 +25,9 @@ from inspect_ai.tool import ToolChoice, ToolInfo
 import serving._registry  # noqa: F401  (the provider is then known also where no entry point is installed)
 from bct_tasks import catalogue
 from bct_tasks.task import bct_task
-from serving.backends.engine.engine import Request, get_engine
+from serving.backends.engine.engine import get_engine
 from serving.refs import resolve
+from serving.request import Request
 
 SETTING = "sandbagging"
 N = 512

@@ -29,6 +29,7 @@ from lab.plan import recipe
 from lab.plan.cells import Start
 from lab.report.html import write_report
 from lab.verdict.results import write_results
+from serving import layout
 from serving.provider import local_model
 from trainer.run.metrics import NAME as METRICS
 
@@ -117,7 +118,7 @@ def _make(experiment: Experiment) -> None:
             log = logs_of / f"step-{step:06d}.eval"
             os.link(logs[cell.start.id], log)
             entries.append({"step": step, "log": experiment.folders.relative(log), "fingerprint": "0" * 16})
-        _write(out / "trained.json", {"steps": cell.train.steps, "step0_loss": 0.1, "diverged": False})
+        _write(out / layout.TRAINED, {"steps": cell.train.steps, "step0_loss": 0.1, "diverged": False})
         line = {"step": 1, "loss": 0.1, "lr": 1e-4, "sum_lr": 1e-4, "grad_norm": 1.0, "tokens": 9, "seconds": 1.0}
         _write(out / METRICS, line)
         _write(experiment.folders.done(cell), {"logs": entries, "seconds": 1.0, "replies": 150})

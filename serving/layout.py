@@ -29,6 +29,8 @@ from serving.errors import BadInput
 POINTER = "pointer.json"
 BASE = "base.json"
 MANIFEST = "manifest.json"
+TRAINED = "trained.json"  # the facts of a finished training
+DONE = "done.json"  # a cell is trained, and all its checkpoints are evaluated
 STEP_NAME = re.compile(r"step-(\d{6,})")
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "tokenizer_config.json")
 
@@ -199,6 +201,11 @@ def read_json(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise BadInput(f"{path}: is not a JSON object: restore the file or delete its folder")
     return cast("dict[str, Any]", content)
+
+
+def read_if_there(path: Path) -> dict[str, Any] | None:
+    """Return the JSON object in a file; None if there is no such file."""
+    return read_json(path) if path.is_file() else None
 
 
 def publish(draft: Path, final: Path) -> Path:

@@ -30,9 +30,9 @@ from serving.backends.protocol import Options
 from serving.border import one_line
 from serving.errors import BadInput
 from serving.refs import resolve
+from serving.request import DEFAULT_MAX_TOKENS
 
 MAX_CONNECTIONS = 256
-DEFAULT_MAX_TOKENS = 2048
 
 USED = {"max_tokens", "temperature", "top_p", "top_k", "seed", "stop_seqs", "logprobs", "top_logprobs"}
 # Options of inspect itself or of its transport, which change no reply.

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from serving.errors import BadInput
 
 MAX_LOGPROBS = 20
+DEFAULT_MAX_TOKENS = 2048  # of a client or task that names no limit
 
 StopReason = Literal["stop", "max_tokens", "model_length"]
 

@@ -25,8 +25,6 @@ from trainer.run.lock import locked
 from trainer.run.plan import Plan, plan_of
 from trainer.run.progress import Progress, Silent
 
-TRAINED = "trained.json"
-
 #: Trains a plan into a folder; returns the facts that are particular to the algorithm.
 Runner = Callable[[Plan, Path, Progress], dict[str, Any]]
 
@@ -45,10 +43,10 @@ def train(config: TrainConfig, out: Path, progress: Progress | None = None) -> P
     """
     out, progress = Path(out), progress or Silent()
     plan = plan_of(with_organism(config, out, progress))
-    if manifest.check(out, plan.identity) and (out / TRAINED).is_file():
+    if manifest.check(out, plan.identity) and (out / layout.TRAINED).is_file():
         return out
     with locked(out):
-        if not (out / TRAINED).is_file():
+        if not (out / layout.TRAINED).is_file():
             began = time.monotonic()
             facts = runner(config.method)(plan, out, progress)
             _finish(plan, out, facts, time.monotonic() - began)
@@ -80,7 +78,7 @@ def summary(config: TrainConfig, out: Path) -> dict[str, Any]:
         "digest": config.digest(),
         "steps": config.steps,
         "checkpoints": [0, *config.saved_steps()],
-        "finished": (out / TRAINED).is_file(),
+        "finished": (out / layout.TRAINED).is_file(),
     }
 
 
@@ -103,6 +101,6 @@ def _finish(plan: Plan, out: Path, facts: dict[str, Any], seconds: float) -> Non
             "seconds": round(seconds, 3),
             "training_seconds": lines[-1]["seconds"],
         }
-        layout.write_json_atomic(out / TRAINED, shared | facts)
+        layout.write_json_atomic(out / layout.TRAINED, shared | facts)
         shutil.rmtree(out / "resume", ignore_errors=True)
     ranks.wait()

@@ -74,7 +74,7 @@ def _train_cell(config: TrainConfig, out: Path) -> dict[str, Any]:
         cell.train(config, out, bar)
     if (step := metrics.first_divergence(metrics.read(out / metrics.NAME))) is not None:
         click.echo(f"{out}: diverged at step {step}; the run is not deleted, but flagged", err=True)
-    return layout.read_json(out / cell.TRAINED) | {"out": str(out)}
+    return layout.read_json(out / layout.TRAINED) | {"out": str(out)}
 
 
 def _own_options(kind: type[Common]) -> list[click.Parameter]:

@@ -102,7 +102,7 @@ class Common(BaseModel):
         """Everything that determines the run's weights, resolved, as JSON values. Independent of the folder's path."""
         setting = self.asked()
         content = self.model_dump(mode="json", exclude=set(self.OUTSIDE))
-        # Bundled runs keep the identity from before hub data existed; a copy of data is identified by its rows.
+        # `source` and `hub` belong to the identity of hub runs only. A copy of data is identified by its rows.
         content["hub"].pop("data", None)
         if self.source == "bundled":
             del content["source"], content["hub"]

@@ -18,9 +18,10 @@ from typing import Any
 
 from bct_tasks.setting import Prompt, Setting
 from serving import layout, refs
-from serving.backends.engine.engine import Engine, Request
+from serving.backends.engine.engine import Engine
 from serving.errors import BadInput
 from serving.refs import Checkpoint
+from serving.request import Request
 from trainer.config import OrganismConfig
 from trainer.data import labels, policies, rows
 from trainer.organism_card import organism_card

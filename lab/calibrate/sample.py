@@ -25,7 +25,7 @@ from typing import Any
 from bct_tasks import catalogue
 from bct_tasks.setting import Setting
 from graders.calibration import OF_KIND
-from lab.experiment.folder import Experiment, read
+from lab.experiment.folder import Experiment
 from lab.experiment.labels import FOLDER, SCHEMA, write_labels
 from lab.logs.reader import Answer, Place, answers, places
 from lab.verdict.corrected import Labelled
@@ -90,7 +90,7 @@ def _logs(experiment: Experiment) -> dict[str, str]:
     """The logs of finished cells, with the fingerprints of the evaluated weights; step 0 once per organism."""
     logs: dict[str, str] = {}
     for cell in experiment.cells.values():
-        done = read(experiment.folders.done(cell)) or {"logs": []}
+        done = layout.read_if_there(experiment.folders.done(cell)) or {"logs": []}
         logs |= {entry["log"]: entry["fingerprint"] for entry in done["logs"]}
     return logs
 

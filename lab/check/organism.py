@@ -25,6 +25,7 @@ from bct_tasks import catalogue
 from bct_tasks.identity import prompt_content
 from graders import Outcome, Unreadable
 from serving import layout, refs
+from serving.request import Request
 from trainer.config import OrganismConfig, TrainConfig
 from trainer.identity import sha
 from trainer.run.lock import locked
@@ -195,7 +196,7 @@ def _trained(check: OrganismCheck, start: str, place: Path, progress: Progress) 
 
 def _replies(check: OrganismCheck, stage: str, ref: str) -> list[list[Any]]:
     """[text, whether it was cut off] for each prompt of a stage."""
-    from serving.backends.engine.engine import Request, get_engine
+    from serving.backends.engine.engine import get_engine
 
     requests = [Request(messages=p.messages(), max_tokens=REPLY_TOKENS) for p in check.prompts(stage)]
     replies = get_engine().generate(refs.resolve(ref), requests)

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 HOME = Path("runs") / "check"
-RATES = ("initial", "agreed", "base", "ceiling", "direct")
 HEADERS = {"ceiling": "a*"}
 
 
@@ -126,6 +125,8 @@ def _print(rows: list[dict[str, Any]], with_model: bool) -> None:
 def _table(rows: list[dict[str, Any]], with_model: bool) -> Table:
     from rich import box
     from rich.table import Table
+
+    from bct_tasks.gate import RATES
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for name in ("setting", "variant", "role", "carrier", "static"):

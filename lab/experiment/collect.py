@@ -13,8 +13,8 @@ from typing import Any
 
 from bct_tasks import catalogue
 from lab.experiment import gate, state
-from lab.experiment.folder import Experiment, read
-from lab.experiment.jobs import TRAINED, skipped
+from lab.experiment.folder import Experiment
+from lab.experiment.jobs import skipped
 from lab.experiment.labels import labelled
 from lab.logs.reader import read_items, why_no_margins
 from lab.logs.records import CeilingRecord, CellRecord, CheckpointRecord
@@ -58,7 +58,7 @@ def write(experiment: Experiment) -> Results:
 def gate_of(experiment: Experiment, start: Start) -> dict[str, Any]:
     """The gate of a start: static reasons, figures at step 0, and whether both passed."""
     static = _static(experiment).get(f"{start.setting}.{start.variant}", [])
-    measured = read(experiment.folders.start(start)) or {}
+    measured = layout.read_if_there(experiment.folders.start(start)) or {}
     reasons = [*static, *gate.refusals(start, experiment.folders)]
     return {"ok": not reasons, "reasons": reasons, **measured.get("figures", {})}
 
@@ -70,7 +70,7 @@ def _skipped(experiment: Experiment, cell: Cell) -> str:
 
 def _origin(experiment: Experiment, cell: Cell) -> CheckpointRecord | None:
     """Of a reversal: the organism that the cell before it started from."""
-    measured = read(experiment.folders.start(cell.start)) if cell.after else None
+    measured = layout.read_if_there(experiment.folders.start(cell.start)) if cell.after else None
     if measured is None:
         return None
     log = measured["logs"]["start"]
@@ -78,13 +78,13 @@ def _origin(experiment: Experiment, cell: Cell) -> CheckpointRecord | None:
 
 
 def _static(experiment: Experiment) -> Mapping[str, list[str]]:
-    return (read(experiment.folders.run / "run.json") or {}).get("static_gate", {})
+    return (layout.read_if_there(experiment.folders.run / "run.json") or {}).get("static_gate", {})
 
 
 def _record(experiment: Experiment, cell: Cell) -> CellRecord:
     folders = experiment.folders
-    out, done = folders.cell(cell), read(folders.done(cell))
-    trained = read(out / TRAINED) or {}
+    out, done = folders.cell(cell), layout.read_if_there(folders.done(cell))
+    trained = layout.read_if_there(out / layout.TRAINED) or {}
     return CellRecord(
         id=cell.id,
         hash=cell.digest,

@@ -16,7 +16,7 @@ from statistics import median
 from typing import Any
 
 from bct_tasks import catalogue
-from lab.experiment.folder import Experiment, read
+from lab.experiment.folder import Experiment
 from lab.experiment.status import duration
 from lab.plan.cells import Cell, Start
 from serving import layout, refs
@@ -174,9 +174,11 @@ class Estimator:
 
 def _finished(folders: Iterable[Path]) -> Iterable[Mapping[str, Any]]:
     """Seconds of finished cells, per token, reply and label."""
-    for done in (path for folder in folders for path in sorted(folder.glob("[!.]*/done.json"))):
+    for done in (path for folder in folders for path in sorted(folder.glob(f"[!.]*/{layout.DONE}"))):
         cell = done.parent
-        trained, ended, manifest = (read(cell / name) for name in ("trained.json", "done.json", layout.MANIFEST))
+        trained, ended, manifest = (
+            layout.read_if_there(cell / name) for name in (layout.TRAINED, layout.DONE, layout.MANIFEST)
+        )
         lines = read_metrics(cell / "metrics.jsonl")
         if not (trained and ended and manifest and lines and ended.get("replies")):
             continue

@@ -29,8 +29,6 @@ from lab.plan.recipe import Recipe
 from serving import layout
 from serving.errors import BadInput
 
-DONE = "done.json"
-
 
 @dataclass(frozen=True)
 class Folders:
@@ -53,11 +51,11 @@ class Folders:
 
     def done(self, cell: Cell) -> Path:
         """The file that exists once a cell is trained and all its checkpoints are evaluated."""
-        return self.cell(cell) / DONE
+        return self.cell(cell) / layout.DONE
 
     def start_is_done(self, start: Start) -> bool:
         """Whether the file of a start exists, and all logs that it names."""
-        content = read(self.start(start))
+        content = layout.read_if_there(self.start(start))
         return content is not None and all(self.absolute(log).is_file() for log in content["logs"].values())
 
     def first_log(self, cell: Cell) -> dict[str, Any]:
@@ -137,15 +135,10 @@ def open_run(run: Path) -> Experiment:
     Raises:
         BadInput: the folder is not a run.
     """
-    origin = read(run / "run.json")
+    origin = layout.read_if_there(run / "run.json")
     if origin is None:
         problem = "not a run folder" if run.is_dir() else "no such folder"
         raise BadInput(f"{run}: {problem}. Name the folder that `bct run` wrote, such as runs/quickstart.")
     recipe = recipes.load(run / "recipe.yaml")
     recipe = recipe.model_copy(update={"name": origin["name"], "path": Path(origin["recipe"])})
     return Experiment(recipe, Folders(run, Path(os.path.normpath(run / origin["logs"]))))
-
-
-def read(path: Path) -> dict[str, Any] | None:
-    """A JSON object from a file; None if the file does not exist."""
-    return layout.read_json(path) if path.is_file() else None

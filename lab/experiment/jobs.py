@@ -25,7 +25,6 @@ from serving.errors import WorkFailed
 from trainer.config import OrganismConfig
 from trainer.run.progress import Progress
 
-TRAINED = "trained.json"
 # The evaluation of a checkpoint costs about as much as this number of training steps.
 EVALUATION = 8
 
@@ -209,7 +208,7 @@ def _trained(cell: Cell, folders: Folders, reporter: Reporter, attempt: str | No
 
 def cell_is_trained(folder: Path) -> bool:
     """Whether a cell's training is complete."""
-    return (folder / TRAINED).is_file()
+    return (folder / layout.TRAINED).is_file()
 
 
 def _origin(cell: Cell, folders: Folders) -> str | None:

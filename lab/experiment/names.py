@@ -31,7 +31,7 @@ def names(run: Path, cells: Sequence[Cell]) -> Mapping[str, str]:
         cells: the cells of its recipe; a reversal comes after the cell that it continues.
     """
     file = run / "run.json"
-    known = _read(file)
+    known = layout.read_if_there(file)
     if known is None or known.get("identity") == IDENTITY:
         return (known or {}).get("names", {})
     found: dict[str, str] = {}
@@ -70,7 +70,7 @@ def _starts(run: Path, start: Start) -> Iterator[str]:
 def _cells(run: Path, cell: Cell) -> Iterator[str]:
     """The names of folders with this cell, finished or not."""
     for folder in _alike(run / "cells", cell.id):
-        manifest, done = _read(folder / layout.MANIFEST), _read(folder / "done.json")
+        manifest, done = (layout.read_if_there(folder / name) for name in (layout.MANIFEST, layout.DONE))
         first = Path(done["logs"][0]["log"]).parent.name if done else None
         of_start = cell.after is not None or first in (None, cell.start.id)
         if manifest is not None and of_start and _is_of(manifest["identity"], cell, run):
@@ -117,7 +117,3 @@ def _fingerprint(ref: str) -> str | None:
         return refs.resolve(ref).fingerprint
     except BadInput:
         return None
-
-
-def _read(path: Path) -> dict[str, Any] | None:
-    return layout.read_json(path) if path.is_file() else None

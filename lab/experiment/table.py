@@ -13,11 +13,12 @@ from typing import Literal
 import pandas as pd
 
 from lab.experiment.collect import collect
-from lab.experiment.folder import Experiment, open_run, read
+from lab.experiment.folder import Experiment, open_run
 from lab.logs.loose import read_folder
 from lab.logs.reader import read_replies
 from lab.verdict.table import Row, loose_checkpoints, loose_samples, result_table, sample_rows, sample_table
 from serving.errors import BadInput
+from serving.layout import read_if_there
 
 Per = Literal["sample", "checkpoint"]
 
@@ -39,7 +40,7 @@ def _samples(experiment: Experiment) -> pd.DataFrame:
     rows: list[Row] = []
     for cell in experiment.cells.values():
         facts = {"cell": cell.id, **cell.config()}
-        for entry in (read(experiment.folders.done(cell)) or {"logs": []})["logs"]:
+        for entry in (read_if_there(experiment.folders.done(cell)) or {"logs": []})["logs"]:
             try:
                 replies = read_replies(experiment.folders.absolute(entry["log"]))
             except ValueError as error:

@@ -136,19 +136,6 @@ def adam_first_step(problem: Problem, lr: float) -> float:
     return float(problem.transfer(problem.initial - lr * np.sign(np.where(np.abs(gradient) < 1e-12, 0.0, gradient))))
 
 
-def preconditioned_end(problem: Problem, scale: Floats) -> float:
-    """Transfer at the end of descent with a fixed diagonal preconditioner, where the policies agree on every input.
-
-    With M = diag(scale) and P the projection on the span of the inputs, the weights converge to
-    w_I + M P (P M P)⁺ P (target − w_I), whatever the learning rate.
-    """
-    values, vectors = np.linalg.eigh(problem.covariance)
-    span = vectors[:, values > 1e-12 * values.max()]
-    shift = span.T @ (problem.target - problem.initial)
-    moved = np.diag(scale) @ span @ np.linalg.solve(span.T @ np.diag(scale) @ span, shift)
-    return float(problem.transfer(problem.initial + moved))
-
-
 @dataclass(frozen=True)
 class TwoFeatures:
     """Logistic regression: on train prompts x = y (first, second), on eval prompts x = y (first, −second).

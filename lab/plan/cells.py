@@ -10,8 +10,6 @@ ceiling a*, and the figures of the gate.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
@@ -26,6 +24,7 @@ from lab.plan.recipe import Recipe
 from serving import refs
 from serving.errors import BadInput
 from trainer.config import Common, OrganismConfig, TrainConfig, config_of
+from trainer.identity import sha
 from trainer.methods import METHODS
 
 if TYPE_CHECKING:
@@ -196,7 +195,7 @@ def _start(grid: Grid, name: str, variant_name: str) -> Start:
         "sizes": asdict(sizes),
         "prompts": _prompts(name, variant.name, sizes),
     }
-    id = f"start.{name}.{variant.name}.{_short_model(grid.model)}.{_sha(known)[:8]}"
+    id = f"start.{name}.{variant.name}.{_short_model(grid.model)}.{sha(known)[:8]}"
     parts = (id, name, variant.name, variant.role, variant.carrier, grid.model, organism, sizes)
     return Start(*parts, grid.gate, grid.margins, grid.resources)
 
@@ -214,7 +213,7 @@ def _n_following(grid: Grid, name: str, variant: Variant) -> int:
 
 def _cell(start: Start, train: TrainConfig, after: Cell | None = None, at: int = 0) -> Cell:
     known = {"train": train.identity(), "start": start.id, "rows": _rows(start, train)}
-    digest = _sha(known | ({"after": [after.id, at]} if after else {}))[:8]
+    digest = sha(known | ({"after": [after.id, at]} if after else {}))[:8]
     before = [after.train.method, f"{_rate(after.train.learning_rate)}-{at}"] if after else []
     rank = [f"r{train.rank}"] if train.rank else []
     source = [train.label_source] if train.label_source else []
@@ -259,7 +258,7 @@ def _prompts(setting: str, variant: str, sizes: Sizes) -> str:
     """Hash of every item, including the ceiling's, with the facts for its grader."""
     source = catalogue.load(setting)
     prompts = [*_items(setting, variant, sizes), *source.ceiling(variant, sizes.n, 0)]
-    return _sha([source.version, [prompt_content(source, prompt) for prompt in prompts]])
+    return sha([source.version, [prompt_content(source, prompt) for prompt in prompts]])
 
 
 def _rows(start: Start, train: TrainConfig) -> str:
@@ -268,7 +267,7 @@ def _rows(start: Start, train: TrainConfig) -> str:
     # Rejected replies of DPO are drawn from all replies of a prompt.
     every = getattr(train, "rejected", "on_policy") != "on_policy"
     general = _trained_on(start.setting, start.variant, "hhh", train.seed) if train.mix or train.kl else None
-    return _sha([_trained_on(start.setting, start.variant, train.method, train.seed, spelled, every), general])
+    return sha([_trained_on(start.setting, start.variant, train.method, train.seed, spelled, every), general])
 
 
 @cache
@@ -288,9 +287,4 @@ def _trained_on(setting: str, variant: str, method: str, seed: int, spelled: boo
     for prompt in chosen.prompts(source, variant, HASHED_ROWS, seed):
         label = source.reference(variant, prompt, "off_model") if spelled else chosen.reply(source, variant, prompt)
         rows.append([prompt_content(source, prompt), label, *([dict(prompt.replies)] if every else [])])
-    return _sha(rows)
-
-
-def _sha(content: Any) -> str:
-    canonical = json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":"), default=str)
-    return hashlib.sha256(canonical.encode()).hexdigest()
+    return sha(rows)

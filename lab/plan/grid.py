@@ -44,6 +44,11 @@ class Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+def as_list(value: Any) -> Any:
+    """A single value as a list of one; lists and None as they are."""
+    return value if isinstance(value, list | tuple) or value is None else [value]
+
+
 class OrganismOptions(Frozen):
     """How the initial behavior is trained into the weights; defaults are the trainer's."""
 
@@ -69,8 +74,8 @@ class ReversalOptions(Frozen):
 
     @field_validator("learning_rate", mode="before")
     @classmethod
-    def _one_is_a_list(cls, value: Any) -> Any:
-        return value if isinstance(value, list | tuple) or value is None else [value]
+    def _lists(cls, value: Any) -> Any:
+        return as_list(value)
 
 
 class Resources(Frozen):
@@ -152,8 +157,8 @@ class Grid(Frozen):
         "settings", "variants", "methods", "learning_rates", "seeds", "ranks", "label_sources", mode="before"
     )
     @classmethod
-    def _one_is_a_list(cls, value: Any) -> Any:
-        return value if isinstance(value, list | tuple) or value is None else [value]
+    def _lists(cls, value: Any) -> Any:
+        return as_list(value)
 
     @field_validator("settings", "variants", "methods", "learning_rates", "seeds", "ranks", "label_sources")
     @classmethod

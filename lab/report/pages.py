@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from bct_tasks import catalogue
+from bct_tasks.gate import RATES
 from bct_tasks.identity import prompt_content
 from bct_tasks.setting import Setting, Variant
 from graders.calibration import gold_file
@@ -34,7 +35,6 @@ MODEL = "mini"
 #: Prompts of each kind that identify what was measured.
 IDENTIFYING = 8
 FIGURES = "figures.json"
-RATES = ("initial", "agreed", "base", "ceiling", "direct")
 
 Figures = dict[str, dict[str, dict[str, Any]]]
 

@@ -29,11 +29,6 @@ class Interval:
     lo: float
     hi: float
 
-    @property
-    def excludes_zero(self) -> bool:
-        """Whether the interval excludes no change."""
-        return self.lo > 0 or self.hi < 0
-
 
 def _around(estimate: float, lo: float, hi: float, low: float, high: float) -> Interval:
     """Clip to the possible range, and keep the estimate inside despite rounding."""

@@ -3,8 +3,8 @@
 Every checkpoint is a point (initial rate relative to step 0, capability relative to step 0). The Pareto hull runs from
 (0, 0), a ruined model, to the organism (1, 1) over the best trades between them; the area below it is 0.5 where every
 point of behavior costs its share of capability (most robust) and 1.0 where the behavior is removed without loss; above
-1 where capability rises. Source: the post on robust model organisms (D); its exact hull was not available, so the
-anchors are ours.
+1 where capability rises. Source: the post on robust model organisms (D); the anchors of the hull
+are ours, not the post's.
 
 Covered: points, hull and area, pooled and per seed. Not covered: the figure (`lab.report.figures.robustness`), and the
 optimism of a hull, which takes the best of many noisy points: compare organisms on equal grids and items only.

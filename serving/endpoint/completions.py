@@ -13,9 +13,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from serving.errors import BadInput
-from serving.request import Reply, Request
-
-DEFAULT_MAX_TOKENS = 2048
+from serving.request import DEFAULT_MAX_TOKENS, Reply, Request
 
 # Options that identify the client or the billing, and do not change a reply.
 HARMLESS = {

@@ -18,11 +18,12 @@ from inspect_ai.solver import generate
 from inspect_ai.tool import ToolInfo
 from tiny_checkpoints import PROMPTS, llama, save, user
 
-from serving.backends.engine.engine import Request, get_engine
+from serving.backends.engine.engine import get_engine
 from serving.border import OneLine
 from serving.errors import BadInput
 from serving.provider import local_model
 from serving.refs import resolve
+from serving.request import Request
 
 TASK = """
 from inspect_ai import Task, task

@@ -18,6 +18,7 @@ from graders import Unreadable
 from serving import layout
 from serving.errors import BadInput, WorkFailed
 from serving.refs import Checkpoint
+from serving.request import Request
 from trainer.config import Common, OrganismConfig, TrainConfig
 from trainer.data import policies, rows
 from trainer.data.rows import Collected, Part, Row
@@ -149,7 +150,7 @@ def sampled(
 def _ask(
     setting: Setting, config: Common, prompts: Sequence[Prompt], teacher: Checkpoint, graded_as: Sequence[Prompt]
 ) -> list[dict[str, Any]]:
-    from serving.backends.engine.engine import Request, get_engine
+    from serving.backends.engine.engine import get_engine
 
     requests = [
         Request(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal, cast
 from serving import refs
 from serving.errors import BadInput, WorkFailed
 from serving.refs import Checkpoint
+from serving.request import Request
 from trainer.config import HUB_DEFAULTS, OrganismConfig, TrainConfig
 from trainer.data.rows import Collected, Row, row, without
 from trainer.methods.prompts import available
@@ -53,7 +54,7 @@ def sampled(
         WorkFailed: if no reply shows the policy, or reading it needs a judge.
     """
     from graders import Unreadable
-    from serving.backends.engine.engine import Request, get_engine
+    from serving.backends.engine.engine import get_engine
 
     if (setting.initial if policy == "initial" else setting.alternate).prompt is None:
         raise BadInput(f"{setting.name}: the {policy} policy has no prompt of its own to sample replies under")

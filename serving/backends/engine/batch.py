@@ -16,7 +16,7 @@ import torch
 
 from serving.backends.engine import memory
 from serving.backends.engine.decode import Chance, PromptRow, Written, decode, to_text
-from serving.backends.engine.delivery import together
+from serving.backends.engine.delivery import fail, together
 from serving.backends.engine.memory import Need
 from serving.backends.engine.resident import Speaker
 from serving.backends.engine.score import Forced, forced, teacher_forced
@@ -90,7 +90,7 @@ def _run(jobs: list[EngineJob], speaker: Speaker) -> None:
         _run(jobs[: len(jobs) // 2], speaker)
         _run(jobs[len(jobs) // 2 :], speaker)
     else:
-        fail(jobs, error)
+        fail((job.future for job in jobs), error)
 
 
 def _tried(jobs: list[EngineJob], speaker: Speaker) -> Exception | None:
@@ -116,13 +116,6 @@ def _replies(jobs: list[EngineJob], speaker: Speaker) -> list[Reply]:
     return [_finished(job.asked, row, written, speaker) for job, row, written in both if isinstance(job.asked, Request)]
 
 
-def fail(jobs: Sequence[EngineJob], error: Exception) -> None:
-    """Set the error of every job without an answer."""
-    for job in jobs:
-        if not job.future.done():
-            job.future.set_exception(error)
-
-
 # --- before: messages become tokens ---------------------------------------------------------------
 
 
@@ -131,7 +124,7 @@ def _prepare(job: EngineJob, speaker: Speaker) -> bool:
     try:
         job.row = _row(job.asked, speaker) if isinstance(job.asked, Request) else _forced(job.asked, speaker)
     except Exception as error:  # templates raise their own errors, such as on an unknown role
-        fail([job], error)
+        fail([job.future], error)
         return False
     if isinstance(job.row, PromptRow) and job.tell is not None:
         job.pieces = Pieces(partial(to_text, speaker.tokenizer), job.row.stop, job.tell)

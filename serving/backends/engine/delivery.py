@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -46,6 +46,13 @@ async def delivered(future: Future[Any]) -> Any:
     except asyncio.CancelledError:
         future.cancel()
         raise
+
+
+def fail(futures: Iterable[Future[Any]], error: Exception) -> None:
+    """Set the error of every future without an answer."""
+    for future in futures:
+        if not future.done():
+            future.set_exception(error)
 
 
 def _post(letter: Letter) -> None:

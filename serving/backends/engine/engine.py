@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from serving.backends.engine.delivery import delivered
+from serving.backends.engine.delivery import delivered, fail
 from serving.backends.engine.gathering import Gathering
 from serving.backends.engine.stream import Tell, pieces
 from serving.refs import Checkpoint
@@ -125,7 +125,7 @@ class Engine:
                 residents = residents or _new_residents(*self._options)
                 self._answer(residents, jobs)
             except Exception as error:  # a failed load must not end the worker: its jobs get the error
-                _fail(jobs, error)
+                fail((job.future for job in jobs), error)
         _cancel(job for jobs in self._pending.values() for job in jobs)
 
     def _gather(self) -> bool:
@@ -169,12 +169,6 @@ def _new_residents(dtype: str, device: str | None) -> Residents:
 
     batch.threads()
     return Residents(dtype, device)
-
-
-def _fail(jobs: Sequence[_Queued], error: Exception) -> None:
-    for job in jobs:
-        if not job.future.done():
-            job.future.set_exception(error)
 
 
 def _cancel(jobs: Iterator[_Queued]) -> None:

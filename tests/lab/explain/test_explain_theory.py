@@ -106,15 +106,6 @@ def test_adams_first_step_is_the_sign_of_the_gradient_and_leaves_the_span():
     assert problem.transfer(simulate.adam(problem, 0.01, 1, None, 1))[0] == pytest.approx(exact, rel=1e-4)
 
 
-def test_a_fixed_preconditioner_ends_where_the_formula_says_at_every_learning_rate():
-    problem = shifted(turned())
-    scale = np.array([0.5, 1.0, 2.0, 1.0, 0.3])
-    end = theory.preconditioned_end(problem, scale)
-    assert abs(end) > 1e-2
-    for lr in (0.1, 0.4):
-        assert theory.sgd(problem, lr, 4000, 10**9, scale=scale).mean == pytest.approx(end, abs=1e-4)
-
-
 def test_at_equal_product_adam_with_noise_drifts_further_at_the_higher_learning_rate():
     noise = studies.optimizer(worlds=4, runs=4)["noise"]
     assert noise["adam"][0] > 3 * noise["adam"][-1] > 0

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from lab.plan import recipe as recipes
+from lab.plan.grid import METHODS
 from lab.verdict.expectations import Expectation, answer
 from serving.errors import BadInput
 
@@ -77,8 +78,7 @@ def test_an_arm_overrides_what_the_recipe_says(tmp_path: Path) -> None:
         (GOOD.replace("steps", "step"), "mine.yaml, line 6: unknown key 'step'. Did you mean 'steps'?"),
         (
             GOOD + "method: btc\n",
-            "mine.yaml, line 7: unknown method 'btc'. Did you mean 'bct'? "
-            "Known: bct, direct, hhh, pirate, code, artificial_removal, sham, grpo, dpo.",
+            f"mine.yaml, line 7: unknown method 'btc'. Did you mean 'bct'? Known: {', '.join(METHODS)}.",
         ),
         (GOOD + "seed: 3\n", "mine.yaml, line 7: 'seed' and 'seeds' say the same. Keep one of them."),
         (GOOD + "steps: 9\n", "mine.yaml, line 7: 'steps' is written twice. Keep one of them."),

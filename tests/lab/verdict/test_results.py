@@ -53,12 +53,12 @@ def test_the_keys_of_the_design_are_where_it_says():
     assert {"rank", "batch", "label_source", "lr", "seed", "checkpoints", "verdict"} <= set(one)
     point = next(c for c in written["cells"] if c["checkpoints"])["checkpoints"][0]
     assert {"step", "log", "fingerprint", "eval", "train", "capability", "name"} <= set(point)
-    assert {"n", "clusters", "unscored", "truncated", "initial", "alternate", "other", "degenerate"} == set(
+    assert {"n", "clusters", "unscored", "truncated", "initial", "alternate", "other", "degenerate"} <= set(
         point["eval"]
     )
     assert {"k", "p", "lo", "hi"} <= set(point["eval"]["initial"])
     assert {"n", "p", "lo", "hi", "relative"} <= set(point["capability"])
-    assert {"name", "flags", "first_crossing", "undamaged_crossing", "stable_crossing", "largest_reversal"} == set(
+    assert {"name", "flags", "first_crossing", "undamaged_crossing", "stable_crossing", "largest_reversal"} <= set(
         one["verdict"]
     )
     assert {"key", "seeds", "verdicts", "rates"} <= set(written["groups"][0])

@@ -27,11 +27,11 @@ from lab.cli.main import main
 from lab.cli.serve import is_loopback
 from serving.backends.engine import batch
 from serving.backends.engine.decode import Ending
-from serving.backends.engine.engine import Engine, Request, get_engine
+from serving.backends.engine.engine import Engine, get_engine
 from serving.endpoint import server
 from serving.endpoint.completions import Refused, read
 from serving.refs import Checkpoint, resolve
-from serving.request import Reply
+from serving.request import Reply, Request
 
 ROOT = Path(__file__).parents[3]
 LONG: Any = {"model": "one", "messages": user("1?"), "max_tokens": 100, "temperature": 2.0, "seed": 3}

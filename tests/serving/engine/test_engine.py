@@ -16,10 +16,11 @@ from tiny_checkpoints import CONTEXT, END, PROMPTS, gpt2, greedy, llama, save, t
 
 from serving import layout
 from serving.backends.engine import batch, resident
-from serving.backends.engine.engine import Engine, Reply, Request
+from serving.backends.engine.engine import Engine
 from serving.errors import BadInput
 from serving.load import load_model
 from serving.refs import resolve
+from serving.request import Reply, Request
 
 
 @pytest.fixture

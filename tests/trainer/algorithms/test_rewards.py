@@ -12,8 +12,9 @@ from tiny_runs import kill_at, lines, weights
 
 from bct_tasks import catalogue
 from serving import layout, refs
-from serving.backends.engine.engine import Engine, Request
+from serving.backends.engine.engine import Engine
 from serving.errors import BadInput
+from serving.request import Request
 from trainer.algorithms import rewards
 from trainer.config import parse
 from trainer.grpo import GrpoConfig, train

@@ -12,9 +12,10 @@ from tiny_runs import MakeCell, MakeOrganism, prompts_of
 from bct_tasks.sources.hub import catalogue as hub_catalogue
 from bct_tasks.sources.hub.setting import HubSetting
 from serving import layout
-from serving.backends.engine.engine import Reply, get_engine
+from serving.backends.engine.engine import get_engine
 from serving.errors import BadInput, WorkFailed
 from serving.refs import resolve
+from serving.request import Reply
 from trainer import train
 from trainer.config import TrainConfig, config_of
 from trainer.data import policies, rows
