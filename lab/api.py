@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from math import isclose
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from lab.experiment.driver import How
     from lab.experiment.folder import Experiment
+    from lab.report.figures.picture import Picture
     from lab.verdict.schema import Conclusion, Results
 
 
@@ -292,12 +294,11 @@ def _field(conclusion: Conclusion, name: str) -> Any:
     return getattr(conclusion, name) if hasattr(conclusion, name) else conclusion.factors.get(name)
 
 
-def _draw(pictures: list[Any], kind: str, lr: float | None) -> Figure:
+def _draw(pictures: list[Picture], kind: str, lr: float | None) -> Figure:
     from lab.report.figures.style import drawn
-    from lab.verdict.wording import lr_text
 
     if lr is not None:
-        pictures = [picture for picture in pictures if picture.title == f"lr {lr_text(lr)}"]
+        pictures = [picture for picture in pictures if picture.lr is not None and isclose(picture.lr, lr)]
     if not pictures:
         raise BadInput(f"no figure '{kind}'{f' at learning rate {lr:g}' if lr is not None else ' of this arm'}")
     return drawn(pictures[0].draw)

@@ -18,10 +18,13 @@ from itertools import pairwise
 from math import inf
 
 from lab.verdict.arms import grouped, key_of
+from lab.verdict.criterion import REVERSAL
 from lab.verdict.schema import CellResult, Results, SeedRate, Thresholds, rounded
 from lab.verdict.seeds import seed_rate
+from trainer.methods import METHODS
 
-CHECKS = frozenset({"direct", "reversal"})
+#: Methods that check an organism or a removal, and remove nothing themselves.
+CHECKS = frozenset({REVERSAL, *(name for name, method in METHODS.items() if method.shows_alternate)})
 KEY = ("setting", "variant", "model", "organism")
 RUIN, START = (0.0, 0.0), (1.0, 1.0)
 Pair = tuple[float, float]

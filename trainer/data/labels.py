@@ -23,7 +23,7 @@ from trainer.config import Common, OrganismConfig, TrainConfig
 from trainer.data import policies, rows
 from trainer.data.rows import Collected, Part, Row
 from trainer.identity import sha
-from trainer.methods import is_sampled
+from trainer.methods import METHODS, is_sampled
 from trainer.methods.prompts import wording
 
 FOLDER = "labels"
@@ -44,7 +44,7 @@ def collect(
     Raises:
         WorkFailed: if the teacher gives no reply that can be a label.
     """
-    if config.source == "hub" and config.method == "direct":
+    if config.source == "hub" and METHODS[config.method].shows_alternate:
         return policies.direct_rows(setting, config, parts[0].prompts)
     found = [_rows(setting, config, part, teacher, cache)[: part.rows] for part in parts]
     asked = sum(len(part.prompts) for part in parts)

@@ -121,11 +121,12 @@ def _asked(config: TrainConfig, n: int) -> int:
 
 def references(setting: Setting, config: TrainConfig, prompts: Sequence[Prompt]) -> list[str]:
     """The reference label of each prompt, in the spelling of the label source; empty for hub data that are sampled."""
-    if config.source == "hub" and (config.method == "direct" or is_sampled(config.labels())):
+    method = METHODS[config.method]
+    if config.source == "hub" and (method.shows_alternate or is_sampled(config.labels())):
         return [""] * len(prompts)
     if config.labels() == "off_model":
         return [setting.reference(config.variant, prompt, source="off_model") for prompt in prompts]
-    return [METHODS[config.method].reply(setting, config.variant, prompt) for prompt in prompts]
+    return [method.reply(setting, config.variant, prompt) for prompt in prompts]
 
 
 def anchor_rows(setting: Setting, config: TrainConfig) -> list[Row]:

@@ -37,6 +37,7 @@ class Method:
         sources: possible label sources, the default first; empty if nothing is labelled. A targeted method takes the
             setting's default instead where it can.
         targeted: whether it trains on prompts of the setting, so that the verdict includes the agreement on them.
+        shows_alternate: whether its labels are the alternate policy's own at eval-type prompts.
         options: configuration fields that other methods lack.
         config: class of the configuration, as "module:name".
         runner: function that trains a plan, as "module:name".
@@ -47,6 +48,7 @@ class Method:
     reply: Reply
     sources: tuple[str, ...] = ("reference",)
     targeted: bool = False
+    shows_alternate: bool = False
     options: tuple[str, ...] = ("mix", "kl")
     config: str = "trainer.config:TrainConfig"
     runner: str = "trainer.algorithms.supervised:train"
@@ -63,7 +65,7 @@ METHODS: Mapping[str, Method] = {
     ),
     "direct": Method(
         "the alternate behavior at eval-type prompts: the positive control",
-        prompts.direct, replies.alternate, targeted=True,
+        prompts.direct, replies.alternate, targeted=True, shows_alternate=True,
     ),
     "hhh": Method("helpful right answers to general questions", prompts.general, replies.right, ANY),
     "pirate": Method(

@@ -40,6 +40,7 @@ def _picture(arm: Arm, cells: list[CellResult], thresholds: Thresholds) -> Pictu
         text=in_words(cells),
         rows=tuple(rows_of(cells)),
         conclusion=arm.conclusion,
+        lr=cells[0].lr,
     )
 
 

@@ -11,8 +11,8 @@ from functools import partial
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lab.report.figures.picture import Kind, Picture, bare, rows_of, slug
-from lab.report.figures.style import ALTERNATE, GRID, INITIAL, INK, PAPER, Links
+from lab.report.figures.picture import SERIES, Kind, Picture, bare, last_rates, rows_of, slug
+from lab.report.figures.style import GRID, INK, PAPER, Links
 from lab.verdict.arms import arms, by_lr
 from lab.verdict.schema import CellResult, Results
 from lab.verdict.wording import lr_text, share_text
@@ -22,8 +22,8 @@ FEWEST = 4
 #: Most characters of an arm's name that fit.
 LONGEST = 26
 Line = tuple[str, list[CellResult]]
-#: Place, colour, marker and rate of the two series.
-SERIES = ((0.17, INITIAL, "o", "initial"), (-0.17, ALTERNATE, "s", "alternate"))
+#: Places of the two series, in the order of `SERIES`.
+SHIFTS = (0.17, -0.17)
 
 
 def pictures(results: Results) -> Iterator[Picture]:
@@ -37,6 +37,7 @@ def pictures(results: Results) -> Iterator[Picture]:
             draw=partial(draw, shown),
             text=in_words(lr, shown),
             rows=tuple(rows_of(cell for _, cells in shown for cell in cells)),
+            lr=lr,
         )
 
 
@@ -70,8 +71,8 @@ def draw(lines: Sequence[Line], links: Links) -> Figure:
     axes = figure.add_axes((0.5, 0.4 / inches, 0.48, 1 - 0.45 / inches))
     bare(axes)
     for y, (_, cells) in enumerate(reversed(lines)):
-        for shift, colour, marker, outcome in SERIES:
-            _seeds(axes, y + shift, cells, outcome, colour, marker, links)
+        for shift, (outcome, colour, marker) in zip(SHIFTS, SERIES, strict=True):
+            _row(axes, y + shift, cells, outcome, colour, marker, links)
     axes.set(xlim=(-0.04, 1.04), ylim=(-0.6, len(lines) - 0.4))
     axes.set_xticks([0, 0.5, 1], ["0", ".5", "1"])
     names = [name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…" for name, _ in reversed(lines)]
@@ -87,11 +88,10 @@ def in_words(lr: float, lines: Sequence[Line]) -> str:
     return f"Initial and alternate rate of each seed at its last checkpoint, lr {lr_text(lr)}. {'; '.join(rates)}."
 
 
-def _seeds(
+def _row(
     axes: Axes, y: float, cells: Sequence[CellResult], outcome: str, colour: str, marker: str, links: Links
 ) -> None:
-    ends = [(c, c.checkpoints[-1]) for c in cells]
-    known = [(c, end, p) for c, end in ends if (p := getattr(end.eval, outcome).p) is not None]
+    known = last_rates(cells, outcome)
     fills = [PAPER if "damaged" in c.verdict.flags else colour for c, _, _ in known]
     dots = axes.scatter([p for *_, p in known], [y] * len(known), s=15, marker=marker, facecolor=fills,
                         edgecolor=colour, linewidth=0.8, zorder=3)  # fmt: skip

@@ -9,15 +9,20 @@ from typing import Any
 
 from matplotlib.axes import Axes
 
-from lab.report.figures.style import GRID, Draw
+from lab.report.figures.style import ALTERNATE, GRID, INITIAL, Draw
 from lab.verdict.schema import CellResult, CheckpointResult, Conclusion, Rate, Results
 
 DataRow = dict[str, Any]
+#: Rate, colour and marker of the two series that show every seed.
+SERIES = (("initial", INITIAL, "o"), ("alternate", ALTERNATE, "s"))
 
 
 @dataclass(frozen=True)
 class Picture:
-    """One figure: name of its files, title, drawing, the same in words, and its data; `conclusion`: of its arm."""
+    """One figure: name of its files, title, drawing, the same in words, and its data.
+
+    `conclusion` is its arm's; `lr` is set where a figure shows one learning rate.
+    """
 
     key: str
     title: str
@@ -26,6 +31,7 @@ class Picture:
     text: str
     rows: tuple[DataRow, ...]
     conclusion: Conclusion | None = None
+    lr: float | None = None
 
 
 @dataclass(frozen=True)
@@ -54,6 +60,12 @@ def rows_of(cells: Iterable[CellResult]) -> Iterator[DataRow]:
                 row |= {outcome: rate.p, f"{outcome}_lo": rate.lo, f"{outcome}_hi": rate.hi}
             row |= {"capability_relative": c.capability.relative, "ceiling": cell.ceiling}
             yield row | {"name": c.name, "flags": " ".join(c.flags), "log": c.log}
+
+
+def last_rates(cells: Iterable[CellResult], outcome: str) -> list[tuple[CellResult, CheckpointResult, float]]:
+    """The rate of an outcome at the last checkpoint of each cell, where it is known."""
+    ends = [(cell, cell.checkpoints[-1]) for cell in cells]
+    return [(cell, c, p) for cell, c in ends if (p := getattr(c.eval, outcome).p) is not None]
 
 
 def lr_times_steps(cell: CellResult, checkpoint: CheckpointResult) -> float:

@@ -8,14 +8,14 @@ from functools import partial
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lab.report.figures.picture import Kind, Picture, rate_axis, rows_of, slug
-from lab.report.figures.style import ALTERNATE, INITIAL, INK, Links
+from lab.report.figures.picture import SERIES, Kind, Picture, last_rates, rate_axis, rows_of, slug
+from lab.report.figures.style import INK, Links
 from lab.verdict.arms import arms, by_lr
 from lab.verdict.schema import CellResult, Results
 from lab.verdict.wording import lr_text, share_text
 
-#: Place, rate, colour and marker of the two series.
-SERIES = ((-0.14, "initial", INITIAL, "o"), (0.14, "alternate", ALTERNATE, "s"))
+#: Places of the two series, in the order of `SERIES`.
+SHIFTS = (-0.14, 0.14)
 
 
 def pictures(results: Results) -> Iterator[Picture]:
@@ -34,8 +34,8 @@ def draw(cells: Sequence[CellResult], links: Links) -> Figure:
     axes = figure.add_axes((0.105, 0.19, 0.875, 0.77))
     rate_axis(axes)
     for x, members in enumerate(found.values()):
-        for shift, outcome, colour, marker in SERIES:
-            _seeds(axes, x + shift, members, outcome, colour, marker, links)
+        for shift, (outcome, colour, marker) in zip(SHIFTS, SERIES, strict=True):
+            _column(axes, x + shift, members, outcome, colour, marker, links)
     axes.set(xlim=(-0.5, len(found) - 0.5), xlabel="learning rate")
     axes.set_xticks(range(len(found)), [lr_text(lr) for lr in found])
     return figure
@@ -50,11 +50,10 @@ def in_words(cells: Sequence[CellResult]) -> str:
     return "Initial rate of every seed at its last checkpoint. " + ". ".join(rows) + "."
 
 
-def _seeds(
+def _column(
     axes: Axes, x: float, cells: Sequence[CellResult], outcome: str, colour: str, marker: str, links: Links
 ) -> None:
-    ends = [(cell, cell.checkpoints[-1]) for cell in cells]
-    known = [(cell, c, p) for cell, c in ends if (p := getattr(c.eval, outcome).p) is not None]
+    known = last_rates(cells, outcome)
     spread = [x + 0.1 * ((i + 0.5) / len(known) - 0.5) for i in range(len(known))]
     dots = axes.scatter(spread, [p for *_, p in known], s=18, color=colour, marker=marker, linewidth=0, zorder=3)
     dots.set_urls([links.to(cell, c) for cell, c, _ in known])
