@@ -50,7 +50,7 @@ def test_without_a_model_there_is_a_row_for_every_setting_and_variant() -> None:
     [
         ([], "name one setting"),
         (["sandbagging", "--all"], "name one setting"),
-        (["--all", "--variant", "static"], "--variant is for one setting"),
+        (["--all", "--variant", "static"], "--variant needs one setting"),
         (["sandbagging", "--static", "--model", "mini"], "leave out --model"),
         (["sandbagging", "--figures", "x.json"], "add --model"),
         (["sandbagging", "--variant", "statik"], "Did you mean 'static'"),
