@@ -10,7 +10,7 @@ Nothing here prints unless requested, and every error is a plain exception. Not 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from math import isclose
 from pathlib import Path
@@ -39,9 +39,11 @@ class Run:
 
     Attributes:
         experiment: The recipe and the folders of the run.
+        collected: Results that were collected already, so that the logs are not read again.
     """
 
     experiment: Experiment
+    collected: Results | None = field(default=None, compare=False)
 
     def __repr__(self) -> str:
         cells = self.experiment.cells
@@ -63,7 +65,7 @@ class Run:
         """The content of results.json: a frozen pydantic model, `lab.verdict.schema.Results`."""
         from lab.experiment.collect import collect
 
-        return collect(self.experiment)
+        return self.collected or collect(self.experiment)
 
     def cells(self) -> pd.DataFrame:
         """One row per cell: what it was trained with, and its verdict.
@@ -168,7 +170,7 @@ class Run:
         results, folders = collect.write(self.experiment), self.experiment.folders
         viewer = write_viewer(folders.run, folders.logs, folders.relative(folders.logs)) if bundle else None
         write_report(results, folders.run / "report.html", viewer)
-        return self
+        return Run(self.experiment, results)
 
     def _table(self, per: Literal["sample", "checkpoint"]) -> pd.DataFrame:
         from lab.experiment.table import table
@@ -287,7 +289,7 @@ def execute(found: Experiment, how: How, force: bool, console: Console) -> tuple
 
     results, failed = driver.run(found, how, force, console)
     write_report(results, found.folders.run / "report.html")
-    return Run(found), failed
+    return Run(found, results), failed
 
 
 def _field(conclusion: Conclusion, name: str) -> Any:

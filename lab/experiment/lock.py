@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from trainer.run.lock import locked
@@ -45,4 +45,7 @@ def holder(run: Path) -> int | None:
     except FileNotFoundError:
         return None
     except BlockingIOError:
-        return int((run / PID).read_text(encoding="utf-8"))
+        # The holder writes its id a moment after it has the lock; 0 until then.
+        with suppress(FileNotFoundError, ValueError):
+            return int((run / PID).read_text(encoding="utf-8"))
+        return 0

@@ -11,7 +11,10 @@ import pandas as pd
 import pytest
 
 import lab
+from lab.experiment import collect
+from lab.experiment.folder import Experiment
 from lab.report.figures.gallery import KINDS
+from lab.verdict.schema import Results
 
 RECIPE = """
 question: Does the static prompt hold?
@@ -48,6 +51,19 @@ def test_a_run_writes_its_results_and_report_and_prints_nothing(
 
 def test_a_run_opened_by_path_or_text_has_the_same_results(run: lab.Run) -> None:
     assert lab.load(run.folder).results == lab.load(str(run.folder)).results == run.results
+
+
+def test_the_results_of_a_rebuilt_run_are_collected_once(run: lab.Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[object] = []
+
+    def counted(experiment: Experiment) -> Results:
+        calls.append(experiment)
+        return collected(experiment)
+
+    collected = collect.collect
+    monkeypatch.setattr(collect, "collect", counted)
+    assert lab.load(run.folder).rebuild().results == run.results
+    assert len(calls) == 1
 
 
 def test_the_tables_agree_with_results_json(run: lab.Run) -> None:

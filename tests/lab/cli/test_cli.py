@@ -88,6 +88,16 @@ def test_a_dry_run_shows_the_cells_and_writes_nothing(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["mine.yaml"]
 
 
+@pytest.mark.parametrize("written", [None, ""])
+def test_a_folder_whose_holder_has_not_written_its_id_yet_is_refused_too(tmp_path: Path, written: str | None) -> None:
+    with held(tmp_path / "run"):
+        (tmp_path / "run" / ".driver.pid").unlink()
+        if written is not None:
+            (tmp_path / "run" / ".driver.pid").write_text(written, encoding="utf-8")
+        done = bct("run", str(recipe(tmp_path)), "--out", str(tmp_path / "run"))
+    assert_one_line(done, 2, "another `bct run`")
+
+
 def test_a_held_folder_names_its_holder(tmp_path: Path) -> None:
     with held(tmp_path / "run"):
         done = bct("run", str(recipe(tmp_path)), "--out", str(tmp_path / "run"))
