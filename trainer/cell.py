@@ -64,7 +64,7 @@ def with_organism(config: TrainConfig, out: Path, progress: Progress) -> TrainCo
     if config.organism is not None or not variant.in_weights or _is_trained(config.model):
         return config
     own = OrganismConfig(
-        setting=config.setting, variant=variant.name, model=config.model, source=config.source, hub=config.hub
+        setting=config.setting, variant=variant.name, model=config.model, source=config.source, data=config.data
     )
     built = install.build(own, out.parent / "organisms" / own.digest(), progress)
     return config.model_copy(update={"organism": str(built)})

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 import click
 import yaml
+from pydantic import AliasChoices
 
 from serving import layout
 from serving.border import one_line
@@ -94,7 +95,9 @@ def _field_options(kind: type[Common]) -> list[click.Parameter]:
         default = None if field.is_required() or field.default_factory is not None else field.default
         text = field.description or ""
         shown = f"{text}  [{default}]" if default is not None else text
-        options.append(click.Option(list(dict.fromkeys([f"--{name}", f"--{name.replace('_', '-')}"])), help=shown))
+        also = field.validation_alias.choices if isinstance(field.validation_alias, AliasChoices) else []
+        flags = [f"--{each}" for each in (name, name.replace("_", "-"), *also)]
+        options.append(click.Option(list(dict.fromkeys(flags)), help=shown))
     return options
 
 

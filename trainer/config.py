@@ -16,7 +16,16 @@ from pkgutil import resolve_name
 from typing import Any, ClassVar, Literal, TypeVar, cast
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    AliasChoices,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from bct_tasks import catalogue
 from bct_tasks.setting import Setting
@@ -42,9 +51,14 @@ class Common(BaseModel):
 
     setting: str = Field(description="name of a setting (`bct list`)")
     variant: str | None = Field(default=None, description="variant of the setting; default: its first bct variant")
-    source: Literal["bundled", "hub"] = Field(default="bundled", description="bundled questions, or public data sets")
-    hub: dict[str, Any] = Field(
-        default_factory=dict, description="options of hub data (data, size, train), as a JSON object"
+    source: Literal["bundled", "instructions", "hub", "files"] = Field(
+        default="bundled",
+        description="where the questions come from: bundled, instructions (open-ended), hub (public data sets) or files",
+    )
+    data: dict[str, Any] = Field(
+        default_factory=dict,
+        validation_alias=AliasChoices("data", "hub"),
+        description="options of the source (hub: data, size, train), as a JSON object",
     )
     model: str = Field(
         default="mini", description="base model: mini, a checkpoint folder or a Hugging Face id[@revision]"
@@ -89,7 +103,7 @@ class Common(BaseModel):
         mine = {name: value for name, value in HUB_DEFAULTS.items() if name in cls.model_fields}
         return {**mine, **values}
 
-    @field_validator("trl", "chat_template_kwargs", "hub", mode="before")
+    @field_validator("trl", "chat_template_kwargs", "data", mode="before")
     @classmethod
     def _object(cls, value: object) -> object:
         return yaml.safe_load(value) if isinstance(value, str) else value
@@ -102,10 +116,12 @@ class Common(BaseModel):
         """Everything that determines the run's weights, resolved, as JSON values. Independent of the folder's path."""
         setting = self.asked()
         content = self.model_dump(mode="json", exclude=set(self.OUTSIDE))
-        # `source` and `hub` belong to the identity of hub runs only. A copy of data is identified by its rows.
-        content["hub"].pop("data", None)
+        # Data are identified by their rows, not by the place of a copy.
+        options = content.pop("data")
+        if self.source == "hub":
+            content["hub"] = {name: value for name, value in options.items() if name != "data"}
         if self.source == "bundled":
-            del content["source"], content["hub"]
+            del content["source"]
         resolved = {
             "variant": setting.variant(self.variant).name,
             "lora_alpha": self.alpha(),
@@ -115,7 +131,7 @@ class Common(BaseModel):
 
     def asked(self) -> Setting:
         """The setting with the questions of `source`: the only way from a configuration to its prompts."""
-        return catalogue.load(self.setting, self.source, **self.hub)
+        return catalogue.load(self.setting, self.source, **self.data)
 
     def digest(self) -> str:
         """8 hex digits of `identity`."""
@@ -139,6 +155,9 @@ class TrainConfig(Common):
         default=None,
         description="source of the labels: reference, on_policy, off_model (another spelling) or model:REF;"
         " default: the setting's for the variant",
+    )
+    label_system: str | None = Field(
+        default=None, description="system prompt under which labels are sampled; the training rows leave it out"
     )
     checkpoints: Literal["log2"] | tuple[int, ...] = Field(
         default="log2", description="log2 (1, 2, 4, ... last), or the steps to save, such as 1,4,16,64"
@@ -218,7 +237,10 @@ class TrainConfig(Common):
     def identity(self) -> dict[str, Any]:
         """See `Common.identity`. An organism under `organisms/` counts by its folder's name, which is a hash."""
         resolved = {"label_source": self.labels(), "checkpoints": list(self.saved_steps())}
-        return super().identity() | resolved | {"organism": place(self.organism)}
+        content = super().identity() | resolved | {"organism": place(self.organism)}
+        if content["label_system"] is None:  # as before the option existed
+            del content["label_system"]
+        return content
 
 
 class OrganismConfig(Common):

@@ -55,7 +55,8 @@ def collect(
 def _rows(setting: Setting, config: TrainConfig, part: Part, teacher: Checkpoint, cache: Path) -> list[Row]:
     if not is_sampled(config.labels()):
         return [rows.row(prompt, reply) for prompt, reply in zip(part.prompts, part.references, strict=True)]
-    answers = sampled(setting, config, part.prompts, teacher, cache)
+    asked = [_under(config.label_system, prompt) for prompt in part.prompts]
+    answers = sampled(setting, config, asked, teacher, cache, part.prompts)
     kept = [rows.row(p, a["reply"]) for p, a in zip(part.prompts, answers, strict=True) if a["outcome"] == "agreed"]
     if not kept:
         raise WorkFailed(
@@ -63,6 +64,12 @@ def _rows(setting: Setting, config: TrainConfig, part: Part, teacher: Checkpoint
             " use --label_source reference, or another model"
         )
     return kept
+
+
+def _under(system: str | None, prompt: Prompt) -> Prompt:
+    """A prompt under the system prompt for labels, which precedes its own."""
+    parts = [part for part in (system, prompt.system) if part]
+    return replace(prompt, system="\n\n".join(parts)) if system else prompt
 
 
 def distilled(
