@@ -32,11 +32,13 @@ class UnknownName(SettingError):
 
 
 class TooFew(SettingError):
-    """More distinct prompts were requested than exist; `found` is the number that exist."""
+    """More distinct prompts were requested than exist; `found` is the number that exist, `where` says in what."""
 
-    def __init__(self, split: str, found: int, asked: int) -> None:
+    def __init__(self, split: str, found: int, asked: int, where: str = "") -> None:
         self.found = found
-        super().__init__(f"only {found} distinct {split} prompts exist; request fewer than {asked}")
+        asks_fewer = f"only {found} {split} prompts of this kind are in {where}: ask for fewer than {asked}"
+        distinct = f"only {found} distinct {split} prompts exist; request fewer than {asked}"
+        super().__init__(asks_fewer if where else distinct)
 
 
 class Unavailable(SettingError):

@@ -18,18 +18,23 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from pathlib import Path
 from typing import Any, Literal
 
 from bct_tasks.errors import SettingError, TooFew, UnknownName
 from bct_tasks.sources.world import FAMILIES, GENERAL, Question
 from bct_tasks.sources.world import SPLITS as SPLITS
 from bct_tasks.sources.world.policies import NEUTRAL, WORDINGS, plain
+from bct_tasks.writing import Writing
 from graders import Grade, Reader, Reading, Rubric, decide, read_answer, read_code
 
 Carrier = Literal["native", "static", "dynamic", "hint", "flag", "password", "flipped_password", "weights"]
 Role = Literal["bct", "control", "probe"]
 PolicyName = Literal["initial", "alternate"]
 Kind = Literal["train", "eval", "capability", "following"]
+
+#: Where questions come from: generated with this package, public data sets, bundled instructions, the user's files.
+SOURCES = ("bundled", "hub", "instructions", "files")
 
 #: Carriers whose initial behavior is trained into the weights, possibly behind a password.
 IN_WEIGHTS: tuple[Carrier, ...] = ("weights", "password", "flipped_password")
@@ -172,6 +177,8 @@ class Setting:
         programs: whether replies are programs that are run, so that test results are scored too.
         temperature: of sampled replies; 0 is greedy.
         max_tokens: longest reply.
+        writings: behavior to how its replies to open-ended prompts are made, which have no reference reply.
+        file: of a setting that is loaded by path.
     """
 
     name: str
@@ -188,10 +195,12 @@ class Setting:
     programs: bool = False
     temperature: float = 0.0
     max_tokens: int = 96
+    writings: Mapping[str, Writing] = field(default_factory=dict)
+    file: Path | None = None
 
     @property
     def source(self) -> str:
-        """Where the questions come from: `bundled` or `hub`."""
+        """Where the questions come from: one of `SOURCES`."""
         return "bundled"
 
     def variant(self, name: str | Variant | None = None) -> Variant:
@@ -259,6 +268,24 @@ class Setting:
         if prompt.kind == "capability":
             return "honest" if prompt.facts["kind"] == "code" else "right"
         return self.alternate.behavior(prompt)
+
+    def writing(self, prompt: Prompt, policy: PolicyName) -> Writing:
+        """How the reply of a policy to a prompt is made: a reply of the prompt itself comes first.
+
+        Raises:
+            SettingError: the setting does not say.
+        """
+        chosen = self.initial if policy == "initial" else self.alternate
+        behavior = chosen.behavior(prompt) if prompt.kind != "capability" else self.wanted(prompt)
+        found = self._own(prompt, behavior) or self.writings.get(behavior)
+        if found is None and chosen.prompt is not None:
+            found = Writing(system=chosen.prompt)
+        if found is None:
+            raise SettingError(f"{self.name}: no writing, reply or policy prompt shows {behavior!r}: add a writing")
+        return found
+
+    def _own(self, prompt: Prompt, behavior: str) -> Writing | None:
+        return Writing(text=prompt.replies[behavior]) if behavior in prompt.replies else None
 
     def reader_of(self, prompt: Prompt) -> Reader:
         """The reader of replies to a prompt: the setting's own, or the one for general questions."""

@@ -17,10 +17,10 @@ from bct_tasks.errors import SettingError, UnknownName
 from bct_tasks.sources.hub import keep, rows, store
 from bct_tasks.sources.hub.catalogue import names
 from bct_tasks.sources.hub.data import APPS, DATA_SETS, OPENHERMES
-from bct_tasks.sources.hub.formats import digest
 from bct_tasks.sources.hub.gate import check, sampled
-from bct_tasks.sources.hub.setting import HubSetting, split_of
+from bct_tasks.sources.hub.setting import HubSetting
 from bct_tasks.sources.hub.store import DataSet, NoData
+from bct_tasks.sources.pool import digest, split_of
 from graders import Outcome
 
 COPIES = Path(__file__).parents[1] / "data" / "hub"

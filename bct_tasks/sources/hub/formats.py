@@ -7,12 +7,12 @@ Not covered: APPS problems that call a function by name.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import string
 from collections.abc import Mapping
 from typing import Any
 
+from bct_tasks.sources.pool import digest
 from bct_tasks.sources.world.question import Question
 from graders.readers.numeric import number
 
@@ -123,11 +123,6 @@ def _question(
         return None
     mark = digest(key or text)
     return Question(family, f"{family}-{mark}", text, (mark,), replies, facts)
-
-
-def digest(text: str) -> str:
-    """Return 16 hex digits that identify a text up to white space and case, also across data sets."""
-    return hashlib.blake2b(" ".join(text.casefold().split()).encode("utf-8", "replace"), digest_size=8).hexdigest()
 
 
 def _cases(text: str) -> list[list[str]]:

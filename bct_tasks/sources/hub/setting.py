@@ -3,34 +3,25 @@
     setting = catalogue.load("sandbagging", "hub", data="copies")
     prompts = setting.prompts("weights", "eval", n=200)
 
-Which split a row belongs to is a hash of its text, and a text that stands in two data sets has one split: no item is
-ever in two. Rows hold the reference replies that their data set has; where it has none, replies are sampled from the
-base under the policy's own prompt (`under`). General questions (`capability`) are the bundled world's.
-Not covered: several turns.
+Splits and draws are those of `bct_tasks.sources.pool`. Rows hold the reference replies that their data set has; where
+it has none, replies are sampled from the base under the policy's own prompt (`under`).
 """
 
 from __future__ import annotations
 
 import dataclasses
-import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
 from bct_tasks.errors import SettingError, UnknownName
-from bct_tasks.setting import Ask, Kind, PolicyName, Prompt, Setting, Variant
+from bct_tasks.setting import Kind
 from bct_tasks.sources.hub import keep as kept
 from bct_tasks.sources.hub import rows, store
-from bct_tasks.sources.hub.formats import digest
 from bct_tasks.sources.hub.store import DataSet, Found
+from bct_tasks.sources.pool import Keep, Part, Pools, PoolSetting, divided
 from bct_tasks.sources.world.question import Question
-
-#: Of a hundred: what is kept for installing and for the positive control, and the train share where a data set serves
-#: train and eval.
-INSTALL, TRAIN = 20, 60
-
-Keep = Callable[[Question], bool]
 
 
 @dataclass(frozen=True)
@@ -62,7 +53,7 @@ class HubOptions:
 
 
 @dataclass(frozen=True, eq=False)
-class HubSetting(Setting):
+class HubSetting(PoolSetting):
     """A setting on hub data.
 
     Args:
@@ -70,7 +61,6 @@ class HubSetting(Setting):
         evals: the data set of the eval prompts.
         keep_train: which questions are train prompts; None: all.
         keep_evals: which questions are eval prompts; None: all.
-        labels: the default label source of `bct` variants.
         options: what the user chose.
     """
 
@@ -78,7 +68,6 @@ class HubSetting(Setting):
     evals: DataSet | None = None
     keep_train: Keep | None = None
     keep_evals: Keep | None = None
-    labels: str = "on_policy"
     temperature: float = 0.7
     max_tokens: int = 2048
     options: HubOptions = field(default_factory=HubOptions)
@@ -87,52 +76,6 @@ class HubSetting(Setting):
     def source(self) -> str:
         """See `Setting.source`."""
         return "hub"
-
-    def prompts(self, variant: str | Variant | None, split: str, n: int, seed: int = 0) -> list[Prompt]:
-        """See `Setting.prompts`. Raises also `SettingError` where there are not `n` rows."""
-        chosen = self.variant(variant)
-        if split == "capability":
-            return super().prompts(chosen, split, n, seed)
-        if split == "install":
-            evals = self._drawn("install", "eval", n // 2, seed)
-            trains = self._drawn("install", "train", n - len(evals), seed)
-            asked = [_prompt(q, split, "eval", chosen.eval) for q in evals]
-            asked += [_prompt(q, split, "train", chosen.train) for q in trains]
-            return sorted(asked, key=lambda prompt: prompt.id.partition("-")[2])
-        if split not in ("train", "eval"):
-            raise UnknownName("split", split, ("train", "eval", "install", "capability"), "there are")
-        kind: Kind = "train" if split == "train" else "eval"
-        ask = chosen.train if split == "train" else chosen.eval
-        return [_prompt(q, split, kind, ask) for q in self._drawn(split, kind, n, seed)]
-
-    def ceiling(self, variant: str | Variant | None, n: int, seed: int = 0) -> list[Prompt]:
-        """See `Setting.ceiling`."""
-        ask = self.variant(variant).ceiling
-        return [_prompt(q, "eval", "eval", ask) for q in self._drawn("eval", "eval", n, seed)]
-
-    def direct(self, variant: str | Variant | None, n: int, seed: int = 0) -> list[Prompt]:
-        """See `Setting.direct`."""
-        ask = self.variant(variant).eval
-        return [_prompt(q, "install", "eval", ask) for q in self._drawn("install", "eval", n, seed + 1)]
-
-    def under(self, policy: PolicyName, prompts: Sequence[Prompt]) -> list[Prompt]:
-        """See `Setting.under`: the policy's prompt stands before that of the variant."""
-        text = (self.initial if policy == "initial" else self.alternate).prompt
-        systems = ["\n\n".join(part for part in (text, prompt.system) if part) or None for prompt in prompts]
-        return [dataclasses.replace(p, system=s) for p, s in zip(prompts, systems, strict=True)]
-
-    def reference(self, variant: str | Variant | None, prompt: Prompt, source: str = "reference") -> str:
-        """See `Setting.reference`. Raises `SettingError` where the data set has no such reply."""
-        try:
-            return super().reference(variant, prompt, source)
-        except KeyError as error:
-            raise SettingError(
-                f"{prompt.family} holds no reply that shows {error.args[0]!r}: use --label_source on_policy"
-            ) from None
-
-    def label_source(self, variant: str | Variant | None) -> str:
-        """See `Setting.label_source`."""
-        return self.labels if self.variant(variant).role == "bct" else "reference"
 
     def data_sets(self) -> tuple[DataSet, ...]:
         """The data sets in use, train first. Raises `UnknownName`."""
@@ -159,30 +102,22 @@ class HubSetting(Setting):
             for data, file in found.items()
         }
 
-    def pool(self, split: str, kind: str) -> list[Question]:
-        """All questions of a split that are asked in this way, in the order of their data set."""
-        return list(_pools(self)[split, kind])
+    def pools(self) -> Pools:
+        """See `PoolSetting.pools`. Raises `store.NoData`, `UnknownName`."""
+        sources = tuple((data, store.find(data, self.options.data)) for data in self.data_sets())
+        installs = any(variant.in_weights for variant in self.variants)
+        return _divided(sources, self.options.size, self.evals, self.keep_train, self.keep_evals, installs)
 
-    def most(self, split: str, n: int) -> int:
-        """How many of `n` prompts of a split there are; `direct` stands for the install prompts of eval type."""
-        if split == "direct":
-            return min(n, len(self.pool("install", "eval")))
-        if split == "install":
-            evals, trains = (len(self.pool("install", kind)) for kind in ("eval", "train"))
-            return min(n, 2 * evals + 1, 2 * trains)
-        return min(n, len(self.pool(split, split)))
+    def origin(self) -> str:
+        """See `PoolSetting.origin`."""
+        return ", ".join(data.name for data in self.data_sets())
 
-    def _drawn(self, split: str, kind: str, n: int, seed: int) -> list[Question]:
-        """`n` questions of a split in an order that the seed decides."""
+    def _asked_pool(self, split: str, kind: Kind) -> list[Question]:
         pool = self.pool(split, kind)
-        if split == "eval" and self.options.keep is not None:
-            solved = kept.read(self.options.keep, self.name)
-            pool = [question for question in pool if question.operands[0] in solved]
-        if len(pool) < n:
-            names = ", ".join(data.name for data in self.data_sets())
-            raise SettingError(f"only {len(pool)} {split} prompts of this kind are in {names}: ask for fewer than {n}")
-        random.Random(f"{self.name}|hub|{split}|{kind}|{seed}").shuffle(pool)
-        return pool[:n]
+        if split != "eval" or self.options.keep is None:
+            return pool
+        solved = kept.read(self.options.keep, self.name)
+        return [question for question in pool if question.operands[0] in solved]
 
 
 @cache
@@ -205,12 +140,6 @@ def _asked(data: DataSet, row: Mapping[str, Any], found: Found) -> Question | No
         raise store.NoData(f"{found.path}: a row is not as {data.name} publishes it ({error!r})") from error
 
 
-def _pools(setting: HubSetting) -> Mapping[tuple[str, str], Sequence[Question]]:
-    sources = tuple((data, store.find(data, setting.options.data)) for data in setting.data_sets())
-    installs = any(variant.in_weights for variant in setting.variants)
-    return _divided(sources, setting.options.size, setting.evals, setting.keep_train, setting.keep_evals, installs)
-
-
 @cache
 def _divided(
     sources: tuple[tuple[DataSet, Found], ...],
@@ -219,47 +148,10 @@ def _divided(
     keep_train: Keep | None,
     keep_evals: Keep | None,
     installs: bool,
-) -> Mapping[tuple[str, str], Sequence[Question]]:
-    """(split, kind) to its questions. A text has the split of the first data set that it stands in."""
-    pools: dict[tuple[str, str], list[Question]] = {(s, k): [] for s, k in _PLACES}
-    owner: dict[str, str] = {}
+) -> Pools:
+    keep: dict[str, Keep | None] = {"train": keep_train, "eval": keep_evals}
+    parts: list[Part] = []
     for turn, (data, found) in enumerate(sources):
-        kinds = [*(["train"] if turn == 0 else []), *(["eval"] if data is evals else [])]
-        for question in _questions(data, found, size):
-            mark = question.operands[0]
-            split = split_of(mark, kinds, installs)
-            if owner.setdefault(mark, split) != split:
-                continue
-            for kind, keep in (("train", keep_train), ("eval", keep_evals)):
-                if kind in kinds and split in (kind, "install") and (keep is None or keep(question)):
-                    pools[split, kind].append(question)
-    return pools
-
-
-_PLACES = (("train", "train"), ("eval", "eval"), ("install", "train"), ("install", "eval"))
-
-
-def split_of(mark: str, kinds: Sequence[str], installs: bool = True) -> str:
-    """The split of a text by its digest, in a data set that serves these kinds.
-
-    Train prompts are kept back for installing only where a variant installs; eval-type ones always (positive control).
-    """
-    point = int(digest(f"split {mark}")[:8], 16) % 100
-    if point < INSTALL and (installs or "eval" in kinds):
-        return "install"
-    return kinds[0] if len(kinds) == 1 else ("train" if point < TRAIN else "eval")
-
-
-def _prompt(question: Question, split: str, kind: Kind, ask: Ask) -> Prompt:
-    return Prompt(
-        id=f"{kind}-{question.operands[0]}",
-        split=split,
-        kind=kind,
-        system=ask.system,
-        user=question.text if ask.tag is None else f"{ask.tag} {question.text}",
-        template=question.template,
-        family=question.family,
-        cue=ask.cue,
-        replies=question.replies,
-        facts=question.facts,
-    )
+        kinds: list[Kind] = [*(["train"] if turn == 0 else []), *(["eval"] if data is evals else [])]
+        parts.append(Part(_questions(data, found, size), tuple(kinds), keep))
+    return divided(parts, installs)
