@@ -53,9 +53,10 @@ def report(run: Path, other: Path | None, as_markdown: bool, figures: Path | Non
 
 
 def _compare(run: Path, other: Path, as_json: bool) -> None:
-    from lab.verdict.compare_runs import against, markdown
+    from lab.report.markdown import comparison
+    from lab.verdict.compare_runs import against
 
     found = against(run, other)
     if not found.pairs:
         raise BadInput(f"{run} and {other} have no cell in common: compare runs of the same recipe")
-    emit(found.as_json()) if as_json else click.echo(markdown(found), nl=False)
+    emit(found.as_json()) if as_json else click.echo(comparison(found), nl=False)

@@ -21,25 +21,13 @@ from markupsafe import Markup
 from lab.report.figures.gallery import KINDS, gallery
 from lab.report.figures.picture import Picture
 from lab.report.figures.style import inline_svg, theme_css
-from lab.report.summary import crossed_at, few_seeds_text, flags_text, heading
+from lab.report.summary import about
 from lab.report.templates import environment
 from lab.report.viewer import Viewer
 from lab.verdict.arms import Arm, arms
-from lab.verdict.multiples import multiples
 from lab.verdict.schema import CellResult, Conclusion, Margin, Results
 from lab.verdict.table import csv_text
-from lab.verdict.wording import (
-    FLAGS,
-    LETTERS,
-    MEANINGS,
-    holm_text,
-    interval_text,
-    lr_text,
-    multiples_text,
-    p_text,
-    rate_text,
-    share_text,
-)
+from lab.verdict.wording import FLAGS, LETTERS, MEANINGS, share_text
 from serving.layout import write_atomic
 
 ANSWERS = {"yes": "✓ confirmed", "no": "✗ refuted", "undecided": "undecided"}
@@ -92,11 +80,8 @@ def render(results: Results, viewer: Viewer | None = None) -> str:
         .get_template("report.html.j2")
         .render(
             r=results,
-            heading=heading(results),
+            **about(results),
             arms=[_arm(arm, found["curves"], panels["curves"]) for arm in arms(results)],
-            together=holm_text(results.conclusions, results.thresholds),
-            few_seeds=few_seeds_text(results),
-            multiples=[(one.arm, multiples_text(one)) for one in multiples(results)],
             failures=_failures(results.failures),
             answers=ANSWERS,
             letters=LETTERS,
@@ -115,17 +100,9 @@ def render(results: Results, viewer: Viewer | None = None) -> str:
 def _environment(address: Callable[[str], str]) -> Environment:
     return environment(
         html=True,
-        share=share_text,
-        interval=interval_text,
-        rate=rate_text,
-        lr=lr_text,
-        p=p_text,
         margin=margin_text,
         log=address,
-        flags=flags_text,
-        words=lambda v: str(v).replace("_", " "),
         number=_number_text,
-        crossed=crossed_at,
         unbroken=lambda v: re.sub(r"(\de)-(\d)", "\\1\N{NON-BREAKING HYPHEN}\\2", v),
     )
 

@@ -2,7 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from lab.verdict.multiples import multiples
 from lab.verdict.schema import CellResult, CheckpointResult, Results
+from lab.verdict.wording import holm_text, multiples_text
+
+
+def about(results: Results) -> dict[str, Any]:
+    """What the templates of a run show, by its name in them."""
+    return {
+        "heading": heading(results),
+        "together": holm_text(results.conclusions, results.thresholds),
+        "few_seeds": few_seeds_text(results),
+        "multiples": [(found.arm, multiples_text(found)) for found in multiples(results)],
+    }
 
 
 def heading(results: Results) -> str:

@@ -2,10 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from lab.report.summary import crossed_at, flags_text
+from lab.verdict.wording import interval_text, lr_text, p_text, rate_text, share_text, signed_text
+
+#: Filters of all templates.
+FILTERS: Mapping[str, Callable[..., Any]] = {
+    "share": share_text,
+    "signed": signed_text,
+    "interval": interval_text,
+    "rate": rate_text,
+    "lr": lr_text,
+    "p": p_text,
+    "flags": flags_text,
+    "words": lambda value: str(value).replace("_", " "),
+    "crossed": crossed_at,
+}
 
 
 def environment(*, html: bool, **filters: Callable[..., Any]) -> Environment:
@@ -23,5 +39,5 @@ def environment(*, html: bool, **filters: Callable[..., Any]) -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    found.filters.update(filters)
+    found.filters.update(FILTERS, **filters)
     return found

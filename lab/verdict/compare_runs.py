@@ -10,7 +10,7 @@ Not covered: more than two runs.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,8 +19,8 @@ from lab.logs.reader import read_items
 from lab.logs.records import Item
 from lab.stats.paired import Comparison, compare, holm
 from lab.verdict.results import read_results
-from lab.verdict.schema import CellResult, Results, level_text
-from lab.verdict.wording import lr_text, signed_text
+from lab.verdict.schema import CellResult, Results
+from lab.verdict.wording import lr_text
 from serving.errors import BadInput
 
 KEY = ("setting", "variant", "method", "model", "rank", "batch", "label_source", "lr", "seed", "steps", "factors")
@@ -168,43 +168,3 @@ def _changed_sentences(a: Results, b: Results) -> tuple[tuple[str, str, str], ..
     return tuple(
         (c.arm, c.sentence, later[c.arm]) for c in a.conclusions if c.arm in later and later[c.arm] != c.sentence
     )
-
-
-def markdown(runs: Runs) -> str:
-    """The comparison as Markdown: what changed first, then every pair."""
-    changed = [pair for pair in runs.pairs if pair.changed]
-    lines = [f"## {runs.second} against {runs.first}", ""]
-    lines += [f"{len(runs.pairs)} cells in both, {len(changed)} with a different name or different flags.", ""]
-    lines += [f"- **{arm}**: was “{was}”, now “{now}”" for arm, was, now in runs.sentences]
-    lines += [f"- {pair.cell}: {_name_text(pair, 0)} → {_name_text(pair, 1)}" for pair in changed]
-    lines += ["", *_rows(runs.pairs, runs.confidence), ""]
-    for name, cells in ((runs.first, runs.only_first), (runs.second, runs.only_second)):
-        lines += [f"Only in {name}: {'; '.join(cells)}.", ""] if cells else []
-    if any(not pair.same_items for pair in runs.pairs):
-        lines += ["The runs have different eval items; pairs are compared on the items that they share.", ""]
-    return "\n".join(lines)
-
-
-def _rows(pairs: Iterable[Pair], confidence: float) -> list[str]:
-    head = ["cell", "step", "name", *(f"{name}, B − A" for name in ("initial", "alternate", "capability"))]
-    rows = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
-    for pair in pairs:
-        by_rate = {d.rate: d for d in pair.differences}
-        differences = [_difference_text(by_rate.get(name)) for name in ("initial", "alternate", "capability")]
-        name = _name_text(pair, 1) if not pair.changed else f"{_name_text(pair, 0)} → {_name_text(pair, 1)}"
-        rows.append(f"| {' | '.join([pair.cell, str(pair.step), name, *differences])} |")
-    level = level_text(confidence)
-    return [*rows, "", f"In brackets {level} intervals on the shared items. \\*: p < .05 by Holm over all pairs."]
-
-
-def _name_text(pair: Pair, side: int) -> str:
-    flags = ", ".join(pair.flags[side]).replace("_", " ")
-    return f"{(pair.names[side] or 'no name').replace('_', ' ')}{f' ({flags})' if flags else ''}"
-
-
-def _difference_text(difference: Difference | None) -> str:
-    if difference is None:
-        return "–"
-    d = difference
-    sure = "\\*" if d.p_holm < 0.05 else ""
-    return f"{signed_text(d.estimate)} [{signed_text(d.lo)}, {signed_text(d.hi)}]{sure}, n {d.n}"

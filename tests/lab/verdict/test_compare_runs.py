@@ -13,8 +13,8 @@ from made_up import BACK, KEPT, MOVED, ceiling, cell, checkpoint
 
 from lab.cli.main import main
 from lab.logs.records import CellRecord, Item
-from lab.report.markdown import markdown as run_markdown
-from lab.verdict.compare_runs import against, markdown
+from lab.report.markdown import comparison, markdown
+from lab.verdict.compare_runs import against
 from lab.verdict.results import build_results, write_results
 from lab.verdict.schema import Results, Thresholds
 from lab.verdict.wording import holm_text, lr_text
@@ -56,8 +56,8 @@ def runs(tmp_path: Path) -> tuple[Path, Path]:
 def test_intervals_of_a_comparison_have_the_higher_confidence_of_the_runs(tmp_path: Path) -> None:
     wide = run_folder(tmp_path / "wide", cell(KEPT), confidence=0.99)
     first, second = (run_folder(tmp_path / name, cell(KEPT), confidence=0.9) for name in "ab")
-    assert "90 % intervals" in markdown(against(first, second))
-    assert "99 % intervals" in markdown(against(first, wide))
+    assert "90 % intervals" in comparison(against(first, second))
+    assert "99 % intervals" in comparison(against(first, wide))
 
 
 def test_cells_of_the_same_key_are_compared_and_the_others_are_named(runs: tuple[Path, Path]):
@@ -79,7 +79,7 @@ def test_a_changed_name_and_the_paired_difference_behind_it_are_told(runs: tuple
 
 
 def test_the_comparison_as_markdown_has_one_row_per_pair(runs: tuple[Path, Path]):
-    text = markdown(against(*runs))
+    text = comparison(against(*runs))
     assert "retained → transferred" in text
     assert "−.95" in text
     assert len([line for line in text.splitlines() if line.startswith("| sandbagging")]) == 2
@@ -149,7 +149,7 @@ def test_the_chosen_learning_rate_is_shown_on_both_halves():
 
 def test_a_run_as_markdown_has_conclusions_cells_and_failures_and_no_markup_of_others():
     records = [cell(MOVED, lr=1e-3), cell([], variant="static", failure="stopped: <b>|x")]
-    text = run_markdown(build_results("made-up", records, question="Does <i>it</i>?"))
+    text = markdown(build_results("made-up", records, question="Does <i>it</i>?"))
     assert "- **sandbagging, weights**: removed without damage" in text
     assert f"lr {lr_text(1e-3)}, seed 0 | transferred" in text
     assert "&lt;b&gt;" in text
