@@ -10,7 +10,6 @@ import base64
 import json
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -19,49 +18,18 @@ from jinja2 import Environment
 from markupsafe import Markup
 
 from lab.report.figures.gallery import KINDS, gallery
-from lab.report.figures.picture import Picture
+from lab.report.figures.heat import steps_of
 from lab.report.figures.style import inline_svg, theme_css
 from lab.report.summary import about
 from lab.report.templates import environment
 from lab.report.viewer import Viewer
 from lab.verdict.arms import Arm, arms
-from lab.verdict.schema import CellResult, Conclusion, Margin, Results
+from lab.verdict.schema import CellResult, Margin, Results
 from lab.verdict.table import csv_text
 from lab.verdict.wording import FLAGS, LETTERS, MEANINGS, share_text
 from serving.layout import write_atomic
 
 ANSWERS = {"yes": "✓ confirmed", "no": "✗ refuted", "undecided": "undecided"}
-
-
-@dataclass(frozen=True)
-class Panel:
-    """One figure in the page."""
-
-    title: str
-    note: str
-    svg: Markup
-
-
-@dataclass(frozen=True)
-class Section:
-    """All figures of one kind."""
-
-    name: str
-    title: str
-    caption: str
-    panels: tuple[Panel, ...]
-
-
-@dataclass(frozen=True)
-class ArmSection:
-    """Everything that is shown per arm: its curves, and the map of names over `steps`."""
-
-    conclusion: Conclusion
-    about: str
-    named: bool
-    cells: tuple[CellResult, ...]
-    curves: tuple[Panel, ...]
-    steps: tuple[int, ...]
 
 
 def write_report(results: Results, path: Path, viewer: Viewer | None = None) -> None:
@@ -71,23 +39,22 @@ def write_report(results: Results, path: Path, viewer: Viewer | None = None) -> 
 
 def render(results: Results, viewer: Viewer | None = None) -> str:
     """The page. The same results give the same bytes. With a viewer, links to logs open there."""
-    address = viewer.link if viewer else quote
     found = gallery(results)
-    panels = {name: tuple(_panel(p, f"{name}{i}", address) for i, p in enumerate(ps)) for name, ps in found.items()}
-    sections = [Section(k.name, k.title, k.caption.format(t=results.thresholds), panels[k.name]) for k in KINDS]
+    panels = {name: [(f"{name}{i}", picture) for i, picture in enumerate(those)] for name, those in found.items()}
+    curves = [[p for p in panels["curves"] if p[1].conclusion is arm.conclusion] for arm in arms(results)]
     return (
-        _environment(address)
+        _environment(viewer.link if viewer else quote)
         .get_template("report.html.j2")
         .render(
             r=results,
             **about(results),
-            arms=[_arm(arm, found["curves"], panels["curves"]) for arm in arms(results)],
+            arms=list(zip(arms(results), curves, strict=True)),
             failures=_failures(results.failures),
             answers=ANSWERS,
             letters=LETTERS,
             meanings=MEANINGS,
             flag_meanings=_flags(results),
-            sections=[section for section in sections if section.panels],
+            sections=[(k, k.caption.format(t=results.thresholds), panels[k.name]) for k in KINDS if panels[k.name]],
             theme=Markup(theme_css()),
             viewer=viewer,
             csv=_csv_link(results),
@@ -102,6 +69,9 @@ def _environment(address: Callable[[str], str]) -> Environment:
         html=True,
         margin=margin_text,
         log=address,
+        svg=lambda picture, name: Markup(inline_svg(picture.draw, name, picture.text, address)),
+        about=_about,
+        steps=steps_of,
         number=_number_text,
         unbroken=lambda v: re.sub(r"(\de)-(\d)", "\\1\N{NON-BREAKING HYPHEN}\\2", v),
     )
@@ -118,21 +88,6 @@ def margin_text(margin: Margin | None) -> str:
 
 def _csv_link(results: Results) -> str:
     return "data:text/csv;base64," + base64.b64encode(csv_text(results).encode()).decode()
-
-
-def _panel(picture: Picture, name: str, address: Callable[[str], str]) -> Panel:
-    return Panel(picture.title, picture.note, Markup(inline_svg(picture.draw, name, picture.text, address)))
-
-
-def _arm(arm: Arm, pictures: list[Picture], panels: tuple[Panel, ...]) -> ArmSection:
-    return ArmSection(
-        conclusion=arm.conclusion,
-        about=_about(arm),
-        named=arm.cells[0].role == "bct",
-        cells=tuple(arm.cells),
-        curves=tuple(q for p, q in zip(pictures, panels, strict=True) if p.conclusion is arm.conclusion),
-        steps=tuple(sorted({k.step for c in arm.cells for k in c.checkpoints})),
-    )
 
 
 def _about(arm: Arm) -> str:
