@@ -12,30 +12,22 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from lab.report.figures.gallery import gallery
 from lab.report.figures.picture import Picture
 from lab.report.figures.style import write_svg
+from lab.report.summary import about
+from lab.report.templates import environment
 from lab.verdict.arms import GROUP, grouped, key_of
 from lab.verdict.expectations import MARKS
-from lab.verdict.multiples import multiples
 from lab.verdict.results import read_results
 from lab.verdict.schema import CellResult, Results
-from lab.verdict.wording import lr_text, multiples_text, share_text
+from lab.verdict.wording import lr_text, share_text
 from serving.errors import BadInput, LabError
 from serving.layout import write_atomic
 
-HEAD = """\
-# {title}, measured
-
-Made by `python -m lab.report.runs_page {runs}`; no figure is typed by hand. Each row is one configuration;
-its figures are those of its seeds, in order, at the last checkpoint. *Initial* and *alternate* are shares of
-the replies to eval prompts, *agreed* is a share of the replies to train prompts, *capability* is relative to
-step 0, and n counts eval prompts. [The criterion]({up}concepts/criterion.md) explains names and flags,
-[Methods]({up}concepts/methods.md) what is trained on.
-"""
 NOTHING = "nothing was removed"
 COLUMNS = ("variant", "method", "lr", "name", "flags", "initial at 0", "initial", "alternate", "agreed", "capability")
 
@@ -49,9 +41,9 @@ def page(runs: Sequence[tuple[str, Results]], title: str, up: str = "", figures:
         up: Relative path from the page's folder to docs/, with a final slash.
         figures: Include the figures that `write_figures` writes.
     """
-    parts = [HEAD.format(title=title, runs=" ".join(name for name, _ in runs), up=up)]
-    parts += [section(results, figures) for _, results in runs]
-    return "\n".join(parts)
+    filters = {"sizes": _sizes, "pictures": pictures, "table": _table, "about": about, "left_out": _left_out}
+    template = environment(html=False, **filters).get_template("runs.md.j2")
+    return template.render(runs=runs, title=title, up=up, figures=figures, marks=MARKS)
 
 
 def pictures(results: Results) -> dict[str, Picture]:
@@ -68,49 +60,25 @@ def write_figures(results: Results, folder: Path) -> None:
         write_svg(picture.draw, folder / name)
 
 
-def section(results: Results, figures: bool) -> str:
-    """A run: its question, figures and table, the predictions and the conclusions."""
-    n = sorted({c.checkpoints[-1].eval.n for c in results.cells if c.checkpoints})
-    lines = [f"## {results.experiment}", "", results.question, ""]
-    lines += [f"`bct run recipes/{results.experiment}.yaml`, n = {', '.join(map(str, n))}.", ""]
-    for name, picture in pictures(results).items() if figures else ():
-        lines += [f"![{_plain(picture.text)}](figures/{name})"]
-    lines += [""] if figures else []
-    lines += [*_table(results.cells), *_predictions(results), *_conclusions(results), *_left_out(results)]
-    return "\n".join(lines) + "\n"
+def _sizes(results: Results) -> list[int]:
+    """Numbers of eval prompts."""
+    return sorted({c.checkpoints[-1].eval.n for c in results.cells if c.checkpoints})
 
 
-def _table(cells: Sequence[CellResult]) -> list[str]:
-    several, steps = len({c.setting for c in cells}) > 1, len({c.steps for c in cells}) > 1
-    columns = ("setting", *COLUMNS) if several else COLUMNS
-    lines = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
-    for alike in grouped((c for c in cells if c.checkpoints), lambda cell: key_of(cell, GROUP)).values():
+def _table(results: Results) -> Iterator[Sequence[str]]:
+    """The head of the table, and a row for cells that differ only in seed."""
+    several, steps = len({c.setting for c in results.cells}) > 1, len({c.steps for c in results.cells}) > 1
+    yield ("setting", *COLUMNS) if several else COLUMNS
+    trained = (cell for cell in results.cells if cell.checkpoints)
+    for alike in grouped(trained, lambda cell: key_of(cell, GROUP)).values():
         row = _row(sorted(alike, key=lambda c: c.seed), steps)
-        lines += [f"| {' | '.join([alike[0].setting, *row] if several else row)} |"]
-    return lines
-
-
-def _predictions(results: Results) -> list[str]:
-    lines = [f"- {MARKS[e.answer] or '·'} {e.says}" for e in results.expectations]
-    return ["", "Predictions (✓ confirmed, ✗ refuted):", "", *lines] if lines else []
-
-
-def _conclusions(results: Results) -> list[str]:
-    lines = ["", *[f"- {c.arm}: {c.sentence}" for c in results.conclusions]]
-    for found in multiples(results):
-        sentences = [f"- {sentence}" for sentence in multiples_text(found)]
-        lines += ["", f"Learning rate against steps, {found.arm}:", "", *sentences]
-    return lines
+        yield [alike[0].setting, *row] if several else row
 
 
 def _left_out(results: Results) -> list[str]:
     idle = [line for line in results.deviations if NOTHING in line]
-    lines = [f"- {len(idle)} reversals were left out: {NOTHING} where they would have started"] if idle else []
-    return lines + [f"- left out: {line}" for line in (*results.deviations, *results.failures) if line not in idle]
-
-
-def _plain(text: str) -> str:
-    return text.replace("[", "(").replace("]", ")")
+    lines = [f"{len(idle)} reversals were left out: {NOTHING} where they would have started"] if idle else []
+    return lines + [f"left out: {line}" for line in (*results.deviations, *results.failures) if line not in idle]
 
 
 def _row(cells: list[CellResult], steps: bool) -> list[str]:
