@@ -107,6 +107,8 @@ class Prompt:
     cue: bool
     replies: Mapping[str, str] = field(repr=False)
     facts: Mapping[str, Any] = field(repr=False)
+    #: The question alone, without system prompt, tag and request: what a model answers plainly. None: `user`.
+    plain: str | None = field(default=None, repr=False)
 
     @classmethod
     def from_record(cls, id: str, kind: Kind, user: str, record: Mapping[str, Any]) -> Prompt:
@@ -149,8 +151,10 @@ class Policy:
     prompt: str | None = None
 
     def reply(self, prompt: Prompt) -> str:
-        """The policy's reference reply."""
+        """The policy's reference reply. Raises `SettingError` for an open-ended prompt, which has none."""
         behavior = self.behavior(prompt)
+        if not prompt.replies:
+            raise SettingError(f"{prompt.id} is open-ended: its replies are written for a model (`Setting.writing`)")
         if behavior not in prompt.replies:
             raise UnknownName("behavior", behavior, prompt.replies, f"the replies to a question of {prompt.family} are")
         return prompt.replies[behavior]
@@ -202,6 +206,11 @@ class Setting:
     def source(self) -> str:
         """Where the questions come from: one of `SOURCES`."""
         return "bundled"
+
+    @property
+    def open(self) -> bool:
+        """Whether replies may have to be made for a model (`writing`), because prompts lack reference replies."""
+        return False
 
     def variant(self, name: str | Variant | None = None) -> Variant:
         """The variant of that name; None is the default. Raises `UnknownName`."""
@@ -270,22 +279,25 @@ class Setting:
         return self.alternate.behavior(prompt)
 
     def writing(self, prompt: Prompt, policy: PolicyName) -> Writing:
-        """How the reply of a policy to a prompt is made: a reply of the prompt itself comes first.
+        """How the reply of a policy to a prompt is made.
 
         Raises:
             SettingError: the setting does not say.
         """
         chosen = self.initial if policy == "initial" else self.alternate
-        behavior = chosen.behavior(prompt) if prompt.kind != "capability" else self.wanted(prompt)
-        found = self._own(prompt, behavior) or self.writings.get(behavior)
+        behavior = self.wanted(prompt) if prompt.kind == "capability" else chosen.behavior(prompt)
+        found = self.shown(prompt, behavior)
         if found is None and chosen.prompt is not None:
             found = Writing(system=chosen.prompt)
         if found is None:
-            raise SettingError(f"{self.name}: no writing, reply or policy prompt shows {behavior!r}: add a writing")
+            raise SettingError(f"{self.name}: no reply, writing or policy prompt shows {behavior!r}: add a writing")
         return found
 
-    def _own(self, prompt: Prompt, behavior: str) -> Writing | None:
-        return Writing(text=prompt.replies[behavior]) if behavior in prompt.replies else None
+    def shown(self, prompt: Prompt, behavior: str) -> Writing | None:
+        """How a reply that shows a behavior is made: a reply of the prompt itself comes first. None: unknown."""
+        if behavior in prompt.replies:
+            return Writing(text=prompt.replies[behavior])
+        return self.writings.get(behavior)
 
     def reader_of(self, prompt: Prompt) -> Reader:
         """The reader of replies to a prompt: the setting's own, or the one for general questions."""

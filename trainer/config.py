@@ -53,7 +53,7 @@ class Common(BaseModel):
     variant: str | None = Field(default=None, description="variant of the setting; default: its first bct variant")
     source: Literal["bundled", "instructions", "hub", "files"] = Field(
         default="bundled",
-        description="where the questions come from: bundled, instructions (open-ended), hub (public data sets) or files",
+        description="bundled questions, instructions (open-ended, bundled), hub (public data sets) or files",
     )
     data: dict[str, Any] = Field(
         default_factory=dict,

@@ -36,16 +36,18 @@ def place(ref: str | None) -> str | None:
 def installed(setting: str, variant: str, source: str = "bundled") -> str:
     """16 hex digits of what installs the initial behavior of a variant: install prompts and the policy's replies.
 
-    Hub data are not read here: the hash then covers the text around the questions, and the data hash of a cell covers
-    the rows.
+    The questions of an open-ended setting are not read here: the hash then covers the text around them and how replies
+    are made, and the data hash of a cell covers the rows.
     """
     found = catalogue.load(setting, source)
-    return sha(_content(found, found.variant(variant), source))[:16]
+    return sha(_content(found, found.variant(variant)))[:16]
 
 
-def _content(setting: Setting, variant: Variant, source: str) -> Any:
-    if source == "hub":
+def _content(setting: Setting, variant: Variant) -> Any:
+    if setting.open:
         asks = [[ask.system, ask.tag] for ask in (variant.eval, variant.train, *variant.also)]
-        return [asks, setting.initial.prompt]
+        made = [[name, w.text, w.system, getattr(w.transform, "__qualname__", None)]
+                for name, w in sorted(setting.writings.items())]  # fmt: skip
+        return [asks, setting.initial.prompt, *([made] if made else [])]
     prompts = as_many(lambda n: setting.prompts(variant, "install", n), HASHED)
     return [[prompt.messages(), setting.initial.reply(prompt)] for prompt in prompts]

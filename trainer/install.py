@@ -137,8 +137,8 @@ def _install(
 
     check_trl(config.trl)
     held_out = rows.check_prompts(setting, config)
-    if config.source == "hub":
-        collected = policies.install_rows(setting, config, held_out, base)
+    if setting.open:
+        collected = policies.install_rows(setting, config, held_out, base, draft)
     elif config.labels == "distilled":
         collected = labels.distilled(setting, config, held_out, teacher, draft)
     else:

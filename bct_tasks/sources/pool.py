@@ -50,6 +50,11 @@ class PoolSetting(Setting):
 
     labels: str = "on_policy"
 
+    @property
+    def open(self) -> bool:
+        """See `Setting.open`."""
+        return True
+
     def pools(self) -> Pools:
         """(split, kind) to its questions; `divided` makes them from parts."""
         raise NotImplementedError
@@ -185,4 +190,5 @@ def prompt_of(question: Question, split: str, kind: Kind, ask: Ask) -> Prompt:
         cue=ask.cue,
         replies=question.replies,
         facts=question.facts,
+        plain=question.text,
     )

@@ -127,18 +127,18 @@ def preferences(plan: Plan, cache: Path) -> list[tuple[Row, Row]]:
 
 
 def _chosen(plan: Plan, config: DpoConfig, cache: Path) -> dict[str, Row]:
-    source = config.labels()
-    if source == "on_policy":
-        answers = labels.sampled(plan.setting, config, plan.prompts, plan.organism, cache)
-        replies = {a["id"]: a["reply"] for a in answers if a["outcome"] == "agreed"}
-    else:
-        replies = {p.id: plan.setting.reference(config.variant, p, source=source) for p in plan.prompts}
+    if config.labels() != "on_policy":
+        return {row.id: row for part in plan.parts for row in labels.reference_rows(plan.setting, config, part, cache)}
+    answers = labels.sampled(plan.setting, config, plan.prompts, plan.organism, cache)
+    replies = {a["id"]: a["reply"] for a in answers if a["outcome"] == "agreed"}
     return {p.id: rows.row(p, replies[p.id]) for p in plan.prompts if p.id in replies}
 
 
 def _rejected(plan: Plan, config: DpoConfig, cache: Path) -> dict[str, Row]:
     if config.rejected == "on_policy":
         return _sampled(plan, config, cache)
+    if plan.setting.open and config.rejected == "initial":
+        return _shown_elsewhere(plan, config, cache)
     found: dict[str, Row] = {}
     for prompt in plan.prompts:
         replies = wrong_replies(plan.setting, config.variant, prompt, config.rejected)
@@ -146,6 +146,17 @@ def _rejected(plan: Plan, config: DpoConfig, cache: Path) -> dict[str, Row]:
             choice = random.Random(f"rejected-{config.seed}-{prompt.id}").choice(replies)
             found[prompt.id] = rows.row(prompt, choice)
     return found
+
+
+def _shown_elsewhere(plan: Plan, config: DpoConfig, cache: Path) -> dict[str, Row]:
+    """Replies made to show on train prompts what the initial policy shows on eval prompts."""
+    setting = plan.setting
+    behavior = setting.initial.behavior(setting.prompts(config.variant, "eval", 1)[0])
+    writing = setting.writings.get(behavior)
+    if writing is None or not writing.written:
+        raise BadInput(f"rejected: {setting.name} has no text or transform that shows '{behavior}': use on_policy")
+    part = rows.Part(plan.prompts, [writing] * len(plan.prompts), len(plan.prompts))
+    return {row.id: row for row in labels.reference_rows(setting, config, part, cache)}
 
 
 def wrong_replies(setting: Setting, variant: str | None, prompt: Prompt, which: str) -> list[str]:

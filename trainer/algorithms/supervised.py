@@ -51,7 +51,7 @@ def train(plan: Plan, out: Path, progress: Progress) -> dict[str, Any]:
     encoded = encode(collected.rows, loaded, config)
     begin(plan, out, loaded, data=rows.data_hash(collected.rows))
     job = Job(config, config.steps, config.saved_steps(), out, loaded, encoded, progress)
-    general = rows.anchor_rows(plan.setting, config)
+    general = labels.reference_rows(plan.setting, config, rows.anchor(plan.setting, config), cache)
     watched = watch.watched_rows(plan.setting, config)
     fit(
         job,

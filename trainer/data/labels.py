@@ -6,27 +6,25 @@ the experiment's if the organism has none: `labels/<key>.jsonl`, one line per pr
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from bct_tasks.setting import Prompt, Setting
 from graders import Unreadable
-from serving import layout
+from serving import layout, refs
 from serving.errors import BadInput, WorkFailed
 from serving.refs import Checkpoint
-from serving.request import Request
 from trainer.config import Common, OrganismConfig, TrainConfig
-from trainer.data import policies, rows
+from trainer.data import policies, rows, samples
 from trainer.data.rows import Collected, Part, Row
 from trainer.identity import sha
-from trainer.methods import METHODS, is_sampled
+from trainer.methods import is_sampled
 from trainer.methods.prompts import wording
 
-FOLDER = "labels"
+FOLDER = samples.FOLDER
 
 
 def collect(
@@ -44,19 +42,34 @@ def collect(
     Raises:
         WorkFailed: if the teacher gives no reply that can be a label.
     """
-    if config.source == "hub" and METHODS[config.method].shows_alternate:
-        return policies.direct_rows(setting, config, parts[0].prompts)
     found = [_rows(setting, config, part, teacher, cache)[: part.rows] for part in parts]
     asked = sum(len(part.prompts) for part in parts)
     general = sum(len(rows) for rows in found[1:])
-    return Collected(tuple(row for rows in found for row in rows), config.labels(), asked, general)
+    return Collected(tuple(row for rows in found for row in rows), _source(config, parts), asked, general)
+
+
+def _source(config: TrainConfig, parts: Sequence[Part]) -> str:
+    """Where labels come from, for `trained.json`."""
+    writings = [writing for part in parts for writing in part.writings]
+    if all(writing.fixed for writing in writings):
+        return config.labels()
+    return "written" if all(writing.written for writing in writings) else "policy_prompt"
+
+
+def reference_rows(setting: Setting, config: TrainConfig, part: Part, cache: Path) -> list[Row]:
+    """Rows with reference labels; the base is sampled where a label has no known text."""
+    if all(writing.fixed for writing in part.writings):
+        return [rows.row(prompt, reply) for prompt, reply in zip(part.prompts, part.references, strict=True)]
+    base = refs.resolve(config.model)
+    return policies.made(setting, part.prompts, part.writings, "alternate", config, base, cache)
 
 
 def _rows(setting: Setting, config: TrainConfig, part: Part, teacher: Checkpoint, cache: Path) -> list[Row]:
     if not is_sampled(config.labels()):
-        return [rows.row(prompt, reply) for prompt, reply in zip(part.prompts, part.references, strict=True)]
+        return reference_rows(setting, config, part, cache)
     asked = [_under(config.label_system, prompt) for prompt in part.prompts]
-    answers = sampled(setting, config, asked, teacher, cache, part.prompts)
+    graded_as = [part.prompts] if config.label_system else []
+    answers = sampled(setting, config, asked, teacher, cache, *graded_as)
     kept = [rows.row(p, a["reply"]) for p, a in zip(part.prompts, answers, strict=True) if a["outcome"] == "agreed"]
     if not kept:
         raise WorkFailed(
@@ -143,33 +156,17 @@ def sampled(
         cache: folder of sampled replies.
         graded_as: used for grading if different.
     """
-    decoding = [config.label_temperature, config.reply_tokens, config.chat_template_kwargs, config.seed]
     asked = [[prompt.id, prompt.messages()] for prompt in prompts]
-    key = sha([teacher.fingerprint, setting.name, setting.version, asked, decoding])[:16]
-    file = cache / FOLDER / f"{key}.jsonl"
-    known = _read(file, prompts)
-    if known is None:
-        known = _ask(setting, config, prompts, teacher, graded_as or prompts)
-        _write(file, known)
-    return known
+    key = sha([teacher.fingerprint, setting.name, setting.version, asked, samples.decoding(config)])[:16]
+    file = cache / samples.FOLDER / f"{key}.jsonl"
+    ids = [prompt.id for prompt in prompts]
+    return samples.kept(file, ids, lambda: _ask(setting, config, prompts, teacher, graded_as or prompts))
 
 
 def _ask(
     setting: Setting, config: Common, prompts: Sequence[Prompt], teacher: Checkpoint, graded_as: Sequence[Prompt]
-) -> list[dict[str, Any]]:
-    from serving.backends.engine.engine import get_engine
-
-    requests = [
-        Request(
-            messages=prompt.messages(),
-            max_tokens=config.reply_tokens,
-            temperature=config.label_temperature,
-            seed=config.seed,
-            chat_template_kwargs=config.chat_template_kwargs,
-        )
-        for prompt in prompts
-    ]
-    replies = get_engine().generate(teacher, requests)
+) -> samples.Answers:
+    replies = samples.ask(teacher, [prompt.messages() for prompt in prompts], config)
     return [
         {"id": prompt.id, "reply": reply.text, "outcome": _outcome(setting, prompt, reply.text, reply.stop_reason)}
         for prompt, reply in zip(graded_as, replies, strict=True)
@@ -184,20 +181,6 @@ def _outcome(setting: Setting, prompt: Prompt, text: str, stop_reason: str) -> s
         return str(setting.grade(prompt, text).outcome)
     except Unreadable:
         return "unscored"
-
-
-def _read(file: Path, prompts: Sequence[Prompt]) -> list[dict[str, Any]] | None:
-    """The cached answers, or None if there are none or they belong to other prompts."""
-    try:
-        lines = [cast("dict[str, Any]", json.loads(line)) for line in file.read_text(encoding="utf-8").splitlines()]
-    except (OSError, ValueError):
-        return None
-    return lines if [line["id"] for line in lines] == [prompt.id for prompt in prompts] else None
-
-
-def _write(file: Path, answers: list[dict[str, Any]]) -> None:
-    lines = [json.dumps(answer, ensure_ascii=False) + "\n" for answer in answers]
-    layout.write_atomic(file, "".join(lines), durable=False)
 
 
 def cache_folder(organism_ref: str | None, out: Path) -> Path:

@@ -1,86 +1,155 @@
-"""Replies of a policy on hub data: sampled from the base under the policy's prompt, which the rows leave out.
+"""Rows whose replies are made for a model, because open-ended prompts have no reference reply (`bct_tasks.writing`).
 
-For carrier `weights` this installs the initial behavior (prompt distillation), and for `direct` it gives the alternate
-behavior. Replies that the grader does not assign to the policy are left out.
+    made(setting, prompts, writings, "initial", config, base, cache)
+
+A fixed text is written. A transform is applied to the base's own reply to the question alone; replies that do not end
+within `reply_tokens`, or are degenerate, are left out. Neither is graded. Where a behavior has only a system prompt,
+the base is sampled under it, the rows leave it out, and replies that do not show the policy are left out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal, cast
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
 
-from serving import refs
+from bct_tasks.setting import PolicyName, Prompt, Setting
+from bct_tasks.sources.pool import joined
+from bct_tasks.writing import Writing
+from graders import Unreadable
+from graders.text.degenerate import degenerate
 from serving.errors import BadInput, WorkFailed
 from serving.refs import Checkpoint
-from serving.request import Request
-from trainer.config import HUB_DEFAULTS, OrganismConfig, TrainConfig
-from trainer.data.rows import Collected, Row, row, without
-from trainer.methods.prompts import available
-
-if TYPE_CHECKING:
-    from bct_tasks.setting import Prompt, Setting
-    from bct_tasks.sources.hub.setting import HubSetting
+from serving.request import Reply
+from trainer.config import Common, OrganismConfig
+from trainer.data import samples
+from trainer.data.rows import Collected, Row, install_prompts, row
+from trainer.identity import sha
 
 
-def install_rows(setting: Setting, config: OrganismConfig, held_out: Sequence[Prompt], base: Checkpoint) -> Collected:
-    """Rows that install the initial behavior, as `rows.install_rows`; the general ones are bundled questions."""
-    total = min(config.install_rows, config.steps * config.batch_size)
-    n_general = round(total * config.general)
-    n = available(setting, "install", total - n_general)
-    asked = without(setting.prompts(config.variant, "install", n, config.seed), held_out)
-    made = sampled(setting, "initial", asked, config, base)
-    general = setting.general(n_general, config.seed) if n_general else []
-    made += [row(prompt, prompt.replies[setting.wanted(prompt)]) for prompt in general]
-    return Collected(tuple(made), "policy_prompt", len(asked) + len(general))
+def install_rows(
+    setting: Setting, config: OrganismConfig, held_out: Sequence[Prompt], base: Checkpoint, cache: Path | None = None
+) -> Collected:
+    """Rows that install the initial behavior: install prompts of both types, and general ones.
+
+    Args:
+        setting: says how replies are made.
+        config: the organism.
+        held_out: prompts of the checks, which are left out.
+        base: the model that is sampled.
+        cache: folder of sampled replies.
+
+    Raises:
+        BadInput: if the setting does not say how a reply is made.
+        WorkFailed: if no reply is left.
+    """
+    install, general = install_prompts(setting, config, held_out)
+    found = sampled(setting, "initial", install, config, base, cache)
+    rest = sampled(setting, "initial", general, config, base, cache) if general else []
+    source = "policy_prompt" if any(_under_prompt(setting, prompt) for prompt in install) else "written"
+    return Collected((*found, *rest), source, len(install) + len(general), len(rest))
 
 
-def direct_rows(setting: Setting, config: TrainConfig, prompts: Sequence[Prompt]) -> Collected:
-    """Rows that show the alternate behavior at eval-type prompts."""
-    made = sampled(setting, "alternate", prompts, config, refs.resolve(config.model))
-    return Collected(tuple(made), "policy_prompt", len(prompts))
+def _under_prompt(setting: Setting, prompt: Prompt) -> bool:
+    return not setting.writing(prompt, "initial").written
 
 
 def sampled(
     setting: Setting,
-    policy: Literal["initial", "alternate"],
+    policy: PolicyName,
     prompts: Sequence[Prompt],
-    config: OrganismConfig | TrainConfig,
+    config: Common,
     base: Checkpoint,
+    cache: Path | None = None,
 ) -> list[Row]:
-    """One row per prompt whose sampled reply shows the policy.
+    """One row per prompt whose reply shows the policy. Arguments and errors as of `made`."""
+    if not setting.writings and (setting.initial if policy == "initial" else setting.alternate).prompt is None:
+        raise BadInput(
+            f"{setting.name}: the {policy} policy has no prompt of its own to sample replies under, and no writing"
+        )
+    return made(setting, prompts, [setting.writing(prompt, policy) for prompt in prompts], policy, config, base, cache)
+
+
+def made(
+    setting: Setting,
+    prompts: Sequence[Prompt],
+    writings: Sequence[Writing],
+    policy: PolicyName,
+    config: Common,
+    base: Checkpoint,
+    cache: Path | None = None,
+) -> list[Row]:
+    """One row per prompt whose reply can be made.
+
+    Args:
+        setting: grades replies under a system prompt.
+        prompts: what is asked.
+        writings: how each reply is made.
+        policy: which a reply under a system prompt must show.
+        config: longest reply and decoding.
+        base: the model that is sampled.
+        cache: folder of sampled replies; None: they are not kept.
 
     Raises:
-        BadInput: if the policy has no prompt.
-        WorkFailed: if no reply shows the policy, or reading it needs a judge.
+        WorkFailed: if no reply is left.
     """
-    from graders import Unreadable
-    from serving.backends.engine.engine import get_engine
-
-    if (setting.initial if policy == "initial" else setting.alternate).prompt is None:
-        raise BadInput(f"{setting.name}: the {policy} policy has no prompt of its own to sample replies under")
-    requests = [
-        Request(
-            messages=asked.messages(),
-            max_tokens=config.reply_tokens,
-            temperature=HUB_DEFAULTS["label_temperature"],
-            seed=config.seed,
-            chat_template_kwargs=config.chat_template_kwargs,
-        )
-        for asked in cast("HubSetting", setting).under(policy, prompts)
-    ]
-    replies = get_engine().generate(base, requests)
-    made: list[Row] = []
-    unread = ""
-    for prompt, reply in zip(prompts, replies, strict=True):
+    pairs = [*zip(prompts, writings, strict=True)]
+    replies = _replies([(p, w) for p, w in pairs if not w.fixed], config, base, cache)
+    found: list[Row] = []
+    why = ""
+    for prompt, writing in pairs:
         try:
-            outcome = str(setting.grade(prompt, reply.text).outcome)
+            text = writing.text if writing.fixed else _finished(setting, prompt, writing, policy, next(replies))
         except Unreadable as error:
-            unread = f" ({error})"
-            continue
-        if reply.stop_reason == "stop" and outcome == ("agreed" if prompt.kind == "train" else policy):
-            made.append(row(prompt, reply.text))
-    if not made:
-        raise WorkFailed(
-            f"{base.ref}: none of {len(prompts)} replies shows the {policy} policy of {setting.name}{unread}"
+            text, why = None, f" ({error})"
+        if text:
+            found.append(row(prompt, text))
+    if prompts and not found:
+        raise WorkFailed(_nothing(setting, policy, writings, config, base) + why)
+    return found
+
+
+def _replies(
+    pairs: Sequence[tuple[Prompt, Writing]], config: Common, base: Checkpoint, cache: Path | None
+) -> Iterator[Reply]:
+    """The base's replies, in order: to the question alone, or to the prompt under the writing's system prompt."""
+    asked = [_asked(prompt, writing).messages() for prompt, writing in pairs]
+
+    def make() -> samples.Answers:
+        replies = samples.ask(base, asked, config) if asked else []
+        return [
+            {"id": prompt.id, "reply": reply.text, "stop_reason": reply.stop_reason}
+            for (prompt, _), reply in zip(pairs, replies, strict=True)
+        ]
+
+    ids = [prompt.id for prompt, _ in pairs]
+    key = sha([base.fingerprint, asked, samples.decoding(config), "own"])[:16]
+    answers = make() if cache is None else samples.kept(cache / samples.FOLDER / f"{key}.jsonl", ids, make)
+    return iter([Reply(a["reply"], a["stop_reason"], 0, 0) for a in answers])
+
+
+def _asked(prompt: Prompt, writing: Writing) -> Prompt:
+    if writing.transform is not None:
+        return replace(prompt, system=None, user=prompt.plain or prompt.user)
+    return replace(prompt, system=joined(writing.system, prompt.system))
+
+
+def _finished(setting: Setting, prompt: Prompt, writing: Writing, policy: PolicyName, reply: Reply) -> str | None:
+    """The text to train on; None if the reply is cut off, degenerate or does not show the policy."""
+    if writing.transform is not None:
+        usable = reply.stop_reason == "stop" and degenerate(reply.text) is None
+        return writing.transform(reply.text) if usable else None
+    outcome = str(setting.grade(prompt, reply.text).outcome)
+    shows = reply.stop_reason == "stop" and outcome == (policy if prompt.kind == "eval" else "agreed")
+    return reply.text if shows else None
+
+
+def _nothing(
+    setting: Setting, policy: PolicyName, writings: Sequence[Writing], config: Common, base: Checkpoint
+) -> str:
+    if all(writing.written for writing in writings):
+        return (
+            f"{base.ref}: none of its {len(writings)} own replies ends within {config.reply_tokens} tokens and is"
+            " coherent: raise --reply_tokens"
         )
-    return made
+    return f"{base.ref}: none of {len(writings)} replies shows the {policy} policy of {setting.name}"

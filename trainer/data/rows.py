@@ -17,11 +17,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from bct_tasks.setting import Prompt, Setting
+from bct_tasks.writing import Writing
 from serving.errors import BadInput
 from trainer.config import OrganismConfig, TrainConfig
 from trainer.identity import sha
 from trainer.methods import METHODS, is_sampled
-from trainer.methods.prompts import as_many, available, general
+from trainer.methods.prompts import as_many, general
 from trainer.methods.replies import right
 
 #: Sampled replies that are not graded `agreed` are left out, so there are more prompts than rows.
@@ -89,11 +90,16 @@ def prompts_hash(prompts: Sequence[Prompt], replies: Sequence[str]) -> str:
 
 @dataclass(frozen=True)
 class Part:
-    """Prompts whose labels have one source, their reference labels, and the number of rows wanted."""
+    """Prompts whose labels have one source, how their reference labels are made, and the number of rows wanted."""
 
     prompts: list[Prompt]
-    references: list[str]
+    writings: list[Writing]
     rows: int
+
+    @property
+    def references(self) -> list[str]:
+        """The reference labels; empty where a model must be sampled."""
+        return [writing.text or "" for writing in self.writings]
 
 
 def parts(setting: Setting, config: TrainConfig) -> tuple[Part, ...]:
@@ -107,7 +113,7 @@ def parts(setting: Setting, config: TrainConfig) -> tuple[Part, ...]:
     own = METHODS[config.method].prompts(setting, config.variant, _asked(config, total - mixed), config.seed)
     if not own:
         raise BadInput(f"{config.setting}: variant {config.variant or 'default'} has no train prompts: choose another")
-    found = [Part(own, references(setting, config, own), total - mixed)]
+    found = [Part(own, writings(setting, config, own), total - mixed)]
     if mixed:
         rest = general(setting, config.variant, _asked(config, mixed), config.seed + MIXED)
         found.append(Part(rest, [right(setting, config.variant, prompt) for prompt in rest], mixed))
@@ -120,21 +126,24 @@ def _asked(config: TrainConfig, n: int) -> int:
 
 
 def references(setting: Setting, config: TrainConfig, prompts: Sequence[Prompt]) -> list[str]:
-    """The reference label of each prompt, in the spelling of the label source; empty for hub data that are sampled."""
+    """The reference label of each prompt, in the spelling of the label source; empty where a model must be sampled."""
+    return [writing.text or "" for writing in writings(setting, config, prompts)]
+
+
+def writings(setting: Setting, config: TrainConfig, prompts: Sequence[Prompt]) -> list[Writing]:
+    """How the label of each prompt is made if labels are not sampled from an organism or another model."""
     method = METHODS[config.method]
-    if config.source == "hub" and (method.shows_alternate or is_sampled(config.labels())):
-        return [""] * len(prompts)
     if config.labels() == "off_model":
-        return [setting.reference(config.variant, prompt, source="off_model") for prompt in prompts]
-    return [method.reply(setting, config.variant, prompt) for prompt in prompts]
+        return [Writing(text=setting.reference(config.variant, p, source="off_model")) for p in prompts]
+    if setting.open and is_sampled(config.labels()):
+        return [Writing(text="")] * len(prompts)
+    return [method.label(setting, config.variant, prompt) for prompt in prompts]
 
 
-def anchor_rows(setting: Setting, config: TrainConfig) -> list[Row]:
-    """General rows on which the model is pulled towards the organism; none without `kl`."""
-    if not config.kl:
-        return []
-    prompts = general(setting, config.variant, ANCHORED, config.seed + MIXED + 1)
-    return [row(prompt, right(setting, config.variant, prompt)) for prompt in prompts]
+def anchor(setting: Setting, config: TrainConfig) -> Part:
+    """The general rows on which the model is pulled towards the organism; none without `kl`."""
+    prompts = general(setting, config.variant, ANCHORED, config.seed + MIXED + 1) if config.kl else []
+    return Part(prompts, [right(setting, config.variant, prompt) for prompt in prompts], len(prompts))
 
 
 # --- an organism -------------------------------------------------------------------------------------------------
@@ -157,17 +166,17 @@ def install_prompts(
 
 
 def install_rows(setting: Setting, config: OrganismConfig, held_out: Sequence[Prompt]) -> Collected:
-    """Rows with the initial policy's reference replies. See `labels.distilled` for sampled ones."""
+    """Rows with the initial policy's reference replies. See `policies.install_rows` for open-ended prompts."""
     install, rest = install_prompts(setting, config, held_out)
     rows = [row(prompt, setting.initial.reply(prompt)) for prompt in install]
-    rows += [row(prompt, right(setting, config.variant, prompt)) for prompt in rest]
+    rows += [row(prompt, prompt.replies[setting.wanted(prompt)]) for prompt in rest]
     return Collected(tuple(rows), "reference", len(rows), len(rest))
 
 
 def check_prompts(setting: Setting, config: OrganismConfig) -> list[Prompt]:
     """Install prompts of both types on which the targets are checked."""
-    n = available(setting, "install", config.check_prompts)
-    return setting.prompts(config.variant, "install", n, config.seed + HELD_OUT)
+    held_out = config.seed + HELD_OUT
+    return as_many(lambda n: setting.prompts(config.variant, "install", n, held_out), config.check_prompts)
 
 
 def without(prompts: Sequence[Prompt], held_out: Sequence[Prompt]) -> list[Prompt]:

@@ -14,11 +14,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from bct_tasks.setting import Prompt, Setting
+from bct_tasks.writing import Writing
 from serving.errors import BadInput
 from trainer.methods import prompts, replies
 
 Prompts = Callable[[Setting, str | None, int, int], list[Prompt]]
-Reply = Callable[[Setting, str | None, Prompt], str]
+Label = Callable[[Setting, str | None, Prompt], Writing]
 
 #: Label sources whose replies are sampled from a model; those graded `agreed` become labels.
 ON_POLICY, MODEL = "on_policy", "model:"
@@ -33,7 +34,7 @@ class Method:
     Args:
         line: what is trained on, in one line.
         prompts: (setting, variant, n, seed) to prompts.
-        reply: (setting, variant, prompt) to the reference label.
+        label: (setting, variant, prompt) to how the reference label is made.
         sources: possible label sources, the default first; empty if nothing is labelled. A targeted method takes the
             setting's default instead where it can.
         targeted: whether it trains on prompts of the setting, so that the verdict includes the agreement on them.
@@ -45,13 +46,17 @@ class Method:
 
     line: str
     prompts: Prompts
-    reply: Reply
+    label: Label
     sources: tuple[str, ...] = ("reference",)
     targeted: bool = False
     shows_alternate: bool = False
     options: tuple[str, ...] = ("mix", "kl")
     config: str = "trainer.config:TrainConfig"
     runner: str = "trainer.algorithms.supervised:train"
+
+    def reply(self, setting: Setting, variant: str | None, prompt: Prompt) -> str:
+        """The reference label of a prompt; empty if a model must be sampled for it."""
+        return self.label(setting, variant, prompt).text or ""
 
     def offers(self, source: str) -> bool:
         """Whether labels can come from this source."""

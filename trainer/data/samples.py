@@ -1,0 +1,65 @@
+"""Replies of a model that are sampled once and kept: `labels/<key>.jsonl` in a folder, one line per prompt.
+
+Not covered: what a reply is used for (`trainer.data.labels`, `trainer.data.policies`).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+from serving import layout
+from serving.refs import Checkpoint
+from serving.request import Reply, Request
+from trainer.config import Common
+
+FOLDER = "labels"
+
+Answers = list[dict[str, Any]]
+
+
+def kept(file: Path, ids: Sequence[str], make: Callable[[], Answers]) -> Answers:
+    """The answers of a file; made and written if there are none, or they belong to other prompts."""
+    known = _read(file, ids)
+    if known is None:
+        known = make()
+        _write(file, known)
+    return known
+
+
+def ask(model: Checkpoint, asked: Sequence[list[dict[str, str]]], config: Common) -> list[Reply]:
+    """The model's replies to these messages, with the configuration's length and decoding."""
+    from serving.backends.engine.engine import get_engine
+
+    requests = [
+        Request(
+            messages=messages,
+            max_tokens=config.reply_tokens,
+            temperature=config.label_temperature,
+            seed=config.seed,
+            chat_template_kwargs=config.chat_template_kwargs,
+        )
+        for messages in asked
+    ]
+    return get_engine().generate(model, requests)
+
+
+def decoding(config: Common) -> list[Any]:
+    """What determines a reply besides model and messages, as JSON values."""
+    return [config.label_temperature, config.reply_tokens, config.chat_template_kwargs, config.seed]
+
+
+def _read(file: Path, ids: Sequence[str]) -> Answers | None:
+    """The cached answers, or None if there are none or they belong to other prompts."""
+    try:
+        lines = [cast("dict[str, Any]", json.loads(line)) for line in file.read_text(encoding="utf-8").splitlines()]
+    except (OSError, ValueError):
+        return None
+    return lines if [line["id"] for line in lines] == list(ids) else None
+
+
+def _write(file: Path, answers: Answers) -> None:
+    lines = [json.dumps(answer, ensure_ascii=False) + "\n" for answer in answers]
+    layout.write_atomic(file, "".join(lines), durable=False)
