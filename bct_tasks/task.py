@@ -55,6 +55,7 @@ def bct_task(
     n_capability: int | None = None,
     n_following: int = 0,
     max_tokens: int | None = None,
+    temperature: float | None = None,
     judge: str | bool | None = None,
     margins: bool = False,
     **hub: Any,
@@ -75,6 +76,7 @@ def bct_task(
         n_capability: general questions.
         n_following: questions under unrelated system prompts, in the split `all`.
         max_tokens: longest reply; None: 96, or 2,048 for hub data.
+        temperature: of replies; None: the setting's, which is greedy for bundled questions.
         judge: `off`, `cascade` (the setting's reader first, the model in the role `grader` where it is uncertain)
             or `only`; None: off, or the setting's default for its hub data. General questions are read by pattern in
             any case.
@@ -109,7 +111,7 @@ def bct_task(
         scorer=scorers if len(scorers) > 1 else scorers[0],
         sandbox="jail" if setting.programs else None,
         config=GenerateConfig(
-            temperature=setting.temperature,
+            temperature=setting.temperature if temperature is None else temperature,
             max_tokens=max_tokens or setting.max_tokens,
             adaptive_connections=False,
         ),

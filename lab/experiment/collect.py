@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from bct_tasks import catalogue
 from lab.experiment import gate, state
 from lab.experiment.folder import Experiment
 from lab.experiment.jobs import skipped
@@ -93,7 +92,7 @@ def _record(experiment: Experiment, cell: Cell) -> CellRecord:
         trained={key: value for key, value in trained.items() if not key.endswith("seconds")},
         metrics=_metrics(out / metrics.NAME) if done else (),
         checkpoints=_checkpoints(experiment, done["logs"]) if done else (),
-        graders={"outcome": f"{cell.start.setting} {catalogue.load(cell.start.setting).version}"},
+        graders={"outcome": f"{cell.start.setting} {cell.start.questions.load().version}"},
         failure=None if done else _failure(experiment, cell),
         organism=_origin(experiment, cell),
     )

@@ -11,7 +11,7 @@ from typing import Literal, Protocol
 
 from rich.console import Console
 
-from bct_tasks import catalogue, gate
+from bct_tasks import gate
 from lab.experiment import collect, lock
 from lab.experiment.board import Board, Ended, Jobs
 from lab.experiment.folder import Experiment, keep
@@ -90,7 +90,7 @@ def static_gate(experiment: Experiment, force: bool) -> dict[str, list[str]]:
     """
     found: dict[str, list[str]] = {}
     for start in experiment.starts.values():
-        result = gate.check(catalogue.load(start.setting), start.variant)
+        result = gate.check(start.questions.load(), start.variant)
         if not result.passed:
             found[f"{start.setting}.{start.variant}"] = list(result.reasons)
     if found and not force:

@@ -15,10 +15,9 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from bct_tasks import catalogue
 from lab.experiment.folder import Experiment
 from lab.experiment.status import duration
-from lab.plan.cells import Cell, Start
+from lab.plan.cells import Cell, Questions, Start
 from serving import layout, refs
 from serving.errors import BadInput
 from trainer.run.metrics import read as read_metrics
@@ -140,7 +139,7 @@ class Estimator:
         organism, pace = start.organism, self._pace(start.model)
         replies = sum(vars(start.sizes).values()) + start.sizes.n * (2 if organism else 1)
         steps, batch = (organism.steps, organism.batch_size) if organism else (0, 0)
-        tokens = round(steps * batch * _row_tokens(start.setting, start.variant, start.model))
+        tokens = round(steps * batch * _row_tokens(start.questions, start.variant, start.model))
         seconds = pace and pace.step * steps + pace.token * tokens + pace.reply * replies
         size = self._checkpoint(start.model, organism.rank) if organism else 0
         return JobEstimate(
@@ -163,7 +162,7 @@ class Estimator:
         start = cell.start
         same = (start.model, start.setting, start.variant)
         seen = [one["row"] for one in self._seen if (one["model"], one["setting"], one["variant"]) == same]
-        return median(seen) if seen else _row_tokens(*same[1:], start.model)
+        return median(seen) if seen else _row_tokens(start.questions, start.variant, start.model)
 
     def _checkpoint(self, model: str, rank: int | None) -> int | None:
         size = _checkpoint_bytes(model, rank)
@@ -196,9 +195,9 @@ def _finished(folders: Iterable[Path]) -> Iterable[Mapping[str, Any]]:
 
 
 @cache
-def _row_tokens(setting: str, variant: str, model: str) -> float:
+def _row_tokens(questions: Questions, variant: str, model: str) -> float:
     """Mean tokens of a training row: by the model's tokenizer if it is on this disk, else one per 4 characters."""
-    source = catalogue.load(setting)
+    source = questions.load()
     chosen = source.variant(variant)
     count, lengths = _counter(model), list[int]()
     for prompt in source.prompts(chosen, "train", SAMPLED, 0):

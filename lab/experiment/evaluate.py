@@ -17,9 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bct_tasks import catalogue
 from lab.logs.reader import read_header
-from lab.plan.cells import Sizes
+from lab.plan.cells import Answering, Start
 from serving.errors import WorkFailed
 from trainer.run.progress import Progress
 
@@ -41,30 +40,33 @@ class Evaluation:
     log: Path
     ref: str
     fingerprint: str
-    setting: str
-    variant: str
+    start: Start
     split: str
-    sizes: Sizes
     step: int = 0
     margins: bool = False
 
     @property
     def samples(self) -> int:
         """Number of samples of a complete log."""
-        every = {"eval": self.sizes.n, "ceiling": self.sizes.n, "all": sum(vars(self.sizes).values())}
-        return every[self.split]
+        sizes = self.start.sizes
+        every = {"eval": sizes.n, "ceiling": sizes.n, "all": sum(vars(sizes).values())}
+        return every[self.split] * self.start.answering.generation.epochs
 
     def label(self) -> dict[str, Any]:
-        """Metadata that identifies the log among those of its attempt."""
-        return {"lab_log": self.log.name, "step": self.step}
+        """Metadata that identifies the log among those of its attempt, and tell how replies were made and read."""
+        return {"lab_log": self.log.name, "step": self.step} | (
+            {"asked": asked} if (asked := self.start.asked()) else {}
+        )
 
     def is_in(self, log: Path) -> bool:
         """Whether this is a complete log of this evaluation."""
         header = read_header(log)
         if header is None or not header.ok or header.samples != self.samples:
             return False
-        known = (header.fingerprint, header.metadata.get("variant"), header.metadata.get("split"))
-        return header.metadata.get("lab_log") == self.log.name and known == (self.fingerprint, self.variant, self.split)
+        metadata = header.metadata
+        known = (header.fingerprint, metadata.get("variant"), metadata.get("split"), metadata.get("asked") or {})
+        wanted = (self.fingerprint, self.start.variant, self.split, self.start.asked())
+        return metadata.get("lab_log") == self.log.name and known == wanted
 
 
 def evaluate(evaluations: Sequence[Evaluation], progress: Progress, attempt: str | None = None) -> None:
@@ -128,9 +130,12 @@ def _run(todo: Sequence[Evaluation], folder: Path) -> list[EvalLog]:
 def _evaluated(todo: Sequence[Evaluation], folder: Path) -> list[EvalLog]:
     import inspect_ai
 
+    answering = todo[0].start.answering
     return inspect_ai.eval(
         [_task(evaluation) for evaluation in todo],
         model=None,
+        model_roles={"grader": answering.judge.model} if answering.judge else None,
+        epochs=answering.generation.epochs,
         log_dir=str(folder),
         log_format="eval",
         log_realtime=False,
@@ -151,20 +156,32 @@ def _task(evaluation: Evaluation) -> Task:
     from bct_tasks.task import bct_task
     from serving.provider import local_model
 
-    sizes = evaluation.sizes
+    start, sizes = evaluation.start, evaluation.start.sizes
+    answering = start.answering
     task = bct_task(
-        catalogue.load(evaluation.setting),
-        variant=evaluation.variant,
+        start.questions.load(),
+        variant=start.variant,
         split=evaluation.split,
         n=sizes.n,
         n_train=sizes.n_train,
         n_capability=sizes.n_capability,
         n_following=sizes.n_following,
         seed=0,
+        max_tokens=answering.generation.max_tokens,
+        temperature=answering.generation.temperature,
+        judge=answering.judge.mode if answering.judge else "off",
         margins=evaluation.margins,
     )
     labelled = {**(task.metadata or {}), **evaluation.label()}
-    return task_with(task, model=local_model(evaluation.ref), metadata=labelled)
+    return task_with(task, model=local_model(evaluation.ref, **_model_args(answering)), metadata=labelled)
+
+
+def _model_args(answering: Answering) -> dict[str, Any]:
+    """The arguments of the provider that the recipe gives."""
+    backend = {} if answering.serving.backend == "auto" else {"engine": answering.serving.backend}
+    template = {"chat_template_kwargs": dict(answering.chat_template_kwargs)} if answering.chat_template_kwargs else {}
+    dtype = {} if answering.dtype == "auto" else {"dtype": answering.dtype}
+    return {**template, **dtype, **backend, **answering.serving.options}
 
 
 def _publish(todo: Sequence[Evaluation], logs: Sequence[EvalLog]) -> None:

@@ -38,8 +38,8 @@ class Folders:
     logs: Path
 
     def organism(self, start: Start) -> Path | None:
-        """The organism's folder; None if cells start from the base itself."""
-        return self.run / "organisms" / start.organism_key if start.organism_key else None
+        """The folder of an organism that the run makes; None if cells start from the base, or from another organism."""
+        return self.run / "organisms" / start.organism.digest() if start.organism else None
 
     def start(self, start: Start) -> Path:
         """The file with the measurements at step 0."""
@@ -124,7 +124,7 @@ def keep(experiment: Experiment, static_gate: Mapping[str, list[str]]) -> None:
     if recipe.path.resolve() != target.resolve():
         shutil.copyfile(recipe.path, target)
     content: dict[str, Any] = {"name": recipe.name, "recipe": str(recipe.path), "logs": folders.relative(folders.logs)}
-    content["static_gate"] = dict(static_gate)
+    content |= {"static_gate": dict(static_gate), "home": str(recipe.path.resolve().parent)}
     content |= {"identity": IDENTITY, "names": dict(experiment.names)}
     layout.write_json_atomic(folders.run / "run.json", content)
 
@@ -139,6 +139,6 @@ def open_run(run: Path) -> Experiment:
     if origin is None:
         problem = "not a run folder" if run.is_dir() else "no such folder"
         raise BadInput(f"{run}: {problem}. Name the folder that `bct run` wrote, such as runs/quickstart.")
-    recipe = recipes.load(run / "recipe.yaml")
+    recipe = recipes.load(run / "recipe.yaml", Path(origin["home"]) if "home" in origin else None)
     recipe = recipe.model_copy(update={"name": origin["name"], "path": Path(origin["recipe"])})
     return Experiment(recipe, Folders(run, Path(os.path.normpath(run / origin["logs"]))))

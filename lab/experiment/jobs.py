@@ -84,8 +84,9 @@ class RunJobs:
         if job in self.experiment.cells:
             train = self.experiment.cells[job].train
             return {"training": train.steps, "evaluating": EVALUATION * len(train.saved_steps())}
-        organism = self.experiment.starts[job].organism
-        return {"organism": organism.steps if organism else 0, "evaluating": EVALUATION * (3 if organism else 2)}
+        start = self.experiment.starts[job]
+        steps = start.organism.steps if start.organism else 0
+        return {"organism": steps, "evaluating": EVALUATION * (3 if start.organism_key else 2)}
 
     def resources(self, job: str) -> Resources:
         """The resources of a job on a cluster."""
@@ -125,7 +126,7 @@ def make_start(start: Start, folders: Folders, reporter: Reporter, attempt: str 
     """
     if folders.start_is_done(start):
         return
-    ref = start.model
+    ref = start.ref or start.model
     organism = folders.organism(start)
     if organism is not None and start.organism is not None:
         reporter.phase("organism")
@@ -160,17 +161,15 @@ def organism_is_whole(folder: Path) -> bool:
 def start_evaluations(start: Start, folders: Folders, ref: str) -> dict[str, Evaluation]:
     """Measured once for all cells of a start: the organism, the ceiling a*, and the uninstalled base."""
     chosen = {"start": (ref, "all", "step-000000"), "ceiling": (start.model, "ceiling", "ceiling")}
-    if start.organism is not None:
+    if start.organism is not None or start.ref is not None:
         chosen["base"] = (start.model, "eval", "base")
     return {
         name: Evaluation(
             log=folders.logs / start.id / f"{stem}.eval",
             ref=model,
             fingerprint=refs.resolve(model).fingerprint,
-            setting=start.setting,
-            variant=start.variant,
+            start=start,
             split=split,
-            sizes=start.sizes,
             margins=start.margins and name == "start",
         )
         for name, (model, split, stem) in chosen.items()
@@ -216,7 +215,7 @@ def _origin(cell: Cell, folders: Folders) -> str | None:
     if cell.after is not None:
         return f"{folders.cell(cell.after)}@{cell.at}"
     organism = folders.organism(cell.start)
-    return str(organism) if organism else None
+    return str(organism) if organism else cell.start.ref
 
 
 def cell_evaluations(cell: Cell, folders: Folders) -> list[Evaluation]:
@@ -236,7 +235,7 @@ def cell_evaluations(cell: Cell, folders: Folders) -> list[Evaluation]:
 def _evaluation(start: Start, folders: Folders, id: str, step: int, ref: str) -> Evaluation:
     log = folders.logs / id / f"{layout.step_name(step)}.eval"
     mark = refs.resolve(ref).fingerprint
-    return Evaluation(log, ref, mark, start.setting, start.variant, "all", start.sizes, step, start.margins)
+    return Evaluation(log, ref, mark, start, "all", step, start.margins)
 
 
 def _done(cell: Cell, folders: Folders, evaluations: list[Evaluation], seconds: float) -> dict[str, Any]:

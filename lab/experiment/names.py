@@ -59,7 +59,7 @@ def renamed(cell: Cell, names: Mapping[str, str]) -> Cell:
 
 def _starts(run: Path, start: Start) -> Iterator[str]:
     """The names of finished starts with this organism and these items."""
-    ref = str(run / "organisms" / start.organism_key) if start.organism_key else start.model
+    ref = str(run / "organisms" / start.organism.digest()) if start.organism else start.ref or start.model
     for path in _alike(run / "starts", start.id, ".json"):
         measured = layout.read_json(path)
         log = run / measured["logs"]["start"]
@@ -88,7 +88,8 @@ def _is_of(identity: Mapping[str, Any], cell: Cell, run: Path) -> bool:
     """Whether a manifest is of this cell: the same configuration and the same prompts with their labels."""
     from trainer.run.plan import plan_of
 
-    organism = str(run / "organisms" / cell.start.organism_key) if cell.start.organism_key else None
+    made = cell.start.organism
+    organism = str(run / "organisms" / made.digest()) if made else cell.start.ref
     if cell.after is not None:
         organism = f"{run / 'cells' / cell.after.id}@{cell.at}"
     config = cell.train.model_copy(update={"organism": organism})

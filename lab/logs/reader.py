@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import zipfile
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -119,8 +119,13 @@ def read_replies(log: Path) -> tuple[Reply, ...]:
 
 
 def read_items(log: Path) -> tuple[Item, ...]:
-    """One item per reply, by split and id. Raises ValueError as `read_replies` does."""
-    return tuple(sorted((reply.item for reply in read_replies(log)), key=lambda item: (item.split, item.id)))
+    """One item per reply, by split and id; further epochs of a prompt have the id `ID#2`, `ID#3`, ...
+
+    Raises:
+        ValueError: as `read_replies` does.
+    """
+    items = (r.item if r.epoch == 1 else replace(r.item, id=f"{r.item.id}#{r.epoch}") for r in read_replies(log))
+    return tuple(sorted(items, key=lambda item: (item.split, item.id)))
 
 
 def answered_by(log: Path) -> Mapping[str, Any]:

@@ -20,7 +20,8 @@ class Item:
     """One reply to one prompt.
 
     Attributes:
-        id: The prompt's stable id; the same in all cells of a setting and variant.
+        id: The prompt's stable id; the same in all cells of a setting and variant. A further reply to the same prompt
+            (epoch 2) has the id `ID#2`.
         split: `eval`, `train`, `capability`, or `following` (does the model still follow an unrelated system prompt;
             `agreed` where it does). Without `following` items a cell is never flagged `prompt_deaf`.
         template: The wording of the prompt: the cluster of the design effect.
@@ -39,6 +40,11 @@ class Item:
     system: bool = False
     margin: float | None = None
     greedy: str | None = None
+
+    @property
+    def prompt(self) -> str:
+        """The prompt's id, without the epoch."""
+        return self.id.partition("#")[0]
 
 
 def of_split(items: Iterable[Item], split: str) -> list[Item]:

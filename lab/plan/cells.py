@@ -11,15 +11,25 @@ ceiling a*, and the figures of the gate.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from itertools import product
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bct_tasks import catalogue, following
 from bct_tasks.identity import prompt_content
-from lab.plan.grid import OF_METHODS, REVERSAL, GateLimits, Grid, Resources
+from lab.plan.grid import (
+    OF_METHODS,
+    REVERSAL,
+    GateLimits,
+    GenerationOptions,
+    Grid,
+    JudgeOptions,
+    Resources,
+    ServingOptions,
+)
 from lab.plan.recipe import Recipe
 from serving import refs
 from serving.errors import BadInput
@@ -28,7 +38,8 @@ from trainer.identity import sha
 from trainer.methods import METHODS
 
 if TYPE_CHECKING:
-    from bct_tasks.setting import Prompt, Variant
+    from bct_tasks.setting import Prompt, Setting, Variant
+    from serving.refs import Checkpoint
 
 #: Increased when ids are computed from other things. A run folder of an earlier identity keeps its names:
 #: `lab.experiment.names`.
@@ -55,8 +66,50 @@ class Sizes:
 
 
 @dataclass(frozen=True)
+class Questions:
+    """Where prompts come from: a setting, by name or file, and the source of its questions with its options."""
+
+    setting: str
+    source: str = "bundled"
+    options: tuple[tuple[str, Any], ...] = ()
+
+    def load(self) -> Setting:
+        """The setting with these questions."""
+        return catalogue.load(self.setting, self.source, **dict(self.options))
+
+
+@dataclass(frozen=True)
+class Answering:
+    """How checkpoints answer and how their replies are read, where a recipe says so."""
+
+    chat_template_kwargs: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    dtype: str = "auto"
+    generation: GenerationOptions = field(default_factory=GenerationOptions)
+    judge: JudgeOptions | None = None
+    serving: ServingOptions = field(default_factory=ServingOptions)
+
+    def content(self) -> dict[str, Any]:
+        """What differs from the defaults, as JSON values: part of the identity, of logs and of results.json."""
+        judge = {} if self.judge is None else self.judge.model_dump(mode="json", exclude={"max_unscored"})
+        parts: dict[str, Any] = {
+            "chat_template_kwargs": dict(self.chat_template_kwargs),
+            "dtype": {} if self.dtype == "auto" else self.dtype,
+            "generation": self.generation.model_dump(mode="json", exclude_defaults=True),
+            "judge": judge,
+            "serving": self.serving.model_dump(mode="json", exclude_defaults=True),
+        }
+        return {name: part for name, part in parts.items() if part}
+
+
+@dataclass(frozen=True)
 class Start:
-    """Where cells start: an organism (None: the base itself), and what is measured of it once."""
+    """Where cells start, and what is measured of it once.
+
+    Attributes:
+        organism: how the organism is made; None: the base itself starts, or an organism that exists.
+        ref: an organism that exists; its base is `model`.
+        margins: score both policies' reference replies too; changes no reply, and so no id.
+    """
 
     id: str
     setting: str
@@ -67,14 +120,23 @@ class Start:
     organism: OrganismConfig | None
     sizes: Sizes
     limits: GateLimits
+    questions: Questions
+    answering: Answering
+    ref: str | None = None
     margins: bool = True
-    """Whether both policies' reference replies are scored too; changes no reply, and so no id."""
     resources: Resources = field(default_factory=Resources)
 
     @property
     def organism_key(self) -> str | None:
-        """Name of the organism's folder; None where the base itself starts."""
-        return self.organism.digest() if self.organism else None
+        """Name of the organism: its hash, or the name of one that exists; None where the base itself starts."""
+        if self.organism is not None or self.ref is None:
+            return self.organism.digest() if self.organism else None
+        return f"{Path(self.ref).name}:{_fingerprint(self.ref)[:8]}" if Path(self.ref).exists() else self.ref
+
+    def asked(self) -> dict[str, Any]:
+        """What is asked and how it is answered, where it differs from the defaults: for logs and results.json."""
+        source = {"source": self.questions.source} if self.questions.source != "bundled" else {}
+        return source | self.answering.content()
 
 
 @dataclass(frozen=True)
@@ -111,6 +173,7 @@ class Cell:
             "steps": train.steps,
             "rows": train.rows,
             "factors": self.factors(),
+            "asked": start.asked(),
             **asdict(start.sizes),
         }
 
@@ -144,7 +207,7 @@ def starts_of(cells: list[Cell]) -> list[Start]:
 
 def _cells(grid: Grid) -> Iterator[Cell]:
     for name in grid.settings:
-        setting = catalogue.load(name)
+        setting = grid.asked(name)
         for asked in grid.variants or (None,):
             start = _start(grid, name, setting.variant(asked).name)
             factors = (grid.methods, grid.learning_rates, grid.ranks, grid.label_sources, grid.seeds)
@@ -172,35 +235,86 @@ def _reversals(grid: Grid, cell: Cell) -> Iterator[Cell]:
 def _train_values(
     grid: Grid, start: Start, method: str, rate: float, rank: int | None, source: str | None, seed: int
 ) -> dict[str, Any]:
-    names = ("model", "steps", "batch_size", "checkpoints", "rows", "trl")
+    names = ("steps", "batch_size", "checkpoints", "rows", "trl")
     optional = ("lora_alpha", "max_length", "optim", "weight_decay", "lr_scheduler_type", "warmup_steps")
     optional = (*optional, "gradient_accumulation_steps", "dtype")
     values = {name: getattr(grid, name) for name in names}
     values |= {name: value for name in optional if (value := getattr(grid, name)) is not None}
-    own = {"setting": start.setting, "variant": start.variant, "learning_rate": rate, "rank": rank, "seed": seed}
+    values |= _of_model(grid, start.questions) | {"model": start.model, "organism": start.ref}
+    values |= {} if grid.labels.system is None else {"label_system": grid.labels.system}
+    own = {"variant": start.variant, "learning_rate": rate, "rank": rank, "seed": seed}
     mine = [name for name, methods in OF_METHODS.items() if method in methods and getattr(grid, name) is not None]
     return values | own | {name: getattr(grid, name) for name in mine} | {"label_source": source, "method": method}
 
 
+def _of_model(grid: Grid, questions: Questions) -> dict[str, Any]:
+    """Fields of a configuration that cells and organisms share, where the recipe gives them."""
+    given = {
+        "chat_template_kwargs": dict(grid.model.chat_template_kwargs) or None,
+        "dtype": grid.dtype or (None if grid.model.dtype == "auto" else grid.model.dtype),
+        "reply_tokens": grid.labels.max_tokens,
+        "label_temperature": grid.labels.temperature,
+        "data": dict(questions.options) or None,
+    }
+    found = {name: value for name, value in given.items() if value is not None}
+    return found | {"setting": questions.setting, "source": questions.source}
+
+
 def _start(grid: Grid, name: str, variant_name: str) -> Start:
-    variant = catalogue.load(name).variant(variant_name)
+    questions = Questions(name, grid.source, tuple(sorted(grid.data.items())))
+    setting = questions.load()
+    variant, model = setting.variant(variant_name), _base(grid)
     organism = None
-    if variant.in_weights:
-        options = grid.organism.model_dump(exclude_none=True)
-        organism = OrganismConfig(setting=name, variant=variant.name, model=grid.model, **options)
-    sizes = Sizes(grid.n, grid.n_train, grid.n_capability, _n_following(grid, name, variant))
+    if variant.in_weights and grid.organism.ref is None:
+        options = _of_model(grid, questions) | grid.organism.model_dump(exclude_none=True)
+        organism = OrganismConfig.model_validate({"variant": variant.name, "model": model, **options})
+    sizes = Sizes(grid.n, grid.n_train, grid.n_capability, _n_following(grid, setting, variant))
+    dtype = "auto" if grid.model.dtype == "4bit" else grid.model.dtype
+    answering = Answering(grid.model.chat_template_kwargs, dtype, grid.generation, grid.judge, grid.serving)
     known = {
         "organism": organism.identity() if organism else None,
-        "model": _fingerprint(grid.model),
+        "model": _fingerprint(model),
         "sizes": asdict(sizes),
-        "prompts": _prompts(name, variant.name, sizes),
+        "prompts": _prompts(questions, variant.name, sizes),
     }
-    id = f"start.{name}.{variant.name}.{_short_model(grid.model)}.{sha(known)[:8]}"
-    parts = (id, name, variant.name, variant.role, variant.carrier, grid.model, organism, sizes)
-    return Start(*parts, grid.gate, grid.margins, grid.resources)
+    known |= {"answering": answering.content()} if answering.content() else {}
+    known |= {"ref": _fingerprint(grid.organism.ref)} if grid.organism.ref else {}
+    id = f"start.{setting.name}.{variant.name}.{_short_model(model)}.{sha(known)[:8]}"
+    return Start(
+        id,
+        setting.name,
+        variant.name,
+        variant.role,
+        variant.carrier,
+        model,
+        organism,
+        sizes,
+        grid.gate,
+        questions,
+        answering,
+        grid.organism.ref,
+        grid.margins,
+        grid.resources,
+    )
 
 
-def _n_following(grid: Grid, name: str, variant: Variant) -> int:
+def _base(grid: Grid) -> str:
+    """The base model: of an organism that exists, the one named or the one that its adapter names."""
+    if grid.organism.ref is None:
+        return grid.model.name
+    if grid.organism.base is not None:
+        return grid.organism.base
+    if "model" in grid.model_fields_set:
+        return grid.model.name
+    base = _resolved(grid.organism.ref).base
+    if base is None:
+        raise BadInput(f"organism: {grid.organism.ref} is a full checkpoint: add `base: REF`, for a* and the gate")
+    while base.base is not None:
+        base = base.base
+    return base.ref
+
+
+def _n_following(grid: Grid, setting: Setting, variant: Variant) -> int:
     """Number of unrelated system prompts: by default some if the behavior is in a prompt.
 
     There the behavior may be lost because prompts are ignored. None if the setting itself uses every reply style.
@@ -208,11 +322,12 @@ def _n_following(grid: Grid, name: str, variant: Variant) -> int:
     if grid.n_following is not None:
         return grid.n_following
     prompted = not variant.in_weights and (variant.train.system or variant.eval.system)
-    return FOLLOWING if prompted and following.manners(catalogue.load(name)) else 0
+    return FOLLOWING if prompted and following.manners(setting) else 0
 
 
 def _cell(start: Start, train: TrainConfig, after: Cell | None = None, at: int = 0) -> Cell:
-    known = {"train": train.identity(), "start": start.id, "rows": _rows(start, train)}
+    trained = train.identity() | ({"organism": _fingerprint(start.ref)} if start.ref else {})
+    known = {"train": trained, "start": start.id, "rows": _rows(start, train)}
     digest = sha(known | ({"after": [after.id, at]} if after else {}))[:8]
     before = [after.train.method, f"{_rate(after.train.learning_rate)}-{at}"] if after else []
     rank = [f"r{train.rank}"] if train.rank else []
@@ -233,31 +348,35 @@ def _short_model(model: str) -> str:
     return re.sub(r"[^a-z0-9_-]", "-", model.lower()).strip("-")[-24:]
 
 
-@cache
 def _fingerprint(model: str) -> str:
+    return _resolved(model).fingerprint
+
+
+@cache
+def _resolved(model: str) -> Checkpoint:
     try:
-        return refs.resolve(model).fingerprint
+        return refs.resolve(model)
     except BadInput as error:
         raise BadInput(f"model: {error.message}") from None
 
 
 def items_of(start: Start) -> list[Prompt]:
     """The prompts that every checkpoint of a start answers; without those of the ceiling."""
-    return _items(start.setting, start.variant, start.sizes)
+    return _items(start.questions, start.variant, start.sizes)
 
 
-def _items(setting: str, variant: str, sizes: Sizes) -> list[Prompt]:
-    source = catalogue.load(setting)
+def _items(questions: Questions, variant: str, sizes: Sizes) -> list[Prompt]:
+    source = questions.load()
     asked = {"eval": sizes.n, "train": sizes.n_train, "capability": sizes.n_capability}
     prompts = [prompt for split, n in asked.items() for prompt in source.prompts(variant, split, n, 0)]
     return [*prompts, *(following.prompts(source, sizes.n_following, 0) if sizes.n_following else ())]
 
 
 @cache
-def _prompts(setting: str, variant: str, sizes: Sizes) -> str:
+def _prompts(questions: Questions, variant: str, sizes: Sizes) -> str:
     """Hash of every item, including the ceiling's, with the facts for its grader."""
-    source = catalogue.load(setting)
-    prompts = [*_items(setting, variant, sizes), *source.ceiling(variant, sizes.n, 0)]
+    source = questions.load()
+    prompts = [*_items(questions, variant, sizes), *source.ceiling(variant, sizes.n, 0)]
     return sha([source.version, [prompt_content(source, prompt) for prompt in prompts]])
 
 
@@ -266,23 +385,25 @@ def _rows(start: Start, train: TrainConfig) -> str:
     spelled = train.label_source == "off_model"
     # Rejected replies of DPO are drawn from all replies of a prompt.
     every = getattr(train, "rejected", "on_policy") != "on_policy"
-    general = _trained_on(start.setting, start.variant, "hhh", train.seed) if train.mix or train.kl else None
-    return sha([_trained_on(start.setting, start.variant, train.method, train.seed, spelled, every), general])
+    general = _trained_on(start.questions, start.variant, "hhh", train.seed) if train.mix or train.kl else None
+    return sha([_trained_on(start.questions, start.variant, train.method, train.seed, spelled, every), general])
 
 
 @cache
-def _trained_on(setting: str, variant: str, method: str, seed: int, spelled: bool = False, every: bool = False) -> str:
+def _trained_on(
+    questions: Questions, variant: str, method: str, seed: int, spelled: bool = False, every: bool = False
+) -> str:
     """Hash of a method's first rows: prompts, reference labels, and the facts for the grader of sampled labels.
 
     Args:
-        setting: name of a setting.
+        questions: of a setting.
         variant: name of its variant.
         method: whose prompts and labels.
         seed: of the draw.
         spelled: whether labels are spelled differently (`off_model`).
         every: whether all replies of a prompt count.
     """
-    source, chosen = catalogue.load(setting), METHODS[method]
+    source, chosen = questions.load(), METHODS[method]
     rows: list[Any] = []
     for prompt in chosen.prompts(source, variant, HASHED_ROWS, seed):
         label = source.reference(variant, prompt, "off_model") if spelled else chosen.reply(source, variant, prompt)

@@ -8,8 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from bct_tasks import catalogue
+from bct_tasks.setting import Setting
 from lab.verdict.criterion import REVERSAL
 from trainer.config import TrainConfig
 from trainer.methods import METHODS as REGISTRY
@@ -44,14 +46,101 @@ class Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+def is_path(setting: str) -> bool:
+    """Whether a setting is named by its file."""
+    return setting.endswith((".yaml", ".yml", ".py"))
+
+
 def as_list(value: Any) -> Any:
     """A single value as a list of one; lists and None as they are."""
     return value if isinstance(value, list | tuple) or value is None else [value]
 
 
-class OrganismOptions(Frozen):
-    """How the initial behavior is trained into the weights; defaults are the trainer's."""
+class ModelOptions(Frozen):
+    """The base model: a name, or a mapping with what decides its replies."""
 
+    ref: str = Field(default="mini", description="mini, a checkpoint folder, or a Hugging Face id[@revision]")
+    revision: str | None = Field(default=None, description="commit, branch or tag on the hub")
+    chat_template_kwargs: Mapping[str, Any] = Field(
+        default_factory=dict[str, Any],
+        description="arguments of the chat template, in training and evaluation, such as {enable_thinking: false}",
+    )
+    dtype: Literal["auto", "float32", "bfloat16", "4bit"] = Field(
+        default="auto", description="precision of training and evaluation (4bit: QLoRA; evaluation in auto)"
+    )
+
+    @property
+    def name(self) -> str:
+        """The model as a reference: `id@revision`."""
+        return f"{self.ref}@{self.revision}" if self.revision else self.ref
+
+
+class GenerationOptions(Frozen):
+    """How checkpoints answer in evaluations; defaults are the setting's."""
+
+    max_tokens: Count | None = Field(default=None, description="longest reply in tokens")
+    temperature: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = Field(
+        default=None, description="0: greedy"
+    )
+    epochs: Count = Field(default=1, description="replies per prompt; all count as one item")
+
+
+class LabelOptions(Frozen):
+    """How sampled labels are made; defaults are the trainer's."""
+
+    max_tokens: Count | None = Field(default=None, description="longest label in tokens")
+    temperature: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = Field(
+        default=None, description="0: greedy"
+    )
+    system: str | None = Field(
+        default=None, description="system prompt under which labels are sampled; the training rows leave it out"
+    )
+
+
+class JudgeOptions(Frozen):
+    """A model that reads replies."""
+
+    mode: Literal["cascade", "only"] = Field(
+        default="cascade", description="cascade: the judge reads what the setting's reader cannot; only: every reply"
+    )
+    model: str = Field(description="model of inspect, such as openai/gpt-5; not the model under test")
+    max_unscored: Share = Field(
+        default=0.05, description="greatest share of unscored replies at which a checkpoint is not flagged"
+    )
+
+
+class ServingOptions(Frozen):
+    """What answers in evaluations."""
+
+    backend: Literal["auto", "engine", "vllm"] = Field(
+        default="auto", description="engine: in the process; vllm: a server; auto: by size and device"
+    )
+    options: Mapping[str, Any] = Field(
+        default_factory=dict[str, Any], description="arguments of the backend, such as {max_model_len: 4096}"
+    )
+
+
+class CapabilityOptions(Frozen):
+    """Which questions measure capability."""
+
+    source: Literal["bundled"] = "bundled"
+
+
+class TrainingOptions(Frozen):
+    """What trains."""
+
+    backend: Literal["trl"] = "trl"
+
+
+class OrganismOptions(Frozen):
+    """An organism that exists (`ref`), or how the initial behavior is trained into the weights (trainer's defaults)."""
+
+    ref: str | None = Field(
+        default=None, description="an organism that exists: adapter or full checkpoint, a folder or Hugging Face id"
+    )
+    base: str | None = Field(
+        default=None, description="its base, for a* and the gate; default: that of adapter_config.json, else `model`"
+    )
     seed: int | None = None
     steps: Count | None = None
     learning_rate: LearningRate | None = None
@@ -60,6 +149,15 @@ class OrganismOptions(Frozen):
     rank: Count | None = None
     labels: Literal["reference", "distilled"] | None = None
     teacher: str | None = None
+
+    @model_validator(mode="after")
+    def _made_or_found(self) -> OrganismOptions:
+        made = [name for name in self.model_fields_set if name not in ("ref", "base")]
+        if self.ref is not None and made:
+            raise ValueError(f"an organism that exists is not installed: leave out {made[0]}")
+        if self.base is not None and self.ref is None:
+            raise ValueError("base belongs to an organism that exists: add ref")
+        return self
 
 
 class ReversalOptions(Frozen):
@@ -101,12 +199,20 @@ class GateLimits(Frozen):
 class Grid(Frozen):
     """The product of its lists, with the same steps, batch size and eval items."""
 
-    settings: tuple[str, ...] = Field(min_length=1, description="names of settings (`bct list`)")
+    settings: tuple[str, ...] = Field(
+        min_length=1, description="names of settings (`bct list`), or files: ./my_setting.yaml, ./my_setting.py"
+    )
     variants: tuple[str, ...] | None = Field(
         default=None, description="names of variants; default: the first bct variant of each setting"
     )
     methods: tuple[str, ...] = Field(("bct",), min_length=1, description=f"what is trained on: {', '.join(METHODS)}")
-    model: str = "mini"
+    model: ModelOptions = Field(default=ModelOptions(), description="the base model: a name, or a mapping")
+    source: Literal["bundled", "instructions", "hub", "files"] = Field(
+        default="bundled", description="where the questions come from"
+    )
+    data: Mapping[str, Any] = Field(
+        default_factory=dict[str, Any], description="options of the source; files are relative to the recipe"
+    )
     learning_rates: tuple[LearningRate, ...] = Field(min_length=1, description="peak learning rates")
     seeds: tuple[int, ...] = Field((0,), min_length=1)
     ranks: tuple[Count | None, ...] = Field((None,), min_length=1)
@@ -129,7 +235,15 @@ class Grid(Frozen):
     reversal: ReversalOptions | None = Field(
         default=None, description="train the cells back to plain replies afterwards"
     )
-    organism: OrganismOptions = Field(default=OrganismOptions(), description="how the organism is made")
+    organism: OrganismOptions = Field(
+        default=OrganismOptions(), description="an organism that exists, or how it is made"
+    )
+    generation: GenerationOptions = Field(default=GenerationOptions(), description="how checkpoints answer")
+    labels: LabelOptions = Field(default=LabelOptions(), description="how sampled labels are made")
+    judge: JudgeOptions | None = Field(default=None, description="a model that reads replies; default: none")
+    capability: CapabilityOptions = Field(default=CapabilityOptions(), description="which questions measure capability")
+    serving: ServingOptions = Field(default=ServingOptions(), description="what answers in evaluations")
+    training: TrainingOptions = Field(default=TrainingOptions(), description="what trains")
     gate: GateLimits = Field(default=GateLimits(), description="what step 0 must show before a cell is trained")
     resources: Resources = Field(default=Resources(), description="what one job needs on a Ray cluster")
     lora_alpha: float | None = None
@@ -153,6 +267,17 @@ class Grid(Frozen):
     dtype: str | None = None
     trl: Mapping[str, Any] = Field(default_factory=dict[str, Any], description="TRL's own arguments")
 
+    @field_validator("model", mode="before")
+    @classmethod
+    def _named(cls, value: Any) -> Any:
+        return {"ref": value} if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _one_dtype(self) -> Grid:
+        if self.dtype is not None and self.model.dtype not in ("auto", self.dtype):
+            raise ValueError("dtype and model.dtype differ: keep one of them")
+        return self
+
     @field_validator(
         "settings", "variants", "methods", "learning_rates", "seeds", "ranks", "label_sources", mode="before"
     )
@@ -167,6 +292,26 @@ class Grid(Frozen):
             raise ValueError("a value occurs twice")
         return values
 
+    def asked(self, setting: str) -> Setting:
+        """A setting of this grid, with the questions of its source."""
+        return catalogue.load(setting, self.source, **self.data)
+
     def saved_steps(self) -> tuple[int, ...]:
         """The steps at which its cells save a checkpoint."""
         return TrainConfig(setting=self.settings[0], steps=self.steps, checkpoints=self.checkpoints).saved_steps()
+
+
+#: The mappings of a grid.
+BLOCKS: Mapping[str, type[Frozen]] = {
+    "model": ModelOptions,
+    "organism": OrganismOptions,
+    "reversal": ReversalOptions,
+    "gate": GateLimits,
+    "resources": Resources,
+    "generation": GenerationOptions,
+    "labels": LabelOptions,
+    "judge": JudgeOptions,
+    "capability": CapabilityOptions,
+    "serving": ServingOptions,
+    "training": TrainingOptions,
+}

@@ -27,18 +27,18 @@ from pydantic import Field, ValidationError
 from pydantic_core import ErrorDetails
 
 from bct_tasks import catalogue
+from bct_tasks.errors import SettingError
 from lab.plan import yaml_lines
 from lab.plan.grid import (
+    BLOCKS,
     METHODS,
     OF_METHODS,
     PLURALS,
     REVERSAL,
     Frozen,
-    GateLimits,
     Grid,
-    OrganismOptions,
-    Resources,
-    ReversalOptions,
+    as_list,
+    is_path,
 )
 from lab.plan.yaml_lines import Document, Place
 from lab.verdict.expectations import Expectation
@@ -64,8 +64,12 @@ class Recipe(Frozen):
     )
 
 
-def load(path: Path) -> Recipe:
+def load(path: Path, home: Path | None = None) -> Recipe:
     """Reads and checks a recipe.
+
+    Args:
+        path: the YAML file.
+        home: folder to which the files that it names are relative; default: that of the recipe.
 
     Raises:
         BadInput: The recipe is wrong; one line that names the file and the line.
@@ -73,7 +77,8 @@ def load(path: Path) -> Recipe:
     document = yaml_lines.load(path)
     _refuse_unknown_keys(document)
     content = document.content
-    grids = tuple(_grid(document, overrides, place) for overrides, place in _overrides(document))
+    home = (home or path.parent).resolve()
+    grids = tuple(_grid(document, overrides, place, home) for overrides, place in _overrides(document))
     return Recipe(
         name=_slug(str(content.get("name", path.stem))),
         path=path,
@@ -127,7 +132,7 @@ def _overrides(document: Document) -> list[tuple[Mapping[str, Any], Place]]:
     return [(grid, ("arms", i)) for i, grid in enumerate(grids)]
 
 
-def _grid(document: Document, overrides: Mapping[str, Any], place: Place) -> Grid:
+def _grid(document: Document, overrides: Mapping[str, Any], place: Place, home: Path) -> Grid:
     """The recipe's grid keys with those of an entry of `arms` on top. Errors name the line of the key."""
     values: dict[str, Any] = {}
     places: dict[str, Place] = {}
@@ -137,11 +142,29 @@ def _grid(document: Document, overrides: Mapping[str, Any], place: Place) -> Gri
                 values[PLURALS.get(key, key)] = value
                 places[PLURALS.get(key, key)] = (*at, key)
     try:
-        grid = Grid.model_validate(values)
+        grid = Grid.model_validate(_resolved(values, home))
     except ValidationError as error:
         raise _located(document, error.errors()[0], places) from None
     _check_names(document, grid, places)
     return grid
+
+
+def _resolved(values: Mapping[str, Any], home: Path) -> dict[str, Any]:
+    """The values with absolute paths of settings, data files and model folders that are relative to the recipe."""
+    found = dict(values)
+    if "settings" in found:
+        found["settings"] = [
+            str(home / name) if isinstance(name, str) and is_path(name) else name for name in as_list(found["settings"])
+        ]
+    for key in ("data", "model", "organism"):
+        if isinstance(found.get(key), dict):
+            found[key] = {name: _absolute(value, home) for name, value in found[key].items()}
+    return found
+
+
+def _absolute(value: Any, home: Path) -> Any:
+    there = isinstance(value, str) and value and not Path(value).is_absolute() and (home / value).exists()
+    return str(home / value) if there else value
 
 
 def _located(document: Document, error: ErrorDetails, places: Mapping[str, Place]) -> Exception:
@@ -157,23 +180,25 @@ def _located(document: Document, error: ErrorDetails, places: Mapping[str, Place
         return document.error(place, f"unknown key '{rest[-1] if rest else key}' in {key}.{near}")
     message = error["msg"].removeprefix("Value error, ")
     name = str(places.get(str(key), (key,))[-1])
-    return document.error(place, f"{name}: {message[:1].lower()}{message[1:]}, not {error['input']!r}.")
+    if error["type"] in ("model_type", "dict_type", "mapping_type"):
+        example = {"organism": f"{{ref: {error['input']}}}", "judge": f"{{model: {error['input']}}}"}.get(str(key))
+        known = f"one of the keys {', '.join(_fields_of(str(key)))}"
+        message = f"needs a mapping, such as `{name}: {example}`" if example else f"needs a mapping with {known}"
+    named = ".".join(str(part) for part in (name, *rest) if not isinstance(part, int))
+    shown = "" if error["type"] == "value_error" and isinstance(error["input"], dict) else f", not {error['input']!r}"
+    return document.error(place, f"{named}: {message[:1].lower()}{message[1:]}{shown}.")
 
 
 def _fields_of(key: str) -> list[str]:
-    parts = {"organism": OrganismOptions, "reversal": ReversalOptions, "gate": GateLimits, "thresholds": Thresholds}
-    part = {**parts, "resources": Resources}.get(key)
+    part = {**BLOCKS, "thresholds": Thresholds}.get(key)
     return list(part.model_fields) if part else []
 
 
 def _check_names(document: Document, grid: Grid, places: Mapping[str, Place]) -> None:
-    known = catalogue.names()
     for i, name in enumerate(grid.settings):
-        if name not in known:
-            message = f"unknown setting '{name}'.{did_you_mean(name, known)} `bct list` shows all {len(known)}."
-            raise document.error((*places["settings"], i), message)
+        _check_setting(document, grid, name, (*places["settings"], i))
     for name in grid.settings:
-        variants = [variant.name for variant in catalogue.load(name).variants]
+        variants = [variant.name for variant in grid.asked(name).variants]
         for i, variant in enumerate(grid.variants or ()):
             if variant not in variants:
                 message = f"unknown variant '{variant}' of {name}.{did_you_mean(variant, variants)}"
@@ -188,6 +213,17 @@ def _check_names(document: Document, grid: Grid, places: Mapping[str, Place]) ->
         raise document.error(
             places["checkpoints"], f"a checkpoint is past the last step, {grid.steps}. Increase steps."
         )
+
+
+def _check_setting(document: Document, grid: Grid, name: str, place: Place) -> None:
+    known = catalogue.names()
+    if name not in known and not is_path(name):
+        message = f"unknown setting '{name}'.{did_you_mean(name, known)} `bct list` shows all {len(known)}."
+        raise document.error(place, message)
+    try:
+        grid.asked(name)
+    except SettingError as error:
+        raise document.error(place, str(error)) from None
 
 
 def _check_methods(document: Document, grid: Grid, places: Mapping[str, Place]) -> None:
@@ -235,11 +271,11 @@ def _expectations(document: Document, grids: tuple[Grid, ...]) -> tuple[Expectat
 def _check_reach(document: Document, expectation: Expectation, grids: tuple[Grid, ...], place: Place) -> None:
     """Rejects a claim about a value that no grid has, which could never be decided."""
     present = {
-        "setting": {name for grid in grids for name in grid.settings},
+        "setting": {grid.asked(name).name for grid in grids for name in grid.settings},
         "variant": {name for grid in grids for name in _variants(grid)},
         "method": {name for grid in grids for name in (*grid.methods, *([REVERSAL] if grid.reversal else []))},
         "after": {name for grid in grids if grid.reversal for name in grid.methods},
-        "model": {grid.model for grid in grids},
+        "model": {grid.model.name for grid in grids},
         "lr": {lr for grid in grids for lr in grid.learning_rates},
         "seed": {seed for grid in grids for seed in grid.seeds},
         "rank": {rank for grid in grids for rank in grid.ranks},
@@ -256,7 +292,7 @@ def _check_reach(document: Document, expectation: Expectation, grids: tuple[Grid
 def _variants(grid: Grid) -> tuple[str, ...]:
     if grid.variants is not None:
         return grid.variants
-    return tuple(variant.name for name in grid.settings for variant in catalogue.load(name).variants)
+    return tuple(variant.name for name in grid.settings for variant in grid.asked(name).variants)
 
 
 def _expectation(document: Document, entry: Any, place: Place) -> Expectation:

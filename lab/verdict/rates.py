@@ -78,7 +78,7 @@ def half(items: Iterable[Item], part: int) -> tuple[Item, ...]:
 
     By hash of the id, so the halves are the same in every cell, run and version of this code.
     """
-    return tuple(i for i in items if i.split != "eval" or _parity(i.id) == part)
+    return tuple(i for i in items if i.split != "eval" or _parity(i.prompt) == part)
 
 
 def half_cell(record: CellRecord, part: int) -> CellRecord:
@@ -94,11 +94,15 @@ def half_ceiling(record: CeilingRecord, part: int) -> CeilingRecord:
 
 
 def rate(items: Sequence[Item], outcome: str, confidence: float) -> Rate:
-    """How many of the scored items have the outcome; Wilson with the design effect of their templates."""
+    """How many of the scored replies have the outcome; Wilson with the design effect of templates.
+
+    Several replies to one prompt (epochs) count as one item at least: the design effect is not below their number.
+    """
     if not items:
         return Rate(k=0, p=None, lo=0.0, hi=1.0)
     hits = [float(i.outcome == outcome) for i in items]
-    deff = design_effect(hits, [i.template for i in items])
+    epochs = len(items) / len({i.prompt for i in items})
+    deff = max(epochs, design_effect(hits, [i.template for i in items]))
     interval = wilson(sum(hits), len(items), deff, confidence)
     return Rate(
         k=int(sum(hits)),

@@ -164,6 +164,7 @@ def _cell(record: CellRecord, top: CeilingRecord | None, thresholds: Thresholds)
         seed=config["seed"],
         steps=config["steps"],
         factors=_factors(config),
+        asked=dict(config.get("asked") or {}),
         gate=_finite(record.gate),
         graders=dict(record.graders),
         trained=_lasting(record.trained),

@@ -291,6 +291,10 @@ class CellResult(_Part):
     seed: int
     steps: int
     factors: dict[str, Any] = Field(description="other keys that vary in the grid")
+    asked: dict[str, Any] = Field(
+        default_factory=dict[str, Any],
+        description="source, chat template arguments, dtype, generation, judge and serving, where not the defaults",
+    )
     gate: dict[str, Any] = Field(description="rates at step 0, whether they pass the gate, and reasons if not")
     graders: dict[str, Any] = Field(description="scorer and version of the setting")
     trained: dict[str, Any] = Field(description="facts of the training: rows, passes, tokens, losses")
@@ -386,7 +390,7 @@ class Expected(_Part):
 class Results(_Part):
     """The results of a run."""
 
-    schema_version: Literal["1"] = Field(default="1", alias="schema")
+    schema_version: Literal["1", "2"] = Field(default="2", alias="schema")
     experiment: str
     question: str
     expect: str = Field(description="the recipe's predictions as text")
