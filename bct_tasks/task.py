@@ -30,6 +30,13 @@ logger = logging.getLogger(__name__)
 
 KEYS = ("initial", "alternate", "agreed", "other", "degenerate", "truncated")
 
+#: Options of every task, and those of public data sets.
+OPTIONS = (
+    "variant", "split", "source", "n", "seed", "n_train", "n_capability", "n_following", "max_tokens", "temperature",
+    "judge", "margins",
+)  # fmt: skip
+HUB_OPTIONS = ("data", "size", "train", "keep")
+
 SPLITS: Mapping[str, tuple[str, ...]] = {
     "train": ("train",),
     "eval": ("eval",),
@@ -168,7 +175,10 @@ def _sourced(setting: Setting, source: str, options: Mapping[str, Any]) -> Setti
         return setting
     given = {name: value for name, value in options.items() if value is not None}
     if source == "bundled" and given:
-        raise SettingError(f"{next(iter(given))}=... is an option of hub data: add -T source=hub")
+        name = next(iter(given))
+        if name not in HUB_OPTIONS:
+            raise UnknownName("option", name, (*OPTIONS, *HUB_OPTIONS), "options of a task (-T name=value), in all")
+        raise SettingError(f"{name}=... is an option of hub data: add -T source=hub")
     return setting if source == "bundled" else load(setting.name, source, **given)
 
 

@@ -64,7 +64,13 @@ class Common(BaseModel):
         default="mini", description="base model: mini, a checkpoint folder or a Hugging Face id[@revision]"
     )
     seed: int = Field(default=0, ge=0, description="seed of the rows, their order and a new adapter")
-    learning_rate: float = Field(default=1e-3, ge=0, allow_inf_nan=False, description="peak learning rate")
+    learning_rate: float = Field(
+        default=1e-3,
+        ge=0,
+        allow_inf_nan=False,
+        validation_alias=AliasChoices("learning_rate", "lr"),
+        description="peak learning rate",
+    )
     batch_size: int = Field(default=32, ge=1, description="rows in one optimizer step, over all processes")
     gradient_accumulation_steps: int = Field(
         default=1, ge=1, description="number of parts in which a batch is computed"
@@ -248,7 +254,13 @@ class OrganismConfig(Common):
 
     OUTSIDE: ClassVar[frozenset[str]] = frozenset({"resume_seconds"})
 
-    learning_rate: float = Field(default=5e-4, ge=0, allow_inf_nan=False, description="peak learning rate")
+    learning_rate: float = Field(
+        default=5e-4,
+        ge=0,
+        allow_inf_nan=False,
+        validation_alias=AliasChoices("learning_rate", "lr"),
+        description="peak learning rate",
+    )
     steps: int = Field(
         default=300, ge=1, description="maximum of optimizer steps; training stops when the targets are met"
     )

@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from bct_tasks import catalogue
 from bct_tasks.setting import Setting
 from lab.verdict.criterion import REVERSAL
+from serving.errors import did_you_mean
 from trainer.config import TrainConfig
 from trainer.methods import METHODS as REGISTRY
 
@@ -37,7 +38,16 @@ PLURALS = {
 Count = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
 LearningRate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-LabelSource = Annotated[str, Field(pattern=r"^(on_policy|reference|off_model|model:.+)$")]
+
+
+def _label_source(value: str) -> str:
+    known = ("on_policy", "reference", "off_model", "model:REF")
+    if value not in known[:3] and not (value.startswith("model:") and len(value) > len("model:")):
+        raise ValueError(f"is one of {', '.join(known)}.{did_you_mean(value, known)}")
+    return value
+
+
+LabelSource = Annotated[str, AfterValidator(_label_source)]
 
 
 class Frozen(BaseModel):
@@ -284,6 +294,17 @@ class Grid(Frozen):
     @classmethod
     def _lists(cls, value: Any) -> Any:
         return as_list(value)
+
+    @field_validator("ranks", mode="before")
+    @classmethod
+    def _full(cls, values: Any) -> Any:
+        """`none` and `full` are full fine-tuning."""
+        return [None if value in ("none", "None", "full") else value for value in as_list(values)]
+
+    @field_validator("checkpoints", mode="before")
+    @classmethod
+    def _steps(cls, value: Any) -> Any:
+        return value if value == "log2" else as_list(value)
 
     @field_validator("settings", "variants", "methods", "learning_rates", "seeds", "ranks", "label_sources")
     @classmethod

@@ -41,7 +41,7 @@ def test_what_is_written_validates_against_the_shipped_schema_and_reads_back(tmp
     write_results(built(), tmp_path / "results.json")
     written = json.loads((tmp_path / "results.json").read_text(encoding="utf-8"))
     jsonschema.validate(written, json.loads(SCHEMA.read_text(encoding="utf-8")))
-    assert written["schema"] == "1"
+    assert written["schema"] == "2"
     assert read_results(tmp_path / "results.json") == built()
 
 

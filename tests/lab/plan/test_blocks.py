@@ -1,0 +1,119 @@
+"""The blocks of a recipe: model, source, organism, generation, labels, judge and serving, and their errors."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from plain_adapter import plain_adapter
+
+from lab.plan.cells import Cell, cells_of
+from lab.plan.recipe import load
+from serving import refs
+from serving.errors import BadInput
+
+RECIPE = """\
+setting: sandbagging
+variant: {variant}
+learning_rates: [1e-3]
+steps: 8
+"""
+
+
+def written(folder: Path, more: str = "", variant: str = "static") -> Path:
+    path = folder / "mine.yaml"
+    path.write_text(RECIPE.format(variant=variant) + more, encoding="utf-8")
+    return path
+
+
+def cell(folder: Path, more: str = "", variant: str = "static") -> Cell:
+    (found,) = cells_of(load(written(folder, more, variant)))
+    return found
+
+
+def error(folder: Path, more: str, variant: str = "static") -> str:
+    with pytest.raises(BadInput) as caught:
+        cell(folder, more, variant)
+    assert "\n" not in caught.value.message
+    return caught.value.message.removeprefix(f"{folder}/")
+
+
+def test_a_model_by_name_and_by_mapping_is_the_same_cell(tmp_path: Path) -> None:
+    assert cell(tmp_path, "model: mini\n").id == cell(tmp_path, "model: {ref: mini}\n").id == cell(tmp_path).id
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        "model: {ref: mini, chat_template_kwargs: {enable_thinking: false}}\n",
+        "model: {ref: mini, dtype: bfloat16}\n",
+        "generation: {max_tokens: 7}\n",
+        "generation: {temperature: 1.0}\n",
+        "generation: {epochs: 2}\n",
+        "judge: {model: openai/gpt-5}\n",
+        "serving: {backend: vllm}\n",
+        "labels: {max_tokens: 7}\n",
+        "labels: {temperature: 1.0}\n",
+        "labels: {system: Answer briefly.}\n",
+    ],
+)
+def test_what_decides_a_reply_or_a_weight_makes_another_cell(block: str, tmp_path: Path) -> None:
+    assert cell(tmp_path, block).id != cell(tmp_path).id
+
+
+def test_the_blocks_reach_training(tmp_path: Path) -> None:
+    more = "model: {ref: mini, chat_template_kwargs: {enable_thinking: false}, dtype: bfloat16}\n"
+    found = cell(tmp_path, more + "labels: {max_tokens: 7, temperature: 0.5, system: Answer briefly.}\n", "weights")
+    made = found.start.organism
+    assert made is not None
+    for config in (found.train, made):
+        assert config.chat_template_kwargs == {"enable_thinking": False}
+        assert (config.dtype, config.reply_tokens, config.label_temperature) == ("bfloat16", 7, 0.5)
+    assert found.train.label_system == "Answer briefly."
+
+
+def test_an_organism_that_exists_is_not_made_and_its_base_is_found_in_the_adapter(tmp_path: Path) -> None:
+    adapter = plain_adapter(tmp_path / "adapter")
+    found = cell(tmp_path, "organism: {ref: ./adapter}\n", "weights")
+    assert found.start.organism is None
+    assert found.start.ref == str(adapter)
+    assert found.start.model == refs.MINI
+    assert found.train.organism == str(adapter)
+    assert found.config()["organism"] == f"adapter:{refs.resolve(str(adapter)).fingerprint[:8]}"
+
+
+def test_an_organism_is_identified_by_its_weights_and_not_by_its_folder(tmp_path: Path) -> None:
+    plain_adapter(tmp_path / "one")
+    ids = {cell(tmp_path, "organism: {ref: ./one}\n", "weights").id}
+    (tmp_path / "one").rename(tmp_path / "two")
+    ids.add(cell(tmp_path, "organism: {ref: ./two}\n", "weights").id)
+    plain_adapter(tmp_path / "three", seed=1)
+    other = cell(tmp_path, "organism: {ref: ./three}\n", "weights").id
+    assert len(ids) == 1
+    assert other not in ids
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ("organism: ./adapter\n", "line 5: organism: needs a mapping, such as `organism: {ref: ./adapter}`"),
+        ("judge: openai/gpt-5\n", "line 5: judge: needs a mapping, such as `judge: {model: openai/gpt-5}`"),
+        ("organism: {ref: x, steps: 3}\n", "organism: an organism that exists is not installed: leave out steps"),
+        ("organism: {base: mini}\n", "organism: base belongs to an organism that exists: add ref"),
+        ("generation: {max_token: 7}\n", "unknown key 'max_token' in generation. Did you mean 'max_tokens'?"),
+        ("generation: 7\n", "generation: needs a mapping with one of the keys max_tokens, temperature, epochs"),
+        ("label_source: onpolicy\n", "label_source: is one of on_policy, reference, off_model, model:REF. Did you mean"),
+        ("training: {backend: tinker}\n", "line 5: training.backend: input should be 'trl', not 'tinker'"),
+        ("model: {ref: mini, dtype: bf16}\n", "line 5: model.dtype: input should be 'auto', 'float32', 'bfloat16'"),
+        ("model: {ref: mini, dtype: bfloat16}\ndtype: float32\n", "dtype and model.dtype differ: keep one of them"),
+        ("model: {ref: mini, revison: x}\n", "unknown key 'revison' in model. Did you mean 'revision'?"),
+    ],
+)
+def test_an_error_names_the_line_the_key_and_the_fix(more: str, message: str, tmp_path: Path) -> None:
+    assert message in error(tmp_path, more)
+
+
+def test_one_checkpoint_and_full_fine_tuning_may_be_written_without_lists(tmp_path: Path) -> None:
+    found = cell(tmp_path, "checkpoints: 8\nrank: none\n")
+    assert found.train.saved_steps() == (8,)
+    assert found.train.rank is None
