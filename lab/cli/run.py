@@ -14,7 +14,9 @@ from lab.cli.output import as_json, emit, outcome, print_outcome
 @click.command()
 @click.argument("recipe", type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), help="Run folder. Default: runs/<name>, with logs/<name>.")
-@click.option("--dry-run", is_flag=True, help="Print the cells and the tokens, time and disk they take. Train nothing.")
+@click.option(
+    "--dry-run", is_flag=True, help="Check every option, and print what cells train on and take. Train nothing."
+)
 @click.option("--jobs", type=click.IntRange(min=1), help="Worker processes. Default: one per GPU, else one per core.")
 @click.option("--executor", type=click.Choice(["local", "ray"]), default="local", show_default=True)
 @click.option("--address", help="Address of the Ray cluster. Default: as Ray finds one, else this machine alone.")
@@ -42,12 +44,15 @@ def run(recipe: Path, out: Path | None, dry_run: bool, force: bool, as_json: boo
 def _estimate(experiment: Any, jobs: int | None, as_json: bool) -> None:
     from lab.experiment import estimate
     from lab.experiment.local import default_jobs
+    from lab.experiment.preflight import preflight
+    from lab.experiment.preflight import text as checked_text
 
+    checked = preflight(experiment)
     found = estimate.estimate(experiment, jobs or default_jobs())
     if as_json:
-        emit(found.as_json())
+        emit(found.as_json() | checked.as_json())
         return
-    for line in estimate.text(found):
+    for line in (*estimate.text(found), "", *checked_text(checked)):
         click.echo(line)
 
 

@@ -1,13 +1,13 @@
 """`bct run --dry-run`: tokens, replies, time and disk of every job, before anything is trained.
 
 Time is estimated from finished cells of the same model, in this run or in runs next to it; else, for the embedded
-model, from constants measured with the quickstart; else it is unknown. `basis` names the source.
+model, from constants measured with the quickstart; else from the model's size and the speed of this machine
+(`trainer.run.size`), which needs its configuration only. `basis` names the source.
 Not covered: jobs that fail and get another attempt, downloads, and the first compilation on a GPU.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -20,7 +20,11 @@ from lab.experiment.status import duration
 from lab.plan.cells import Cell, Questions, Start
 from serving import layout, refs
 from serving.errors import BadInput
+from trainer.config import Common
+from trainer.methods import is_sampled
+from trainer.run import size as sizes
 from trainer.run.metrics import read as read_metrics
+from trainer.run.size import Size
 
 SAMPLED = 64  # train prompts whose tokens are counted
 PER_MESSAGE = 2  # tokens that a chat template adds around a message, for `mini`
@@ -49,7 +53,10 @@ MINI = Pace(0.036, 6.0e-5, 0.0108, 0.0019, "mini: constants measured with the qu
 
 @dataclass(frozen=True)
 class JobEstimate:
-    """The remaining work of a cell or a start; all zero if it is done. Unknown `seconds` and `bytes` are None."""
+    """The remaining work of a cell or a start; all zero if it is done. What is unknown is None.
+
+    `judged` counts replies that a judge may read, `memory` is in bytes.
+    """
 
     id: str
     done: bool
@@ -57,6 +64,8 @@ class JobEstimate:
     replies: int = 0
     seconds: float | None = 0.0
     bytes: int | None = 0
+    judged: int = 0
+    memory: float | None = 0.0
 
 
 @dataclass(frozen=True)
@@ -92,10 +101,17 @@ class Estimate:
         known = [job.bytes for job in self.left]
         return None if None in known else sum(b or 0 for b in known)
 
+    @property
+    def memory(self) -> float | None:
+        """Memory of the largest job in bytes; None if that of a job is unknown."""
+        known = [job.memory for job in self.left]
+        return None if None in known else max((m or 0.0 for m in known), default=0.0)
+
     def as_json(self) -> dict[str, Any]:
         """For programs."""
         total = {"tokens": sum(j.tokens for j in self.left), "replies": sum(j.replies for j in self.left)}
         total |= {"seconds": self.seconds, "bytes": self.bytes, "workers": self.workers}
+        total |= {"judge_calls": sum(j.judged for j in self.left), "memory": self.memory}
         total |= {"starts": len(self.starts), "starts_tokens": sum(job.tokens for job in self.starts)}
         jobs = [vars(job) for job in self.jobs]
         return {"run": self.run, "jobs": jobs, "checkpoints": self.checkpoints, "left": total, "basis": self.basis}
@@ -124,29 +140,34 @@ class Estimator:
 
     def cell(self, cell: Cell) -> JobEstimate:
         """Training, labels and the evaluation of the checkpoints after step 0."""
-        train, pace = cell.train, self._pace(cell.start.model)
-        rows = train.steps * train.batch_size
-        tokens = round(rows * self._row(cell))
-        replies = len(train.saved_steps()) * sum(vars(cell.start.sizes).values())
-        labels = min(rows, train.rows or rows) if train.labels() == "on_policy" else 0
+        train, pace = cell.train, self._pace(cell.start, cell.train.rank)
+        rows, row = train.steps * train.batch_size, self._row(cell)
+        tokens = round(rows * row)
+        replies = len(train.saved_steps()) * _replies(cell.start)
+        labels = min(rows, train.rows or rows) if is_sampled(train.labels()) else 0
         seconds = pace and pace.step * train.steps + pace.token * tokens + pace.reply * replies + pace.label * labels
-        size = self._checkpoint(cell.start.model, train.rank)
-        size = None if size is None else size * len(train.saved_steps()) + replies * LOG_BYTES
-        return JobEstimate(cell.id, False, tokens, replies, seconds, size)
+        one = self._checkpoint(cell.start.model, train.rank)
+        size = None if one is None else one * len(train.saved_steps()) + replies * LOG_BYTES
+        judged = len(train.saved_steps()) * _judged(cell.start)
+        return JobEstimate(cell.id, False, tokens, replies, seconds, size, judged, self._memory(cell.start, train, row))
 
     def start(self, start: Start) -> JobEstimate:
         """The organism, with the greatest number of steps it may take, and the evaluations at step 0."""
-        organism, pace = start.organism, self._pace(start.model)
-        replies = sum(vars(start.sizes).values()) + start.sizes.n * (2 if organism else 1)
+        organism, pace = start.organism, self._pace(start, start.organism.rank if start.organism else None)
+        epochs = start.answering.generation.epochs
+        replies = _replies(start) + epochs * start.sizes.n * (2 if start.organism_key else 1)
         steps, batch = (organism.steps, organism.batch_size) if organism else (0, 0)
-        tokens = round(steps * batch * _row_tokens(start.questions, start.variant, start.model))
+        row = _row_tokens(start.questions, start.variant, start.model)
+        tokens = round(steps * batch * row)
         seconds = pace and pace.step * steps + pace.token * tokens + pace.reply * replies
         size = self._checkpoint(start.model, organism.rank) if organism else 0
-        return JobEstimate(
-            start.id, False, tokens, replies, seconds, None if size is None else size + replies * LOG_BYTES
-        )
+        size = None if size is None else size + replies * LOG_BYTES
+        judged = replies - epochs * (start.sizes.n_capability + start.sizes.n_following) if _judged(start) else 0
+        memory = self._memory(start, organism, row) if organism else 0.0
+        return JobEstimate(start.id, False, tokens, replies, seconds, size, judged, memory)
 
-    def _pace(self, model: str) -> Pace | None:
+    def _pace(self, start: Start, rank: int | None) -> Pace | None:
+        model = start.model
         seen = [one for one in self._seen if one["model"] == model]
         if seen:
             self.basis.append(f"{model}: time from {len(seen)} finished cell{'s' * (len(seen) > 1)}")
@@ -155,8 +176,20 @@ class Estimator:
         if model == refs.MINI:
             self.basis.append(MINI.basis)
             return MINI
-        self.basis.append(f"{model}: no finished cell to estimate the time from")
-        return None
+        size = _size(model)
+        if size is None:
+            self.basis.append(f"{model}: its config.json is not on this disk, so its times are unknown")
+            return None
+        speed = f"{sizes.matmul_rate() / 1e9:,.0f} GFLOP/s measured on this machine, right within a factor of three"
+        self.basis.append(f"{model}: {size.parameters / 1e6:,.0f} M parameters at {speed}")
+        longest = start.answering.generation.max_tokens or start.questions.load().max_tokens
+        token, reply = sizes.training_seconds(size, rank, 1), sizes.answering_seconds(size, longest)
+        return Pace(sizes.STEP_SECONDS, token, reply, reply, "")
+
+    def _memory(self, start: Start, train: Common, row: float) -> float | None:
+        size = _size(start.model)
+        rows = train.batch_size // train.gradient_accumulation_steps
+        return size and sizes.training_memory(size, train.rank, round(rows * row))
 
     def _row(self, cell: Cell) -> float:
         start = cell.start
@@ -218,23 +251,28 @@ def _counter(model: str) -> Any:
 
 @cache
 def _checkpoint_bytes(model: str, rank: int | None) -> int | None:
-    """Size of the weights, or of an fp32 adapter of this rank on all linear layers; None if the base is not here."""
-    folder = _folder(model)
-    if folder is None:
-        return None
-    if rank is None:
-        return sum(file.stat().st_size for file in layout.weight_files(folder) if file.is_file())
-    shapes = [shape for file in layout.weight_files(folder) if file.is_file() for shape in _linear(file)]
-    return 4 * rank * sum(sum(shape) for shape in shapes)
+    """Size of the weights, or of an fp32 adapter of this rank on all linear layers; None if the size is not known."""
+    folder, size = _folder(model), _size(model)
+    files = [file for file in layout.weight_files(folder) if file.is_file()] if folder else []
+    if rank is None and files:
+        return sum(file.stat().st_size for file in files)
+    return size and 4 * size.trained(rank)
 
 
-def _linear(file: Path) -> Iterable[tuple[int, int]]:
-    """Shapes of the matrices that get an adapter, from the header of a safetensors file."""
-    with file.open("rb") as stream:
-        header = json.loads(stream.read(int.from_bytes(stream.read(8), "little")))
-    for name, entry in header.items():
-        if ".layers." in name and len(entry["shape"]) == 2:
-            yield entry["shape"][0], entry["shape"][1]
+@cache
+def _size(model: str) -> Size | None:
+    return sizes.size_of(refs.resolve(model))
+
+
+def _replies(start: Start) -> int:
+    """Replies of one checkpoint."""
+    return sum(vars(start.sizes).values()) * start.answering.generation.epochs
+
+
+def _judged(start: Start) -> int:
+    """Replies of one checkpoint that a judge may read: general questions are read by pattern in any case."""
+    read = start.sizes.n + start.sizes.n_train
+    return read * start.answering.generation.epochs if start.answering.judge else 0
 
 
 def _folder(model: str) -> Path | None:
@@ -254,7 +292,10 @@ def text(found: Estimate) -> list[str]:
     tokens, replies = sum(job.tokens for job in left), sum(job.replies for job in left)
     took = "unknown" if time is None else f"about {duration(time)} with {found.workers} workers"
     disk = "unknown" if size is None else f"about {_bytes_text(size)}"
-    total = f"{tokens:,} tokens to train on, {replies:,} replies; time {took}; disk {disk}"
+    need = "unknown" if found.memory is None else f"about {_bytes_text(round(found.memory))} per worker"
+    judged = sum(job.judged for job in left)
+    calls = f"; at most {judged:,} judge calls" if judged else ""
+    total = f"{tokens:,} tokens to train on, {replies:,} replies{calls}; time {took}; disk {disk}; memory {need}"
     return [*lines, count, *_first_text(found), total, *(f"estimated from  {line}" for line in found.basis)]
 
 

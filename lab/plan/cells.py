@@ -33,7 +33,7 @@ from lab.plan.grid import (
 from lab.plan.recipe import Recipe
 from serving import refs
 from serving.errors import BadInput
-from trainer.config import Common, OrganismConfig, TrainConfig, config_of
+from trainer.config import Common, OrganismConfig, TrainConfig, config_of, parse
 from trainer.identity import sha
 from trainer.methods import METHODS
 
@@ -212,7 +212,7 @@ def _cells(grid: Grid) -> Iterator[Cell]:
             start = _start(grid, name, setting.variant(asked).name)
             factors = (grid.methods, grid.learning_rates, grid.ranks, grid.label_sources, grid.seeds)
             for method, rate, rank, source, seed in product(*factors):
-                train = config_of(method)(**_train_values(grid, start, method, rate, rank, source, seed))
+                train = parse(config_of(method), _train_values(grid, start, method, rate, rank, source, seed))
                 cell = replace(_cell(start, train), resources=grid.resources)
                 yield cell
                 yield from _reversals(grid, cell)
@@ -267,7 +267,7 @@ def _start(grid: Grid, name: str, variant_name: str) -> Start:
     organism = None
     if variant.in_weights and grid.organism.ref is None:
         options = _of_model(grid, questions) | grid.organism.model_dump(exclude_none=True)
-        organism = OrganismConfig.model_validate({"variant": variant.name, "model": model, **options})
+        organism = parse(OrganismConfig, {"variant": variant.name, "model": model, **options}, "organism")
     sizes = Sizes(grid.n, grid.n_train, grid.n_capability, _n_following(grid, setting, variant))
     dtype = "auto" if grid.model.dtype == "4bit" else grid.model.dtype
     answering = Answering(grid.model.chat_template_kwargs, dtype, grid.generation, grid.judge, grid.serving)

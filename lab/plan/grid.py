@@ -14,7 +14,7 @@ from bct_tasks import catalogue
 from bct_tasks.setting import Setting
 from lab.verdict.criterion import REVERSAL
 from serving.errors import did_you_mean
-from trainer.config import TrainConfig
+from trainer.config import Dtype, TrainConfig
 from trainer.methods import METHODS as REGISTRY
 
 METHODS = tuple(name for name in REGISTRY if name != REVERSAL)
@@ -75,7 +75,7 @@ class ModelOptions(Frozen):
         default_factory=dict[str, Any],
         description="arguments of the chat template, in training and evaluation, such as {enable_thinking: false}",
     )
-    dtype: Literal["auto", "float32", "bfloat16", "4bit"] = Field(
+    dtype: Dtype = Field(
         default="auto", description="precision of training and evaluation (4bit: QLoRA; evaluation in auto)"
     )
 
@@ -224,7 +224,7 @@ class Grid(Frozen):
         default_factory=dict[str, Any], description="options of the source; files are relative to the recipe"
     )
     learning_rates: tuple[LearningRate, ...] = Field(min_length=1, description="peak learning rates")
-    seeds: tuple[int, ...] = Field((0,), min_length=1)
+    seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field((0,), min_length=1)
     ranks: tuple[Count | None, ...] = Field((None,), min_length=1)
     label_sources: tuple[LabelSource | None, ...] = Field((None,), min_length=1)
     steps: Count = 64
@@ -256,7 +256,7 @@ class Grid(Frozen):
     training: TrainingOptions = Field(default=TrainingOptions(), description="what trains")
     gate: GateLimits = Field(default=GateLimits(), description="what step 0 must show before a cell is trained")
     resources: Resources = Field(default=Resources(), description="what one job needs on a Ray cluster")
-    lora_alpha: float | None = None
+    lora_alpha: Annotated[float, Field(gt=0)] | None = None
     reward: Literal["grader", "random"] | None = Field(
         default=None, description="grpo: 1 for a reply graded agreed, or random (the control)"
     )
@@ -268,13 +268,13 @@ class Grid(Frozen):
     beta: float | None = Field(
         default=None, description="grpo, dpo: strength of the penalty that keeps the model close to the organism"
     )
-    max_length: Count | None = None
+    max_length: Annotated[int, Field(ge=2)] | None = None
     optim: str | None = None
-    weight_decay: float | None = None
+    weight_decay: Annotated[float, Field(ge=0)] | None = None
     lr_scheduler_type: str | None = None
-    warmup_steps: int | None = None
+    warmup_steps: Annotated[int, Field(ge=0)] | None = None
     gradient_accumulation_steps: Count | None = None
-    dtype: str | None = None
+    dtype: Dtype | None = None
     trl: Mapping[str, Any] = Field(default_factory=dict[str, Any], description="TRL's own arguments")
 
     @field_validator("model", mode="before")

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+import tempfile
 from collections.abc import Container
 from functools import cache
 from pathlib import Path
@@ -19,7 +20,7 @@ from transformers import TrainingArguments
 
 from serving.errors import BadInput, did_you_mean
 from serving.load import pick_device
-from trainer.config import Common
+from trainer.config import Common, TrainConfig
 from trainer.run import ranks
 
 Arguments = TypeVar("Arguments", bound=TrainingArguments)
@@ -91,6 +92,16 @@ def check_trl(given: dict[str, Any], algorithm: str = "sft", fields: Container[s
             raise BadInput(f"trl: {name} is determined by the run: {fix}")
         if name not in known:
             raise BadInput(f"trl: unknown argument '{name}'.{did_you_mean(name, known) or ' See --help-all.'}")
+
+
+def check(config: TrainConfig) -> None:
+    """Raises BadInput if TRL or transformers refuse an option of a configuration, or the names of its values."""
+    own = {*type(config).model_fields} - {*Common.model_fields}
+    check_trl(config.trl, config.ALGORITHM, own)
+    known = {field.name for field in dataclasses.fields(kind(config.ALGORITHM))}
+    named = {name: value for name in own & known if (value := getattr(config, name)) is not None}
+    with tempfile.TemporaryDirectory() as folder:
+        build(kind(config.ALGORITHM), values(config, config.steps, Path(folder)) | named, config.trl)
 
 
 def values(config: Common, steps: int, folder: Path) -> dict[str, Any]:

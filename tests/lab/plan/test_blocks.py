@@ -102,7 +102,10 @@ def test_an_organism_is_identified_by_its_weights_and_not_by_its_folder(tmp_path
         ("organism: {base: mini}\n", "organism: base belongs to an organism that exists: add ref"),
         ("generation: {max_token: 7}\n", "unknown key 'max_token' in generation. Did you mean 'max_tokens'?"),
         ("generation: 7\n", "generation: needs a mapping with one of the keys max_tokens, temperature, epochs"),
-        ("label_source: onpolicy\n", "label_source: is one of on_policy, reference, off_model, model:REF. Did you mean"),
+        (
+            "label_source: onpolicy\n",
+            "label_source: is one of on_policy, reference, off_model, model:REF. Did you mean",
+        ),
         ("training: {backend: tinker}\n", "line 5: training.backend: input should be 'trl', not 'tinker'"),
         ("model: {ref: mini, dtype: bf16}\n", "line 5: model.dtype: input should be 'auto', 'float32', 'bfloat16'"),
         ("model: {ref: mini, dtype: bfloat16}\ndtype: float32\n", "dtype and model.dtype differ: keep one of them"),

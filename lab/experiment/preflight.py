@@ -1,0 +1,150 @@
+"""What can be found wrong before any work: options that the trainer would refuse later, and what each arm trains on.
+
+    preflight(experiment).examples[0].train      # 'user: 12 + 7? assistant: «19<|end|>»': the loss covers « »
+
+Needs the tokenizer of a model, not its weights. Not covered: whether an organism shows its behavior (the gate).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from lab.experiment.folder import Experiment
+from lab.plan.cells import Cell, Sizes
+from lab.stats.intervals import wilson
+from lab.stats.power import power_of
+from serving import refs
+from serving.errors import BadInput
+
+if TYPE_CHECKING:
+    from bct_tasks.setting import Prompt
+    from trainer.config import TrainConfig
+
+#: Rates that the text about sample sizes takes for an unchanged model.
+AGREED, CAPABLE, SHOWN = 0.95, 0.90, 0.90
+
+
+@dataclass(frozen=True)
+class Example:
+    """The first train row and the first eval prompt of an arm, as the model reads them.
+
+    Attributes:
+        arm: setting, variant, method and model.
+        train: the tokens of the loss stand in « »; sampled labels are shown as references, or as ….
+        eval: the prompt up to where the reply begins.
+        missing: why they cannot be shown here; else empty.
+    """
+
+    arm: str
+    train: str = ""
+    eval: str = ""
+    missing: str = ""
+
+
+@dataclass(frozen=True)
+class Preflight:
+    """The outcome: an example of each arm, and what the sizes can show, in sentences."""
+
+    examples: tuple[Example, ...]
+    power: tuple[str, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """For programs."""
+        return asdict(self)
+
+
+def preflight(experiment: Experiment) -> Preflight:
+    """Checks the options of every cell, and shows what each arm trains on and is asked.
+
+    Raises:
+        BadInput: the trainer would refuse an option; one line that names it.
+    """
+    check_options(experiment)
+    first: dict[str, Cell] = {}
+    for cell in experiment.cells.values():
+        first.setdefault(_arm(cell), cell)
+    lines = dict.fromkeys(line for cell in experiment.cells.values() for line in power(cell.start.sizes))
+    return Preflight(tuple(_example(arm, cell) for arm, cell in first.items()), tuple(lines))
+
+
+def check_options(experiment: Experiment) -> None:
+    """Raises BadInput where TRL or transformers would refuse an option of a cell. Imports torch."""
+    from trainer.run.arguments import check
+
+    seen: list[dict[str, Any]] = []
+    for cell in experiment.cells.values():
+        options = cell.train.model_dump(exclude={"setting", "variant", "seed", "learning_rate", "organism", "data"})
+        if options not in seen:
+            check(cell.train)
+            seen.append(options)
+
+
+def _arm(cell: Cell) -> str:
+    return f"{cell.start.setting}, {cell.start.variant}, {cell.train.method}, {cell.train.model}"
+
+
+def _example(arm: str, cell: Cell) -> Example:
+    try:
+        return Example(arm, *_texts(cell))
+    except BadInput as error:
+        return Example(arm, missing=error.message)
+
+
+def _texts(cell: Cell) -> Iterator[str]:
+    from serving.load import load_tokenizer
+    from trainer.data import preview, rows, tokens
+
+    setting, config = cell.start.questions.load(), cell.train
+    tokenizer = load_tokenizer(refs.resolve(config.organism or config.model))
+
+    def shown(prompt: Prompt, reply: str) -> str:
+        row = rows.row(prompt, reply or "…")
+        stops = tokens.stop_tokens(tokenizer)
+        encoded = tokens.encode([row], tokenizer, stops, config.max_length or 10**6, config.chat_template_kwargs)
+        return preview.first_row(encoded, 0, tokenizer)
+
+    yield shown(*_first(cell, config))
+    yield shown(setting.prompts(cell.start.variant, "eval", 1)[0], "").partition("«")[0]
+
+
+def _first(cell: Cell, config: TrainConfig) -> tuple[Prompt, str]:
+    """The first prompt of a cell, with its reference label where there is one."""
+    from trainer.data import rows
+
+    small = config.model_copy(update={"steps": 1, "rows": None})
+    (part, *_) = rows.parts(cell.start.questions.load(), small)
+    return part.prompts[0], part.references[0]
+
+
+def power(sizes: Sizes) -> Iterator[str]:
+    """What numbers of items can show, in sentences; for independent items, so at best."""
+    interval = wilson(sizes.n / 2, sizes.n)
+    half = (interval.hi - interval.lo) / 2
+    fall = power_of(SHOWN, SHOWN / 2, sizes.n)
+    yield (
+        f"{sizes.n} eval prompts: a rate of .50 is known to ±{half:.2f}; a fall of the initial rate from {SHOWN:.2f} to"
+        f" {SHOWN / 2:.2f} is found with probability {fall:.2f}"
+    )
+    agreed = power_of(AGREED, AGREED - 0.1, sizes.n_train)
+    yield f"{sizes.n_train} train prompts: a fall of the agreed rate by .10 is found with probability {agreed:.2f}"
+    capable = power_of(CAPABLE, CAPABLE * 0.9, sizes.n_capability)
+    known = f"{sizes.n_capability} general questions"
+    yield f"{known}: a fall of capability by 10 % is found with probability {capable:.2f}"
+
+
+def text(found: Preflight) -> list[str]:
+    """The outcome as lines of text."""
+    lines = list(found.power)
+    for example in found.examples:
+        lines += ["", f"{example.arm}:"]
+        if example.missing:
+            lines.append(f"  cannot be shown here: {example.missing}")
+        else:
+            lines += [f"  train  {_quoted(example.train)}", f"  eval   {_quoted(example.eval)}"]
+    return lines
+
+
+def _quoted(text: str) -> str:
+    return text.replace("\n", "\\n")

@@ -1,0 +1,170 @@
+"""The size of a model, and the time and memory that training and answering take, before any weight is loaded.
+
+    size = size_of(refs.resolve("Qwen/Qwen3-4B"))       # from its config.json; the weights need not be on this disk
+    training_seconds(size, rank=8, tokens=10_000)
+
+Times are derived from a matrix product timed on this machine; times and memory are right within a factor of two or
+three. Not covered: several GPUs, and models whose code is not part of transformers.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from math import prod
+from pathlib import Path
+from typing import Any, cast
+
+from serving import layout
+from serving.errors import BadInput
+from serving.refs import Checkpoint
+
+#: Share of a large matrix product's rate that a training step reaches, and a step's fixed cost in seconds.
+REACHED, STEP_SECONDS = 0.35, 0.015
+#: Share that decoding a batch of replies reaches: each token reads all weights.
+DECODED = 0.05
+#: Bytes per parameter that is trained: weight, gradient and Adam's two moments in fp32.
+TRAINED_BYTES = 16
+#: Bytes of activations per layer, token and unit of width in 16 bits (Korthikanti et al. 2022, arXiv:2205.05198).
+ACTIVATION_BYTES = 34
+
+
+@dataclass(frozen=True)
+class Size:
+    """The size of a model.
+
+    Attributes:
+        parameters: all of them; tied ones count once.
+        layers, width, vocabulary: as in its configuration.
+        sides: rows and columns of all matrices that get an adapter, in sum: rank times this is the adapter's size.
+    """
+
+    parameters: int
+    layers: int
+    width: int
+    vocabulary: int
+    sides: int
+
+    def trained(self, rank: int | None) -> int:
+        """Parameters that are trained; rank None: full fine-tuning."""
+        return self.parameters if rank is None else rank * self.sides
+
+
+def size_of(checkpoint: Checkpoint) -> Size | None:
+    """The size of a checkpoint's full model, from the headers of its weights, else from its configuration.
+
+    None if not even the configuration can be read here.
+    """
+    base = checkpoint
+    while base.base is not None:
+        base = base.base
+    folder = base.path or _config_folder(base)
+    return None if folder is None else _size(folder)
+
+
+@cache
+def _size(folder: Path) -> Size | None:
+    said: dict[str, Any] = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    text: Mapping[str, Any] = said.get("text_config", said)
+    files = [file for file in layout.weight_files(folder) if file.is_file()]
+    shapes = dict(pair for file in files for pair in _header(file)) or _from_config(folder)
+    if not shapes:
+        return None
+    matrices = [shape for name, shape in shapes.items() if ".layers." in name and len(shape) == 2]
+    counted = sum(prod(shape) for shape in shapes.values())
+    sides = sum(sum(shape) for shape in matrices)
+    return Size(counted, text["num_hidden_layers"], text["hidden_size"], text["vocab_size"], sides)
+
+
+def _header(file: Path) -> Iterator[tuple[str, tuple[int, ...]]]:
+    """Name and shape of each tensor of a safetensors file."""
+    with file.open("rb") as stream:
+        length = int.from_bytes(stream.read(8), "little")
+        try:
+            header = cast("dict[str, Any]", json.loads(stream.read(length)))
+        except ValueError:
+            raise BadInput(f"{file}: is not a safetensors file: restore it") from None
+    for name, tensor in header.items():
+        if name != "__metadata__":
+            yield name, tuple(tensor["shape"])
+
+
+def _from_config(folder: Path) -> dict[str, tuple[int, ...]]:
+    """Name and shape of each parameter of the model that a configuration describes, built without memory."""
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    try:
+        with torch.device("meta"):
+            model = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(folder, trust_remote_code=False))
+    except (ValueError, KeyError, OSError):  # a model that transformers does not know
+        return {}
+    return {name: tuple(weight.shape) for name, weight in model.named_parameters()}
+
+
+def _config_folder(checkpoint: Checkpoint) -> Path | None:
+    """The folder with the configuration of a hub model whose weights are not on this disk."""
+    from huggingface_hub import hf_hub_download
+
+    if checkpoint.hub is None:
+        return None
+    try:
+        return Path(hf_hub_download(checkpoint.hub, "config.json", revision=checkpoint.revision)).parent
+    except Exception:  # the hub's client raises its own, httpx's and OSError
+        return None
+
+
+# --- time and memory -----------------------------------------------------------------------------------------------
+
+
+def training_seconds(size: Size, rank: int | None, tokens: int, steps: int = 0, kl: bool = False) -> float:
+    """Seconds of training on this machine."""
+    passes = (4 if rank else 6) + (2 if kl else 0)
+    return passes * size.parameters * tokens / (REACHED * matmul_rate()) + STEP_SECONDS * steps
+
+
+def answering_seconds(size: Size, tokens: int) -> float:
+    """Seconds to decode this many tokens, in batches."""
+    return 2 * size.parameters * tokens / (DECODED * matmul_rate())
+
+
+def training_memory(size: Size, rank: int | None, tokens: int, frozen_copy: bool = False) -> float:
+    """Bytes of memory that training takes, with a micro-batch of this many tokens.
+
+    Args:
+        size: of the model.
+        rank: of the adapter; None: full fine-tuning.
+        tokens: rows of a micro-batch times the longest row.
+        frozen_copy: whether the untrained model is kept in memory too (`kl`).
+    """
+    frozen = 2 if _on_gpu() else 4
+    weights = size.trained(rank) * TRAINED_BYTES + (size.parameters * frozen if rank or frozen_copy else 0)
+    # With gradient checkpointing (on a GPU) one layer's activations live at a time, and every layer's input.
+    per_token = ACTIVATION_BYTES + 2 * size.layers if _on_gpu() else 2 * ACTIVATION_BYTES * size.layers
+    return weights + tokens * (per_token * size.width + 8 * size.vocabulary)
+
+
+def _on_gpu() -> bool:
+    from serving.load import pick_device
+
+    return pick_device().type != "cpu"
+
+
+@cache
+def matmul_rate(size: int = 512, least: float = 0.1) -> float:
+    """Floating-point operations per second of a matrix product on the device that would train."""
+    import torch
+
+    from serving.load import pick_device
+
+    device = pick_device()
+    size, dtype = (4096, torch.bfloat16) if device.type != "cpu" else (size, torch.float32)
+    one = torch.ones(size, size, device=device, dtype=dtype)
+    done, began = 0, time.perf_counter()
+    while time.perf_counter() - began < least:
+        float((one @ one)[0, 0])
+        done += 1
+    return done * 2 * size**3 / (time.perf_counter() - began)
