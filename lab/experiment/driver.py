@@ -18,8 +18,10 @@ from lab.experiment.folder import Experiment, keep
 from lab.experiment.jobs import RunJobs
 from lab.experiment.live import Display
 from lab.experiment.local import LocalExecutor, default_jobs
+from lab.experiment.preflight import check_options
 from lab.verdict.schema import Results
 from serving.errors import BadInput, WorkFailed
+from trainer.config import TrainConfig
 
 #: Seconds between two readings of the states.
 REFRESH = 0.5
@@ -71,15 +73,25 @@ def run(experiment: Experiment, how: How, force: bool, console: Console) -> tupl
         The results, and the error of every job that failed, by job.
 
     Raises:
-        BadInput: A setting fails its static gate without `force`, or another driver is running in the folder.
+        BadInput: A setting fails its static gate without `force`, the trainer would refuse an option, or another
+            driver is running in the folder.
         WorkFailed: The run was stopped by Ctrl-C.
     """
+    if any(_names_options(cell.train) for cell in experiment.cells.values()):
+        check_options(experiment)
     static = static_gate(experiment, force)
     jobs = RunJobs(experiment, force)
     with lock.held(experiment.folders.run):
         keep(experiment, static)
         failed = work(jobs, how, console)
         return collect.write(experiment), failed
+
+
+def _names_options(train: TrainConfig) -> bool:
+    """Whether a cell has options whose values only TRL and transformers know; the check imports them."""
+    names = ("optim", "lr_scheduler_type", "warmup_steps", "trl")
+    fields = type(train).model_fields
+    return any(getattr(train, name) != fields[name].get_default(call_default_factory=True) for name in names)
 
 
 def static_gate(experiment: Experiment, force: bool) -> dict[str, list[str]]:

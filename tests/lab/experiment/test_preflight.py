@@ -60,7 +60,8 @@ def test_each_arm_shows_its_first_train_row_with_the_loss_marked_and_its_first_e
 
 def test_more_prompts_show_more(tmp_path: Path) -> None:
     few, many = (json.loads(dry_run(tmp_path, f"n_train: {n}\n", "--json").stdout)["power"][1] for n in (20, 400))
-    assert few.startswith("20 train prompts") and many.startswith("400 train prompts")
+    assert few.startswith("20 train prompts")
+    assert many.startswith("400 train prompts")
     assert float(few.split()[-1]) < 0.3 < 0.95 < float(many.split()[-1])
 
 
