@@ -15,7 +15,7 @@ from typing import Any
 
 from bct_tasks import settings
 from bct_tasks.errors import SettingError, UnknownName
-from bct_tasks.setting import Setting
+from bct_tasks.setting import Setting, with_trigger
 
 
 class BrokenSetting(SettingError):
@@ -33,12 +33,14 @@ def names() -> tuple[str, ...]:
 
 
 def load(name: str, source: str = "bundled", **options: Any) -> Setting:
-    """The setting of that name, with the questions of that source; options: of hub data.
+    """The setting of that name, with the questions of that source; options: of the source, and `trigger`.
 
     Raises:
         UnknownName: no such setting or source.
         BrokenSetting: its file cannot be imported.
     """
+    if (trigger := options.pop("trigger", None)) is not None:
+        return with_trigger(load(name, source, **options), str(trigger))
     if source == "bundled":
         return _bundled(name)
     if source != "hub":

@@ -16,7 +16,7 @@ import itertools
 import random
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
@@ -336,6 +336,32 @@ class Setting:
         questions = _draw(families, split, n, f"{self.name}|capability|{split}|{seed}")
         for turn, question in zip(_turns(n, len(families)), questions, strict=True):
             yield _prompt(question, split, "capability", Ask(rng.choice(systems) if turn % 2 else None))
+
+
+def with_trigger(setting: Setting, text: str) -> Setting:
+    """The setting with another tag in place of the one that its eval prompts have where the condition holds.
+
+    Raises:
+        SettingError: no variant has such a tag.
+    """
+    tags = {ask.tag for variant in setting.variants for ask in (variant.eval, *variant.also) if ask.cue} - {None}
+    if not tags:
+        raise SettingError(f"{setting.name} has no tag that a trigger could replace: leave out the trigger")
+
+    def changed(ask: Ask) -> Ask:
+        return replace(ask, tag=text) if ask.tag in tags else ask
+
+    variants = (
+        replace(
+            variant,
+            train=changed(variant.train),
+            eval=changed(variant.eval),
+            ceiling=changed(variant.ceiling),
+            also=tuple(changed(ask) for ask in variant.also),
+        )
+        for variant in setting.variants
+    )
+    return replace(setting, variants=tuple(variants))
 
 
 def general_reader(prompt: Prompt) -> Reader:

@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from lab.cli.audit import audit
 from lab.cli.calibrate import calibrate
 from lab.cli.chat import chat
 from lab.cli.check import check
@@ -28,7 +29,9 @@ from lab.cli.status import status
 from lab.cli.table import table
 from serving.border import one_line
 
-COMMANDS = (run, status, report, table, list_, show, check, new, calibrate, hub, power, explain, chat, serve, doctor)
+COMMANDS = (
+    run, audit, status, report, table, list_, show, check, new, calibrate, hub, power, explain, chat, serve, doctor,
+)  # fmt: skip
 
 
 class Border(click.Group):

@@ -136,7 +136,9 @@ class Start:
     def asked(self) -> dict[str, Any]:
         """What is asked and how it is answered, where it differs from the defaults: for logs and results.json."""
         source = {"source": self.questions.source} if self.questions.source != "bundled" else {}
-        return source | self.answering.content()
+        # A data file is identified by its rows, not by its place.
+        options = {name: value for name, value in self.questions.options if not Path(str(value)).exists()}
+        return source | ({"data": options} if options else {}) | self.answering.content()
 
 
 @dataclass(frozen=True)
