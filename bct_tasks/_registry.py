@@ -13,7 +13,7 @@ from inspect_ai.util import SandboxEnvironment, sandboxenv
 from bct_tasks import catalogue
 from bct_tasks.guards.tasks import capability, system_prompt_following
 from bct_tasks.margins import margins
-from bct_tasks.task import outcome
+from bct_tasks.task import outcome, setting
 
 SETTINGS, BROKEN = catalogue.load_all()
 for _error in BROKEN:
@@ -28,4 +28,4 @@ def jail() -> type[SandboxEnvironment]:
     return JailSandbox
 
 
-__all__ = ["BROKEN", "SETTINGS", "capability", "jail", "margins", "outcome", "system_prompt_following"]
+__all__ = ["BROKEN", "SETTINGS", "capability", "jail", "margins", "outcome", "setting", "system_prompt_following"]

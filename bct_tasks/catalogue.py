@@ -1,21 +1,27 @@
-"""The settings by name. A setting is found by its module: `bct_tasks/settings/<name>.py` with a `SETTING`.
+"""The settings by name, and a user's by path.
 
-A file that cannot be read or imported is listed too, and `load` reports its faulty line: a broken file does not affect
-the other settings.
+    load("sandbagging")              # bct_tasks/settings/sandbagging.py, found by its `SETTING`
+    load("./my_setting.yaml")        # or a .py file with a `SETTING`, anywhere
+
+A module that cannot be read or imported is listed too, and `load` reports its faulty line: a broken file does not
+affect the other settings.
 """
 
 from __future__ import annotations
 
 import ast
 import importlib
-import traceback
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from bct_tasks import settings
 from bct_tasks.errors import SettingError, UnknownName
+from bct_tasks.errors import fault as fault
 from bct_tasks.setting import Setting, with_trigger
+from bct_tasks.sources.files import load as by_path
+from bct_tasks.sources.files.load import is_path as is_path
 
 
 class BrokenSetting(SettingError):
@@ -32,15 +38,24 @@ def names() -> tuple[str, ...]:
     return tuple(sorted(name for name, path in _files().items() if _defines_setting(path)))
 
 
-def load(name: str, source: str = "bundled", **options: Any) -> Setting:
-    """The setting of that name, with the questions of that source; options: of the source, and `trigger`.
+def load(ref: str, source: str = "bundled", **options: Any) -> Setting:
+    """The setting of that name or path, with the questions of that source.
+
+    Args:
+        ref: a name of the catalogue, or the path of a .yaml or .py file, which names its own prompts.
+        source: where the questions come from.
+        options: of the source, and `trigger`.
 
     Raises:
         UnknownName: no such setting or source.
         BrokenSetting: its file cannot be imported.
+        SettingError: a file by path is missing or wrong.
     """
     if (trigger := options.pop("trigger", None)) is not None:
-        return with_trigger(load(name, source, **options), str(trigger))
+        return with_trigger(load(ref, source, **options), str(trigger))
+    if is_path(ref):
+        return _by_path(ref, source, options)
+    name = ref
     if source == "bundled":
         return _bundled(name)
     if source != "hub":
@@ -63,20 +78,22 @@ def load_all() -> tuple[tuple[Setting, ...], tuple[BrokenSetting, ...]]:
     return tuple(found), tuple(broken)
 
 
-def fault(error: Exception, path: Path | None = None) -> str:
-    """`file:line: what is wrong` of an exception, at its last line in `path`, else where it was raised."""
-    text = str(getattr(error, "msg", None) or getattr(error, "message", None) or error)
-    reason = f"{type(error).__name__}: {' '.join(text.split())}"
-    if isinstance(error, SyntaxError) and error.filename:
-        return f"{error.filename}:{error.lineno or 1}: {reason}"
-    frames = traceback.extract_tb(error.__traceback__)
-    frame = next((f for f in reversed(frames) if path and Path(f.filename) == path), frames[-1] if frames else None)
-    return f"{frame.filename}:{frame.lineno}: {reason}" if frame else f"{path}: {reason}"
-
-
 def file_of(name: str) -> Path | None:
     """The file of a setting; None where there is none."""
     return _files().get(name)
+
+
+def _by_path(ref: str, source: str, options: Mapping[str, Any]) -> Setting:
+    """A setting by path. Raises SettingError also where it has the name of another setting."""
+    own = {path.resolve(): name for name, path in _files().items()}
+    if (path := Path(ref).expanduser().resolve()) in own:
+        return load(own[path], source, **options)
+    found = by_path.load(Path(ref))
+    if source not in ("bundled", found.source) or options:
+        raise SettingError(f"{ref}: a setting by path names its own prompts: leave out source and data")
+    if found.name in names():
+        raise SettingError(f"{ref}: {found.name!r} is the name of a bundled setting: give this one another `name`")
+    return found
 
 
 def _bundled(name: str) -> Setting:

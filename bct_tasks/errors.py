@@ -7,8 +7,10 @@ for command lines.
 from __future__ import annotations
 
 import difflib
+import traceback
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 
 class SettingError(Exception):
@@ -19,6 +21,12 @@ class SettingError(Exception):
     def __init__(self, message: str) -> None:
         super().__init__(message)
         self.message = message
+
+
+def did_you_mean(name: str, names: Iterable[str]) -> str:
+    """` Did you mean 'x'?` for the nearest of `names`, or nothing where none is near."""
+    near = difflib.get_close_matches(name, list(names), n=1)
+    return f" Did you mean '{near[0]}'?" if near else ""
 
 
 class UnknownName(SettingError):
@@ -45,6 +53,17 @@ class Unavailable(SettingError):
     """Data or a package that a setting needs cannot be loaded here. Exit code 1."""
 
     exit_code = 1
+
+
+def fault(error: Exception, path: Path | None = None) -> str:
+    """`file:line: what is wrong` of an exception, at its last line in `path`, else where it was raised."""
+    text = str(getattr(error, "msg", None) or getattr(error, "message", None) or error)
+    reason = f"{type(error).__name__}: {' '.join(text.split())}"
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{error.filename}:{error.lineno or 1}: {reason}"
+    frames = traceback.extract_tb(error.__traceback__)
+    frame = next((f for f in reversed(frames) if path and Path(f.filename) == path), frames[-1] if frames else None)
+    return f"{frame.filename}:{frame.lineno}: {reason}" if frame else f"{path}: {reason}"
 
 
 @contextmanager

@@ -90,7 +90,8 @@ def _questions(setting: Setting, n: int, seed: int) -> list[Prompt]:
     """Questions with a short answer; drawing more of the same seed keeps the first ones."""
     drawn = n
     while True:
-        asked = setting.prompts(None, "capability", drawn, seed + OFFSET)
+        # The bundled ones: the general questions of a user's file may be few, and of another kind.
+        asked = Setting.prompts(setting, None, "capability", drawn, seed + OFFSET)
         found = [p for p in asked if p.facts["kind"] == "answer"]
         if len(found) >= n:
             return found[:n]
@@ -112,7 +113,7 @@ def _prompt(question: Prompt, asked: str, wording: int, form: str) -> Prompt:
 def _used(setting: Setting) -> tuple[set[str], set[str]]:
     """The system prompts of a setting in lower case, and the behaviors of its policies."""
     texts, shown = set[str](), set[str]()
-    some = 2 * len(setting.families)
+    some = 2 * max(len(setting.families), 1)
     for variant in setting.variants:
         drawn = [setting.prompts(variant, split, some) for split in ("train", "eval", "install")]
         for prompt in itertools.chain(*drawn, setting.ceiling(variant, some)):

@@ -23,13 +23,17 @@ BORDER = 0.02  # within this distance of a threshold, another sample of prompts 
 
 @dataclass(frozen=True)
 class GateResult:
-    """The outcome of the gate for one setting and variant; passed when there are no reasons."""
+    """The outcome of the gate for one setting and variant; passed when there are no reasons.
+
+    `notes` are what a user should know of a setting that passes.
+    """
 
     setting: str
     variant: str
     role: str
     reasons: tuple[str, ...]
     figures: dict[str, float] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     @property
     def passed(self) -> bool:

@@ -212,6 +212,19 @@ class Setting:
         """Whether replies may have to be made for a model (`writing`), because prompts lack reference replies."""
         return False
 
+    @property
+    def ref(self) -> str:
+        """What `catalogue.load` takes for this setting: its name, or the path of its file."""
+        return self.name if self.file is None else str(self.file)
+
+    @property
+    def content_hash(self) -> str | None:
+        """16 hex digits of the content of a setting that is loaded by path; None in the catalogue.
+
+        The catalogue's settings are identified by name and version.
+        """
+        return None if self.file is None else hashlib.sha256(self.file.read_bytes()).hexdigest()[:16]
+
     def variant(self, name: str | Variant | None = None) -> Variant:
         """The variant of that name; None is the default. Raises `UnknownName`."""
         if isinstance(name, Variant):

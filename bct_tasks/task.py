@@ -1,13 +1,18 @@
-"""A setting becomes an inspect task: samples with stable ids, one scorer, metrics by split."""
+"""A setting becomes an inspect task: samples with stable ids, one scorer, metrics by split.
+
+inspect eval bct_tasks/setting -T file=my_setting.yaml --model ...        # a setting by path, from any folder
+"""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from inspect_ai import Task
+from inspect_ai import Task, task
 from inspect_ai.dataset import MemoryDataset, Sample
 from inspect_ai.model import ChatMessage, ChatMessageSystem, ChatMessageUser, GenerateConfig, get_model
 from inspect_ai.scorer import Score, Scorer, Target, grouped, mean, scorer, stderr
@@ -109,6 +114,9 @@ def bct_task(
     parts = [(part, sizes.get(part) or n) for part in SPLITS[split]]
     parts += [("following", n_following)] if split == "all" and n_following else []
     drawn = [_prompts(setting, chosen, part, size, seed) for part, size in parts]
+    for (part, size), found in zip(parts, drawn, strict=True):
+        if len(found) < size:
+            logger.warning("%s has %d %s prompts: all of them are asked, not %d", setting.name, len(found), part, size)
     samples = [_sample(setting, chosen, prompt, margins) for prompt in _interleaved(drawn)]
     scorers = [outcome(judge), *([margins_scorer()] if margins else []), *([tests()] if setting.programs else [])]
     return Task(
@@ -130,10 +138,29 @@ def bct_task(
             "trained_variant": trained,
             "split": split,
             "seed": seed,
-            **_source(setting),
+            **_where(setting),
             **({"hub": about} if (about := setting.provenance()) else {}),
         },
     )
+
+
+@task
+def setting(
+    file: str, variant: str | None = None, split: str = "both", n: int = 100, seed: int = 0, **options: Any
+) -> Task:
+    """A setting by path: a .yaml file, or a .py file with a `SETTING`.
+
+    Args:
+        file: its path.
+        variant: see `bct_task`, also for the others.
+        split: which prompts are asked.
+        n: prompts of the eval split, and of the others unless given; a small file gives what it has.
+        seed: which prompts are drawn.
+        options: the other arguments of `bct_task`.
+    """
+    with border():
+        found = load(file)
+    return bct_task(found, variant, split, n=n, seed=seed, **options)
 
 
 @scorer(metrics={"*": [mean(), stderr(cluster="template"), grouped(mean(), "split", all=False)]})
@@ -152,7 +179,7 @@ def outcome(judge: str = "off") -> Scorer:
 
     async def score(state: TaskState, target: Target) -> Score:
         about, reply = state.metadata, state.output.completion
-        setting = load(about["setting"], about.get("source", "bundled"))
+        setting = _of_log(about)
         prompt = Prompt.from_record(str(state.sample_id), about["split"], state.user_prompt.text, about)
         truncated = state.output.stop_reason in ("max_tokens", "model_length")
         if prompt.kind == following.SPLIT:
@@ -182,9 +209,37 @@ def _sourced(setting: Setting, source: str, options: Mapping[str, Any]) -> Setti
     return setting if source == "bundled" else load(setting.name, source, **given)
 
 
-def _source(setting: Setting) -> dict[str, str]:
-    """For metadata: the source, unless it is the default."""
-    return {"source": setting.source} if setting.source != "bundled" else {}
+def _where(setting: Setting) -> dict[str, str]:
+    """For metadata: the source, unless it is the default; of a setting by path its file and its content's hash."""
+    source = {"source": setting.source} if setting.source != "bundled" else {}
+    content = setting.content_hash
+    return source | ({"file": str(setting.file), "content": content} if content else {})
+
+
+def _of_log(about: Mapping[str, Any]) -> Setting:
+    """The setting that a sample's metadata name, with its present content.
+
+    Raises:
+        SettingError: a setting by path is no longer there.
+    """
+    if (file := about.get("file")) is None:
+        return load(about["setting"], about.get("source", "bundled"))
+    with border():
+        setting = load(file)
+    now = str(setting.content_hash)
+    if now != about["content"]:
+        _say_changed(file, about["content"], now)
+    return setting
+
+
+@lru_cache  # once for each log, not for each sample
+def _say_changed(file: str, then: str, now: str) -> None:
+    logger.warning(
+        "%s or its data changed since this log was written (%s, now %s): replies are read as it stands now",
+        Path(file).name,
+        then,
+        now,
+    )
 
 
 def _score(grade: Grade, reply: str, truncated: bool, by: str) -> Score:
@@ -234,7 +289,7 @@ def _sample(setting: Setting, variant: Variant, prompt: Prompt, margins: bool) -
         metadata={
             "setting": setting.name,
             "variant": variant.name,
-            **_source(setting),
+            **_where(setting),
             "split": prompt.kind,
             "template": prompt.template,
             "family": prompt.family,
@@ -252,11 +307,12 @@ def _wanted(setting: Setting, prompt: Prompt) -> str:
 
 
 def _references(setting: Setting, prompt: Prompt) -> dict[str, dict[str, str]]:
-    """The two policies' replies, where they differ."""
-    if prompt.kind != "eval":
+    """The two policies' written replies, where they differ."""
+    shown = {"initial": setting.initial.behavior(prompt), "alternate": setting.alternate.behavior(prompt)}
+    if prompt.kind != "eval" or any(behavior not in prompt.replies for behavior in shown.values()):
         return {}
-    replies = {"initial": setting.initial.reply(prompt), "alternate": setting.alternate.reply(prompt)}
+    replies = {policy: prompt.replies[behavior] for policy, behavior in shown.items()}
     return {REFERENCES: replies} if replies["initial"] != replies["alternate"] else {}
 
 
-__all__ = ["KEYS", "SPLITS", "Outcome", "bct_task", "outcome"]
+__all__ = ["KEYS", "SPLITS", "Outcome", "bct_task", "outcome", "setting"]

@@ -1,8 +1,8 @@
 """YAML with the line of every key and value, so that an error can name it.
 
-Recipes and settings are read with it. Built on PyYAML's nodes. ruamel.yaml records lines and would save some fifteen lines here, but it reads YAML 1.2, in
-which recipes have another meaning (`1e-3`, `yes`, `010`). Not covered: anchors are followed, but a value behind an
-alias has the line of its anchor.
+Recipes and settings are read with it. Built on PyYAML's nodes: ruamel.yaml records lines and would save some fifteen
+lines here, but it reads YAML 1.2, in which recipes have another meaning (`1e-3`, `yes`, `010`).
+Not covered: anchors are followed, but a value behind an alias has the line of its anchor.
 """
 
 from __future__ import annotations

@@ -49,7 +49,7 @@ class Common(BaseModel):
     #: The trainer of TRL whose arguments `trl` contains: see `trainer.run.arguments.PLACES`.
     ALGORITHM: ClassVar[str] = "sft"
 
-    setting: str = Field(description="name of a setting (`bct list`)")
+    setting: str = Field(description="name of a setting (`bct list`), or the path of a .yaml or .py file")
     variant: str | None = Field(default=None, description="variant of the setting; default: its first bct variant")
     source: Literal["bundled", "instructions", "hub", "files"] = Field(
         default="bundled",
@@ -130,6 +130,8 @@ class Common(BaseModel):
             del content["source"]
         resolved = {
             "variant": setting.variant(self.variant).name,
+            "setting": setting.name,
+            **({"setting_content": setting.content_hash} if setting.file else {}),
             "lora_alpha": self.alpha(),
             "model": place(self.model),
         }

@@ -51,7 +51,8 @@ class OrganismCheck:
     """What is measured for one variant on one model.
 
     Attributes:
-        setting, variant: Names.
+        setting: Name or path.
+        variant: Name.
         model: A reference: `mini`, a folder, a hub id.
         n, n_train: Eval and train prompts.
         steps, learning_rate: Of the positive control.
@@ -115,7 +116,8 @@ def folder(check: OrganismCheck, home: Path) -> Path:
     """The folder of a check's replies: a readable name and 8 hex digits of everything that determines them."""
     organism, setting = check.organism(), catalogue.load(check.setting)
     content = {
-        "plan": asdict(check),
+        "plan": asdict(check) | {"setting": setting.name},
+        **({"setting_content": setting.content_hash} if setting.file else {}),
         "model": refs.resolve(check.model).fingerprint,
         "organism": organism.identity() if organism else None,
         "direct": check.direct(None).identity(),
@@ -123,7 +125,7 @@ def folder(check: OrganismCheck, home: Path) -> Path:
         "prompts": {stage: [prompt_content(setting, p) for p in check.prompts(stage)] for stage in check.stages()},
     }
     short = re.sub(r"[^a-z0-9_-]", "-", check.model.lower()).strip("-")[-24:]
-    return home / f"{check.setting}.{check.variant}.{short}.{sha(content)[:8]}"
+    return home / f"{setting.name}.{check.variant}.{short}.{sha(content)[:8]}"
 
 
 def measure(check: OrganismCheck, home: Path, progress: Progress | None = None) -> None:

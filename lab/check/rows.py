@@ -5,7 +5,8 @@
     model_rows(pairs, "mini", Path("runs/check"), jobs=2)       # also rates at step 0 and after direct training
 
 A row has `setting`, `variant`, `role`, `carrier`, `passed` (the gate), `static` (the part without a model), `reasons`
-(why it failed) and `figures`; with a model also `rates`, the sizes, and `borderline`: rates close to their limit.
+(why it failed), `figures` and `notes`; with a model also `rates`, the sizes, and `borderline`: rates close to their
+limit.
 Not covered: hub data (`lab.check.hub`).
 """
 
@@ -17,7 +18,7 @@ from typing import Any
 
 from rich.console import Console
 
-from bct_tasks import catalogue, gate
+from bct_tasks import catalogue, static_gate
 from bct_tasks.gate import GateResult, OrganismGate
 from bct_tasks.setting import Setting, Variant
 from lab.check import jobs as check_jobs
@@ -71,7 +72,7 @@ def model_rows(pairs: Iterable[Pair], model: str, home: Path, jobs: int | None, 
     """
     pairs = list(pairs)
     static = [_static(setting, variant) for setting, variant in pairs]
-    checks = [OrganismCheck(setting.name, variant.name, model, **sizes) for setting, variant in pairs]
+    checks = [OrganismCheck(setting.ref, variant.name, model, **sizes) for setting, variant in pairs]
     failed = check_jobs.work(checks, home, jobs, Console(stderr=True))
     return [_with_model(*each, home, failed) for each in zip(static, checks, strict=True)]
 
@@ -79,22 +80,22 @@ def model_rows(pairs: Iterable[Pair], model: str, home: Path, jobs: int | None, 
 def broken_row(name: str, reason: str) -> Row:
     """The row of a setting whose file cannot be imported: its variants are not known."""
     about = {"setting": name, "variant": "", "role": "", "carrier": ""}
-    return {**about, "passed": False, "static": False, "reasons": [reason], "figures": {}}
+    return {**about, "passed": False, "static": False, "reasons": [reason], "figures": {}, "notes": []}
 
 
 def row_of(result: GateResult, carrier: str, reasons: tuple[str, ...] = ()) -> Row:
     """The row of a variant; `reasons` are those why it fails on a model."""
     row = {"setting": result.setting, "variant": result.variant, "role": result.role, "carrier": carrier}
     row |= {"passed": result.passed and not reasons, "static": result.passed}
-    return row | {"reasons": [*result.reasons, *reasons], "figures": result.figures}
+    return row | {"reasons": [*result.reasons, *reasons], "figures": result.figures, "notes": list(result.notes)}
 
 
 def _static(setting: Setting, variant: Variant) -> GateResult:
     """The static gate; an exception in the code of a setting is a reason, with its line."""
     try:
-        return gate.check(setting, variant)
+        return static_gate.check(setting, variant)
     except Exception as error:
-        reason = catalogue.fault(error, catalogue.file_of(setting.name))
+        reason = catalogue.fault(error, setting.file or catalogue.file_of(setting.name))
         return GateResult(setting.name, variant.name, variant.role, (reason,))
 
 

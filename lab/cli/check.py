@@ -60,6 +60,8 @@ def check(
 ) -> None:
     """Check that a setting is a valid BCT setting: the static gate, and with --model the gate with an organism.
 
+    SETTING is a name (`bct list`) or the path of a .yaml or .py file.
+
     \b
     static    both policies agree with the labels on train prompts and differ on eval prompts; controls disagree;
               no prompt is in two splits; the grader distinguishes the replies
@@ -81,6 +83,8 @@ def check(
         raise click.UsageError("--variant needs one setting: name it instead of --all")
     if static and model:
         raise click.UsageError("--static uses no model: leave out --model")
+    if options["figures"] and catalogue.is_path(str(setting)):
+        raise click.UsageError("--figures is for the pages of bundled settings: leave it out for a setting by path")
     if options["figures"] and not model:
         raise click.UsageError("--figures stores rates of a model: add --model")
     if source == "hub":
@@ -115,6 +119,8 @@ def _print(rows: list[dict[str, Any]], with_model: bool) -> None:
     for row in rows:
         for reason in row["reasons"]:
             click.echo(f"{row['setting']}{'.' * bool(row['variant'])}{row['variant']}: {reason}")
+    for note in dict.fromkeys(f"{row['setting']}: {note}" for row in rows for note in row["notes"]):
+        click.echo(note)
     settings = {row["setting"] for row in rows}
     good = {name for name in settings if all(row["passed"] for row in rows if row["setting"] == name)}
     variants = [row for row in rows if row["variant"]]

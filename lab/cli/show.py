@@ -10,7 +10,7 @@ from lab.cli.list import described
 from lab.cli.output import as_json, emit
 
 if TYPE_CHECKING:
-    from bct_tasks.setting import Kind, Setting, Variant
+    from bct_tasks.setting import Kind, Prompt, Setting, Variant
 
 
 @click.command()
@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 @click.option("--variant", help="Show only this variant.")
 @as_json
 def show(setting: str, variant: str | None, as_json: bool) -> None:
-    """Show a setting: its policies, and for each variant one train and one eval prompt with both replies."""
+    """Show a setting: its policies, and for each variant one train and one eval prompt with both replies.
+
+    SETTING is a name (`bct list`) or the path of a .yaml or .py file.
+    """
     from bct_tasks import catalogue
 
     found = catalogue.load(setting)
@@ -39,8 +42,25 @@ def show(setting: str, variant: str | None, as_json: bool) -> None:
 
 def _example(setting: Setting, variant: Variant, split: Kind) -> dict[str, Any]:
     [prompt] = setting.prompts(variant, split, 1)
-    replies = {"initial": setting.initial.reply(prompt), "alternate": setting.alternate.reply(prompt)}
+    policies = {"initial": setting.initial, "alternate": setting.alternate}
+    replies = {name: _reply(setting, prompt, policy.behavior(prompt)) for name, policy in policies.items()}
     return {"split": split, "system": prompt.system, "user": prompt.user, **replies}
+
+
+def _reply(setting: Setting, prompt: Prompt, behavior: str) -> str:
+    """The reply that shows a behavior, or in brackets how it is made."""
+    if behavior in prompt.replies:
+        return prompt.replies[behavior]
+    writing = setting.writings.get(behavior)
+    if writing is None:
+        return f"({behavior}: sampled)"
+    if writing.text is not None:
+        return writing.text
+    if writing.transform is not None:
+        return f"({behavior}: the model's own reply, changed)"
+    return (
+        f"({behavior}: sampled from the base under {writing.system!r})" if writing.system else f"({behavior}: sampled)"
+    )
 
 
 def _print_example(example: dict[str, Any]) -> None:

@@ -1,0 +1,205 @@
+"""Rows of a user's files become questions: columns, facts, reference replies, and the split of each.
+
+Errors name the file, the row (the first is 1) and the columns that exist. The same prompt twice in one split counts
+once; in train and eval it is an error. Not covered: prompts of several turns.
+"""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bct_tasks.errors import SettingError
+from bct_tasks.setting import Kind
+from bct_tasks.sources import tables
+from bct_tasks.sources.files.schema import CapabilityKeys, ColumnKeys, FileKeys, PromptKeys
+from bct_tasks.sources.pool import Part, Pools, digest, divided
+from bct_tasks.sources.world.question import Question
+
+Row = Mapping[str, Any]
+#: Makes the reply that shows a behavior of a row.
+Reply = Callable[[Row], str]
+_COLUMN = re.compile(r"\{([A-Za-z_][\w.]*)\}")
+
+
+class NoColumn(Exception):
+    """A row has no such column; the message is the column's name."""
+
+
+@dataclass(frozen=True)
+class FileQuestion(Question):
+    """A question with the row that it comes from, and the row's own system prompt."""
+
+    system: str | None = None
+    place: str = ""
+
+
+@dataclass(frozen=True)
+class Columns:
+    """What is made of a row.
+
+    Args:
+        names: names of columns.
+        template: the user's message with `{column}`; None: the column of the prompt.
+        facts: fact of the grader to its column.
+        replies: behavior to the function that makes its reference reply.
+        kind: the fact `kind`: `file`, or `program` where replies are run.
+    """
+
+    names: ColumnKeys
+    template: str | None
+    facts: Mapping[str, str]
+    replies: Mapping[str, Reply]
+    kind: str = "file"
+
+
+def pools(keys: PromptKeys, folder: Path, columns: Columns, installs: bool) -> Pools:
+    """(split, kind) to its questions. Raises SettingError for a file that cannot be used."""
+    if keys.file is not None:
+        found = questions(FileKeys(file=keys.file, where=keys.where), folder, columns)
+        return divided([Part(found, ("train", "eval"))], installs)
+    assert keys.train is not None
+    assert keys.eval is not None
+    given: dict[Kind | str, FileKeys | None] = {"train": keys.train, "eval": keys.eval, "install": keys.install}
+    read = {split: questions(file, folder, columns) for split, file in given.items() if file is not None}
+    _refuse_shared(read)
+    if keys.install is None:
+        return divided([Part(read["train"], ("train",)), Part(read["eval"], ("eval",))], installs)
+    own = divided([Part(read["train"], ("train",))], installs)
+    return {**own, ("eval", "eval"): read["eval"], ("install", "eval"): read["install"]}
+
+
+def questions(file: FileKeys, folder: Path, columns: Columns) -> list[Question]:
+    """The questions of a file, each text once."""
+    found: dict[str, FileQuestion] = {}
+    ids: dict[str, str] = {}
+    for place, row in rows(file, folder):
+        with _columns_of(row, place):
+            question = _question(row, place, columns)
+        found.setdefault(digest(f"{question.system or ''}\n{question.text}"), question)
+        if columns.names.id and ids.setdefault(question.operands[0], question.text) != question.text:
+            raise SettingError(f"{place}: the id {question.operands[0]!r} is that of another row: make ids distinct")
+    return list(found.values())
+
+
+def general(keys: CapabilityKeys, folder: Path, columns: Columns) -> list[Question]:
+    """General questions with a right answer."""
+    facts = {"right": keys.right, **({"options": keys.options} if keys.options else {})}
+    mine = Columns(columns.names, columns.template, facts, {"right": lambda row: str(value(row, keys.right))}, "file")
+    found = questions(keys, folder, mine)
+    return [_with_reader(question, keys.reader) for question in found]
+
+
+def _with_reader(question: Question, reader: str) -> Question:
+    return dataclasses.replace(question, facts={**question.facts, "reader": reader})
+
+
+def rows(file: FileKeys, folder: Path) -> Iterator[tuple[str, Row]]:
+    """(place, row) for each row in use. Raises SettingError for a broken or empty file, or where no row is left."""
+    path = folder / file.file
+    number = used = 0
+    try:
+        for number, row in enumerate(tables.rows(path), 1):
+            place = f"{path}, row {number}"
+            with _columns_of(row, place):
+                wanted = _is_used(row, file.where)
+            if wanted:
+                used += 1
+                yield place, row
+    except (ValueError, OSError, csv.Error) as error:
+        reason = " ".join(str(error).split())[:160]
+        raise SettingError(f"{path}, row {number + 1}: cannot be read as {path.suffix[1:]} ({reason})") from error
+    if not number:
+        raise SettingError(f"{path}: is empty: give it one row per prompt")
+    if not used:
+        shown = ", ".join(f"{name}: {wanted}" for name, wanted in file.where.items())
+        raise SettingError(f"{path}: none of its {number} rows is left by `where: {{{shown}}}`")
+
+
+def value(row: Row, column: str) -> Any:
+    """The value of a column, or of a place in nested values such as `messages.0.content`. Raises NoColumn."""
+    if column in row:
+        return row[column]
+    found: Any = row
+    for part in column.split("."):
+        if isinstance(found, Mapping) and part in found:
+            found = found[part]
+        elif isinstance(found, list) and part.isdigit() and int(part) < len(found):
+            found = found[int(part)]
+        else:
+            raise NoColumn(column)
+    return found
+
+
+def filled(template: str, row: Row) -> str:
+    """A text with the values of a row in place of `{column}`."""
+    return _COLUMN.sub(lambda found: str(value(row, found[1])), template)
+
+
+def names_in(text: str) -> tuple[str, ...]:
+    """The columns that a text refers to as `{column}`."""
+    return tuple(dict.fromkeys(_COLUMN.findall(text)))
+
+
+@contextmanager
+def _columns_of(row: Row, place: str) -> Iterator[None]:
+    """Raises SettingError for a missing column, with those that exist."""
+    try:
+        yield
+    except NoColumn as error:
+        there = ", ".join(map(str, row)) or "none"
+        raise SettingError(f"{place}: no column {str(error)!r}. Its columns: {there}.") from None
+
+
+def _is_used(row: Row, where: Mapping[str, Any]) -> bool:
+    wanted = {column: one if isinstance(one, list) else [one] for column, one in where.items()}
+    return all(str(value(row, column)) in map(str, among) for column, among in wanted.items())
+
+
+def _question(row: Row, place: str, columns: Columns) -> FileQuestion:
+    names = columns.names
+    text = filled(columns.template, row) if columns.template else str(value(row, names.prompt) or "")
+    if not text.strip():
+        raise SettingError(f"{place}: the prompt is empty: delete the row, or leave it out by `where`")
+    system = str(value(row, names.system) or "") or None if names.system else None
+    mark = str(value(row, names.id)) if names.id else digest(f"{system or ''}\n{text}")
+    facts = {"kind": columns.kind, **{fact: _parsed(value(row, column)) for fact, column in columns.facts.items()}}
+    return FileQuestion(
+        family=str(value(row, names.family)) if names.family else "file",
+        template=str(value(row, names.template)) if names.template else mark,
+        text=text,
+        operands=(mark,),
+        replies={behavior: reply(row) for behavior, reply in columns.replies.items()},
+        facts=facts,
+        system=system,
+        place=place,
+    )
+
+
+def _parsed(found: Any) -> Any:
+    """A list that a CSV file holds as JSON; anything else as it is."""
+    if isinstance(found, str) and found.lstrip().startswith("["):
+        try:
+            return json.loads(found)
+        except ValueError:
+            return found
+    return found
+
+
+def _refuse_shared(read: Mapping[Kind | str, Iterable[Question]]) -> None:
+    """Raises SettingError for a prompt that is in two splits."""
+    owner: dict[str, tuple[str, str]] = {}
+    for split, found in read.items():
+        for question in found:
+            assert isinstance(question, FileQuestion)
+            key = digest(f"{question.system or ''}\n{question.text}")
+            first, place = owner.setdefault(key, (str(split), question.place))
+            if first != split:
+                raise SettingError(f"{question.place}: the same prompt is in {first} ({place}): delete one of them")

@@ -1,0 +1,150 @@
+"""A setting that asks the prompts of the user's files, with the same methods as one of the catalogue.
+
+    setting = catalogue.load("./my_setting.yaml")
+    setting.prompts(None, "eval", n=100)            # at most 100: a small file gives what it has
+
+In Python:
+
+    SETTING = FileSetting(
+        name="mine", version="1-A", families=(), initial=..., alternate=..., variants=..., reader=...,
+        data=PromptKeys(file="questions.jsonl"), folder=Path(__file__).parent, facts={"right": "answer"},
+    )
+
+Splits are the user's files or a hash of the text (`PromptKeys`). General questions (`capability`) are the bundled
+world's unless a file has them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from bct_tasks.errors import TooFew
+from bct_tasks.setting import Ask, Kind, Prompt, Variant
+from bct_tasks.sources.files import rows
+from bct_tasks.sources.files.readers import GENERAL
+from bct_tasks.sources.files.rows import Columns, FileQuestion, Reply
+from bct_tasks.sources.files.schema import FileKeys, PromptKeys
+from bct_tasks.sources.hub.store import sha256
+from bct_tasks.sources.pool import Pools, PoolSetting, joined, prompt_of
+from bct_tasks.sources.world.question import Question
+from graders import Reader
+
+
+@dataclass(frozen=True, eq=False)
+class FileSetting(PoolSetting):
+    """A setting on files of prompts.
+
+    Args:
+        data: where the prompts are.
+        folder: what their paths are relative to.
+        facts: fact of the grader to the column that holds it.
+        replies: behavior to the function that makes its reference reply from a row.
+        keys: the content of its YAML file, for `content_hash`; None for one in Python.
+    """
+
+    data: PromptKeys = field(default_factory=lambda: PromptKeys(file="prompts.jsonl"))
+    folder: Path = Path()
+    facts: Mapping[str, str] = field(default_factory=dict)
+    replies: Mapping[str, Reply] = field(default_factory=dict)
+    keys: Mapping[str, Any] | None = None
+    max_tokens: int = 256
+
+    @property
+    def source(self) -> str:
+        """See `Setting.source`."""
+        return "files"
+
+    @property
+    def content_hash(self) -> str | None:
+        """See `Setting.content_hash`: the keys of its YAML file or the text of its Python file, and the data files."""
+        known: Any = super().content_hash if self.keys is None else _without_paths(self.keys)
+        content = json.dumps([known, [*self.hashes().values()]], sort_keys=True, ensure_ascii=False)
+        return hashlib.sha256(content.encode()).hexdigest()[:16]
+
+    def files(self) -> dict[str, FileKeys]:
+        """The files of prompts by split; `all` for one that is divided by hash."""
+        keys = self.data
+        whole = {"all": FileKeys(file=keys.file, where=keys.where)} if keys.file is not None else {}
+        own = {"train": keys.train, "eval": keys.eval, "install": keys.install, "capability": keys.capability}
+        return whole | {split: file for split, file in own.items() if file is not None}
+
+    def hashes(self) -> dict[str, str]:
+        """The SHA-256 of each file of prompts, by split."""
+        return {split: sha256(self.folder / each.file) for split, each in self.files().items()}
+
+    def pools(self) -> Pools:
+        """See `PoolSetting.pools`. Raises SettingError for a file that cannot be used."""
+        return _pools(self, tuple(self.hashes().values()))
+
+    def columns(self) -> Columns:
+        """What is made of a row."""
+        kind = "program" if self.programs else "file"
+        return Columns(self.data.columns, self.data.template, self.facts, self.replies, kind)
+
+    def origin(self) -> str:
+        """See `PoolSetting.origin`."""
+        return ", ".join(dict.fromkeys(each.file for each in self.files().values()))
+
+    def provenance(self) -> dict[str, dict[str, Any]]:
+        """See `Setting.provenance`: the file and hash of each split."""
+        found = self.hashes()
+        return {split: {"file": Path(each.file).name, "sha256": found[split]} for split, each in self.files().items()}
+
+    def prompts(self, variant: str | Variant | None, split: str, n: int, seed: int = 0) -> list[Prompt]:
+        """See `Setting.prompts`: at most `n`. Raises `TooFew` where there is none."""
+        if split == "install":
+            n = self.most("install", n)
+        if split == "capability" and self.data.capability is not None:
+            return self._general_questions(n, seed)
+        return super().prompts(variant, split, n, seed)
+
+    def reader_of(self, prompt: Prompt) -> Reader:
+        """See `Setting.reader_of`; general questions of a file have a reader of their own."""
+        if prompt.kind == "capability" and prompt.facts.get("kind") == "file":
+            return GENERAL[prompt.facts["reader"]]
+        return super().reader_of(prompt)
+
+    def _drawn(self, split: str, kind: Kind, ask: Ask, n: int, seed: int) -> list[Prompt]:
+        """At most `n` prompts of a split in an order that the seed decides. Raises `TooFew` where there is none."""
+        pool = self._asked_pool(split, kind)
+        if n and not pool:
+            raise TooFew(split, 0, n, self.origin())
+        random.Random(f"{self.name}|{self.source}|{split}|{kind}|{seed}").shuffle(pool)
+        return [self._prompt(question, split, kind, ask) for question in pool[:n]]
+
+    def _prompt(self, question: Question, split: str, kind: Kind, ask: Ask) -> Prompt:
+        made = prompt_of(question, split, kind, ask)
+        own = question.system if isinstance(question, FileQuestion) else None
+        return dataclasses.replace(made, system=joined(ask.system, own)) if own else made
+
+    def _general_questions(self, n: int, seed: int) -> list[Prompt]:
+        found = list(_general(self, tuple(self.hashes().values())))
+        random.Random(f"{self.name}|files|capability|{seed}").shuffle(found)
+        return [self._prompt(question, "capability", "capability", Ask()) for question in found[:n]]
+
+
+def _without_paths(keys: Mapping[str, Any]) -> Any:
+    """The keys without the names of files, whose content counts."""
+    if not isinstance(keys, Mapping):
+        return keys
+    return {name: _without_paths(part) for name, part in keys.items() if name != "file"}
+
+
+@lru_cache(maxsize=32)  # by identity, and by the content of the files
+def _pools(setting: FileSetting, hashes: tuple[str, ...]) -> Pools:
+    installs = any(variant.in_weights for variant in setting.variants)
+    return rows.pools(setting.data, setting.folder, setting.columns(), installs)
+
+
+@lru_cache(maxsize=32)
+def _general(setting: FileSetting, hashes: tuple[str, ...]) -> tuple[Question, ...]:
+    assert setting.data.capability is not None
+    return tuple(rows.general(setting.data.capability, setting.folder, setting.columns()))
