@@ -119,7 +119,7 @@ def _print(rows: list[dict[str, Any]], with_model: bool) -> None:
     for row in rows:
         for reason in row["reasons"]:
             click.echo(f"{row['setting']}{'.' * bool(row['variant'])}{row['variant']}: {reason}")
-    for note in dict.fromkeys(f"{row['setting']}: {note}" for row in rows for note in row["notes"]):
+    for note in dict.fromkeys(f"{row['setting']}: {note}" for row in rows for note in row.get("notes", ())):
         click.echo(note)
     settings = {row["setting"] for row in rows}
     good = {name for name in settings if all(row["passed"] for row in rows if row["setting"] == name)}

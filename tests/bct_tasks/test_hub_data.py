@@ -14,6 +14,7 @@ import pytest
 
 from bct_tasks import catalogue
 from bct_tasks.errors import SettingError, UnknownName
+from bct_tasks.sources import tables
 from bct_tasks.sources.hub import keep, rows, store
 from bct_tasks.sources.hub.catalogue import names
 from bct_tasks.sources.hub.data import APPS, DATA_SETS, OPENHERMES
@@ -100,7 +101,7 @@ def test_a_copy_may_lie_as_in_the_repository(tmp_path: Path) -> None:
 
 def test_a_large_array_is_read_piece_by_piece(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = list(rows.read(OPENHERMES, COPIES / "openhermes.json"))
-    monkeypatch.setattr(rows, "CHUNK", 7)
+    monkeypatch.setattr(tables, "CHUNK", 7)
     assert list(rows.read(OPENHERMES, COPIES / "openhermes.json")) == whole
     cut = tmp_path / "openhermes.json"
     cut.write_text((COPIES / "openhermes.json").read_text()[:400])
