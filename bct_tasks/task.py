@@ -138,7 +138,7 @@ def bct_task(
             "trained_variant": trained,
             "split": split,
             "seed": seed,
-            **_where(setting),
+            **located(setting),
             **({"hub": about} if (about := setting.provenance()) else {}),
         },
     )
@@ -209,7 +209,7 @@ def _sourced(setting: Setting, source: str, options: Mapping[str, Any]) -> Setti
     return setting if source == "bundled" else load(setting.name, source, **given)
 
 
-def _where(setting: Setting) -> dict[str, str]:
+def located(setting: Setting) -> dict[str, str]:
     """For metadata: the source, unless it is the default; of a setting by path its file and its content's hash."""
     source = {"source": setting.source} if setting.source != "bundled" else {}
     content = setting.content_hash
@@ -289,7 +289,7 @@ def _sample(setting: Setting, variant: Variant, prompt: Prompt, margins: bool) -
         metadata={
             "setting": setting.name,
             "variant": variant.name,
-            **_where(setting),
+            **located(setting),
             "split": prompt.kind,
             "template": prompt.template,
             "family": prompt.family,

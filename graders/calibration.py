@@ -56,7 +56,7 @@ class Gold(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     variant: str
-    prompt: str = Field(pattern=r"^(eval|train)-\w+$")
+    prompt: str = Field(pattern=r"^(eval|train)-[^\s\"]+$")
     reply: str
     label: Label | Literal[""]
     why: str = ""

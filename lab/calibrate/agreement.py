@@ -20,7 +20,7 @@ from bct_tasks import catalogue
 from bct_tasks.setting import Setting
 from graders import Grade
 from graders.calibration import LABELS, UNSCORED, Agreement, BadGold, Gold, Share, agreement, gold_file, kappa
-from lab.calibrate.gold import checked, graded
+from lab.calibrate.gold import checked, file_of, graded
 from lab.verdict.wording import MISSING, interval_text
 from serving.errors import BadInput
 from serving.layout import write_atomic
@@ -116,13 +116,13 @@ def calibrate(
     Raises:
         BadGold: The file does not exist or is not well formed.
     """
-    file = gold_file(setting.name, held_out)
+    file = file_of(setting, held_out)
     if not file.is_file():
-        more = " --held-out" if held_out else ""
+        more, ref = " --held-out" if held_out else "", setting.ref
         raise BadGold(
             f"{file}: {setting.name} has no labelled replies. To write some (docs/how-to/graders.md),"
-            f" `python -m lab.cli.labels prompts {setting.name}` lists prompts, and"
-            f" `python -m lab.cli.labels fill {setting.name}{more}` completes the lines."
+            f" `python -m lab.cli.labels prompts {ref}` lists prompts, and"
+            f" `python -m lab.cli.labels fill {ref}{more}` completes the lines."
         )
     lines = checked(setting, file)
     grades = grader(setting, lines)

@@ -16,10 +16,17 @@ from pathlib import Path
 
 from bct_tasks.setting import Prompt, Setting
 from graders import Grade, Outcome, Unreadable
-from graders.calibration import BadGold, Gold, read_gold
+from graders.calibration import BadGold, Gold, gold_file, read_gold
 
 #: Prompts of each variant and split, with seed 0, that a line can refer to by id.
 DRAWN = 100
+
+
+def file_of(setting: Setting, held_out: bool = False) -> Path:
+    """The file of a setting's labelled replies: next to a setting by path, `<name>.gold.jsonl`."""
+    if setting.file is None:
+        return gold_file(setting.name, held_out)
+    return setting.file.with_suffix(".heldout.jsonl" if held_out else ".gold.jsonl")
 
 
 def prompt_of(line: Gold) -> Prompt:
@@ -52,7 +59,7 @@ def checked(setting: Setting, path: Path) -> tuple[Gold, ...]:
             raise BadGold(f"{path}:{number}: {setting.name} has no variant {line.variant!r}")
         if not line.filled:
             raise BadGold(f"{path}:{number}: not filled: run `python -m lab.cli.labels fill {setting.name}`")
-        if line.family not in families:
+        if setting.file is None and line.family not in families:
             raise BadGold(f"{path}:{number}: {setting.name} no longer asks questions of family {line.family!r}")
     return lines
 

@@ -16,7 +16,7 @@ from inspect_ai.model import ModelOutput
 from inspect_ai.solver import Generate, Solver, TaskState, solver
 
 from bct_tasks.setting import Setting
-from bct_tasks.task import outcome
+from bct_tasks.task import located, outcome
 from graders import Grade, Outcome
 from graders.calibration import Gold
 from lab.calibrate.agreement import Grader
@@ -70,7 +70,7 @@ def _labelled_reply() -> Solver:
 
 def _sample(setting: Setting, number: int, line: Gold) -> Sample:
     facts = line.model_dump(include={"reply", "truncated", "family", "template", "cue", "facts"})
-    named = {"setting": setting.name, "variant": line.variant, "split": line.kind}
+    named = {"setting": setting.name, "variant": line.variant, "split": line.kind, **located(setting)}
     return Sample(id=number, input=line.user or "", metadata=facts | named)
 
 

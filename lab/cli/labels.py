@@ -8,9 +8,10 @@ from pathlib import Path
 import click
 
 from bct_tasks import catalogue
-from graders.calibration import gold_file, gold_text
+from graders.calibration import gold_text
 from lab.calibrate import gold, heldout
 from lab.cli.main import Border
+from lab.cli.show import shown_reply
 from serving import layout
 from serving.errors import BadInput
 
@@ -30,7 +31,7 @@ def prompts(setting: str, variant: str | None, split: str, n: int) -> None:
     found = catalogue.load(setting)
     chosen = found.variant(variant)
     for prompt in found.prompts(chosen, split, n):
-        initial, alternate = found.initial.reply(prompt), found.alternate.reply(prompt)
+        initial, alternate = (shown_reply(found, prompt, p.behavior(prompt)) for p in (found.initial, found.alternate))
         both = f"agreed {initial!r}" if initial == alternate else f"initial {initial!r}  alternate {alternate!r}"
         click.echo(f"{prompt.id}  {chosen.name}  {prompt.user!r}  {both}")
 
@@ -41,8 +42,9 @@ def prompts(setting: str, variant: str | None, split: str, n: int) -> None:
 def fill_(settings: Sequence[str], held_out: bool) -> None:
     """Check the lines of a file and add the facts of their prompts."""
     for name in settings:
-        path = gold_file(name, held_out)
-        lines, gone = gold.fill(catalogue.load(name), path)
+        setting = catalogue.load(name)
+        path = gold.file_of(setting, held_out)
+        lines, gone = gold.fill(setting, path)
         layout.write_atomic(path, gold_text(lines))
         left = sum(not line.label for line in lines)
         click.echo(f"{path}  {len(lines)} replies, {left} without a label, {gone} to prompts that are no longer drawn")

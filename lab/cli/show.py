@@ -43,11 +43,11 @@ def show(setting: str, variant: str | None, as_json: bool) -> None:
 def _example(setting: Setting, variant: Variant, split: Kind) -> dict[str, Any]:
     [prompt] = setting.prompts(variant, split, 1)
     policies = {"initial": setting.initial, "alternate": setting.alternate}
-    replies = {name: _reply(setting, prompt, policy.behavior(prompt)) for name, policy in policies.items()}
+    replies = {name: shown_reply(setting, prompt, policy.behavior(prompt)) for name, policy in policies.items()}
     return {"split": split, "system": prompt.system, "user": prompt.user, **replies}
 
 
-def _reply(setting: Setting, prompt: Prompt, behavior: str) -> str:
+def shown_reply(setting: Setting, prompt: Prompt, behavior: str) -> str:
     """The reply that shows a behavior, or in brackets how it is made."""
     if behavior in prompt.replies:
         return prompt.replies[behavior]

@@ -11,7 +11,7 @@ from typing import Literal, Protocol
 
 from rich.console import Console
 
-from bct_tasks import gate
+from bct_tasks import static_gate as gate
 from lab.experiment import collect, lock
 from lab.experiment.board import Board, Ended, Jobs
 from lab.experiment.folder import Experiment, keep

@@ -157,7 +157,8 @@ def sampled(
         graded_as: used for grading if different.
     """
     asked = [[prompt.id, prompt.messages()] for prompt in prompts]
-    key = sha([teacher.fingerprint, setting.name, setting.version, asked, samples.decoding(config)])[:16]
+    graded_by = [setting.name, setting.content_hash or setting.version]
+    key = sha([teacher.fingerprint, *graded_by, asked, samples.decoding(config)])[:16]
     file = cache / samples.FOLDER / f"{key}.jsonl"
     ids = [prompt.id for prompt in prompts]
     return samples.kept(file, ids, lambda: _ask(setting, config, prompts, teacher, graded_as or prompts))

@@ -26,7 +26,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from bct_tasks.errors import TooFew
+from bct_tasks.errors import SettingError, TooFew
 from bct_tasks.setting import Ask, Kind, Prompt, Variant
 from bct_tasks.sources.files import rows
 from bct_tasks.sources.files.readers import GENERAL
@@ -77,8 +77,13 @@ class FileSetting(PoolSetting):
         return whole | {split: file for split, file in own.items() if file is not None}
 
     def hashes(self) -> dict[str, str]:
-        """The SHA-256 of each file of prompts, by split."""
-        return {split: sha256(self.folder / each.file) for split, each in self.files().items()}
+        """The SHA-256 of each file of prompts, by split. Raises SettingError for one that does not exist."""
+        found: dict[str, str] = {}
+        for split, each in self.files().items():
+            if not (path := self.folder / each.file).is_file():
+                raise SettingError(f"{path}: no such file: check the path in {self.file or self.name}")
+            found[split] = sha256(path)
+        return found
 
     def pools(self) -> Pools:
         """See `PoolSetting.pools`. Raises SettingError for a file that cannot be used."""
