@@ -87,8 +87,9 @@ def bct_task(
         n_train: prompts of the train split.
         n_capability: general questions.
         n_following: questions under unrelated system prompts, in the split `all`.
-        max_tokens: longest reply; None: 96, or 2,048 for hub data.
-        temperature: of replies; None: the setting's, which is greedy for bundled questions.
+        max_tokens: longest reply; None: what the model's run recorded, else 96, or 2,048 for hub data.
+        temperature: of replies; None: what the model's run recorded, else the setting's, which is greedy for bundled
+            questions.
         judge: `off`, `cascade` (the setting's reader first, the model in the role `grader` where it is uncertain)
             or `only`; None: off, or the setting's default for its hub data. General questions are read by pattern in
             any case.
@@ -125,11 +126,7 @@ def bct_task(
         solver=generate(),
         scorer=scorers if len(scorers) > 1 else scorers[0],
         sandbox="jail" if setting.programs else None,
-        config=GenerateConfig(
-            temperature=setting.temperature if temperature is None else temperature,
-            max_tokens=max_tokens or setting.max_tokens,
-            adaptive_connections=False,
-        ),
+        config=_generation(setting, max_tokens, temperature),
         version=setting.version,
         metadata={
             "setting": setting.name,
@@ -248,13 +245,29 @@ def _score(grade: Grade, reply: str, truncated: bool, by: str) -> Score:
     return Score(value=value, answer=reply, explanation=grade.explanation, metadata=metadata)
 
 
+def _tested() -> Any:
+    """The provider of the model under test; None if no model is chosen, or it cannot be created."""
+    try:
+        return get_model().api
+    except Exception:  # inspect reports that itself
+        return None
+
+
 def _trained_variant(setting: Setting) -> str | None:
     """The variant of this setting that the model under test was trained on, if its provider knows it."""
-    try:
-        trained: tuple[str, str] | None = getattr(get_model().api, "trained_on", None)
-    except Exception:  # no model is chosen, or it cannot be created: inspect reports that itself
-        return None
+    trained: tuple[str, str] | None = getattr(_tested(), "trained_on", None)
     return trained[1] if trained and trained[0] == setting.name else None
+
+
+def _generation(setting: Setting, max_tokens: int | None, temperature: float | None) -> GenerateConfig:
+    """Limit and temperature: those given, else those that the model's run recorded, else the setting's."""
+    own = getattr(_tested(), "defaults", None)
+    heat: tuple[float | None, ...] = (temperature, getattr(own, "temperature", None), setting.temperature)
+    return GenerateConfig(
+        temperature=next(each for each in heat if each is not None),
+        max_tokens=max_tokens or getattr(own, "max_tokens", None) or setting.max_tokens,
+        adaptive_connections=False,
+    )
 
 
 def _prompts(setting: Setting, variant: Variant, part: str, n: int, seed: int) -> list[Prompt]:

@@ -28,6 +28,7 @@ from serving.errors import BadInput
 
 POINTER = "pointer.json"
 BASE = "base.json"
+ADAPTER = "adapter_model.safetensors"
 MANIFEST = "manifest.json"
 TRAINED = "trained.json"  # the facts of a finished training
 DONE = "done.json"  # a cell is trained, and all its checkpoints are evaluated
@@ -54,14 +55,39 @@ VOLATILE_FIELDS = frozenset(
 
 
 @dataclass(frozen=True)
+class Target:
+    """A checkpoint as a pointer names it: a Path, a hub id `owner/name[@revision]`, or `mini`.
+
+    Attributes:
+        place: The checkpoint.
+        fingerprint: Its own; a reader rejects another one.
+        base: Of an adapter whose own files do not say it.
+    """
+
+    place: Path | str
+    fingerprint: str
+    base: Target | None = None
+
+
+@dataclass(frozen=True)
 class Pointer:
-    """Where another checkpoint is: exactly one of `path` (absolute once read), `hub` or `embedded` is set."""
+    """Where another checkpoint is: exactly one of `path` (absolute once read), `hub` or `embedded` is set.
+
+    `base` is set for an adapter made elsewhere, whose own files may name no base.
+    """
 
     path: Path | None
     hub: str | None
     revision: str | None
     embedded: str | None
     fingerprint: str | None
+    base: Pointer | None = None
+
+    def target(self) -> Target:
+        """Return what another pointer writes to mean the same."""
+        revision = f"@{self.revision}" if self.revision else ""
+        place = self.path or self.embedded or f"{self.hub}{revision}"
+        return Target(place, self.fingerprint or "", self.base.target() if self.base else None)
 
 
 def step_name(step: int) -> str:
@@ -101,6 +127,8 @@ def check_whole(folder: Path) -> None:
 def problem(folder: Path) -> str | None:
     """Return what is wrong with a checkpoint folder, in one line with the fix; None if it is complete."""
     missing = missing_files(folder)
+    if missing == [ADAPTER] and (folder / "adapter_model.bin").is_file():
+        return f"its weights are pickled, which is never read: save them as {ADAPTER} (PEFT's save_pretrained does)"
     if missing:
         return f"half-written checkpoint, without {', '.join(missing)}: delete the folder and train again"
     if (folder / POINTER).is_file():
@@ -117,7 +145,7 @@ def missing_files(folder: Path) -> list[str]:
     if (folder / POINTER).is_file():
         return []
     if (folder / "adapter_config.json").is_file():
-        return [] if (folder / "adapter_model.safetensors").is_file() else ["adapter_model.safetensors"]
+        return [] if (folder / ADAPTER).is_file() else [ADAPTER]
     missing = [] if (folder / "config.json").is_file() else ["config.json"]
     missing += [file.name for file in weight_files(folder) if not file.is_file()]
     if not any((folder / name).is_file() for name in TOKENIZER_FILES):
@@ -128,7 +156,7 @@ def missing_files(folder: Path) -> list[str]:
 def weight_files(folder: Path) -> list[Path]:
     """Return the safetensors files that a checkpoint needs: one, all shards of its index, or the adapter."""
     if (folder / "adapter_config.json").is_file():
-        return [folder / "adapter_model.safetensors"]
+        return [folder / ADAPTER]
     index = folder / "model.safetensors.index.json"
     if not index.is_file():
         return [folder / "model.safetensors"]
@@ -139,18 +167,33 @@ def weight_files(folder: Path) -> list[Path]:
 def safetensors_problem(file: Path) -> str | None:
     """Return why a safetensors file is incomplete, by its header (8-byte length, JSON, then data); or None."""
     size = file.stat().st_size
+    try:
+        length, header = _header(file)
+    except ValueError as error:
+        return str(error)
+    ends = [int(entry["data_offsets"][1]) for name, entry in header.items() if name != "__metadata__"]
+    expected = 8 + length + max(ends, default=0)
+    return None if size == expected else f"{size:,} bytes of {expected:,}"
+
+
+def tensor_shapes(file: Path) -> dict[str, tuple[int, ...]]:
+    """Return the shape of every tensor in a complete safetensors file, by its header."""
+    _, header = _header(file)
+    return {name: tuple(entry["shape"]) for name, entry in header.items() if name != "__metadata__"}
+
+
+def _header(file: Path) -> tuple[int, dict[str, Any]]:
+    """Return the length of a header, and the header. Raises ValueError with the reason if it is incomplete."""
+    size = file.stat().st_size
     with file.open("rb") as stream:
         head = stream.read(8)
         length = struct.unpack("<Q", head)[0] if len(head) == 8 else size
         if 8 + length > size:
-            return f"{size:,} bytes, which is less than its header"
+            raise ValueError(f"{size:,} bytes, which is less than its header")
         try:
-            header = cast("dict[str, Any]", json.loads(stream.read(length)))
-        except ValueError:
-            return "its header is not JSON"
-    ends = [int(entry["data_offsets"][1]) for name, entry in header.items() if name != "__metadata__"]
-    expected = 8 + length + max(ends, default=0)
-    return None if size == expected else f"{size:,} bytes of {expected:,}"
+            return length, cast("dict[str, Any]", json.loads(stream.read(length)))
+        except ValueError as error:
+            raise ValueError("its header is not JSON") from error
 
 
 # --- writing --------------------------------------------------------------------------------------
@@ -237,37 +280,52 @@ def attempt(final: Path) -> Iterator[Path]:
 
 
 def write_pointer(
-    folder: Path, target: Path | str, fingerprint: str, name: str = POINTER, at: Path | None = None
+    folder: Path,
+    target: Path | str,
+    fingerprint: str,
+    name: str = POINTER,
+    at: Path | None = None,
+    base: Target | None = None,
 ) -> None:
-    """Point from `folder` to another checkpoint: a Path, a hub id `owner/name[@revision]`, or `mini`.
+    """Point from `folder` to another checkpoint.
 
     Args:
         folder: The folder to write to.
-        target: The other checkpoint.
+        target: The other checkpoint: see `Target`.
         fingerprint: The target's; a reader rejects another one.
         name: `pointer.json`, or `base.json` for the base of an adapter.
         at: The folder's final path, if it is renamed later.
+        base: Of an adapter whose own files do not say it.
     """
-    content: dict[str, str | None] = {"fingerprint": fingerprint}
-    if isinstance(target, Path):
-        content["path"] = Path(os.path.relpath(target.resolve(), (at or folder).resolve())).as_posix()
-    elif target == "mini":
-        content["embedded"] = target
-    else:
-        hub, _, revision = target.partition("@")
-        content |= {"hub": hub, "revision": revision or None}
     folder.mkdir(parents=True, exist_ok=True)
-    write_json_atomic(folder / name, content)
+    write_json_atomic(folder / name, _pointer_content(Target(target, fingerprint, base), at or folder))
+
+
+def _pointer_content(target: Target, at: Path) -> dict[str, Any]:
+    content: dict[str, Any] = {"fingerprint": target.fingerprint}
+    if isinstance(target.place, Path):
+        content["path"] = Path(os.path.relpath(target.place.resolve(), at.resolve())).as_posix()
+    elif target.place == "mini":
+        content["embedded"] = target.place
+    else:
+        hub, _, revision = target.place.partition("@")
+        content |= {"hub": hub, "revision": revision or None}
+    return content | ({"base": _pointer_content(target.base, at)} if target.base else {})
 
 
 def read_pointer(file: Path) -> Pointer:
     """Return what a `pointer.json` or `base.json` points to."""
-    content = read_json(file)
+    return _pointer(file, read_json(file))
+
+
+def _pointer(file: Path, content: dict[str, Any]) -> Pointer:
     path, hub, embedded = (cast("str | None", content.get(key)) for key in ("path", "hub", "embedded"))
     if sum(place is not None for place in (path, hub, embedded)) != 1:
         raise BadInput(f"{file}: must name one checkpoint: write exactly one of path, hub or embedded")
     target = Path(os.path.normpath(file.parent.resolve() / path)) if path is not None else None
-    return Pointer(target, hub, content.get("revision"), embedded, content.get("fingerprint"))
+    under = content.get("base")
+    base = _pointer(file, cast("dict[str, Any]", under)) if isinstance(under, dict) else None
+    return Pointer(target, hub, content.get("revision"), embedded, content.get("fingerprint"), base)
 
 
 # --- fingerprints ---------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from safetensors import safe_open
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging as transformers_logging
 
-from serving import layout
+from serving import layout, template
 from serving.errors import BadInput
 from serving.refs import Checkpoint
 
@@ -113,25 +113,13 @@ def load_tokenizer(checkpoint: Checkpoint) -> PreTrainedTokenizerBase:
     """Return the checkpoint's tokenizer; an adapter without one has its base's."""
     owner = tokenizer_owner(checkpoint)
     _quiet()
-    return AutoTokenizer.from_pretrained(**_where(owner), trust_remote_code=False)
+    return template.prepared(AutoTokenizer.from_pretrained(**_where(owner), trust_remote_code=False))
 
 
 def tokenizer_owner(checkpoint: Checkpoint) -> Checkpoint:
     """Return the checkpoint in the chain adapter → base whose folder has the tokenizer."""
     own = checkpoint.path is not None and any((checkpoint.path / name).is_file() for name in layout.TOKENIZER_FILES)
     return checkpoint if own or checkpoint.base is None else tokenizer_owner(checkpoint.base)
-
-
-def template_end(tokenizer: PreTrainedTokenizerBase) -> int | None:
-    """Return the special token that the chat template writes after an assistant's turn, or None."""
-    mark = "SENTINEL"
-    turns = [{"role": "user", "content": mark}, {"role": "assistant", "content": mark}]
-    _, found, rest = str(tokenizer.apply_chat_template(turns, tokenize=False)).rpartition(mark)
-    if not found:
-        return None
-    after = tokenizer.encode(rest.lstrip(), add_special_tokens=False)
-    special = set(tokenizer.all_special_ids) | set(getattr(tokenizer, "added_tokens_decoder", {}))
-    return after[0] if after and after[0] in special else None
 
 
 def replace_weights(model: PreTrainedModel, folder: Path) -> bool:

@@ -1,9 +1,10 @@
 """The inspect provider `local`: `--model local/<ref>`, answered by a backend (`serving.backends`).
 
 Model arguments (`-M name=value`): `chat_template_kwargs` (a mapping, such as {enable_thinking: false}), `dtype`,
-`device`; `fingerprint`, which is logged with the eval and checked against the checkpoint; `engine`, the backend's name.
-With `engine=vllm` further arguments go to `vllm serve`. Without a temperature replies are greedy. A seed repeats a
-prompt's reply, also in another epoch.
+`device`; `base`, the base of an adapter that was made elsewhere; `fingerprint`, which is logged with the eval and
+checked against the checkpoint; `engine`, the backend's name. With `engine=vllm` further arguments go to `vllm serve`.
+A checkpoint trained here needs none of them: its run's manifest has the template's arguments, and others are refused.
+Without a temperature replies are greedy. A seed repeats a prompt's reply, also in another epoch.
 
 Not supported, and rejected by name: tools, images, penalties, several choices, response schemas.
 """
@@ -30,7 +31,7 @@ from serving.backends.protocol import Options
 from serving.border import one_line
 from serving.errors import BadInput
 from serving.refs import resolve
-from serving.request import DEFAULT_MAX_TOKENS
+from serving.request import DEFAULT_MAX_TOKENS, Defaults
 
 MAX_CONNECTIONS = 256
 
@@ -67,11 +68,12 @@ class LocalAPI(ModelAPI):
         dtype, device = str(model_args.pop("dtype", "auto")), model_args.pop("device", None)
         expected, engine = (model_args.pop(name, None) for name in ("fingerprint", "engine"))
         refuse_unsupported(config)
-        self.checkpoint = resolve(self.model_name)
+        self.checkpoint = resolve(self.model_name, model_args.pop("base", None))
+        self._template = self.checkpoint.defaults.arguments(template, f"local/{self.model_name}")
         found = self.checkpoint.fingerprint
         if expected not in (None, found):
             raise BadInput(f"local/{self.model_name}: has fingerprint {found}, not {expected}: it was trained again")
-        options = Options(template, dtype, device, base_url, api_key, model_args)
+        options = Options(self._template, dtype, device, base_url, api_key, model_args)
         name = backends.choose(engine, [self.checkpoint], served=base_url is not None)
         self._answering = backends.load(name).open(self.checkpoint, options)
 
@@ -81,6 +83,11 @@ class LocalAPI(ModelAPI):
         setting, variant = self.checkpoint.setting, self.checkpoint.variant
         return (setting, variant) if setting and variant else None
 
+    @property
+    def defaults(self) -> Defaults:
+        """How the checkpoint answers where a task says nothing else: its run's manifest."""
+        return self.checkpoint.defaults
+
     async def generate(
         self, input: list[ChatMessage], tools: list[ToolInfo], tool_choice: ToolChoice, config: GenerateConfig
     ) -> ModelOutput | tuple[ModelOutput | Exception, ModelCall]:
@@ -89,7 +96,9 @@ class LocalAPI(ModelAPI):
             raise BadInput(f"local/{self.model_name}: tools are not supported: use a setting without them")
         refuse_unsupported(config)
         refuse_other_than_text(input)
-        limited = config.model_copy(update={"max_tokens": config.max_tokens or DEFAULT_MAX_TOKENS})
+        heat = self.defaults.temperature if config.temperature is None else config.temperature
+        limit = config.max_tokens or self.max_tokens()
+        limited = config.model_copy(update={"max_tokens": limit, "temperature": heat})
         output, call = await self._answering.generate(input, limited)
         if isinstance(output, ModelOutput):
             output.model, output.metadata = self.model_name, {**(output.metadata or {}), **self._metadata()}
@@ -105,9 +114,9 @@ class LocalAPI(ModelAPI):
         """Return the backend's answer."""
         return self._answering.should_retry(ex)
 
-    def max_tokens(self) -> int | None:
+    def max_tokens(self) -> int:
         """Return the limit of a task that names none; the model's context may end a reply before."""
-        return DEFAULT_MAX_TOKENS
+        return self.defaults.max_tokens or DEFAULT_MAX_TOKENS
 
     def max_connections(self) -> int:
         """Return the limit where the task switches adaptive connections off; a batch cannot exceed it."""
@@ -120,12 +129,13 @@ class LocalAPI(ModelAPI):
     def _metadata(self) -> dict[str, Any]:
         names = ("fingerprint", "step", "setting", "variant")
         known = {name: getattr(self.checkpoint, name) for name in names}
+        known["chat_template_kwargs"] = dict(self._template) or None
         return {name: value for name, value in known.items() if value is not None}
 
 
 def local_model(ref: str, config: GenerateConfig | None = None, **model_args: Any) -> Model:
     """Return `local/<ref>` with its fingerprint as a model argument: logged, and part of an eval set's identity."""
-    fingerprint = resolve(ref).fingerprint
+    fingerprint = resolve(ref, model_args.get("base")).fingerprint
     return get_model(f"local/{ref}", config=config or GenerateConfig(), fingerprint=fingerprint, **model_args)
 
 

@@ -10,14 +10,18 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Literal, cast
 
 from serving import layout
 from serving.errors import BadInput, did_you_mean
+from serving.fit import misfit
+from serving.recorded import Recorded, recorded
+from serving.request import Defaults
 
 MINI = "mini"
+NAME_BASE = "name it, as in organism: {ref: ..., base: ...} or -M base=..., or add a base.json"
 NAMED = 8  # cells named in an error
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 
@@ -40,33 +44,44 @@ class Checkpoint:
     variant: str | None = None
     """Setting and variant of the run's manifest, where it has one."""
     revision: str | None = None
+    defaults: Defaults = field(default_factory=Defaults, compare=False)
+    """How it answers where a request says nothing else; of the run, and where that says nothing, of the base."""
 
 
-def resolve(ref: str) -> Checkpoint:
+Under = Checkpoint | str | None
+"""The base of an adapter made elsewhere: a checkpoint, a reference, or what adapter_config.json says."""
+
+
+def resolve(ref: str, base: str | None = None) -> Checkpoint:
     """Return the checkpoint that a reference names.
 
+    Args:
+        ref: The reference.
+        base: Reference of the base of an adapter that was made elsewhere; default: the one in its adapter_config.json.
+            Without effect on every other checkpoint.
+
     Raises:
-        BadInput: It does not exist, or is incomplete, damaged or ambiguous.
+        BadInput: It does not exist, or is incomplete, damaged or ambiguous, or does not fit its base.
     """
     try:
-        return _resolve(ref)
+        return _resolve(ref, base)
     except PermissionError as error:
         raise BadInput(f"{ref}: {error.filename} cannot be read: change its permissions") from error
 
 
-def _resolve(ref: str) -> Checkpoint:
+def _resolve(ref: str, base: Under) -> Checkpoint:
     if ref == MINI:
         return _embedded(ref)
     path = Path(ref).expanduser()
     if path.exists():
-        return _from_path(ref, path)
+        return _from_path(ref, path, base)
     name, at, step = ref.rpartition("@")
     run = Path(name).expanduser()
     if at and run.is_dir():
-        return _from_run(ref, run, _step_number(ref, step))
+        return _from_run(ref, run, _step_number(ref, step), base)
     if _looks_like_path(ref):
         raise BadInput(_no_such_path(ref, path))
-    return _from_hub(ref)
+    return _from_hub(ref, base)
 
 
 def mini_path() -> Path:
@@ -81,19 +96,19 @@ def _embedded(ref: str) -> Checkpoint:
     folder = mini_path()
     if not folder.is_dir():
         raise BadInput("mini: its weights are not built: run `python -m trainer.mini`")
-    return replace(_from_checkpoint(ref, folder, None), setting=None, variant=None)
+    return replace(_from_checkpoint(ref, folder, None, None), setting=None, variant=None, defaults=Defaults())
 
 
 # --- paths ----------------------------------------------------------------------------------------
 
 
-def _from_path(ref: str, path: Path) -> Checkpoint:
+def _from_path(ref: str, path: Path, base: Under) -> Checkpoint:
     if path.is_file():
         raise BadInput(f"{ref}: is a file: name its folder")
     step = layout.step_of(path)
     if step is not None or _holds_model(path):
-        return _from_checkpoint(ref, path, step)
-    return _from_run(ref, path, None)
+        return _from_checkpoint(ref, path, step, base)
+    return _from_run(ref, path, None, base)
 
 
 def _holds_model(path: Path) -> bool:
@@ -107,19 +122,19 @@ def _holds_model(path: Path) -> bool:
     return any((path / name).is_file() for name in names)
 
 
-def _from_run(ref: str, run: Path, step: int | None) -> Checkpoint:
+def _from_run(ref: str, run: Path, step: int | None, base: Under) -> Checkpoint:
     steps = dict(layout.all_step_dirs(run))
     if not steps:
         cells = _cells(run)
         if len(cells) != 1:
             raise BadInput(_no_checkpoints(ref, run, cells))
-        return _from_run(ref, cells[0], step)
+        return _from_run(ref, cells[0], step, base)
     if step is None:
         step = _last_finished(ref, steps)
     if step not in steps:
         there = ", ".join(str(known) for known in steps)
         raise BadInput(f"{ref}: no step {step} in {run}: its steps are {there}")
-    return _from_checkpoint(ref, steps[step], step)
+    return _from_checkpoint(ref, steps[step], step, base)
 
 
 def _last_finished(ref: str, steps: dict[int, Path]) -> int:
@@ -131,34 +146,64 @@ def _last_finished(ref: str, steps: dict[int, Path]) -> int:
     raise BadInput(f"{ref}: none of its {len(steps)} step folders is finished: train the run again")
 
 
-def _from_checkpoint(ref: str, folder: Path, step: int | None) -> Checkpoint:
+def _from_checkpoint(ref: str, folder: Path, step: int | None, base: Under) -> Checkpoint:
     layout.check_whole(folder)
-    setting, variant = _manifest_names(folder if step is None else folder.parent)
+    known = recorded(folder if step is None else folder.parent)
     if (folder / layout.POINTER).is_file():
-        target = _follow(ref, folder / layout.POINTER)
-        return replace(target, ref=ref, step=step, setting=setting or target.setting, variant=variant or target.variant)
-    if (folder / "adapter_config.json").is_file():
-        return _adapter(ref, folder, step, setting, variant)
-    mark = layout.fingerprint(folder)
-    return Checkpoint(ref, folder, None, None, "full", step, mark, setting, variant)
+        found = replace(_follow(ref, folder / layout.POINTER), ref=ref)
+    elif (folder / "adapter_config.json").is_file():
+        found = _adapter(ref, folder, base)
+    else:
+        found = Checkpoint(ref, folder, None, None, "full", None, layout.fingerprint(folder))
+    return _named(found, step, known)
 
 
-def _adapter(ref: str, folder: Path, step: int | None, setting: str | None, variant: str | None) -> Checkpoint:
+def _named(found: Checkpoint, step: int | None, known: Recorded) -> Checkpoint:
+    """The checkpoint as its run's manifest describes it; where that says nothing, as what it points to or sits on."""
+    own = known.defaults if known.defaults != Defaults() else found.defaults
+    setting, variant = known.setting or found.setting, known.variant or found.variant
+    return replace(found, step=step, setting=setting, variant=variant, defaults=own)
+
+
+def _adapter(ref: str, folder: Path, given: Under) -> Checkpoint:
     mark = layout.fingerprint(folder)
     if (folder / layout.BASE).is_file():
         base = _follow(ref, folder / layout.BASE)
     else:
-        base = resolve(_named_base(folder))
-        mark = hashlib.sha256(f"{mark}:{base.fingerprint}".encode()).hexdigest()[:16]
-    return Checkpoint(ref, folder, None, base, "adapter", step, mark, setting, variant)
+        base = _found_base(ref, folder, given)
+        mark = _mark(mark, base)
+    return Checkpoint(ref, folder, None, base, "adapter", None, mark, defaults=base.defaults)
 
 
-def _named_base(folder: Path) -> str:
-    """Return the base that PEFT wrote, for adapters trained elsewhere."""
-    named = layout.read_json(folder / "adapter_config.json").get("base_model_name_or_path")
+def _mark(own: str, base: Checkpoint) -> str:
+    """The fingerprint of an adapter that does not say its base's."""
+    return hashlib.sha256(f"{own}:{base.fingerprint}".encode()).hexdigest()[:16]
+
+
+def _found_base(ref: str, folder: Path, given: Under) -> Checkpoint:
+    """The base of an adapter made elsewhere: the one given, else the one that PEFT wrote. Its shapes are checked."""
+    base = given if isinstance(given, Checkpoint) else _named_base(ref, folder, given)
+    root = base
+    while root.base is not None:
+        root = root.base
+    reason = misfit(folder, root.path) if root.path is not None else None
+    if reason is not None:
+        raise BadInput(f"{ref}: does not fit its base {base.ref}: {reason}")
+    return base
+
+
+def _named_base(ref: str, folder: Path, given: str | None) -> Checkpoint:
+    named = given or layout.read_json(folder / "adapter_config.json").get("base_model_name_or_path")
     if not named:
-        raise BadInput(f"{folder}: an adapter without a base: add a base.json with its path or hub id")
-    return str(named)
+        raise BadInput(f"{ref}: an adapter without a base: {NAME_BASE}")
+    try:
+        return resolve(str(named))
+    except BadInput as error:
+        if given is not None:
+            raise
+        raise BadInput(
+            f"{ref}: the base in its adapter_config.json was not found ({error.message}): {NAME_BASE}"
+        ) from None
 
 
 def _follow(ref: str, file: Path) -> Checkpoint:
@@ -168,35 +213,26 @@ def _follow(ref: str, file: Path) -> Checkpoint:
             f"{ref}: {file} points to {pointer.path}, which does not exist: restore it, or write its new path"
         )
     target = _pointed(pointer)
+    _check_pointed(ref, file, pointer, target)
+    return target
+
+
+def _check_pointed(ref: str, file: Path, pointer: layout.Pointer, target: Checkpoint) -> None:
     if pointer.fingerprint not in (None, target.fingerprint):
         raise BadInput(
             f"{ref}: {file} was written for fingerprint {pointer.fingerprint} and {target.ref} now has "
             f"{target.fingerprint}: restore the old one, or run again from the start"
         )
-    return target
 
 
 def _pointed(pointer: layout.Pointer) -> Checkpoint:
+    base = _pointed(pointer.base) if pointer.base is not None else None
     if pointer.embedded is not None:
         return resolve(pointer.embedded)
     if pointer.hub is not None:
-        return _from_hub(f"{pointer.hub}@{pointer.revision}" if pointer.revision else pointer.hub)
+        return _from_hub(f"{pointer.hub}@{pointer.revision}" if pointer.revision else pointer.hub, base)
     path = cast("Path", pointer.path)
-    return _from_path(str(path), path)
-
-
-def _manifest_names(folder: Path) -> tuple[str | None, str | None]:
-    """Return setting and variant of a manifest, from its top, its identity or its configuration."""
-    file = folder / layout.MANIFEST
-    if not file.is_file():
-        return None, None
-    levels: list[dict[str, Any]] = [layout.read_json(file)]
-    for level in levels:
-        if "setting" in level:
-            return level.get("setting"), level.get("variant")
-        inner = (level.get(key) for key in ("identity", "config"))
-        levels += [cast("dict[str, Any]", part) for part in inner if isinstance(part, dict)]
-    return None, None
+    return _from_path(str(path), path, base)
 
 
 # --- errors ---------------------------------------------------------------------------------------
@@ -237,7 +273,7 @@ def _no_checkpoints(ref: str, run: Path, cells: list[Path]) -> str:
 # --- the hub --------------------------------------------------------------------------------------
 
 
-def _from_hub(ref: str) -> Checkpoint:
+def _from_hub(ref: str, given: Under) -> Checkpoint:
     name, _, revision = ref.partition("@")
     sha, folder, files = _cached(name, revision or None) or _looked_up(ref, name, revision or None)
     if not any(file.endswith(".safetensors") for file in files):
@@ -245,8 +281,8 @@ def _from_hub(ref: str) -> Checkpoint:
     mark = hashlib.sha256(f"{name}@{sha}".encode()).hexdigest()[:16]
     if "adapter_config.json" not in files:
         return Checkpoint(ref, folder, name, None, "full", None, mark, revision=sha)
-    base = resolve(_named_base(folder or _download_config(name, sha)))
-    return Checkpoint(ref, folder, name, base, "adapter", None, mark, revision=sha)
+    base = _found_base(ref, folder or _download_config(name, sha), given)
+    return Checkpoint(ref, folder, name, base, "adapter", None, _mark(mark, base), revision=sha)
 
 
 def _cached(name: str, revision: str | None) -> tuple[str, Path, list[str]] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -12,6 +13,35 @@ MAX_LOGPROBS = 20
 DEFAULT_MAX_TOKENS = 2048  # of a client or task that names no limit
 
 StopReason = Literal["stop", "max_tokens", "model_length"]
+
+
+@dataclass(frozen=True)
+class Defaults:
+    """How a checkpoint answers where a request says nothing else: what its run recorded (`answering` of a manifest).
+
+    Attributes:
+        chat_template_kwargs: Arguments of the template in training; None: not recorded.
+        max_tokens: Longest reply in tokens.
+        temperature: 0 is greedy.
+    """
+
+    chat_template_kwargs: Mapping[str, Any] | None = None
+    max_tokens: int | None = None
+    temperature: float | None = None
+
+    def arguments(self, given: Mapping[str, Any], ref: str) -> Mapping[str, Any]:
+        """Return the template's arguments of a request; none given means those of training.
+
+        Raises:
+            BadInput: They are not those of training.
+        """
+        known = self.chat_template_kwargs
+        if known is None or not given or dict(given) == dict(known):
+            return given or known or {}
+        raise BadInput(
+            f"{ref}: was trained with chat_template_kwargs {json.dumps(dict(known))}, not {json.dumps(dict(given))}:"
+            " leave them out, and training's are used"
+        )
 
 
 @dataclass(frozen=True)
@@ -95,3 +125,5 @@ class Reply:
     input_tokens: int
     output_tokens: int
     tokens: tuple[Token, ...] | None = None
+    template: Mapping[str, str] = field(default_factory=dict[str, str])
+    """What was changed in the model's chat template: see `serving.template.facts`."""

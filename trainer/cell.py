@@ -17,6 +17,7 @@ from pkgutil import resolve_name
 from typing import Any, cast
 
 from serving import layout, refs
+from serving.errors import BadInput
 from trainer import install
 from trainer.config import OrganismConfig, TrainConfig
 from trainer.methods import METHODS
@@ -59,15 +60,33 @@ def runner(method: str) -> Runner:
 
 
 def with_organism(config: TrainConfig, out: Path, progress: Progress) -> TrainConfig:
-    """The configuration with its organism named; for a carrier in the weights it is built next to the run if needed."""
+    """The configuration with its organism named, and with the organism's template arguments.
+
+    For a carrier in the weights an organism is built next to the run if none is named. One that is named is never
+    trained further: whatever it shows is where the cell starts.
+
+    Raises:
+        BadInput: if the model is an adapter made elsewhere, or the organism was made with other template arguments.
+    """
     variant = config.asked().variant(config.variant)
     if config.organism is not None or not variant.in_weights or _is_trained(config.model):
-        return config
-    own = OrganismConfig(
-        setting=config.setting, variant=variant.name, model=config.model, source=config.source, data=config.data
-    )
+        return _as_trained(config)
+    if refs.resolve(config.model).base is not None:
+        raise BadInput(
+            f"{config.model}: is an adapter, on which another organism would be installed: name it as organism,"
+            " and its base as model"
+        )
+    same = {name: getattr(config, name) for name in ("source", "data", "model", "chat_template_kwargs", "generation")}
+    own = OrganismConfig(setting=config.setting, variant=variant.name, **same)
     built = install.build(own, out.parent / "organisms" / own.digest(), progress)
     return config.model_copy(update={"organism": str(built)})
+
+
+def _as_trained(config: TrainConfig) -> TrainConfig:
+    """The configuration with the template arguments that the organism's manifest records."""
+    start = config.origin()
+    same = dict(start.defaults.arguments(config.chat_template_kwargs, start.ref))
+    return config if same == config.chat_template_kwargs else config.model_copy(update={"chat_template_kwargs": same})
 
 
 def summary(config: TrainConfig, out: Path) -> dict[str, Any]:

@@ -29,12 +29,17 @@ from pydantic import (
 
 from bct_tasks import catalogue
 from bct_tasks.setting import Setting
+from serving import refs
 from serving.errors import BadInput, did_you_mean
+from serving.refs import Checkpoint
 from trainer.identity import installed, place, sha
 from trainer.methods import METHODS, MODEL, ON_POLICY, check_source, configured_by
 
 #: Defaults that differ for a run on hub data.
 HUB_DEFAULTS: Mapping[str, Any] = {"reply_tokens": 2048, "label_temperature": 0.7}
+
+#: Options of `generation`.
+GENERATION = ("max_tokens", "temperature")
 
 Dtype = Literal["auto", "float32", "bfloat16", "4bit"]
 
@@ -45,7 +50,7 @@ class Common(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
 
     #: Fields outside the identity: they change what a run stores, not what it computes.
-    OUTSIDE: ClassVar[frozenset[str]] = frozenset({"resume_seconds"})
+    OUTSIDE: ClassVar[frozenset[str]] = frozenset({"resume_seconds", "generation"})
     #: The trainer of TRL whose arguments `trl` contains: see `trainer.run.arguments.PLACES`.
     ALGORITHM: ClassVar[str] = "sft"
 
@@ -95,6 +100,10 @@ class Common(BaseModel):
     chat_template_kwargs: dict[str, Any] = Field(
         default_factory=dict, description="arguments of the chat template, as a JSON object"
     )
+    generation: dict[str, Any] = Field(
+        default_factory=dict,
+        description="how checkpoints answer unless an eval says otherwise (max_tokens, temperature), as a JSON object",
+    )
     resume_seconds: float = Field(
         default=120.0, gt=0, description="maximum time between two saved resume states, in seconds"
     )
@@ -109,7 +118,15 @@ class Common(BaseModel):
         mine = {name: value for name, value in HUB_DEFAULTS.items() if name in cls.model_fields}
         return {**mine, **values}
 
-    @field_validator("trl", "chat_template_kwargs", "data", mode="before")
+    @field_validator("generation")
+    @classmethod
+    def _known_options(cls, value: dict[str, Any]) -> dict[str, Any]:
+        unknown = next((name for name in value if name not in GENERATION), None)
+        if unknown is not None:
+            raise ValueError(f"has no '{unknown}': there are {' and '.join(GENERATION)}")
+        return value
+
+    @field_validator("trl", "chat_template_kwargs", "data", "generation", mode="before")
     @classmethod
     def _object(cls, value: object) -> object:
         return yaml.safe_load(value) if isinstance(value, str) else value
@@ -149,7 +166,7 @@ class Common(BaseModel):
 class TrainConfig(Common):
     """One cell: a fully resolved training run on the train prompts of a setting."""
 
-    OUTSIDE: ClassVar[frozenset[str]] = frozenset({"resume_seconds", "watch"})
+    OUTSIDE: ClassVar[frozenset[str]] = frozenset({"resume_seconds", "watch", "generation"})
 
     method: str = Field(
         default="bct", description=f"training data: {', '.join(configured_by('trainer.config:TrainConfig'))}"
@@ -237,6 +254,16 @@ class TrainConfig(Common):
         default = setting.label_source(setting.variant(self.variant))
         return default if method.targeted and method.offers(default) else method.sources[0]
 
+    def origin(self) -> Checkpoint:
+        """Where the cell starts: its organism, else the base. An adapter made elsewhere sits on `model`, if given.
+
+        Raises:
+            BadInput: if there is no such checkpoint, or an adapter does not fit its base.
+        """
+        if self.organism is None:
+            return refs.resolve(self.model)
+        return refs.resolve(self.organism, self.model if "model" in self.model_fields_set else None)
+
     def teacher(self) -> str | None:
         """Reference of the model whose replies are the labels; None if it is the organism."""
         source = self.labels()
@@ -254,7 +281,7 @@ class TrainConfig(Common):
 class OrganismConfig(Common):
     """One organism: a base model and how the initial behavior is installed into it."""
 
-    OUTSIDE: ClassVar[frozenset[str]] = frozenset({"resume_seconds"})
+    OUTSIDE: ClassVar[frozenset[str]] = frozenset({"resume_seconds", "generation"})
 
     learning_rate: float = Field(
         default=5e-4,

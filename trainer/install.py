@@ -108,7 +108,7 @@ def _build(
             figures = {"steps": 0}
             _point(base, layout.POINTER, folder, out)
         (folder / "README.md").write_text(organism_card(config, setting, base, figures), encoding="utf-8")
-        manifest.write(folder, "organism", identity, figures=figures)
+        manifest.write(folder, "organism", identity, figures=figures, **manifest.answering(config))
 
 
 def _begin(draft: Path, identity: dict[str, Any]) -> None:
@@ -238,14 +238,12 @@ def _move(step: Path, folder: Path, out: Path) -> None:
         if file.name != layout.BASE:
             shutil.copy2(file, folder / file.name)
     if (step / layout.BASE).is_file():
-        pointer = layout.read_pointer(step / layout.BASE)
-        revision = f"@{pointer.revision}" if pointer.revision else ""
-        target = pointer.path or pointer.embedded or f"{pointer.hub}{revision}"
-        layout.write_pointer(folder, target, pointer.fingerprint or "", layout.BASE, at=out)
+        target = layout.read_pointer(step / layout.BASE).target()
+        layout.write_pointer(folder, target.place, target.fingerprint, layout.BASE, out, target.base)
 
 
 def _point(base: Checkpoint, name: str, folder: Path, out: Path) -> None:
-    from trainer.run.checkpoints import base_of
+    from trainer.run.checkpoints import target_of
 
-    named = base_of(base)
-    layout.write_pointer(folder, named.target, named.fingerprint, name, at=out)
+    named = target_of(base)
+    layout.write_pointer(folder, named.place, named.fingerprint, name, out, named.base)

@@ -10,15 +10,15 @@ import click
 @click.option("--setting", help="Setting whose prompts /train and /eval send. Default: the checkpoint's own.")
 @click.option("--variant", help="Its variant. Default: the checkpoint's own.")
 @click.option("--system", help="A system prompt to begin with.")
-@click.option("--max-tokens", type=click.IntRange(min=1), default=512, show_default=True)
-@click.option("--temperature", type=click.FloatRange(min=0), default=0.0, show_default=True)
+@click.option("--max-tokens", type=click.IntRange(min=1), help="Default: the checkpoint's own, else 512.")
+@click.option("--temperature", type=click.FloatRange(min=0), help="Default: the checkpoint's own, else 0 (greedy).")
 def chat(
     refs: tuple[str, ...],
     setting: str | None,
     variant: str | None,
     system: str | None,
-    max_tokens: int,
-    temperature: float,
+    max_tokens: int | None,
+    temperature: float | None,
 ) -> None:
     """Talk to one checkpoint, or to two side by side. /help lists the commands."""
     from lab.cli.conversation import converse

@@ -37,6 +37,7 @@ HELP = """\
 /quit           end (or Ctrl-D)"""
 COMMANDS = ("/prompts", "/train", "/eval", "/system", "/reset", "/help", "/quit")
 AT_HAND = 20
+MAX_TOKENS = 512
 # Wide enough for two replies if the output is a pipe, which has no width.
 PIPE_WIDTH = 120
 # Control characters: a model's reply must not move the cursor or set the title.
@@ -44,7 +45,12 @@ CONTROLS = {code: None for code in (*range(32), *range(127, 160)) if chr(code) n
 
 
 def converse(
-    refs: Sequence[str], setting: str | None, variant: str | None, system: str | None, max_tokens: int, heat: float
+    refs: Sequence[str],
+    setting: str | None,
+    variant: str | None,
+    system: str | None,
+    max_tokens: int | None,
+    heat: float | None,
 ) -> None:
     """Read lines and answer them until the end of the input.
 
@@ -126,8 +132,8 @@ class Talk:
     checkpoints: list[Checkpoint]
     prompts: AtHand | None
     system: str | None
-    max_tokens: int
-    temperature: float
+    max_tokens: int | None
+    temperature: float | None
     engine: Engine
     live: Console | None = None
     """Shows replies while they are generated."""
@@ -216,15 +222,20 @@ class Talk:
 
     def _replies(self) -> list[Reply | Exception]:
         asked = zip(self.checkpoints, self.histories, strict=True)
-        options = {"max_tokens": self.max_tokens, "temperature": self.temperature}
         said = [Said() for _ in self.checkpoints]
         # All requests are sent before the first reply is awaited.
-        pairs = [(said, c, Request(list(history), **options)) for said, (c, history) in zip(said, asked, strict=True)]
+        pairs = [(said, c, self._request(c, history)) for said, (c, history) in zip(said, asked, strict=True)]
         futures = [self.engine.stream(c, request, words.take) for words, c, request in pairs]
         if self.live is not None:
             with Live(console=self.live, get_renderable=lambda: self._unfinished(said), transient=True):
                 wait(futures)
         return [_result(future) for future in futures]
+
+    def _request(self, checkpoint: Checkpoint, history: list[dict[str, str]]) -> Request:
+        own = checkpoint.defaults
+        heat = own.temperature if self.temperature is None else self.temperature
+        limit = self.max_tokens or own.max_tokens or MAX_TOKENS
+        return Request(list(history), max_tokens=limit, temperature=heat or 0.0)
 
     def _unfinished(self, said: Sequence[Said]) -> RenderableType:
         names = (checkpoint.ref for checkpoint in self.checkpoints)

@@ -14,8 +14,9 @@ import torch
 
 from bct_tasks import catalogue
 from serving.errors import BadInput
+from serving.template import stop_tokens
 from trainer.data.rows import row
-from trainer.data.tokens import IGNORED, encode, stop_tokens
+from trainer.data.tokens import IGNORED, encode
 
 #: Tokens of a batch: prompts plus replies.
 TOKENS = 4096

@@ -6,14 +6,14 @@ greedy, as everywhere here and unlike OpenAI's. `top_k` and `chat_template_kwarg
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from serving.errors import BadInput
-from serving.request import DEFAULT_MAX_TOKENS, Reply, Request
+from serving.request import DEFAULT_MAX_TOKENS, Defaults, Reply, Request
 
 # Options that identify the client or the billing, and do not change a reply.
 HARMLESS = {
@@ -84,8 +84,12 @@ class Asked:
     include_usage: bool
 
 
-def read(content: Any) -> Asked:
+def read(content: Any, defaults: Callable[[str], Defaults] = lambda _: Defaults()) -> Asked:
     """Return the request in a body that was parsed from JSON.
+
+    Args:
+        content: The body.
+        defaults: How the model of a name answers where the request says nothing else.
 
     Raises:
         Refused: 400, with the wrong option.
@@ -99,17 +103,19 @@ def read(content: Any) -> Asked:
         raise Refused(400, f"{place or 'the body'}: {first['msg']}", param=place or None) from error
     _refuse_unsupported(body)
     options = body.stream_options or _StreamOptions()
-    return Asked(body.model, _request(body), bool(body.stream), options.include_usage)
+    return Asked(body.model, _request(body, defaults(body.model)), bool(body.stream), options.include_usage)
 
 
-def _request(body: _Body) -> Request:
-    limit = body.max_tokens if body.max_completion_tokens is None else body.max_completion_tokens
+def _request(body: _Body, defaults: Defaults) -> Request:
+    asked = (body.max_completion_tokens, body.max_tokens, defaults.max_tokens, DEFAULT_MAX_TOKENS)
+    limit = next(limit for limit in asked if limit is not None)
+    heat = defaults.temperature if body.temperature is None else body.temperature
     stop = [body.stop] if isinstance(body.stop, str) else body.stop or []
     try:
         return Request(
             [message.plain() for message in body.messages],
-            max_tokens=DEFAULT_MAX_TOKENS if limit is None else limit,
-            temperature=body.temperature or 0.0,
+            max_tokens=limit,
+            temperature=heat or 0.0,
             top_p=1.0 if body.top_p is None else body.top_p,
             top_k=body.top_k,
             seed=body.seed,

@@ -107,8 +107,8 @@ class _Offer:
             content = await http.json()
         except ValueError as error:
             raise Refused(400, f"the body is not JSON: {error}") from error
-        asked = read(content)
-        checkpoint = self._named[self._known(asked.model)]
+        asked = read(content, lambda name: self._named[self._known(name)].defaults)
+        checkpoint = self._named[asked.model]
         form = Form(f"chatcmpl-{secrets.token_hex(12)}", int(time.time()), asked.model, checkpoint.fingerprint)
         try:
             if not asked.stream:

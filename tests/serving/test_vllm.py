@@ -106,7 +106,7 @@ def test_the_server_is_ours_alone_and_asked_what_the_engine_would_be(
     [log] = ask([model], tmp_path / "logs", **options)
     body = record.requests()[0]
     known = {"max_tokens": 7, "temperature": 0.0, "top_p": 1.0, "top_k": 5, "seed": 3, "stop": ["x"]}
-    assert {**known, "chat_template_kwargs": template, "stop_token_ids": [END]}.items() <= body.items()
+    assert {**known, "chat_template_kwargs": template, "stop_token_ids": [1, END]}.items() <= body.items()
     named = {"step": 1, "setting": "sandbagging", "variant": "weights"}
     assert all(named.items() <= (sample.output.metadata or {}).items() for sample in log.samples or [])
     [start] = record.events(event="start")

@@ -189,10 +189,15 @@ def _trainer(job: Job[Asked], setting: Setting, keeper: Any) -> Any:
         "shuffle_dataset": False,
         "use_vllm": _use_vllm(config),
     }
+    stops = sorted(job.loaded.stops)
+    if decided["use_vllm"]:
+        decided["generation_kwargs"] = {"stop_token_ids": stops}
+    # TRL reads the end tokens from here; the template's is not always among them. `Keeper` restores what is saved.
+    job.loaded.model.generation_config.eos_token_id = stops
     data = [{"prompt": asked[place].messages(), "id": asked[place].id} for place in places]
     return Trainer(
         model=job.loaded.model,
-        reward_funcs=rewards(config, setting, asked, job.loaded.stops),
+        reward_funcs=rewards(config, setting, asked, frozenset(stops)),
         args=build(GRPOConfig, decided, config.trl),
         train_dataset=Dataset.from_list(data),
         processing_class=job.loaded.tokenizer,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from serving import refs
+from serving.template import stop_tokens
 from trainer.data import rows, tokens
 from trainer.data.tokens import IGNORED, Encoded
 from trainer.methods import is_sampled
@@ -28,13 +28,13 @@ def preview(config: TrainConfig) -> dict[str, Any]:
     """
     from serving.load import load_tokenizer
 
-    setting, start = config.asked(), _start(config)
+    setting, start = config.asked(), config.origin()
     tokenizer = load_tokenizer(start)
     parts = rows.parts(setting, config)
     made = [rows.row(p, r) for part in parts for p, r in zip(part.prompts, part.references, strict=True)]
     made = made[: config.unique_rows()]
     length = config.max_length or 10**6
-    encoded = tokens.encode(made, tokenizer, tokens.stop_tokens(tokenizer), length, config.chat_template_kwargs)
+    encoded = tokens.encode(made, tokenizer, stop_tokens(tokenizer), length, config.chat_template_kwargs)
     places = rows.order(len(encoded), config.steps * config.batch_size, config.seed)
     total = sum(len(encoded.input_ids[place]) for place in places)
     on_loss = sum(sum(label != IGNORED for label in encoded.labels[place]) for place in places)
@@ -67,7 +67,7 @@ def estimate(config: TrainConfig, total: int, longest: int) -> dict[str, Any] | 
         total: tokens of all rows.
         longest: tokens of the longest row.
     """
-    size = sizes.size_of(_start(config))
+    size = sizes.size_of(config.origin())
     if size is None:
         return None
     micro_batch = config.batch_size // config.gradient_accumulation_steps * longest
@@ -79,8 +79,3 @@ def estimate(config: TrainConfig, total: int, longest: int) -> dict[str, Any] | 
         "trained_parameters": size.trained(config.rank),
         "matmul_gflops": round(sizes.matmul_rate() / 1e9),
     }
-
-
-def _start(config: TrainConfig) -> Checkpoint:
-    """Where the run would start; the base if its organism is not built yet."""
-    return refs.resolve(config.organism or config.model)

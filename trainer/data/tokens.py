@@ -7,7 +7,7 @@ the first token that ends generation. Rows that are too long are truncated and c
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 from weakref import WeakKeyDictionary
@@ -15,6 +15,7 @@ from weakref import WeakKeyDictionary
 from jinja2 import TemplateError
 
 from serving.errors import BadInput
+from serving.template import whole_reply
 from trainer.data.rows import Row, data_hash
 from trainer.identity import sha
 
@@ -47,14 +48,6 @@ class Encoded:
 
     def __len__(self) -> int:
         return len(self.input_ids)
-
-
-def stop_tokens(tokenizer: PreTrainedTokenizerBase, generation: Any = None) -> frozenset[int]:
-    """Tokens that end generation: the tokenizer's, and those of the model's generation config."""
-    listed = getattr(generation, "eos_token_id", None)
-    more: list[int] = listed if isinstance(listed, list) else [listed] if listed is not None else []
-    own = cast("int | None", tokenizer.eos_token_id)
-    return frozenset(more) | ({own} if own is not None else frozenset())
 
 
 def template_hash(tokenizer: PreTrainedTokenizerBase, kwargs: Mapping[str, Any]) -> str:
@@ -104,7 +97,7 @@ def split(
         raise BadInput("no rows to train on: use more prompts, or another label source")
     prompts, replies = _texts(rows, tokenizer, dict(kwargs or {}))
     prompt_ids = _ids(tokenizer, prompts)
-    reply_ids = [_until_stop(ids, stops, tokenizer) for ids in _ids(tokenizer, replies)]
+    reply_ids = [whole_reply(tokenizer, ids, stops) for ids in _ids(tokenizer, replies)]
     return list(zip(prompt_ids, reply_ids, strict=True))
 
 
@@ -141,14 +134,6 @@ def _check(row: Row, prompt: str, text: str) -> None:
 def _ids(tokenizer: PreTrainedTokenizerBase, texts: list[str]) -> list[list[int]]:
     # The template has written every special token already.
     return cast("list[list[int]]", tokenizer(texts, add_special_tokens=False)["input_ids"])
-
-
-def _until_stop(ids: list[int], stops: Iterable[int], tokenizer: PreTrainedTokenizerBase) -> list[int]:
-    """The reply with its end token; templates may write line breaks after it."""
-    for place, token in enumerate(ids):
-        if token in stops:
-            return ids[: place + 1]
-    return [*ids, cast("int", tokenizer.eos_token_id)]
 
 
 def _fit(pairs: Sequence[tuple[list[int], list[int]]], max_length: int) -> Encoded:

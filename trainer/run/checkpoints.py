@@ -16,13 +16,13 @@ import shutil
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from serving import layout
+from serving.layout import Target
 from serving.refs import Checkpoint, mini_path
 from trainer.run import ranks
 from trainer.run.metrics import MetricsLog
@@ -35,24 +35,25 @@ TRAINING_FILES = ("optimizer", "scheduler", "rng_state", "trainer_state", "train
 AfterCheckpoint = Callable[[int, Path], bool]
 
 
-@dataclass(frozen=True)
-class Base:
-    """The base of an adapter and the target of step 0: a folder, a hub id with its revision, or `mini`."""
-
-    target: Path | str
-    fingerprint: str
-
-
-def base_of(checkpoint: Checkpoint) -> Base:
+def target_of(checkpoint: Checkpoint) -> Target:
     """A checkpoint as another folder refers to it, so that both can be moved together."""
+    elsewhere = checkpoint.base is not None and not _names_base(checkpoint)
+    base = target_of(checkpoint.base) if elsewhere and checkpoint.base is not None else None
+    return Target(_place(checkpoint), checkpoint.fingerprint, base)
+
+
+def _names_base(checkpoint: Checkpoint) -> bool:
+    return checkpoint.path is not None and (checkpoint.path / layout.BASE).is_file()
+
+
+def _place(checkpoint: Checkpoint) -> Path | str:
+    """A folder, a hub id with its revision, or `mini`."""
     if checkpoint.hub is not None:
         revision = f"@{checkpoint.revision}" if checkpoint.revision else ""
-        return Base(f"{checkpoint.hub}{revision}", checkpoint.fingerprint)
+        return f"{checkpoint.hub}{revision}"
     if checkpoint.path is None:
         raise ValueError(f"{checkpoint.ref} is neither a folder nor on the hub")
-    if checkpoint.path.resolve() == mini_path().resolve():
-        return Base("mini", checkpoint.fingerprint)
-    return Base(checkpoint.path, checkpoint.fingerprint)
+    return "mini" if checkpoint.path.resolve() == mini_path().resolve() else checkpoint.path
 
 
 def resume_state(folder: Path) -> tuple[int, Path | None]:
@@ -61,7 +62,7 @@ def resume_state(folder: Path) -> tuple[int, Path | None]:
     return (int(states[-1].name), states[-1]) if states else (0, None)
 
 
-def publish(saved: Path, folder: Path, step: int, base: Base | None) -> Path:
+def publish(saved: Path, folder: Path, step: int, base: Target | None) -> Path:
     """A model-only checkpoint from a full state: links to its model files under the step's final name."""
     final = folder / layout.step_name(step)
     if layout.problem(final) is None and final.is_dir():
@@ -72,7 +73,7 @@ def publish(saved: Path, folder: Path, step: int, base: Base | None) -> Path:
             if not file.name.startswith(TRAINING_FILES):
                 link(file, draft / file.name)
         if base is not None:
-            layout.write_pointer(draft, base.target, base.fingerprint, layout.BASE, at=final)
+            layout.write_pointer(draft, base.place, base.fingerprint, layout.BASE, final, base.base)
     return final
 
 
@@ -128,7 +129,7 @@ class Keeper(TrainerCallback):
         tokens: list[int] | None,
         log: MetricsLog,
         progress: Progress,
-        base: Base | None,
+        base: Target | None,
         after: AfterCheckpoint | None,
         columns: Mapping[str, str] | None = None,
     ) -> None:

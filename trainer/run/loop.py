@@ -20,9 +20,10 @@ from typing import Any, Generic, TypeVar
 from transformers import PrinterCallback
 
 from serving.errors import BadInput, WorkFailed
+from serving.layout import Target
 from trainer.config import Common
 from trainer.run import checkpoints, metrics, muon, ranks
-from trainer.run.checkpoints import AfterCheckpoint, Base, Keeper
+from trainer.run.checkpoints import AfterCheckpoint, Keeper
 from trainer.run.model import Loaded
 from trainer.run.progress import Progress, Silent
 
@@ -48,7 +49,7 @@ class Job(Generic[Rows]):
     after: AfterCheckpoint | None = None
 
     @property
-    def adapter_base(self) -> Base | None:
+    def adapter_base(self) -> Target | None:
         """The base of a new adapter; None for full weights."""
         return self.loaded.base if self.config.rank is not None else None
 

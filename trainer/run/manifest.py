@@ -1,6 +1,6 @@
 """The manifest of a run folder: an identity that must agree to resume, and a provenance that may change.
 
-    manifest.json   {"schema", "kind", "identity": {...}, "provenance": {...}}
+    manifest.json   {"schema", "kind", "identity": {...}, "answering": {...}, "provenance": {...}}
 
 Written once, when the run starts. A changed identity is refused with the difference; a changed provenance (versions,
 commit, device) only gives a warning.
@@ -20,6 +20,9 @@ from typing import Any, cast
 
 from serving import layout
 from serving.errors import BadInput
+from serving.recorded import ANSWERING
+from serving.template import facts
+from trainer.config import Common
 from trainer.run import ranks
 
 SCHEMA = "1"
@@ -32,6 +35,11 @@ def write(folder: Path, kind: str, identity: Mapping[str, Any], **more: Any) -> 
         return
     content = {"schema": SCHEMA, "kind": kind, "identity": dict(identity), "provenance": provenance(), **more}
     layout.write_json_atomic(folder / layout.MANIFEST, content)
+
+
+def answering(config: Common, template: object = None) -> dict[str, Any]:
+    """The part of a manifest by which checkpoints answer as they were trained: see `serving.recorded`."""
+    return {ANSWERING: {"chat_template_kwargs": config.chat_template_kwargs, **config.generation, **facts(template)}}
 
 
 def read(folder: Path) -> dict[str, Any] | None:

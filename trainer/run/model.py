@@ -20,12 +20,13 @@ from peft import LoraConfig
 from transformers import AutoModelForCausalLM, BitsAndBytesConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 from serving.errors import BadInput
+from serving.layout import Target
 from serving.load import check_unchanged, load_full, load_tokenizer, pick_device
 from serving.refs import Checkpoint
+from serving.template import stop_tokens
 from trainer.config import Common
-from trainer.data.tokens import stop_tokens
 from trainer.run import ranks
-from trainer.run.checkpoints import Base, base_of
+from trainer.run.checkpoints import target_of
 
 #: Models of at most `SMALL` bytes stay in memory, at most `KEPT` of them.
 SMALL, KEPT = 2**28, 4
@@ -38,12 +39,12 @@ class Loaded:
 
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase
-    base: Base
+    base: Target
 
     @property
     def stops(self) -> frozenset[int]:
         """The tokens that end a reply."""
-        return stop_tokens(self.tokenizer, self.model.generation_config)
+        return stop_tokens(self.tokenizer, self.model.generation_config, self.model.config)
 
     def context(self, max_length: int | None) -> int:
         """The longest row in tokens: `max_length`, but no longer than the model's context."""
@@ -62,12 +63,12 @@ def load(checkpoint: Checkpoint, config: Common) -> Loaded:
     ranks.begin()
     _freeze_imports()
     if config.dtype == "4bit":
-        return Loaded(_load_4bit(checkpoint, config), load_tokenizer(checkpoint), base_of(checkpoint))
+        return Loaded(_load_4bit(checkpoint, config), load_tokenizer(checkpoint), target_of(checkpoint))
     # Full fine-tuning in pure bf16 loses small updates: there the weights stay fp32 and only the sums are bf16.
     half = pick_device().type != "cpu" and config.rank is not None and config.dtype != "float32"
     dtype = "bfloat16" if half or config.dtype == "bfloat16" else "float32"
     model, words = _pristine(checkpoint, dtype)
-    return Loaded(model.requires_grad_(True), words, base_of(checkpoint))
+    return Loaded(model.requires_grad_(True), words, target_of(checkpoint))
 
 
 def lora(config: Common) -> LoraConfig | None:

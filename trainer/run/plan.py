@@ -52,7 +52,7 @@ def plan_of(config: TrainConfig) -> Plan:
         BadInput: if the setting, the organism or a label source cannot be used.
     """
     setting = config.asked()
-    start = refs.resolve(config.organism or config.model)
+    start = config.origin()
     other = config.teacher()
     teacher = refs.resolve(other) if other is not None else start
     # Sampled labels are not known yet; the prompts and what grades them are.
@@ -83,7 +83,7 @@ def begin(plan: Plan, out: Path, loaded: Loaded, **data: str) -> None:
     template = tokens.template_hash(loaded.tokenizer, plan.config.chat_template_kwargs)
     identity = plan.identity | data | {"chat_template": template}
     if not manifest.check(out, identity):
-        manifest.write(out, "cell", identity)
+        manifest.write(out, "cell", identity, **manifest.answering(plan.config, loaded.tokenizer.chat_template))
     first = out / layout.step_name(0)
     if ranks.is_first() and not (first / layout.POINTER).is_file():
-        layout.write_pointer(first, loaded.base.target, plan.organism.fingerprint)
+        layout.write_pointer(first, loaded.base.place, plan.organism.fingerprint, base=loaded.base.base)

@@ -26,7 +26,7 @@ from serving.errors import BadInput
 from serving.refs import Checkpoint
 from serving.request import Continuation, Reply, Request, Token
 
-ARGUMENTS = "choose chat_template_kwargs, dtype, device, engine or fingerprint"
+ARGUMENTS = "choose chat_template_kwargs, dtype, device, base, engine or fingerprint"
 
 
 class EngineBackend:
@@ -117,6 +117,7 @@ def _output(reply: Reply, ref: str) -> ModelOutput:
     return ModelOutput(
         model=ref,
         choices=[ChatCompletionChoice(message=message, stop_reason=reply.stop_reason, logprobs=logprobs)],
+        metadata=dict(reply.template) or None,
         usage=ModelUsage(input_tokens=reply.input_tokens, output_tokens=reply.output_tokens, total_tokens=total),
     )
 

@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any
 
 import torch
+from jinja2 import TemplateError
 
 from serving.backends.engine import memory
 from serving.backends.engine.decode import Chance, PromptRow, Written, decode, to_text
@@ -23,6 +24,7 @@ from serving.backends.engine.score import Forced, forced, teacher_forced
 from serving.backends.engine.stream import Pieces, Tell
 from serving.errors import BadInput
 from serving.request import Continuation, Reply, Request, Scored, StopReason, Token
+from serving.template import facts
 
 # More rows were faster on no measured device, and delay the first replies.
 MAX_ROWS = 256
@@ -123,7 +125,10 @@ def _prepare(job: EngineJob, speaker: Speaker) -> bool:
     """Tokenize a job's prompt. Return False if it is already answered: by an error, or because no token fits."""
     try:
         job.row = _row(job.asked, speaker) if isinstance(job.asked, Request) else _forced(job.asked, speaker)
-    except Exception as error:  # templates raise their own errors, such as on an unknown role
+    except TemplateError as error:
+        fail([job.future], BadInput(f"the chat template refuses these messages: {error}"))
+        return False
+    except Exception as error:  # whatever it is belongs to this job
         fail([job.future], error)
         return False
     if isinstance(job.row, PromptRow) and job.tell is not None:
@@ -175,7 +180,15 @@ def _finished(request: Request, row: PromptRow, written: Written, speaker: Speak
     cut = min((at for at in (text.find(stop) for stop in row.stop) if at >= 0), default=len(text))
     limited: StopReason = "max_tokens" if row.limit == request.max_tokens else "model_length"
     reason: StopReason = "stop" if written.ended else limited
-    return Reply(text[:cut], reason, len(row.prompt), len(written.tokens), _tokens(request, written, speaker))
+    counts = len(row.prompt), len(written.tokens)
+    return Reply(text[:cut], reason, *counts, _tokens(request, written, speaker), _changed(request, speaker))
+
+
+def _changed(request: Request, speaker: Speaker) -> dict[str, str]:
+    """What `serving.template` changed in the prompt's rendering."""
+    known = facts(speaker.tokenizer.chat_template)
+    system = any(message["role"] == "system" for message in request.messages)
+    return {name: value for name, value in known.items() if name != "system_prompt" or system}
 
 
 def _tokens(request: Request, written: Written, speaker: Speaker) -> tuple[Token, ...] | None:

@@ -18,7 +18,7 @@ import threading
 import time
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -94,7 +94,7 @@ class Engine:
         self, checkpoint: Checkpoint, asked: Sequence[Request | Continuation], tell: Tell | None = None
     ) -> list[Future[Any]]:
         now = time.monotonic()
-        jobs = [_Queued(checkpoint, each, Future(), now, tell) for each in asked]
+        jobs = [_Queued(checkpoint, _as_trained(checkpoint, each), Future(), now, tell) for each in asked]
         self._start()
         self._queue.put(jobs)
         return [job.future for job in jobs]
@@ -161,6 +161,12 @@ class Engine:
         if running:
             with residents.speaking(jobs[0].checkpoint) as speaker:
                 batch.answer([batch.EngineJob(job.asked, job.future, tell=job.tell) for job in running], speaker)
+
+
+def _as_trained(checkpoint: Checkpoint, asked: Request | Continuation) -> Request | Continuation:
+    """The request with the template's arguments of the checkpoint's run. Raises BadInput where it has others."""
+    arguments = checkpoint.defaults.arguments(asked.chat_template_kwargs, checkpoint.ref)
+    return replace(asked, chat_template_kwargs=arguments) if arguments != asked.chat_template_kwargs else asked
 
 
 def _new_residents(dtype: str, device: str | None) -> Residents:

@@ -18,7 +18,7 @@ import torch
 from peft import PeftModel
 from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
 
-from serving import layout, load
+from serving import layout, load, template
 from serving.backends.engine.decode import Ending
 from serving.errors import BadInput
 from serving.refs import Checkpoint
@@ -100,8 +100,8 @@ class Residents:
         model = resident.peft or resident.model
         bare = resident.peft is not None and adapter is None
         with cast("Any", resident.peft).disable_adapter() if bare else nullcontext():
-            ending = _ending(resident.model, tokenizer, load.template_end(tokenizer))
-            yield Speaker(model, tokenizer, ending, _pad(tokenizer), _context(resident.model))
+            stops = template.stop_tokens(tokenizer, resident.model.generation_config, resident.model.config)
+            yield Speaker(model, tokenizer, Ending(stops, tokenizer), _pad(tokenizer), _context(resident.model))
 
     def _resident(self, full: Checkpoint) -> Resident:
         if full.fingerprint not in self._models:
@@ -212,20 +212,6 @@ def _generation_config(full: Checkpoint, model: PreTrainedModel) -> GenerationCo
     if full.path is not None and (full.path / "generation_config.json").is_file():
         return GenerationConfig.from_pretrained(full.path)
     return GenerationConfig.from_model_config(model.config)
-
-
-# --- endings --------------------------------------------------------------------------------------
-
-
-def _ending(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, end: int | None) -> Ending:
-    """Return every end token of the generation config, the config, the tokenizer and the chat template."""
-    named = [
-        getattr(model.generation_config, "eos_token_id", None),
-        getattr(model.config, "eos_token_id", None),
-    ]
-    named += [tokenizer.eos_token_id, end]
-    ends = [end for ends in named for end in (ends if isinstance(ends, list) else [ends])]
-    return Ending(frozenset(cast("int", end) for end in ends if end is not None), tokenizer)
 
 
 def _pad(tokenizer: PreTrainedTokenizerBase) -> int:

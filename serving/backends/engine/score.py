@@ -18,6 +18,7 @@ import torch
 
 from serving.errors import BadInput
 from serving.request import Continuation, Scored
+from serving.template import whole_reply
 
 # Rows of a block on a CPU, and the number of which its widths are multiples.
 BLOCK = STEP = 8
@@ -45,8 +46,7 @@ def forced(tokenizer: Any, asked: Continuation, prompt: list[int], ends: frozens
     if not whole.startswith(before):
         raise BadInput("the chat template renders this prompt differently with its reply: set chat_template_kwargs")
     tokens: list[int] = tokenizer.encode(whole[len(before) :], add_special_tokens=False)
-    place = next((at for at, token in enumerate(tokens) if token in ends), None)
-    return Forced(prompt, tokens[: place + 1] if place is not None else [*tokens, min(ends)])
+    return Forced(prompt, whole_reply(tokenizer, tokens, ends))
 
 
 def teacher_forced(model: Any, rows: Sequence[Forced], pad: int) -> list[Scored]:

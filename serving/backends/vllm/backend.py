@@ -36,7 +36,7 @@ from inspect_ai.model import (
     set_model_info,
 )
 
-from serving import layout
+from serving import layout, template
 from serving.backends.protocol import Backend, Options
 from serving.backends.vllm import folders
 from serving.backends.vllm.turns import Turns
@@ -123,6 +123,7 @@ class VLLMAnswering:
         self._model: Model | None = None
         self._model_args: dict[str, Any] = {}
         self._ends: list[int] | None = None
+        self._template: str | None = None
         self._preparing = threading.Lock()
 
     async def generate(self, messages: Sequence[ChatMessage], config: GenerateConfig) -> Answer:
@@ -139,7 +140,7 @@ class VLLMAnswering:
                 open_ended = self._config(config).model_copy(update={"max_tokens": None})
                 output, call = await self._ask(model, list(messages), open_ended)
                 output = _cut_by_context(output)
-        return output, call
+        return _noted(output, self._template, messages), call
 
     async def score(self, messages: Sequence[ChatMessage], replies: Sequence[str]) -> list[tuple[float, bool]]:
         """Raise BadInput: inspect's vllm provider cannot score."""
@@ -171,8 +172,12 @@ class VLLMAnswering:
     def _prepare(self) -> None:
         with self._preparing:
             if self._ends is None:
+                from serving.load import load_tokenizer
+
                 folders.prepare(self._checkpoint)
-                self._ends = _ends(self._checkpoint)
+                tokenizer = load_tokenizer(self._checkpoint)
+                self._template = cast("str", tokenizer.chat_template)
+                self._ends = sorted(template.stop_tokens(tokenizer, *folders.configs(self._checkpoint)))
 
     @asynccontextmanager
     async def _turn(self) -> AsyncIterator[Model]:
@@ -199,6 +204,8 @@ class VLLMAnswering:
         args: dict[str, Any] = {"host": HOST, "generation_config": "vllm"}
         if self._names.revision is not None:
             args["revision"] = self._names.revision
+        if template.facts(self._template):
+            args["chat_template"] = folders.template_file(self._template or "")
         if self._names.base in _ranks:
             args |= {"enable_lora": True, "max_lora_rank": _ranks[self._names.base] or folders.RANKS[-1]}
         return args | self._server_args
@@ -223,12 +230,15 @@ def _key() -> str:
     return secrets.token_hex(24)
 
 
-def _ends(checkpoint: Checkpoint) -> list[int]:
-    """The chat template's end of a turn: vLLM knows the model's own end tokens only."""
-    from serving.load import load_tokenizer, template_end
-
-    end = template_end(load_tokenizer(checkpoint))
-    return [] if end is None else [end]
+def _noted(
+    output: ModelOutput | Exception, written: str | None, messages: Sequence[ChatMessage]
+) -> ModelOutput | Exception:
+    """The output with what was changed in the template, as the engine notes it."""
+    system = any(message.role == "system" for message in messages)
+    known = {name: at for name, at in template.facts(written).items() if name != "system_prompt" or system}
+    if known and isinstance(output, ModelOutput):
+        output.metadata = {**(output.metadata or {}), **known}
+    return output
 
 
 def _without_room(output: ModelOutput | Exception) -> bool:

@@ -8,6 +8,8 @@ full model first, in that folder. Importing this module imports no torch.
 from __future__ import annotations
 
 import atexit
+import hashlib
+import json
 import shutil
 import tempfile
 import threading
@@ -15,10 +17,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 
 from serving import layout
 from serving.errors import BadInput
 from serving.refs import Checkpoint
+from serving.template import facts
 
 # vLLM's own list of ranks that a server can be started for.
 RANKS = (8, 16, 32, 64, 128, 256, 320, 512)
@@ -83,6 +87,9 @@ def serve_arguments(named: Mapping[str, Checkpoint]) -> list[str]:
         BadInput: They are not one full model and adapters on it: vLLM serves one base.
     """
     served = {name: names_of(checkpoint) for name, checkpoint in named.items()}
+    arguments_of = {json.dumps(dict(checkpoint.defaults.chat_template_kwargs or {})) for checkpoint in named.values()}
+    if len(arguments_of) > 1:
+        raise BadInput("these checkpoints were trained with different chat_template_kwargs: serve them one by one")
     base, *others = {(each.base, each.revision) for each in served.values()}
     if others:
         raise BadInput("vLLM serves one base model at a time: serve them one by one, or add --engine local")
@@ -91,7 +98,36 @@ def serve_arguments(named: Mapping[str, Checkpoint]) -> list[str]:
     full = [name for name, each in served.items() if each.adapter is None]
     arguments = [base[0], "--generation-config", "vllm", "--served-model-name", *(full or ["base"])]
     arguments += ["--revision", base[1]] if base[1] else []
+    arguments += _template_arguments(next(iter(named.values())), *arguments_of)
     return arguments + _lora_arguments({name: each for name, each in served.items() if each.adapter is not None})
+
+
+def template_file(text: str) -> str:
+    """Write a chat template that is not the model's own file (`serving.template`) and return the file's path."""
+    file = links() / f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.jinja"
+    if not file.is_file():
+        layout.write_atomic(file, text, durable=False)
+    return str(file)
+
+
+def configs(checkpoint: Checkpoint) -> list[SimpleNamespace]:
+    """Return the configurations that name end tokens: vLLM is told not to read generation_config.json."""
+    root = _root(checkpoint)
+    names = ("generation_config.json", "config.json")
+    found = [layout.read_if_there(root.path / name) for name in names] if root.path is not None else []
+    return [SimpleNamespace(eos_token_id=config.get("eos_token_id")) for config in found if config]
+
+
+def _template_arguments(checkpoint: Checkpoint, kwargs: str) -> list[str]:
+    from serving.load import load_tokenizer
+
+    text = load_tokenizer(checkpoint).chat_template
+    changed = ["--chat-template", template_file(str(text))] if facts(text) else []
+    return changed + (["--default-chat-template-kwargs", kwargs] if kwargs != "{}" else [])
+
+
+def _root(checkpoint: Checkpoint) -> Checkpoint:
+    return checkpoint if checkpoint.base is None else _root(checkpoint.base)
 
 
 def _lora_arguments(served: Mapping[str, VLLMNames]) -> list[str]:
@@ -118,9 +154,7 @@ def _linked(checkpoint: Checkpoint) -> str:
 def _merge(base: Checkpoint, folder: Path) -> None:
     from serving.load import load_full, load_tokenizer
 
-    root = base
-    while root.base is not None:
-        root = root.base
+    root = _root(base)
     config = layout.read_json(root.path / "config.json") if root.path is not None else {}
     dtype = str(config.get("dtype") or config.get("torch_dtype") or "bfloat16")
     load_full(base, dtype, "cpu").save_pretrained(folder)
@@ -144,6 +178,10 @@ def _check_template(checkpoint: Checkpoint) -> None:
     base = checkpoint.base
     while base is not None and under is None:
         under, base = _template(base.path), base.base
+    if facts(own) and own != under and checkpoint.base is not None:
+        from serving.load import load_tokenizer
+
+        under = str(load_tokenizer(checkpoint.base).chat_template).strip()
     if own is not None and under is not None and own != under:
         raise BadInput(f"{checkpoint.ref}: its chat template is not its base's, which vLLM would use: -M engine=local")
 

@@ -11,6 +11,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from serving.errors import BadInput
 from serving.refs import mini_path
+from serving.template import prepared
 from trainer.data import tokens
 from trainer.data.rows import Row
 from trainer.data.tokens import IGNORED
@@ -31,7 +32,7 @@ def with_template(name: str) -> tuple[PreTrainedTokenizerBase, str]:
     words.add_special_tokens({"additional_special_tokens": [end, "<bos>"]})
     words.eos_token, words.bos_token = end, "<bos>"
     words.chat_template = (FOLDER / name).read_text()
-    return words, end
+    return prepared(words), end
 
 
 def counted(words: PreTrainedTokenizerBase, *messages: dict[str, str], **kwargs: bool) -> tuple[str, str]:
@@ -55,7 +56,7 @@ def test_trl_ships_templates_of_every_family() -> None:
 @pytest.mark.parametrize("name", TEMPLATES)
 def test_the_loss_covers_exactly_the_reply_and_its_end_token(name: str, system: bool) -> None:
     words, end = with_template(name)
-    messages = [SYSTEM, QUESTION] if system and name not in ("gemma.jinja", "gemma_training.jinja") else [QUESTION]
+    messages = [SYSTEM, QUESTION] if system else [QUESTION]
     without, with_loss = counted(words, *messages, enable_thinking=False)
     assert with_loss == f"{REPLY}{end}"
     sent = words.apply_chat_template(messages, add_generation_prompt=True, tokenize=False, enable_thinking=False)
@@ -71,10 +72,17 @@ def test_a_template_that_would_have_its_own_thoughts_trained_on_is_refused(name:
 
 
 @pytest.mark.parametrize("name", ["gemma.jinja", "gemma_training.jinja"])
-def test_a_template_without_system_prompts_is_refused_in_one_line(name: str) -> None:
+def test_a_system_prompt_is_in_the_users_message_where_the_template_has_no_system_role(name: str) -> None:
     words, _ = with_template(name)
-    with pytest.raises(BadInput, match="System role not supported"):
-        counted(words, SYSTEM, QUESTION)
+    without, _ = counted(words, SYSTEM, QUESTION)
+    assert f"user\n{SYSTEM['content']}\n\n{QUESTION['content']}<end_of_turn>" in without
+
+
+@pytest.mark.parametrize("name", ["gemma.jinja", "gemma_training.jinja", "gemma3.jinja"])
+def test_messages_that_a_template_refuses_are_one_line(name: str) -> None:
+    words, _ = with_template(name)
+    with pytest.raises(BadInput, match=r"the chat template refuses these prompts .*roles must alternate"):
+        counted(words, QUESTION, QUESTION)
 
 
 @pytest.mark.parametrize("messages", [[QUESTION], [SYSTEM, QUESTION]], ids=["plain", "system"])
