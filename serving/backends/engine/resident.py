@@ -199,9 +199,9 @@ def _same_shape(old: Checkpoint, new: Checkpoint) -> bool:
 
 
 def _size(checkpoint: Checkpoint) -> int:
-    """Return the bytes of the files with a checkpoint's own weights."""
-    folder = checkpoint.path
-    return sum(file.stat().st_size for file in layout.weight_files(folder)) if folder is not None else 0
+    """Return the bytes of the files with a checkpoint's own weights; of a folder that was moved since, none."""
+    files = layout.weight_files(checkpoint.path) if checkpoint.path is not None else []
+    return sum(file.stat().st_size for file in files if file.is_file())
 
 
 def _root(checkpoint: Checkpoint) -> Checkpoint:
