@@ -15,7 +15,6 @@ from lab.experiment.folder import Experiment
 from lab.plan.cells import Cell, Sizes
 from lab.stats.intervals import wilson
 from lab.stats.power import power_of
-from serving import refs
 from serving.errors import BadInput
 
 if TYPE_CHECKING:
@@ -94,14 +93,15 @@ def _example(arm: str, cell: Cell) -> Example:
 
 def _texts(cell: Cell) -> Iterator[str]:
     from serving.load import load_tokenizer
+    from serving.template import stop_tokens
     from trainer.data import preview, rows, tokens
 
     setting, config = cell.start.questions.load(), cell.train
-    tokenizer = load_tokenizer(refs.resolve(config.organism or config.model))
+    tokenizer = load_tokenizer(config.origin())
 
     def shown(prompt: Prompt, reply: str) -> str:
         row = rows.row(prompt, reply or "…")
-        stops = tokens.stop_tokens(tokenizer)
+        stops = stop_tokens(tokenizer)
         encoded = tokens.encode([row], tokenizer, stops, config.max_length or 10**6, config.chat_template_kwargs)
         return preview.first_row(encoded, 0, tokenizer)
 

@@ -26,7 +26,8 @@ from vllm_stand_in import Record, put_in_place_of_vllm
 
 from lab.experiment.evaluate import Evaluation, evaluate
 from lab.logs.reader import read_items, why_no_margins
-from lab.plan.cells import Sizes
+from lab.plan.cells import Answering, Questions, Sizes, Start
+from lab.plan.grid import GateLimits
 from serving import layout
 from serving.backends import choose
 from serving.backends.vllm import backend as vllm
@@ -169,8 +170,10 @@ def test_the_labs_eval_leaves_no_server_behind_and_says_why_margins_are_absent(
     monkeypatch.setattr(vllm, "has_cuda", lambda: True)
     for step, name in enumerate(("one", "two")):
         ref, log = str(made / name), tmp_path / "logs" / f"step-{step:06d}.eval"
-        mark, sizes = resolve(ref).fingerprint, Sizes(2, 1, 1)
-        evaluation = Evaluation(log, ref, mark, "sandbagging", "static", "all", sizes, step, margins=True)
+        questions, limits = Questions("sandbagging"), GateLimits()
+        named = ("x", "sandbagging", "static", "bct", "static", ref, None)
+        start = Start(*named, Sizes(2, 1, 1), limits, questions, Answering())
+        evaluation = Evaluation(log, ref, resolve(ref).fingerprint, start, "all", step, margins=True)
         evaluate([evaluation], Silent())
         assert len(read_items(log)) == 4
         assert all(item.margin is None for item in read_items(log))

@@ -16,7 +16,6 @@ from trainer.methods import is_sampled
 from trainer.run import size as sizes
 
 if TYPE_CHECKING:
-    from serving.refs import Checkpoint
     from trainer.config import TrainConfig
 
 
