@@ -10,7 +10,6 @@
 
 from __future__ import annotations
 
-import argparse
 import inspect
 import json
 import sys
@@ -24,6 +23,7 @@ from bct_tasks.identity import prompt_content
 from bct_tasks.setting import Setting, Variant
 from graders.calibration import gold_file
 from lab.calibrate.agreement import calibrate, table
+from lab.report import generated
 from lab.report.templates import environment
 from serving import refs
 from serving.errors import BadInput
@@ -116,21 +116,7 @@ def page(setting: Setting, figures: Mapping[str, Any]) -> str:
 
 def out_of_date(home: Path) -> list[str]:
     """Names of pages that are missing, differ from what would be written, or belong to no setting."""
-    made = pages(home)
-    there = {file.name: file.read_text(encoding="utf-8") for file in home.glob("*.md")}
-    return sorted(name for name in made.keys() | there.keys() if made.get(name) != there.get(name))
-
-
-def write(home: Path) -> list[str]:
-    """Writes pages that are out of date and deletes those of removed settings. Returns their names."""
-    made, old = pages(home), out_of_date(home)
-    home.mkdir(parents=True, exist_ok=True)
-    for name in old:
-        if name in made:
-            (home / name).write_text(made[name], encoding="utf-8")
-        else:
-            (home / name).unlink()
-    return old
+    return generated.out_of_date(home, pages(home), whole=True)
 
 
 def _example(setting: Setting, variant: Variant, split: str) -> dict[str, Any]:
@@ -181,22 +167,7 @@ def _cell(value: Any) -> str:
     return text.replace("|", "\\|").replace("\n", "<br>")
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Writes or checks the pages. Returns the exit code."""
-    parser = argparse.ArgumentParser("python -m lab.report.pages", description="Write the pages of docs/settings/.")
-    parser.add_argument("--out", type=Path, default=HOME, help="folder of the pages (default: %(default)s)")
-    parser.add_argument("--check", action="store_true", help="write nothing; exit code 1 if pages are out of date")
-    given = parser.parse_args(arguments)
-    try:
-        names = out_of_date(given.out) if given.check else write(given.out)
-    except BadInput as error:
-        parser.exit(error.exit_code, f"Error: {error}\n")
-    if given.check and names:
-        print(f"out of date: {', '.join(names)}. Run `python -m lab.report.pages`.", file=sys.stderr)
-        return 1
-    print(f"{given.out}: {len(names)} pages changed" if names else f"{given.out}: up to date")
-    return 0
-
+main = generated.command("lab.report.pages", HOME, pages, whole=True)
 
 if __name__ == "__main__":
     sys.exit(main())

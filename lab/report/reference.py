@@ -9,9 +9,8 @@ name. Not covered: the command line and the Python API, which the site renders f
 
 from __future__ import annotations
 
-import argparse
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,28 +19,12 @@ from pydantic import BaseModel
 
 from lab.plan.grid import PLURALS
 from lab.plan.recipe import Recipe
+from lab.report import generated
+from lab.report.templates import environment
 from lab.verdict.schema import Results
 from trainer.config import OrganismConfig, TrainConfig
 
 HOME = Path("docs") / "reference"
-RECIPE = """\
-# Recipe keys
-
-<!-- Made by `python -m lab.report.reference`. -->
-
-A recipe is a YAML file for `bct run`; [Run and resume sweeps](../how-to/sweeps.md) shows one. The keys of the first
-table are allowed at the top level only. The keys of a grid are allowed at the top level and in each entry of `arms`.
-A key that takes a list also takes a single value, and may be written in the singular (`seed: 0`).
-"""
-RESULTS = """\
-# results.json
-
-<!-- Made by `python -m lab.report.reference`. -->
-
-Every run writes `results.json`; `bct report RUN` rebuilds it from the logs. All rates are shares of 1. Intervals (`lo`,
-`hi`) are 95 % intervals unless `thresholds.confidence` differs. The JSON schema is
-`lab/verdict/results.schema.json`.
-"""
 SINGULARS = {plural: singular for singular, plural in PLURALS.items() if singular != "lr"}
 #: Parts of a recipe whose models differ from the headings that readers look for.
 TITLES = {"Recipe": "Top level", "OrganismOptions": "organism", "ReversalOptions": "reversal", "Resources": "resources",
@@ -68,29 +51,26 @@ class _Tables:
     null: str = ""
     required: tuple[str, ...] = ()
 
-    def lines(self, top: str) -> Iterator[str]:
-        """A table for the top model and each model that it refers to, in the order of reference."""
-        models, waiting, done = {top: self.schema, **self.schema.get("$defs", {})}, [top], set[str]()
-        while waiting:
-            name = waiting.pop(0)
-            if name not in done:
-                done.add(name)
-                yield from self._table(name, models[name])
-                waiting += _referred(models[name].get("properties", {}))
+    def page(self, template: str, top: str) -> str:
+        """The page with a table for the top model and each model that it refers to, in the order of reference."""
+        models, names = {top: self.schema, **self.schema.get("$defs", {})}, [top]
+        for name in names:  # which grows
+            names += [new for new in dict.fromkeys(_referred(models[name].get("properties", {}))) if new not in names]
+        tables = [(self.titles.get(name, name), *self._table(name, models[name])) for name in names]
+        return environment(html=False).get_template(template).render(tables=tables)
 
-    def _table(self, name: str, model: Schema) -> Iterator[str]:
+    def _table(self, name: str, model: Schema) -> tuple[str, list[list[str]]]:
+        """The meaning of a model, and the rows of its table with their head."""
         fields: Mapping[str, Schema] = model["properties"]
         required = model.get("required", ()) if name in self.required else ()
         defaults = {key: "required" if key in required else _default(part) for key, part in fields.items()}
         columns = ["name", "type", *(["default"] if any(defaults.values()) else []), "meaning"]
-        yield f"## {self.titles.get(name, name)}\n"
-        yield f"{' '.join(str(model.get('description', '')).split())}\n"
-        yield f"| {' | '.join(columns)} |\n{'|---' * len(columns)}|"
+        rows = [columns]
         for key, part in fields.items():
             meaning = part.get("description") or self.says.get(name, {}).get(key, "")
             cells = {"name": f"`{key}`", "type": self._type(part), "default": defaults[key], "meaning": meaning}
-            yield f"| {' | '.join(cells[column].replace('|', '&#124;') for column in columns)} |"
-        yield ""
+            rows.append([cells[column].replace("|", "&#124;") for column in columns])
+        return " ".join(str(model.get("description", "")).split()), rows
 
     def _type(self, part: Schema) -> str:
         """A JSON schema in words."""
@@ -123,13 +103,13 @@ def recipe_page() -> str:
     parts = {grid: TrainConfig, "OrganismOptions": OrganismConfig}
     says = {name: _trainer_says(config, schema["$defs"][name]["properties"]) for name, config in parts.items()}
     tables = _Tables(schema, TITLES | {grid: "Grid"}, says, required=(grid,))
-    return "\n".join([RECIPE, *tables.lines("Recipe")])
+    return tables.page("recipe.md.j2", "Recipe")
 
 
 def results_page() -> str:
     """The fields of results.json, from the top down."""
     tables = _Tables(Results.model_json_schema(mode="serialization"), {"Results": "Top level"}, null=" or null")
-    return "\n".join([RESULTS, *tables.lines("Results")])
+    return tables.page("results.md.j2", "Results")
 
 
 def _trainer_says(config: type[BaseModel], names: Iterable[str]) -> dict[str, str]:
@@ -168,25 +148,10 @@ def _default(part: Schema) -> str:
 
 def out_of_date(home: Path = HOME) -> list[str]:
     """Names of pages that are missing or differ from what would be written."""
-    files = {name: home / name for name in pages()}
-    return [n for n, text in pages().items() if not files[n].is_file() or files[n].read_text(encoding="utf-8") != text]
+    return generated.out_of_date(home, pages(), whole=False)
 
 
-def main() -> int:
-    """Write the pages, or check them. Returns the exit code."""
-    parser = argparse.ArgumentParser(
-        prog="python -m lab.report.reference", description=(__doc__ or "").partition("\n")[0]
-    )
-    parser.add_argument("--check", action="store_true", help="write nothing; exit code 1 if a page is out of date")
-    old = out_of_date()
-    if parser.parse_args().check:
-        print(f"out of date: {', '.join(old)}. Run `python -m lab.report.reference`." if old else "up to date")
-        return int(bool(old))
-    for name, text in pages().items():
-        (HOME / name).write_text(text, encoding="utf-8")
-    print(f"{HOME}: {len(old)} pages changed")
-    return 0
-
+main = generated.command("lab.report.reference", HOME, lambda _: pages(), whole=False)
 
 if __name__ == "__main__":
     sys.exit(main())
