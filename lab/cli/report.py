@@ -38,7 +38,7 @@ def report(run: Path, other: Path | None, as_markdown: bool, figures: Path | Non
 
     rebuilt = api.load(run).rebuild(bundle=bundle)
     if figures is not None:
-        from lab.report.export import export
+        from lab.report.figures.gallery import export
 
         count = len(export(rebuilt.results, figures))
         click.echo(f"{figures}  {count} figures, each as .svg, .pdf and .csv", err=True)

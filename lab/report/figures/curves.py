@@ -8,7 +8,7 @@ from functools import partial
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lab.report.figures.picture import Kind, Picture, rate_axis, rows_of, slug, step_axis
+from lab.report.figures.picture import Kind, Picture, canvas, rate_axis, rows_of, slug, step_axis
 from lab.report.figures.style import ALTERNATE, DASHED, DEGENERATE, INITIAL, INK, PAPER, Links
 from lab.verdict.arms import Arm, arms
 from lab.verdict.schema import CellResult, CheckpointResult, Rate, Results, Thresholds
@@ -50,8 +50,7 @@ def draw(cells: Sequence[CellResult], thresholds: Thresholds, links: Links) -> F
     Bands: the Wilson interval of each seed; from `few_seeds` seeds on, the t interval of their mean. Every point opens
     its log. Dotted line: the ceiling a*. Triangles: crossings, hollow where the checkpoint is damaged.
     """
-    figure = Figure(figsize=(3.5, 2.35))
-    axes = figure.add_axes((0.105, 0.155, 0.875, 0.78))
+    figure, axes = canvas((3.5, 2.35), (0.105, 0.155, 0.875, 0.78))
     step_axis(axes, [c.step for cell in cells for c in cell.checkpoints])
     rate_axis(axes, top=1.08)
     _degenerate(axes, cells)

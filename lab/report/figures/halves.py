@@ -7,7 +7,7 @@ from functools import partial
 
 from matplotlib.figure import Figure
 
-from lab.report.figures.picture import Kind, Picture, rate_axis, slug, step_axis
+from lab.report.figures.picture import Kind, Picture, canvas, rate_axis, slug, step_axis
 from lab.report.figures.style import DASHED, FAINT, INITIAL, INK, Links
 from lab.verdict.arms import arms
 from lab.verdict.schema import Conclusion, Results
@@ -32,8 +32,7 @@ def pictures(results: Results) -> Iterator[Picture]:
 
 def draw(conclusion: Conclusion, links: Links) -> Figure:
     """A dashed line per seed for the half that chooses and a solid one for the half that reports."""
-    figure = Figure(figsize=(3.5, 2.35))
-    axes = figure.add_axes((0.105, 0.155, 0.875, 0.78))
+    figure, axes = canvas((3.5, 2.35), (0.105, 0.155, 0.875, 0.78))
     step_axis(axes, [h.step for h in conclusion.halves])
     rate_axis(axes, top=1.08)
     for seed in sorted({h.seed for h in conclusion.halves}):

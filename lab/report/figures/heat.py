@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from lab.report.figures.picture import Kind, Picture, bare, rows_of, slug
+from lab.report.figures.picture import Kind, Picture, bare, canvas, of_cells
 from lab.report.figures.style import INITIAL, INK, Links
 from lab.verdict.arms import arms, by_lr
 from lab.verdict.schema import CellResult, Results
@@ -20,17 +20,14 @@ def pictures(results: Results) -> Iterator[Picture]:
     """One figure per arm with more than one learning rate."""
     for conclusion, cells in arms(results):
         if len(by_lr(cells)) > 1:
-            name = f"{slug(conclusion.arm)}.heat"
-            rows = tuple(rows_of(cells))
-            yield Picture(name, conclusion.arm, "", partial(draw, cells), in_words(cells), rows, conclusion)
+            yield of_cells("heat", conclusion, cells, partial(draw, cells), in_words(cells))
 
 
 def draw(cells: Sequence[CellResult], links: Links) -> Figure:
     """A field per learning rate and step, with the rate in it; † where most cells are damaged."""
     rates, steps = by_lr(cells), steps_of(cells)
-    figure = Figure(figsize=(3.5, 0.75 + 0.3 * len(rates)))
     low = 0.36 / (0.75 + 0.3 * len(rates))
-    axes = figure.add_axes((0.16, low, 0.83, 1 - low - 0.02))
+    figure, axes = canvas((3.5, 0.75 + 0.3 * len(rates)), (0.16, low, 0.83, 1 - low - 0.02))
     bare(axes)
     axes.spines["bottom"].set_visible(False)
     axes.tick_params(length=0)

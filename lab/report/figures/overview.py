@@ -11,7 +11,7 @@ from functools import partial
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lab.report.figures.picture import SERIES, Kind, Picture, bare, last_rates, rows_of, slug
+from lab.report.figures.picture import SERIES, Kind, Picture, bare, canvas, last_rates, rows_of, slug
 from lab.report.figures.style import GRID, INK, PAPER, Links
 from lab.verdict.arms import arms, by_lr
 from lab.verdict.schema import CellResult, Results
@@ -67,8 +67,7 @@ def _shortest(parts: list[str], names: Sequence[list[str]]) -> str:
 def draw(lines: Sequence[Line], links: Links) -> Figure:
     """Initial and alternate rate of every seed, hollow where damaged, with a bar at the mean."""
     inches = 0.45 + 0.26 * len(lines)
-    figure = Figure(figsize=(3.5, inches))
-    axes = figure.add_axes((0.5, 0.4 / inches, 0.48, 1 - 0.45 / inches))
+    figure, axes = canvas((3.5, inches), (0.5, 0.4 / inches, 0.48, 1 - 0.45 / inches))
     bare(axes)
     for y, (_, cells) in enumerate(reversed(lines)):
         for shift, (outcome, colour, marker) in zip(SHIFTS, SERIES, strict=True):

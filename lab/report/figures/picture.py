@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from lab.report.figures.style import ALTERNATE, GRID, INITIAL, Draw
 from lab.verdict.schema import CellResult, CheckpointResult, Conclusion, Rate, Results
@@ -44,6 +45,12 @@ class Kind:
     pictures: Callable[[Results], Iterable[Picture]]
 
 
+def of_cells(kind: str, conclusion: Conclusion, cells: Sequence[CellResult], draw: Draw, text: str) -> Picture:
+    """The figure of a kind that shows these cells of an arm."""
+    rows = tuple(rows_of(cells))
+    return Picture(f"{slug(conclusion.arm)}.{kind}", conclusion.arm, "", draw, text, rows, conclusion)
+
+
 def slug(text: str) -> str:
     """The text as part of a file name."""
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-") or "arm"
@@ -71,6 +78,12 @@ def last_rates(cells: Iterable[CellResult], outcome: str) -> list[tuple[CellResu
 def lr_times_steps(cell: CellResult, checkpoint: CheckpointResult) -> float:
     """The sum of learning rates up to a checkpoint: lr × steps where the rate is constant."""
     return cell.lr * checkpoint.step if checkpoint.sum_lr is None else checkpoint.sum_lr
+
+
+def canvas(inches: tuple[float, float], place: tuple[float, float, float, float]) -> tuple[Figure, Axes]:
+    """A figure with its axes at left, bottom, width and height, as shares of the figure."""
+    figure = Figure(figsize=inches)
+    return figure, figure.add_axes(place)
 
 
 def bare(axes: Axes) -> None:

@@ -8,7 +8,7 @@ from functools import partial
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lab.report.figures.picture import Kind, Picture, lr_times_steps, rate_axis, rows_of, slug
+from lab.report.figures.picture import Kind, Picture, canvas, lr_times_steps, of_cells, rate_axis
 from lab.report.figures.style import FAINT, INK, MARKERS, PAPER, Links
 from lab.verdict.arms import alike, arms, but_for_rows, by_lr
 from lab.verdict.schema import CellResult, Results
@@ -20,18 +20,15 @@ def pictures(results: Results) -> Iterator[Picture]:
     found = arms(results)
     groups = alike(found)
     for conclusion, cells in found:
-        if len(by_lr(cells)) < 2:
-            continue
-        others = [c for arm in groups[but_for_rows(cells[0])] if arm.cells is not cells for c in arm.cells]
-        shown = [*cells, *others]
-        name, rows = f"{slug(conclusion.arm)}.product", tuple(rows_of(shown))
-        yield Picture(name, conclusion.arm, "", partial(draw, shown), in_words(shown), rows, conclusion)
+        if len(by_lr(cells)) > 1:
+            others = [c for arm in groups[but_for_rows(cells[0])] if arm.cells is not cells for c in arm.cells]
+            shown = [*cells, *others]
+            yield of_cells("product", conclusion, shown, partial(draw, shown), in_words(shown))
 
 
 def draw(cells: Sequence[CellResult], links: Links) -> Figure:
     """A line per cell, heavier at higher learning rates; where only the product matters, the lines coincide."""
-    figure = Figure(figsize=(3.5, 2.6))
-    axes = figure.add_axes((0.11, 0.19, 0.86, 0.77))
+    figure, axes = canvas((3.5, 2.6), (0.11, 0.19, 0.86, 0.77))
     rate_axis(axes)
     axes.set_xscale("log")
     axes.set_xlabel("learning rate × steps")

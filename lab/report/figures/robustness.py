@@ -7,7 +7,7 @@ from functools import partial
 
 from matplotlib.figure import Figure
 
-from lab.report.figures.picture import DataRow, Kind, Picture, bare, slug
+from lab.report.figures.picture import DataRow, Kind, Picture, bare, canvas, slug
 from lab.report.figures.style import ALTERNATE, FAINT, GRID, INK, PAPER, Links
 from lab.verdict.robustness import Robustness, organisms
 from lab.verdict.schema import Results
@@ -31,8 +31,7 @@ def rows(found: Robustness) -> Iterator[DataRow]:
 
 def draw(found: Robustness, links: Links) -> Figure:
     """Checkpoints, their hull, and the diagonal of a maximally robust organism."""
-    figure = Figure(figsize=(3.5, 2.6))
-    axes = figure.add_axes((0.13, 0.17, 0.85, 0.79))
+    figure, axes = canvas((3.5, 2.6), (0.13, 0.17, 0.85, 0.79))
     bare(axes)
     axes.grid(True, color=GRID)
     top = max(1.1, *(p.capability for p in found.points)) + 0.05

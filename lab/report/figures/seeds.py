@@ -8,7 +8,7 @@ from functools import partial
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lab.report.figures.picture import SERIES, Kind, Picture, last_rates, rate_axis, rows_of, slug
+from lab.report.figures.picture import SERIES, Kind, Picture, canvas, last_rates, of_cells, rate_axis
 from lab.report.figures.style import INK, Links
 from lab.verdict.arms import arms, by_lr
 from lab.verdict.schema import CellResult, Results
@@ -22,16 +22,13 @@ def pictures(results: Results) -> Iterator[Picture]:
     """One figure per arm with more than one seed at some learning rate."""
     for conclusion, cells in arms(results):
         if any(len(members) > 1 for members in by_lr(cells).values()):
-            name = f"{slug(conclusion.arm)}.seeds"
-            rows = tuple(rows_of(cells))
-            yield Picture(name, conclusion.arm, "", partial(draw, cells), in_words(cells), rows, conclusion)
+            yield of_cells("seeds", conclusion, cells, partial(draw, cells), in_words(cells))
 
 
 def draw(cells: Sequence[CellResult], links: Links) -> Figure:
     """A point per seed and rate by learning rate, with a bar at the mean."""
     found = by_lr(cells)
-    figure = Figure(figsize=(3.5, 2.35))
-    axes = figure.add_axes((0.105, 0.19, 0.875, 0.77))
+    figure, axes = canvas((3.5, 2.35), (0.105, 0.19, 0.875, 0.77))
     rate_axis(axes)
     for x, members in enumerate(found.values()):
         for shift, (outcome, colour, marker) in zip(SHIFTS, SERIES, strict=True):

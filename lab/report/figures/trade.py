@@ -8,7 +8,7 @@ from functools import partial
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lab.report.figures.picture import Kind, Picture, bare, rows_of, slug
+from lab.report.figures.picture import Kind, Picture, bare, canvas, of_cells
 from lab.report.figures.style import FAINT, GRID, INK, PAPER, Links
 from lab.verdict.arms import arms
 from lab.verdict.schema import CellResult, Results, Thresholds
@@ -21,14 +21,12 @@ def pictures(results: Results) -> Iterator[Picture]:
         shown = [c for c in cells if any(k.capability.relative is not None for k in c.checkpoints)]
         if shown:
             drawing = partial(draw, shown, results.thresholds)
-            name, rows = f"{slug(conclusion.arm)}.trade", tuple(rows_of(shown))
-            yield Picture(name, conclusion.arm, "", drawing, in_words(shown), rows, conclusion)
+            yield of_cells("trade", conclusion, shown, drawing, in_words(shown))
 
 
 def draw(cells: Sequence[CellResult], thresholds: Thresholds, links: Links) -> Figure:
     """One path per cell from step 0 on, and the line below which a checkpoint counts as damaged."""
-    figure = Figure(figsize=(3.5, 2.6))
-    axes = figure.add_axes((0.13, 0.17, 0.85, 0.79))
+    figure, axes = canvas((3.5, 2.6), (0.13, 0.17, 0.85, 0.79))
     top = max([1.1, *(c.capability.relative or 0 for cell in cells for c in cell.checkpoints)]) + 0.05
     bare(axes)
     axes.set(xlim=(-0.03, 1.03), ylim=(0, top), xlabel="initial rate", ylabel="capability, of step 0")

@@ -6,8 +6,7 @@ import csv
 import re
 from pathlib import Path
 
-from lab.report.export import export
-from lab.report.figures.gallery import KINDS, gallery
+from lab.report.figures.gallery import KINDS, export, gallery
 from lab.report.figures.style import DRAWN
 from lab.verdict.schema import Results
 
