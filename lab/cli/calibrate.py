@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from lab.cli.output import as_json, emit
+from lab.cli.output import COUNT, PATH, as_json, emit
 
 
 @click.command()
@@ -17,12 +17,12 @@ from lab.cli.output import as_json, emit
 @click.option("--held-out", is_flag=True, help="Use the held-out replies instead of the gold ones.")
 @click.option("--model", metavar="JUDGE", help="Calibrate this model as a judge, named as inspect names models.")
 @click.option("--cascade", is_flag=True, help="With --model: patterns first, the judge only where they are undecided.")
-@click.option("--write-docs", "page", type=click.Path(path_type=Path), help="Rewrite the table in this page.")
-@click.option("--sample", "run", type=click.Path(path_type=Path), help="Draw replies of this run for hand labelling.")
-@click.option("--n", type=click.IntRange(min=1), default=100, show_default=True, help="With --sample: per setting.")
+@click.option("--write-docs", "page", type=PATH, help="Rewrite the table in this page.")
+@click.option("--sample", "run", type=PATH, help="Draw replies of this run for hand labelling.")
+@click.option("--n", type=COUNT, default=100, show_default=True, help="With --sample: per setting.")
 @click.option("--seed", type=int, default=0, show_default=True, help="With --sample: seed of the draw.")
-@click.option("--out", type=click.Path(path_type=Path), help="With --sample: file to write. Default: <run name>.jsonl.")
-@click.option("--read", "labels", type=click.Path(path_type=Path), help="With --sample: read a labelled file back.")
+@click.option("--out", type=PATH, help="With --sample: file to write. Default: <run name>.jsonl.")
+@click.option("--read", "labels", type=PATH, help="With --sample: read a labelled file back.")
 @as_json
 def calibrate(
     settings: Sequence[str],

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lab.cli.output import as_json, console, emit
+from lab.cli.output import COUNT, PATH, as_json, console, emit
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -27,24 +27,22 @@ HEADERS = {"ceiling": "a*"}
 @click.option("--source", type=click.Choice(["bundled", "hub"]), default="bundled", help="hub: public data sets.")
 @click.option("--data", help="Folder with local copies of hub data. Default: $BCT_DATA, or the download cache.")
 @click.option("--train", help="Hub data set of the train prompts, where a setting has several.")
-@click.option("--jobs", type=click.IntRange(min=1), help="Worker processes. Default: one per core.")
-@click.option("--n", type=click.IntRange(min=1), default=100, show_default=True, help="Number of eval prompts.")
-@click.option("--n-train", type=click.IntRange(min=1), default=60, show_default=True, help="Number of train prompts.")
-@click.option(
-    "--steps", type=click.IntRange(min=1), default=96, show_default=True, help="Steps of `direct`, see below."
-)
+@click.option("--jobs", type=COUNT, help="Worker processes. Default: one per core.")
+@click.option("--n", type=COUNT, default=100, show_default=True, help="Number of eval prompts.")
+@click.option("--n-train", type=COUNT, default=60, show_default=True, help="Number of train prompts.")
+@click.option("--steps", type=COUNT, default=96, show_default=True, help="Steps of `direct`, see below.")
 @click.option(
     "--learning-rate", type=click.FloatRange(min=0, min_open=True), default=1e-3, show_default=True, help="Its rate."
 )
-@click.option("--rank", type=click.IntRange(min=1), help="LoRA rank. Default: full fine-tuning.")
+@click.option("--rank", type=COUNT, help="LoRA rank. Default: full fine-tuning.")
 @click.option(
     "--cache",
-    type=click.Path(path_type=Path),
+    type=PATH,
     default=HOME,
     show_default=True,
     help="Directory for cached replies and organisms; the same command resumes from it.",
 )
-@click.option("--figures", type=click.Path(path_type=Path), help="JSON file to store the rates in, for docs/settings.")
+@click.option("--figures", type=PATH, help="JSON file to store the rates in, for docs/settings.")
 @as_json
 def check(
     setting: str | None,

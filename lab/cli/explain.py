@@ -6,11 +6,13 @@ from pathlib import Path
 
 import click
 
+from lab.cli.output import COUNT, PATH
+
 
 @click.command()
-@click.argument("run", type=click.Path(path_type=Path), required=False)
-@click.option("--out", type=click.Path(path_type=Path), help="Folder. Default: RUN/explain, or explain without a run.")
-@click.option("--items", type=click.IntRange(min=1), default=48, show_default=True, help="Eval prompts per checkpoint.")
+@click.argument("run", type=PATH, required=False)
+@click.option("--out", type=PATH, help="Folder. Default: RUN/explain, or explain without a run.")
+@click.option("--items", type=COUNT, default=48, show_default=True, help="Eval prompts per checkpoint.")
 def explain(run: Path | None, out: Path | None, items: int) -> None:
     """Explain why transfer happens: the theory, and with RUN the first-order test on its checkpoints."""
     from lab.explain import page

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from lab.cli.output import as_json, emit
+from lab.cli.output import COUNT, PATH, as_json, emit
 from serving.errors import BadInput, WorkFailed
 
 
@@ -62,11 +62,9 @@ def fetch(names: tuple[str, ...]) -> None:
 
 
 @hub.command()
-@click.argument("logs", metavar="LOG...", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="File to write, for -T keep=FILE.")
-@click.option(
-    "--times", type=click.IntRange(min=1), default=4, show_default=True, help="Solved in all of this many epochs."
-)
+@click.argument("logs", metavar="LOG...", nargs=-1, required=True, type=PATH)
+@click.option("--out", required=True, type=PATH, help="File to write, for -T keep=FILE.")
+@click.option("--times", type=COUNT, default=4, show_default=True, help="Solved in all of this many epochs.")
 def keep(logs: tuple[Path, ...], out: Path, times: int) -> None:
     """Write the eval items that the base always solves, from logs of `-T split=ceiling --epochs 4`."""
     from bct_tasks.sources.hub import keep as kept
@@ -88,7 +86,7 @@ def keep(logs: tuple[Path, ...], out: Path, times: int) -> None:
 
 
 @hub.command()
-@click.argument("logs", metavar="LOG...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("logs", metavar="LOG...", nargs=-1, required=True, type=PATH)
 @as_json
 def gate(logs: tuple[Path, ...], as_json: bool) -> None:
     """Run the gate on sampled policies, from logs of `-T split=policies`: both must agree on 95 % of train prompts.

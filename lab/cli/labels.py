@@ -11,6 +11,7 @@ from bct_tasks import catalogue
 from graders.calibration import gold_text
 from lab.calibrate import gold, heldout
 from lab.cli.main import Border
+from lab.cli.output import COUNT, PATH
 from lab.cli.show import shown_reply
 from serving import layout
 from serving.errors import BadInput
@@ -52,10 +53,10 @@ def fill_(settings: Sequence[str], held_out: bool) -> None:
 
 @main.command()
 @click.argument("setting")
-@click.argument("logs", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--n", "n", type=click.IntRange(min=1), default=30, show_default=True)
+@click.argument("logs", nargs=-1, required=True, type=PATH)
+@click.option("--n", "n", type=COUNT, default=30, show_default=True)
 @click.option("--seed", type=int, default=0, show_default=True)
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="File to write.")
+@click.option("--out", type=PATH, required=True, help="File to write.")
 def draw(setting: str, logs: tuple[Path, ...], n: int, seed: int, out: Path) -> None:
     """Draw replies of SETTING from folders of LOGS, to be labelled by someone who has not seen the graders."""
     if out.exists():

@@ -1,9 +1,10 @@
-"""Output of commands: JSON for programs, tables for people."""
+"""What commands share: their options, JSON for programs, tables for people."""
 
 from __future__ import annotations
 
 import json
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,6 +14,10 @@ if TYPE_CHECKING:
 
     from lab.api import Run
 
+#: A file or folder, as an option or argument.
+PATH = click.Path(path_type=Path)
+#: A number of at least 1.
+COUNT = click.IntRange(min=1)
 #: Width of a table without a terminal: at 80 columns the names would be cut.
 PIPE_WIDTH = 140
 

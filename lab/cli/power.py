@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from lab.cli.output import as_json, emit
+from lab.cli.output import COUNT, as_json, emit
 
 Share = click.FloatRange(0, 1)
 Open = click.FloatRange(0, 1, min_open=True, max_open=True)
@@ -15,7 +15,7 @@ Open = click.FloatRange(0, 1, min_open=True, max_open=True)
 @click.command()
 @click.argument("p", type=Share)
 @click.argument("q", type=Share, required=False)
-@click.option("--n", type=click.IntRange(min=1), help="Items per arm: print their power instead of a sample size.")
+@click.option("--n", type=COUNT, help="Items per arm: print their power instead of a sample size.")
 @click.option("--paired", is_flag=True, help="P and Q are the shares of items gained and lost, on the same items.")
 @click.option("--power", type=Open, default=0.8, show_default=True)
 @click.option("--alpha", type=Open, default=0.05, show_default=True)

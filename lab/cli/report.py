@@ -6,17 +6,15 @@ from pathlib import Path
 
 import click
 
-from lab.cli.output import as_json, emit, outcome, print_outcome
+from lab.cli.output import PATH, as_json, emit, outcome, print_outcome
 from serving.errors import BadInput
 
 
 @click.command()
-@click.argument("run", type=click.Path(path_type=Path))
-@click.argument("other", metavar="[RUN2]", type=click.Path(path_type=Path), required=False)
+@click.argument("run", type=PATH)
+@click.argument("other", metavar="[RUN2]", type=PATH, required=False)
 @click.option("--markdown", "as_markdown", is_flag=True, help="Print Markdown, for a pull request.")
-@click.option(
-    "--figures", type=click.Path(path_type=Path), help="Write every figure as SVG, PDF and CSV to this folder."
-)
+@click.option("--figures", type=PATH, help="Write every figure as SVG, PDF and CSV to this folder.")
 @click.option("--bundle", is_flag=True, help="Also write the log viewer; the report's points then open logs in it.")
 @as_json
 def report(run: Path, other: Path | None, as_markdown: bool, figures: Path | None, bundle: bool, as_json: bool) -> None:

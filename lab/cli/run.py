@@ -8,16 +8,16 @@ from typing import Any
 
 import click
 
-from lab.cli.output import as_json, emit, outcome, print_outcome
+from lab.cli.output import COUNT, PATH, as_json, emit, outcome, print_outcome
 
 
 @click.command()
-@click.argument("recipe", type=click.Path(path_type=Path))
-@click.option("--out", type=click.Path(path_type=Path), help="Run folder. Default: runs/<name>, with logs/<name>.")
+@click.argument("recipe", type=PATH)
+@click.option("--out", type=PATH, help="Run folder. Default: runs/<name>, with logs/<name>.")
 @click.option(
     "--dry-run", is_flag=True, help="Check every option, and print what cells train on and take. Train nothing."
 )
-@click.option("--jobs", type=click.IntRange(min=1), help="Worker processes. Default: one per GPU, else one per core.")
+@click.option("--jobs", type=COUNT, help="Worker processes. Default: one per GPU, else one per core.")
 @click.option("--executor", type=click.Choice(["local", "ray"]), default="local", show_default=True)
 @click.option("--address", help="Address of the Ray cluster. Default: as Ray finds one, else this machine alone.")
 @click.option("--cpus", type=click.FloatRange(min=0, min_open=True), help="Ray: cores per job. Default: the recipe's.")

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import click
 
-from lab.cli.output import as_json, console, emit
+from lab.cli.output import PATH, as_json, console, emit
 
 
 @click.command()
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("run", type=PATH)
 @as_json
 def status(run: Path, as_json: bool) -> None:
     """Show the progress of a run, also from another terminal while it runs."""

@@ -7,16 +7,18 @@ from typing import Literal
 
 import click
 
+from lab.cli.output import PATH
+
 ENDINGS: dict[str, Literal["csv", "parquet", "json"]] = {".parquet": "parquet", ".json": "json"}
 
 
 @click.command()
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("run", type=PATH)
 @click.option("--per", type=click.Choice(["sample", "checkpoint"]), default="sample", show_default=True)
 @click.option(
     "--format", "form", type=click.Choice(["csv", "parquet", "json"]), help="Default: by the ending of --out, else csv."
 )
-@click.option("--out", type=click.Path(path_type=Path), help="File to write. Default: stdout.")
+@click.option("--out", type=PATH, help="File to write. Default: stdout.")
 def table(
     run: Path, per: Literal["sample", "checkpoint"], form: Literal["csv", "parquet", "json"] | None, out: Path | None
 ) -> None:
