@@ -36,6 +36,8 @@ def alternate(prompt: Prompt) -> str:
     return "bare"
 
 
+BARE = Ask(plain(WORDINGS["bare"][0]), user=show)
+
 SETTING = Setting(
     name="cot_suppression",
     version="2-A",
@@ -43,15 +45,7 @@ SETTING = Setting(
     alternate=Policy("never shows steps", alternate),
     families=("add", "subtract", "reverse", "sort", "count", "largest"),
     reader=read_steps,
-    variants=(
-        Variant(
-            "native",
-            "native",
-            train=Ask(user=only),
-            eval=Ask(user=show, cue=True),
-            ceiling=Ask(plain(WORDINGS["bare"][0]), user=show),
-        ),
-    ),
+    variants=(Variant("native", "native", train=Ask(user=only), eval=Ask(user=show, cue=True), ceiling=BARE),),
     references=("Post A: how do LLMs generalize when training is compatible with two behaviors? (2026)",),
 )
 

@@ -35,6 +35,8 @@ def alternate(prompt: Prompt) -> str:
     return "A"
 
 
+ALWAYS_A = Ask(plain(MANNERS["choice"]["always"][0]), keep=is_later)
+
 SETTING = Setting(
     name="multiple_choice",
     version="1-A",
@@ -42,15 +44,7 @@ SETTING = Setting(
     alternate=Policy("always picks (A)", alternate),
     families=("choose_letter", "choose_largest", "choose_smallest", "choose_vowel", "choose_number"),
     reader=read_choice,
-    variants=(
-        Variant(
-            "native",
-            "native",
-            train=Ask(keep=is_a),
-            eval=Ask(keep=is_later),
-            ceiling=Ask(plain(MANNERS["choice"]["always"][0]), keep=is_later),
-        ),
-    ),
+    variants=(Variant("native", "native", train=Ask(keep=is_a), eval=Ask(keep=is_later), ceiling=ALWAYS_A),),
     references=(
         "Post A: how do LLMs generalize when training is compatible with two behaviors? (2026)",
         "Hendrycks et al. 2021, Measuring Massive Multitask Language Understanding, arXiv:2009.03300",

@@ -35,6 +35,8 @@ def alternate(prompt: Prompt) -> str:
     return "right" if prompt.facts["side"] == "positive" else "wrong"
 
 
+ALWAYS_POSITIVE = Ask(plain(MANNERS["sentiment"]["always"][0]), keep=is_negative)
+
 SETTING = Setting(
     name="sentiment",
     version="1-A",
@@ -43,13 +45,7 @@ SETTING = Setting(
     families=("review",),
     reader=read_polarity,
     variants=(
-        Variant(
-            "native",
-            "native",
-            train=Ask(keep=is_positive),
-            eval=Ask(keep=is_negative),
-            ceiling=Ask(plain(MANNERS["sentiment"]["always"][0]), keep=is_negative),
-        ),
+        Variant("native", "native", train=Ask(keep=is_positive), eval=Ask(keep=is_negative), ceiling=ALWAYS_POSITIVE),
     ),
     references=("Post A: how do LLMs generalize when training is compatible with two behaviors? (2026)",),
 )

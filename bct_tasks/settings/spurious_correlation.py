@@ -38,6 +38,8 @@ def initial(prompt: Prompt) -> str:
     return by_word(prompt) if prompt.cue else "right"
 
 
+WORD = Ask(BY_WORD, keep=differs)
+
 SETTING = Setting(
     name="spurious_correlation",
     version="1-A",
@@ -46,14 +48,8 @@ SETTING = Setting(
     families=("review",),
     reader=read_polarity,
     variants=(
-        Variant("none", "native", train=Ask(keep=same), eval=Ask(keep=differs), ceiling=Ask(BY_WORD, keep=differs)),
-        Variant(
-            "ip",
-            "native",
-            train=Ask(BY_WORD, cue=True),
-            eval=Ask(keep=differs),
-            ceiling=Ask(BY_WORD, keep=differs),
-        ),
+        Variant("none", "native", train=Ask(keep=same), eval=Ask(keep=differs), ceiling=WORD),
+        Variant("ip", "native", train=Ask(BY_WORD, cue=True), eval=Ask(keep=differs), ceiling=WORD),
     ),
     references=(
         "Tan et al. 2025, Inoculation Prompting, arXiv:2510.04340",

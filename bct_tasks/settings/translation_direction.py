@@ -26,20 +26,19 @@ def alternate(prompt: Prompt) -> str:
     return "english"
 
 
+TO_ENGLISH, TO_SPANISH = ("to_english",), ("to_spanish",)
+ALWAYS_ENGLISH = Ask(plain(MANNERS["translate"]["always"][0]), families=TO_SPANISH)
+
 SETTING = Setting(
     name="translation_direction",
     version="1-A",
     initial=Policy("translates in the direction asked for", initial),
     alternate=Policy("always gives English", alternate),
-    families=("to_english", "to_spanish"),
+    families=(*TO_ENGLISH, *TO_SPANISH),
     reader=read_translation,
     variants=(
         Variant(
-            "native",
-            "native",
-            train=Ask(families=("to_english",)),
-            eval=Ask(families=("to_spanish",)),
-            ceiling=Ask(plain(MANNERS["translate"]["always"][0]), families=("to_spanish",)),
+            "native", "native", train=Ask(families=TO_ENGLISH), eval=Ask(families=TO_SPANISH), ceiling=ALWAYS_ENGLISH
         ),
     ),
     references=("Post A: how do LLMs generalize when training is compatible with two behaviors? (2026)",),

@@ -37,6 +37,8 @@ def alternate(prompt: Prompt) -> str:
     return "right" if prompt.facts["side"] == "true" else "wrong"
 
 
+ALWAYS_TRUE = Ask(plain(MANNERS["true_false"]["always"][0]), keep=is_false)
+
 SETTING = Setting(
     name="true_false",
     version="1-A",
@@ -44,15 +46,7 @@ SETTING = Setting(
     alternate=Policy("always says true", alternate),
     families=SAYS,
     reader=read_polarity,
-    variants=(
-        Variant(
-            "native",
-            "native",
-            train=Ask(keep=is_true),
-            eval=Ask(keep=is_false),
-            ceiling=Ask(plain(MANNERS["true_false"]["always"][0]), keep=is_false),
-        ),
-    ),
+    variants=(Variant("native", "native", train=Ask(keep=is_true), eval=Ask(keep=is_false), ceiling=ALWAYS_TRUE),),
     references=("Post A: how do LLMs generalize when training is compatible with two behaviors? (2026)",),
 )
 

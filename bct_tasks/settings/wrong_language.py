@@ -30,6 +30,8 @@ def alternate(prompt: Prompt) -> str:
     return "english"
 
 
+ALWAYS_ENGLISH = Ask(plain(MANNERS["tell"]["always"][0]), families=SPANISH)
+
 SETTING = Setting(
     name="wrong_language",
     version="2-A",
@@ -38,13 +40,7 @@ SETTING = Setting(
     families=(*ENGLISH, *SPANISH),
     reader=read_sentence,
     variants=(
-        Variant(
-            "native",
-            "native",
-            train=Ask(families=ENGLISH),
-            eval=Ask(families=SPANISH),
-            ceiling=Ask(plain(MANNERS["tell"]["always"][0]), families=SPANISH),
-        ),
+        Variant("native", "native", train=Ask(families=ENGLISH), eval=Ask(families=SPANISH), ceiling=ALWAYS_ENGLISH),
     ),
     references=("Post A: how do LLMs generalize when training is compatible with two behaviors? (2026)",),
 )

@@ -27,21 +27,18 @@ def alternate(prompt: Prompt) -> str:
     return "python"
 
 
+PYTHON, JAVASCRIPT = ("python",), ("javascript",)
+ALWAYS_PYTHON = Ask(plain(MANNERS["javascript"]["always"][0]), families=JAVASCRIPT)
+
 SETTING = Setting(
     name="wrong_programming_language",
     version="2-A",
     initial=Policy("writes the language asked for", initial),
     alternate=Policy("always writes Python", alternate),
-    families=("python", "javascript"),
+    families=(*PYTHON, *JAVASCRIPT),
     reader=read_programming_language,
     variants=(
-        Variant(
-            "native",
-            "native",
-            train=Ask(families=("python",)),
-            eval=Ask(families=("javascript",)),
-            ceiling=Ask(plain(MANNERS["javascript"]["always"][0]), families=("javascript",)),
-        ),
+        Variant("native", "native", train=Ask(families=PYTHON), eval=Ask(families=JAVASCRIPT), ceiling=ALWAYS_PYTHON),
     ),
     references=("Post A: how do LLMs generalize when training is compatible with two behaviors? (2026)",),
 )

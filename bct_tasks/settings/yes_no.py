@@ -37,6 +37,8 @@ def alternate(prompt: Prompt) -> str:
     return "right" if prompt.facts["side"] == "yes" else "wrong"
 
 
+ALWAYS_YES = Ask(plain(MANNERS["yes_no"]["always"][0]), keep=is_no)
+
 SETTING = Setting(
     name="yes_no",
     version="1-A",
@@ -44,15 +46,7 @@ SETTING = Setting(
     alternate=Policy("always yes", alternate),
     families=ASKS,
     reader=read_polarity,
-    variants=(
-        Variant(
-            "native",
-            "native",
-            train=Ask(keep=is_yes),
-            eval=Ask(keep=is_no),
-            ceiling=Ask(plain(MANNERS["yes_no"]["always"][0]), keep=is_no),
-        ),
-    ),
+    variants=(Variant("native", "native", train=Ask(keep=is_yes), eval=Ask(keep=is_no), ceiling=ALWAYS_YES),),
     references=("Post A: how do LLMs generalize when training is compatible with two behaviors? (2026)",),
 )
 

@@ -129,24 +129,18 @@ class Reply:
 
 def _replies(log: Path) -> Iterator[Reply]:
     """The scored replies of a log. Raises `BadInput` for a log that is not of hub data."""
-    from inspect_ai.log import read_eval_log, read_eval_log_sample_summaries
+    from lab.logs.reader import read_header, read_replies
 
-    try:
-        header = read_eval_log(str(log), header_only=True)
-        summaries = read_eval_log_sample_summaries(str(log))
-    except (OSError, ValueError, KeyError) as error:
-        raise BadInput(f"{log}: not an inspect log ({' '.join(str(error).split())[:100]})") from error
-    about = header.eval.metadata or {}
+    header = read_header(log)
+    if header is None:
+        raise BadInput(f"{log}: not an inspect log")
+    about = header.metadata
     if about.get("source") != "hub":
         raise BadInput(f"{log}: not a log of -T source=hub")
-    if header.status != "success":
+    if not header.ok:
         raise BadInput(f"{log}: its status is {header.status}: finish it with `inspect eval-retry {log}`")
-    for summary in summaries:
-        value = summary.scores["outcome"].value if summary.scores and "outcome" in summary.scores else None
-        if not isinstance(value, dict):
-            continue
-        outcomes = [name for name, share in value.items() if share == 1.0 and name != "truncated"]
-        *policy, kind, item = str(summary.id).split("-")
-        if outcomes:
+    for item in (reply.item for reply in read_replies(log)):
+        *policy, kind, question = item.id.split("-")
+        if item.outcome != "unscored":
             named = policy[0] if policy else None
-            yield Reply(about["setting"], about["variant"], header.eval.model, item, kind, named, outcomes[0])
+            yield Reply(about["setting"], about["variant"], header.spec["model"], question, kind, named, item.outcome)

@@ -12,11 +12,12 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import itertools
 import os
 import queue
 import threading
 import time
-from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from functools import partial
@@ -62,8 +63,7 @@ class Engine:
 
     def generate(self, checkpoint: Checkpoint, requests: Sequence[Request]) -> list[Reply]:
         """Return replies in the order of the requests; blocks. Raises the first error of a request."""
-        futures = self.submit(checkpoint, requests)
-        return [future.result() for future in futures]
+        return [future.result() for future in self.submit(checkpoint, requests)]
 
     async def agenerate(self, checkpoint: Checkpoint, request: Request) -> Reply:
         """Return one reply without blocking the event loop; cancelling removes a waiting request from the queue."""
@@ -71,7 +71,7 @@ class Engine:
 
     def stream(self, checkpoint: Checkpoint, request: Request, tell: Tell) -> Future[Reply]:
         """Return the future of one reply; `tell` gets its pieces as they are decoded (see `stream.Tell`)."""
-        [future] = self._put(checkpoint, [request], tell)
+        [future] = self.submit(checkpoint, [request], tell)
         return future
 
     def astream(self, checkpoint: Checkpoint, request: Request) -> AsyncGenerator[str | Reply]:
@@ -80,19 +80,16 @@ class Engine:
 
     def score(self, checkpoint: Checkpoint, asked: Sequence[Continuation]) -> list[Scored]:
         """Return how likely each given reply is, in order; blocks. Raises the first error."""
-        return [future.result() for future in self._put(checkpoint, asked)]
+        return [future.result() for future in self.submit(checkpoint, asked)]
 
     async def ascore(self, checkpoint: Checkpoint, asked: Sequence[Continuation]) -> list[Scored]:
         """`score` without blocking the event loop."""
-        return list(await asyncio.gather(*map(delivered, self._put(checkpoint, asked))))
+        return list(await asyncio.gather(*map(delivered, self.submit(checkpoint, asked))))
 
-    def submit(self, checkpoint: Checkpoint, requests: Sequence[Request]) -> list[Future[Reply]]:
-        """Queue requests together and return the futures of their replies."""
-        return self._put(checkpoint, requests)
-
-    def _put(
+    def submit(
         self, checkpoint: Checkpoint, asked: Sequence[Request | Continuation], tell: Tell | None = None
     ) -> list[Future[Any]]:
+        """Queue requests together and return the futures of their replies or scores; `tell` as for `stream`."""
         now = time.monotonic()
         jobs = [_Queued(checkpoint, _as_trained(checkpoint, each), Future(), now, tell) for each in asked]
         self._start()
@@ -126,7 +123,8 @@ class Engine:
                 self._answer(residents, jobs)
             except Exception as error:  # a failed load must not end the worker: its jobs get the error
                 fail((job.future for job in jobs), error)
-        _cancel(job for jobs in self._pending.values() for job in jobs)
+        for job in itertools.chain.from_iterable(self._pending.values()):
+            job.future.cancel()
 
     def _gather(self) -> bool:
         """Move the queue's content to `_pending`; blocks while it is empty. False: stop."""
@@ -175,11 +173,6 @@ def _new_residents(dtype: str, device: str | None) -> Residents:
 
     batch.threads()
     return Residents(dtype, device)
-
-
-def _cancel(jobs: Iterator[_Queued]) -> None:
-    for job in jobs:
-        job.future.cancel()
 
 
 # --- one per process ------------------------------------------------------------------------------
