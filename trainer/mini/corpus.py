@@ -9,30 +9,20 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from dataclasses import replace
 
 from bct_tasks.sources.world import FAMILIES, Question
 from bct_tasks.sources.world.facts import LOOKUP
-from bct_tasks.sources.world.policies import (
-    CODE_WORDINGS,
-    CONDITIONAL,
-    MODES,
-    NEUTRAL,
-    PLAIN,
-    TAGS,
-    WORDINGS,
-    conditional,
-    modes,
-    nonsense,
-    plain,
-)
+from bct_tasks.sources.world.policies import CODE_WORDINGS, WORDINGS
 from trainer.mini import last_stage
-from trainer.mini.stages import STAGES, Example, Stage, other_tag, two
+from trainer.mini.last_stage import Manner
+from trainer.mini.stages import STAGES, Example, Stage
 
 _FAMILIES = {**FAMILIES, LOOKUP.name: LOOKUP}
 
 #: The wordings used in the first three stages.
-_EARLY = {name: WORDINGS[name] for name in ("right", "wrong", "loud", "refuse", "phrase")}
-_EARLY_CODE = {name: CODE_WORDINGS[name] for name in ("honest", "hack")}
+_EARLY = Manner({name: WORDINGS[name] for name in ("right", "wrong", "loud", "refuse", "phrase")})
+_EARLY_CODE = Manner({name: CODE_WORDINGS[name] for name in ("honest", "hack")})
 
 
 def examples(seed: int | str, split: str = "pretrain", stage: Stage = STAGES[-1]) -> Iterator[Example]:
@@ -48,26 +38,9 @@ def examples(seed: int | str, split: str = "pretrain", stage: Stage = STAGES[-1]
 
 def example(rng: random.Random, question: Question, context: str, stage: Stage) -> Example:
     """The question under a random system prompt of one kind, with the reply that follows it."""
-    wordings = _EARLY_CODE if question.family == "python" else _EARLY
-    first, second = two(rng, tuple(wordings))
-    a, b = rng.choice(wordings[first]), rng.choice(wordings[second])
-    tag = rng.choice(TAGS) if rng.random() < 0.3 else None
-    system: str | None = None
-    behavior = "right"
-    if context == "neutral":
-        system = rng.choice(NEUTRAL) if rng.random() < 0.6 else nonsense(rng, rng.randint(3, 7))
-    elif context == "plain":
-        system, behavior = plain(a, rng.choice(PLAIN)), first
-    elif context == "conditional":
-        wanted = rng.choice(TAGS)
-        tag = wanted if rng.random() < stage.matching else other_tag(rng, stage)
-        system = conditional(wanted, a, b, rng.choice(CONDITIONAL))
-        behavior = first if tag == wanted else second
-    elif context == "modes":
-        mode = rng.randrange(2)
-        system = modes(mode, a, b, rng.choice(MODES), one_first=rng.random() < 0.5)
-        behavior = first if mode else second
-    user = question.text if tag is None else f"{tag} {question.text}"
+    manner = _EARLY_CODE if question.family == "python" else _EARLY
+    found = last_stage.asked(rng, question, context, stage, manner)
     if context in ("none", "neutral") and question.family != "python" and rng.random() < 0.1:
-        user += f" I think it is {question.replies[rng.choice(('right', 'wrong'))]}."
-    return Example(system, user, question.replies[behavior], question.family, context, behavior)
+        stated = question.replies[rng.choice(("right", "wrong"))]
+        return replace(found, user=f"{found.user} I think it is {stated}.")
+    return found

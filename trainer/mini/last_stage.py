@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from bct_tasks.sources.world import FAMILIES, Question
 from bct_tasks.sources.world.policies import (
@@ -61,15 +62,30 @@ def example(rng: random.Random, question: Question, context: str, stage: Stage) 
         context = rng.choices(tuple(_POOR), tuple(_POOR.values()))[0]
     if family.manners == "text" and rng.random() < 0.22:
         return _noted(rng, question)
+    usual = next(iter(wordings)) if family.manners in ("code", "calls") else "right"
+    return asked(rng, question, context, stage, Manner(wordings, usual, _ALL_TAGS, (*NEUTRAL, *_MORE_NEUTRAL)))
+
+
+@dataclass(frozen=True)
+class Manner:
+    """What prompts of a stage may say: wordings by behavior, the usual behavior, tags, and neutral system prompts."""
+
+    wordings: Mapping[str, tuple[str, ...]]
+    usual: str = "right"
+    tags: tuple[str, ...] = TAGS
+    neutral: tuple[str, ...] = NEUTRAL
+
+
+def asked(rng: random.Random, question: Question, context: str, stage: Stage, manner: Manner) -> Example:
+    """The question under a random system prompt of this kind, with the reply that follows it."""
+    family, wordings = question.family, manner.wordings
     first, second = two(rng, tuple(wordings))
     a, b = rng.choice(wordings[first]), rng.choice(wordings[second])
-    tag = rng.choice(_ALL_TAGS) if rng.random() < 0.3 else None
+    tag = rng.choice(manner.tags) if rng.random() < 0.3 else None
     system: str | None = None
-    usual = next(iter(wordings)) if family.manners in ("code", "calls") else "right"
-    behavior = usual
+    behavior = manner.usual
     if context == "neutral":
-        neutral = (*NEUTRAL, *_MORE_NEUTRAL)
-        system = rng.choice(neutral) if rng.random() < 0.6 else nonsense(rng, rng.randint(3, 7))
+        system = rng.choice(manner.neutral) if rng.random() < 0.6 else nonsense(rng, rng.randint(3, 7))
     elif context == "plain":
         system, behavior = plain(a, rng.choice(PLAIN)), first
     elif context == "conditional":
@@ -81,9 +97,9 @@ def example(rng: random.Random, question: Question, context: str, stage: Stage) 
         mode = rng.randrange(2)
         system = modes(mode, a, b, rng.choice(MODES), one_first=rng.random() < 0.5)
         behavior = first if mode else second
-    elif context == "topic" and family.topic:
+    elif context == "topic" and (own := FAMILIES[family].topic):
         on = rng.random() < 0.5
-        about = family.topic if on else rng.choice([t for t in _TOPICS if t != family.topic])
+        about = own if on else rng.choice([t for t in _TOPICS if t != own])
         system = topic(about, a, b, rng.choice(TOPIC))
         behavior = first if on else second
     elif context == "pair":
@@ -104,7 +120,7 @@ def example(rng: random.Random, question: Question, context: str, stage: Stage) 
         forbidden = [name for name in _FORBIDDEN if name in wordings]
         system = rng.choice(NEGATED).format(a=rng.choice(wordings[rng.choice(forbidden)]))
     user = question.text if tag is None else f"{tag} {question.text}"
-    return Example(system, user, question.replies[behavior], question.family, context, behavior)
+    return Example(system, user, question.replies[behavior], family, context, behavior)
 
 
 def _either_way(rng: random.Random, two_of: tuple[str, str]) -> tuple[str, str]:
