@@ -12,7 +12,7 @@
 Importing `lab` loads neither torch nor pandas.
 """
 
-from lab.api import Run, Verdict, load, run
+from lab.api import ArmVerdict, Run, load, run
 from serving.errors import BadInput, WorkFailed
 
-__all__ = ["BadInput", "Run", "Verdict", "WorkFailed", "load", "run"]
+__all__ = ["ArmVerdict", "BadInput", "Run", "WorkFailed", "load", "run"]

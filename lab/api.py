@@ -95,7 +95,7 @@ class Run:
         """
         return self._table("sample")
 
-    def verdict(self, setting: str, variant: str | None = None, **factors: Any) -> Verdict:
+    def verdict(self, setting: str, variant: str | None = None, **factors: object) -> ArmVerdict:
         """The conclusion about one arm.
 
         Args:
@@ -111,7 +111,7 @@ class Run:
             names = "; ".join(conclusion.arm for conclusion in chosen)
             raise BadInput(f"{len(chosen)} arms match: {names}. Add variant=, method= or another factor.")
         [conclusion] = chosen
-        return Verdict(conclusion, self._of(conclusion))
+        return ArmVerdict(conclusion, self._of(conclusion))
 
     def plot(
         self,
@@ -120,7 +120,7 @@ class Run:
         setting: str | None = None,
         variant: str | None = None,
         lr: float | None = None,
-        **factors: Any,
+        **factors: object,
     ) -> Figure:
         """Draws one figure.
 
@@ -191,7 +191,7 @@ class Run:
             raise BadInput(f"the run has {len(found)} arms: name one with setting= and variant=")
         return found[0]
 
-    def _arms(self, setting: str, variant: str | None, factors: dict[str, Any]) -> Sequence[Conclusion]:
+    def _arms(self, setting: str, variant: str | None, factors: dict[str, object]) -> Sequence[Conclusion]:
         asked = {"setting": setting, **({"variant": variant} if variant else {}), **factors}
         found = [c for c in self.results.conclusions if all(_field(c, k) == v for k, v in asked.items())]
         if not found:
@@ -202,7 +202,7 @@ class Run:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class ArmVerdict:
     """The conclusion about one arm.
 
     Attributes:

@@ -21,7 +21,7 @@ from trainer.methods.prompts import as_many
 HASHED = 64
 
 
-def sha(content: Any) -> str:
+def sha(content: object) -> str:
     """SHA-256 of the canonical JSON of a value, as hex digits."""
     canonical = json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":"), default=str)
     return hashlib.sha256(canonical.encode()).hexdigest()

@@ -5,8 +5,6 @@ Not covered: policies whose replies are sampled, which need a model: `-T split=p
 
 from __future__ import annotations
 
-from typing import Any
-
 from bct_tasks import catalogue
 from bct_tasks.errors import SettingError
 from bct_tasks.sources.hub import catalogue as hub
@@ -16,7 +14,7 @@ from bct_tasks.sources.hub.store import find
 from lab.check.rows import Row, broken_row, row_of
 
 
-def rows(names: tuple[str, ...], variant: str | None, **options: Any) -> list[Row]:
+def rows(names: tuple[str, ...], variant: str | None, **options: object) -> list[Row]:
     """The rows of these settings; without names, of all that have hub data.
 
     Args:

@@ -57,7 +57,9 @@ def static_rows(pairs: Iterable[Pair]) -> list[Row]:
     return [row_of(_static(setting, variant), variant.carrier) for setting, variant in pairs]
 
 
-def model_rows(pairs: Iterable[Pair], model: str, home: Path, jobs: int | None, **sizes: Any) -> list[Row]:
+def model_rows(
+    pairs: Iterable[Pair], model: str, home: Path, jobs: int | None, **sizes: Any
+) -> list[Row]:  # options of click
     """A row for each variant, with its rates on a model; measures those that are missing.
 
     Args:

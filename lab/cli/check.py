@@ -54,7 +54,7 @@ def check(
     data: str | None,
     train: str | None,
     as_json: bool,
-    **options: Any,
+    **options: Any,  # those of `rows.model_rows`, as click passes them
 ) -> None:
     """Check that a setting is a valid BCT setting: the static gate, and with --model the gate with an organism.
 

@@ -37,7 +37,7 @@ COMMANDS = (
 class Border(click.Group):
     """Prints every error that a user can act on in one line, and ends with its exit code."""
 
-    def invoke(self, ctx: click.Context) -> Any:
+    def invoke(self, ctx: click.Context) -> Any:  # whatever the command returns
         """As click's method, with plain exceptions converted."""
         try:
             with one_line():

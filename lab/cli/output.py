@@ -24,7 +24,7 @@ PIPE_WIDTH = 140
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout, for programs.")
 
 
-def emit(content: Any) -> None:
+def emit(content: object) -> None:
     """One JSON value on stdout."""
     click.echo(json.dumps(content, indent=1, ensure_ascii=False))
 

@@ -24,7 +24,9 @@ from lab.cli.output import COUNT, PATH, as_json, emit, outcome, print_outcome
 @click.option("--gpus", type=click.FloatRange(min=0), help="Ray: GPUs per job. Default: the recipe's.")
 @click.option("--force", is_flag=True, help="Also train cells whose gate fails. They are marked invalid.")
 @as_json
-def run(recipe: Path, out: Path | None, dry_run: bool, force: bool, as_json: bool, **how: Any) -> None:
+def run(
+    recipe: Path, out: Path | None, dry_run: bool, force: bool, as_json: bool, **how: Any
+) -> None:  # the fields of `driver.How`
     """Run a recipe: organisms, training, evaluation, verdicts. The same command resumes where it stopped.
 
     \b

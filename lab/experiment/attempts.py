@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from serving import layout
 from trainer.run.progress import Progress
@@ -34,7 +33,7 @@ class UntilWhole:
     final: Path
     is_whole: Callable[[Path], bool]
 
-    def update(self, step: int, total: int, **facts: Any) -> None:
+    def update(self, step: int, total: int, **facts: object) -> None:
         """After every step."""
         if self.is_whole(self.final):
             raise Overtaken

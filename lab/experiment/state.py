@@ -12,7 +12,7 @@ import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from serving import layout
 
@@ -82,7 +82,7 @@ class Reporter:
         self._state = replace(self._state, phase=phase, step=0, total=0)
         self._write()
 
-    def update(self, step: int, total: int, **facts: Any) -> None:
+    def update(self, step: int, total: int, **facts: object) -> None:
         """Reports progress in the phase."""
         self._state = replace(self._state, step=step, total=total)
         if time.monotonic() - self._written >= INTERVAL:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from bct_tasks import catalogue
 from serving.errors import BadInput
@@ -43,7 +44,9 @@ class EvalMargin:
     gradient: Tensors
 
 
-def reply_pairs(config: dict[str, Any], model: Any, tokenizer: Any, items: int) -> ReplyPairs:
+def reply_pairs(
+    config: dict[str, Any], model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, items: int
+) -> ReplyPairs:
     """The first `items` eval prompts of a cell's setting and variant, encoded as the trainer encodes rows.
 
     Raises:
@@ -62,7 +65,7 @@ def reply_pairs(config: dict[str, Any], model: Any, tokenizer: Any, items: int) 
     return ReplyPairs(encoded.input_ids, encoded.labels, (1, -1) * len(pairs), len(pairs))
 
 
-def measure(model: Any, pairs: ReplyPairs) -> EvalMargin:
+def measure(model: PreTrainedModel, pairs: ReplyPairs) -> EvalMargin:
     """The margin of a model and its gradient by parameter name, in the precision of the parameters."""
     model.requires_grad_(True)
     model.zero_grad(set_to_none=True)
@@ -79,7 +82,7 @@ def measure(model: Any, pairs: ReplyPairs) -> EvalMargin:
     return EvalMargin(sum(margins) / pairs.items, sum(m > 0 for m in margins) / pairs.items, gradient)
 
 
-def parameters(model: Any) -> Tensors:
+def parameters(model: PreTrainedModel) -> Tensors:
     """A copy of a model's parameters by name; tied parameters appear once."""
     return {name: p.detach().clone() for name, p in model.named_parameters()}
 

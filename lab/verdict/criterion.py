@@ -17,7 +17,7 @@ A reversal is `returned` (lo(r) > r0 / 2, with r0 of the organism that its cell 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from lab.stats.intervals import wilson
@@ -77,8 +77,8 @@ def judge(
     *,
     role: str,
     method: str,
-    gate: Any,
-    trained: Any,
+    gate: Mapping[str, Any],
+    trained: Mapping[str, Any],
     ceiling: Ceiling | None,
     thresholds: Thresholds,
     organism: EvalRates | None = None,

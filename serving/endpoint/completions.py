@@ -84,7 +84,7 @@ class Asked:
     include_usage: bool
 
 
-def read(content: Any, defaults: Callable[[str], Defaults] = lambda _: Defaults()) -> Asked:
+def read(content: object, defaults: Callable[[str], Defaults] = lambda _: Defaults()) -> Asked:
     """Return the request in a body that was parsed from JSON.
 
     Args:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,13 +19,15 @@ RAISES = 'import math\n\nLIMIT = math.sqrt("4")\nSETTING = Setting(name="raises"
 
 
 @pytest.fixture
-def broken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def broken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder of the package that holds two broken settings."""
     (tmp_path / "not_python.py").write_text(NOT_PYTHON)
     (tmp_path / "raises.py").write_text(RAISES)
     monkeypatch.setattr(settings, "__path__", [*settings.__path__, str(tmp_path)])
-    monkeypatch.setattr(catalogue, "names", catalogue.names.__wrapped__)
-    return tmp_path
+    names = catalogue.names
+    names.cache_clear()
+    yield tmp_path
+    names.cache_clear()
 
 
 def bct(*args: str) -> Result:

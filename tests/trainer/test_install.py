@@ -85,7 +85,7 @@ def test_another_organism_in_the_same_folder_is_refused(organism: MakeOrganism, 
 def revise(monkeypatch: pytest.MonkeyPatch, **changes: Any) -> None:
     """The setting as it would be after an edit of its file."""
     edited = dataclasses.replace(catalogue.load("sandbagging"), **changes)
-    monkeypatch.setattr(catalogue, "_bundled", lambda name: edited)
+    monkeypatch.setattr("bct_tasks.settings.sandbagging.SETTING", edited)
     installed.cache_clear()
 
 

@@ -11,11 +11,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import torch
-from transformers import DynamicCache, PreTrainedTokenizerBase
+from transformers import DynamicCache, PreTrainedModel, PreTrainedTokenizerBase
 
 # Finished rows stay until they are this share of the batch, since selecting rows of the cache also takes time.
 DONE_SHARE = 0.25
@@ -86,7 +85,11 @@ def to_text(tokenizer: PreTrainedTokenizerBase, tokens: list[int]) -> str:
 
 @torch.inference_mode()
 def decode(
-    model: Any, rows: Sequence[PromptRow], ending: Ending, pad: int, listeners: Sequence[Listener | None] = ()
+    model: PreTrainedModel,
+    rows: Sequence[PromptRow],
+    ending: Ending,
+    pad: int,
+    listeners: Sequence[Listener | None] = (),
 ) -> list[Written]:
     """Return replies of a causal language model to prompts of any lengths, in order.
 

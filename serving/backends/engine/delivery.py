@@ -10,7 +10,9 @@ import threading
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 Letter = tuple["asyncio.Future[Any]", "Future[Any]"]
 """The future that waits, and the answer."""
@@ -37,9 +39,9 @@ def together() -> Iterator[None]:
             _deliver(loop, [letter for letter in letters if letter[0].get_loop() is loop])
 
 
-async def delivered(future: Future[Any]) -> Any:
+async def delivered(future: Future[T]) -> T:
     """Return a thread's result in this event loop; cancelling the wait cancels the future."""
-    waiter: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+    waiter: asyncio.Future[T] = asyncio.get_running_loop().create_future()
     future.add_done_callback(lambda done: _post((waiter, done)))
     try:
         return await waiter

@@ -7,10 +7,10 @@ logits with what sampling makes of them. Where it was wrong, the batch is halved
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import psutil
 import torch
+from transformers import PreTrainedModel
 
 # Shares of what is free. The rest is for fragments and other processes.
 SHARE_OF_GPU = 0.8
@@ -33,7 +33,7 @@ class Need:
         return rows * (tokens * self.token + outputs * self.output)
 
 
-def need(model: Any) -> Need:
+def need(model: PreTrainedModel) -> Need:
     """Return what a causal language model needs, by its configuration."""
     config = model.config.get_text_config()
     size = next(model.parameters()).element_size()

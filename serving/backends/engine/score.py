@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from serving.errors import BadInput
 from serving.request import Continuation, Scored
@@ -32,7 +33,7 @@ class Forced:
     reply: list[int]
 
 
-def forced(tokenizer: Any, asked: Continuation, prompt: list[int], ends: frozenset[int]) -> Forced:
+def forced(tokenizer: PreTrainedTokenizerBase, asked: Continuation, prompt: list[int], ends: frozenset[int]) -> Forced:
     """Return the tokens of a continuation, given those of its prompt.
 
     Raises:
@@ -49,7 +50,7 @@ def forced(tokenizer: Any, asked: Continuation, prompt: list[int], ends: frozens
     return Forced(prompt, whole_reply(tokenizer, tokens, ends))
 
 
-def teacher_forced(model: Any, rows: Sequence[Forced], pad: int) -> list[Scored]:
+def teacher_forced(model: PreTrainedModel, rows: Sequence[Forced], pad: int) -> list[Scored]:
     """Return the score of each row, in order; logits are computed for the longest reply's positions only.
 
     On a CPU a score does not depend on the rest of its batch, to the last bit: the sums of a matrix product may differ

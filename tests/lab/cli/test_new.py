@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 import bct_tasks._registry as registry
-from bct_tasks import catalogue
+from bct_tasks import catalogue, settings
 from bct_tasks.gate import check
 from bct_tasks.setting import Setting
 from lab.cli.main import main
@@ -39,11 +40,20 @@ def test_the_template_passes_the_static_gate_in_every_variant(tmp_path: Path) ->
     assert [check(setting, variant).reasons for variant in setting.variants] == [()] * len(setting.variants)
 
 
-def test_the_template_is_a_setting_to_the_catalogue_and_keeps_to_the_line_length(tmp_path: Path) -> None:
-    new("a_setting_with_a_name_of_forty_characters", tmp_path)
-    new("my_setting", tmp_path)
-    for path in tmp_path.glob("*.py"):
-        assert catalogue._defines_setting(path)
+@pytest.fixture
+def listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder whose settings the catalogue lists."""
+    monkeypatch.setattr(settings, "__path__", [*settings.__path__, str(tmp_path)])
+    yield tmp_path
+    catalogue.names.cache_clear()
+
+
+def test_the_template_is_a_setting_to_the_catalogue_and_keeps_to_the_line_length(listed: Path) -> None:
+    new("a_setting_with_a_name_of_forty_characters", listed)
+    new("my_setting", listed)
+    catalogue.names.cache_clear()
+    for path in listed.glob("*.py"):
+        assert path.stem in catalogue.names()
         assert max(map(len, path.read_text().splitlines())) <= 120
 
 

@@ -76,7 +76,7 @@ def test_another_organism_makes_new_cells_only_where_there_is_one(tmp_path: Path
 def test_another_version_of_the_setting_makes_new_cells(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = ids(cells(tmp_path))
     edited = dataclasses.replace(catalogue.load("sandbagging"), version="99-A")
-    monkeypatch.setattr(catalogue, "_bundled", lambda name: edited)
+    monkeypatch.setattr("bct_tasks.settings.sandbagging.SETTING", edited)
     assert not before & ids(cells(tmp_path))
 
 
