@@ -63,14 +63,6 @@ def _task(module: str, name: str, **options: Any) -> Task:
     return getattr(importlib.import_module(f"inspect_evals.{module}"), name)(**options)
 
 
-def _mmlu(data: Path | None) -> Task:
-    return _task("mmlu", "mmlu_0_shot", shuffle=False)
-
-
-def _ifeval(data: Path | None) -> Task:
-    return _task("ifeval", "ifeval")
-
-
 def _math500(data: Path | None) -> Task:
     parts: Any = importlib.import_module("inspect_evals.math.math")
     return Task(
@@ -94,4 +86,8 @@ def math500_sample(record: dict[str, Any]) -> Sample:
     return Sample(id=record["unique_id"], input=record["problem"], target=str(record["answer"]), metadata=metadata)
 
 
-SOURCES: Mapping[str, Callable[[Path | None], Task]] = {"mmlu": _mmlu, "ifeval": _ifeval, "math500": _math500}
+SOURCES: Mapping[str, Callable[[Path | None], Task]] = {
+    "mmlu": lambda _: _task("mmlu", "mmlu_0_shot", shuffle=False),
+    "ifeval": lambda _: _task("ifeval", "ifeval"),
+    "math500": _math500,
+}

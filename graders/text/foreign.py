@@ -37,16 +37,8 @@ def _table(groups: str, ends: str) -> dict[str, str]:
 
 _NAMES = _table(_CAPITALS, r"[,\n]")
 _DIGITS = _table(_NUMBERS, r"[;\n]")
-_KNOWN_NAMES = frozenset(_NAMES.values()) | {
-    "madrid",
-    "oslo",
-    "lima",
-    "ottawa",
-    "ankara",
-    "nairobi",
-    "helsinki",
-    "santiago",
-}
+_SAME_NAMES = "madrid oslo lima ottawa ankara nairobi helsinki santiago"
+_KNOWN_NAMES = frozenset([*_NAMES.values(), *_SAME_NAMES.split()])
 _WORD = re.compile(r"[^\W\d_]+")
 # `normal` drops the marks of が and で.
 _HAN_NUMBER = re.compile(r"(?<![^\W\da-z])[一二三四五六七八九十](?=[かては个個]|\W|$)")

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -50,10 +50,6 @@ class Tested:
     seed: int
     items: int
     points: tuple[Point, ...]
-
-    def as_json(self) -> dict[str, Any]:
-        """For explain.json."""
-        return asdict(self)
 
 
 def cells_of(run: Path) -> list[Path]:

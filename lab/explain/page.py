@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,7 @@ def explain(run: Path | None, out: Path, items: int = ITEMS, progress: Callable[
 
 def numbers(tested: Sequence[Tested]) -> dict[str, Any]:
     """The content of explain.json."""
-    first_order = {"summary": summary(tested), "cells": [cell.as_json() for cell in tested]} if tested else None
+    first_order = {"summary": summary(tested), "cells": [asdict(cell) for cell in tested]} if tested else None
     return {"schema": "1", "theory": all_studies(), "first_order": first_order}
 
 

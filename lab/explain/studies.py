@@ -5,7 +5,7 @@ Every study is a dictionary of lists, as in explain.json. The same seeds give th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -27,14 +27,7 @@ MANY = 15
 
 def all_studies() -> dict[str, Study]:
     """Every study, by the name of its figure."""
-    studies: Mapping[str, Callable[[], Study]] = {
-        "disagreement": disagreement,
-        "label_noise": label_noise,
-        "weight_decay": weight_decay,
-        "optimizer": optimizer,
-        "logistic": logistic,
-    }
-    return {name: study() for name, study in studies.items()}
+    return {study.__name__: study() for study in (disagreement, label_noise, weight_decay, optimizer, logistic)}
 
 
 def disagreement(runs: int = 60) -> Study:

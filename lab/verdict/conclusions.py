@@ -17,7 +17,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from scipy.stats import norm
@@ -81,18 +81,10 @@ def _conclusion(members: Sequence[Judged], several: bool, thresholds: Thresholds
         model=cell.model,
         factors={"rank": cell.rank, "batch": cell.batch, "label_source": cell.label_source} | cell.factors,
         arm=wording.arm_text(cell, several),
-        sentence=found.sentence + left_out,
-        status=found.status,
-        resists=found.resists,
-        lr=found.lr,
-        step=found.step,
-        k=found.k,
-        m=found.m,
+        **asdict(found) | {"sentence": found.sentence + left_out},
         max_lr=max((j.cell.lr for j in valid), default=None),
         max_steps=max((j.cell.steps for j in valid), default=None),
         damaging_lr=_damaging_lr(valid),
-        initial=found.initial,
-        alternate=found.alternate,
         claim=seeds >= thresholds.few_seeds and found.status not in WITHOUT_CLAIM,
         p_value=_p_value(found, valid, thresholds),
         halves=_halves(found.lr, valid),

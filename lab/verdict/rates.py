@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 from lab.logs.records import (
@@ -103,14 +103,8 @@ def rate(items: Sequence[Item], outcome: str, confidence: float) -> Rate:
     hits = [float(i.outcome == outcome) for i in items]
     epochs = len(items) / len({i.prompt for i in items})
     deff = max(epochs, design_effect(hits, [i.template for i in items]))
-    interval = wilson(sum(hits), len(items), deff, confidence)
-    return Rate(
-        k=int(sum(hits)),
-        p=interval.estimate,
-        lo=interval.lo,
-        hi=interval.hi,
-        deff=deff,
-    )
+    found = wilson(sum(hits), len(items), deff, confidence)
+    return Rate(k=int(sum(hits)), p=found.estimate, lo=found.lo, hi=found.hi, deff=deff)
 
 
 def _checkpoint(
@@ -180,10 +174,7 @@ def _capability(items: list[Item], first: list[Item], confidence: float) -> Capa
     return Capability(
         n=len(kept),
         unscored=len(items) - len(kept),
-        k=right.k,
-        p=right.p,
-        lo=right.lo,
-        hi=right.hi,
+        **right.model_dump(exclude={"deff"}),
         relative=relative.estimate if relative else None,
         relative_lo=relative.lo if relative else None,
         relative_hi=relative.hi if relative else None,
@@ -203,13 +194,7 @@ def _changes(record: CheckpointRecord, first: CheckpointRecord, confidence: floa
         before, after, clusters = _pairs(of_split(first.items, split), of_split(record.items, split), outcome)
         if not before:
             return None
-        found = paired_difference(before, after, clusters, confidence)
-        return Change(
-            n=len(before),
-            estimate=found.estimate,
-            lo=found.lo,
-            hi=found.hi,
-        )
+        return Change(n=len(before), **asdict(paired_difference(before, after, clusters, confidence)))
 
     return Changes(
         initial=change("eval", "initial"),
