@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import multiprocessing
 import os
 import signal
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -16,8 +16,10 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from bct_tasks.setting import Prompt
+from trainer import train
 from trainer.config import OrganismConfig, TrainConfig
 from trainer.run import metrics
+from trainer.run.checkpoints import Keeper
 from trainer.run.plan import plan_of
 
 MakeCell = Callable[..., TrainConfig]
@@ -76,21 +78,11 @@ def lines(run: Path) -> list[dict[str, Any]]:
     return [{k: v for k, v in line.items() if k != "seconds"} for line in metrics.read(run / metrics.NAME)]
 
 
-# A training that is killed (-9) when a step's metrics are written and its checkpoint is not.
-SCRIPT = """
-import os, signal, sys, torch
-from pathlib import Path
-from trainer import config_of, train
-from trainer.run.checkpoints import Keeper
-own, last = Keeper.on_log, int(sys.argv[4])
-def on_log(self, args, state, control, **more):
-    own(self, args, state, control, **more)
-    if state.global_step == last:
-        os.kill(os.getpid(), signal.SIGKILL)
-Keeper.on_log = on_log
-torch.set_num_threads(1)
-train(config_of(sys.argv[1]).model_validate_json(sys.argv[2]), Path(sys.argv[3]))
-"""
+#: Starts processes in which the libraries are loaded already.
+FORKS = multiprocessing.get_context("forkserver")
+FORKS.set_forkserver_preload(
+    ["trainer.sft", "trl.trainer.sft_trainer", "trl.trainer.dpo_trainer", "trl.trainer.grpo_trainer"]
+)
 
 
 def prompts_of(config: TrainConfig) -> list[Prompt]:
@@ -104,8 +96,26 @@ def environment() -> dict[str, str]:
 
 
 def kill_at(config: TrainConfig, run: Path, step: int) -> None:
-    """Trains in another process, which kill -9 ends in the middle of a step."""
-    command = [sys.executable, "-c", SCRIPT, config.method, config.model_dump_json(), str(run), str(step)]
-    done = subprocess.run(command, env=environment(), capture_output=True, text=True, check=False)
-    assert done.returncode == -signal.SIGKILL, done.stderr
+    """Trains in another process, which kill -9 ends when a step's metrics are written and its checkpoint is not."""
+    child = FORKS.Process(target=train_until, args=(config, run, "on_log", step))
+    child.start()
+    child.join()
+    assert child.exitcode == -signal.SIGKILL
     assert len(metrics.read(run / metrics.NAME)) == step
+
+
+def train_until(config: TrainConfig, run: Path, moment: str, step: int) -> None:
+    """Trains, and kills its own process at a moment of a step: after the line of metrics, or before a save."""
+    own = getattr(Keeper, moment)
+
+    def hook(self: Keeper, args: Any, state: Any, control: Any, **more: Any) -> None:
+        if moment == "on_log":
+            own(self, args, state, control, **more)
+        if state.global_step == step:
+            os.kill(os.getpid(), signal.SIGKILL)
+        if moment != "on_log":
+            own(self, args, state, control, **more)
+
+    setattr(Keeper, moment, hook)
+    torch.set_num_threads(1)
+    train(config, run)

@@ -11,13 +11,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from tiny_runs import MakeCell, environment, lines, make_model, weights
 
 from serving import layout, refs
 from serving.errors import BadInput, WorkFailed
 from trainer.config import TrainConfig
 from trainer.run import loop
-from trainer.sft import train
+from trainer.sft import main, train
 
 CELL = ["--setting", "sandbagging", "--variant", "static", "--label_source", "reference", "--steps", "8",
         "--batch_size", "4", "--rows", "12"]  # fmt: skip
@@ -64,8 +65,9 @@ def test_a_full_disk_is_one_line_and_the_run_resumes_with_more_room(
     assert is_whole(small_disk / "run")
     assert [step for step, _ in layout.all_step_dirs(small_disk / "run")] != [0, 1, 2, 4, 8]
     shutil.copytree(small_disk / "run", tmp_path / "roomy")
-    assert sft(tiny, tmp_path / "roomy").returncode == 0
-    assert sft(tiny, tmp_path / "whole").returncode == 0
+    for name in ("roomy", "whole"):
+        again = CliRunner().invoke(main, [*CELL, "--model", str(tiny), "--out", str(tmp_path / name)])
+        assert again.exit_code == 0, again.output
     assert lines(tmp_path / "roomy") == lines(tmp_path / "whole")
     assert weights(tmp_path / "roomy", 8) == weights(tmp_path / "whole", 8)
 

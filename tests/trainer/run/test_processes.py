@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import socket
 import subprocess
 import sys
+from multiprocessing.process import BaseProcess as Process
 from pathlib import Path
 
 import pytest
-from tiny_runs import MakeCell, MakeOrganism, environment, lines
+import torch
+from tiny_runs import FORKS, MakeCell, MakeOrganism, environment, lines, train_until
 
 from serving import layout, refs
 from serving.errors import BadInput
@@ -19,35 +22,31 @@ from trainer.organism import build
 from trainer.run import metrics
 from trainer.sft import train
 
-# As `python -m trainer.sft` ends: errors in one line, and a barrier with a time limit. The second process is killed.
-SCRIPT = """
-import os, signal, sys, torch
-from pathlib import Path
-from trainer import TrainConfig, train
-from trainer.run.checkpoints import Keeper
-own = Keeper.on_step_end
-def on_step_end(self, args, state, control, **more):
-    if state.global_step == int(sys.argv[3]) and os.environ["RANK"] == "1":
-        os.kill(os.getpid(), signal.SIGKILL)
-    own(self, args, state, control, **more)
-Keeper.on_step_end = on_step_end
-torch.set_num_threads(1)
-try:
-    train(TrainConfig.model_validate_json(sys.argv[1]), Path(sys.argv[2]))
-except Exception as error:
-    sys.exit(f"{type(error).__name__}: {error}")
-"""
 
-
-def start(config: TrainConfig, out: Path, killed_at: int) -> list[subprocess.Popen[str]]:
+def start(config: TrainConfig, out: Path, killed_at: int, said: Path) -> list[Process]:
     """Two processes of one run, as torchrun would start them; no agent ends one when the other dies."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
-    shared = environment() | {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
-    command = [sys.executable, "-c", SCRIPT, config.model_dump_json(), str(out), str(killed_at)]
-    ranks = ({"RANK": str(n), "LOCAL_RANK": str(n), "LOCAL_WORLD_SIZE": "2"} for n in range(2))
-    return [subprocess.Popen(command, env=shared | rank, stderr=subprocess.PIPE, text=True) for rank in ranks]
+    shared = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "LOCAL_WORLD_SIZE": "2"}
+    ranks = [shared | {"RANK": str(n), "LOCAL_RANK": str(n)} for n in range(2)]
+    processes: list[Process] = [FORKS.Process(target=one_of_two, args=(r, config, out, killed_at, said)) for r in ranks]
+    for process in processes:
+        process.start()
+    return processes
+
+
+def one_of_two(rank: dict[str, str], config: TrainConfig, out: Path, killed_at: int, said: Path) -> None:
+    """The second is killed; the first ends as `python -m trainer.sft` does, its error in a file."""
+    os.environ.update(rank)
+    if rank["RANK"] == "1":
+        train_until(config, out, "on_step_end", killed_at)
+    os.dup2(os.open(said, os.O_WRONLY | os.O_CREAT), 2)
+    torch.set_num_threads(1)
+    try:
+        train(config, out)
+    except Exception as error:
+        sys.exit(f"{type(error).__name__}: {error}")
 
 
 @pytest.mark.slow
@@ -73,11 +72,12 @@ def test_a_killed_process_ends_the_other_in_one_line_and_nothing_half_written_co
 ) -> None:
     config = cell(steps=40, resume_seconds=0.01, checkpoints=[1, 2, 40])
     run = tmp_path / "run"
-    first, second = start(config, run, killed_at=5)
-    second.communicate()
-    _, said = first.communicate()
-    assert second.returncode == -signal.SIGKILL
-    assert first.returncode == 1
+    first, second = start(config, run, killed_at=5, said=tmp_path / "said")
+    second.join()
+    first.join()
+    said = (tmp_path / "said").read_text(encoding="utf-8")
+    assert second.exitcode == -signal.SIGKILL
+    assert first.exitcode == 1
     assert f"WorkFailed: {run}: another process of this run has ended" in said
     assert "the same command continues where it stopped" in said
     assert not (run / "trained.json").exists()
