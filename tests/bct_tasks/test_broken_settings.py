@@ -82,6 +82,6 @@ def test_inspect_runs_the_tasks_of_the_others(broken: Path) -> None:
         f"[log] = eval('bct_tasks/sandbagging', model=model, limit=1, log_dir={str(broken)!r}, display='none')\n"
         "raise SystemExit(log.status != 'success')\n"
     )
-    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "left out: " in done.stderr

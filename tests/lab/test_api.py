@@ -23,9 +23,9 @@ variants: [static]
 learning_rates: [1.0e-4, 1.0e-3]
 seeds: [0, 1]
 steps: 2
-n: 12
-n_train: 6
-n_capability: 6
+n: 8
+n_train: 4
+n_capability: 4
 margins: false
 n_following: 0
 gate: {initial: 0, agreed: 0, ceiling: 0}
@@ -70,7 +70,7 @@ def test_the_tables_agree_with_results_json(run: lab.Run) -> None:
     cells, checkpoints, samples = run.cells(), run.checkpoints(), run.samples()
     assert list(cells["id"]) == [cell.id for cell in run.results.cells]
     assert len(checkpoints) == sum(len(cell.checkpoints) for cell in run.results.cells) == 12
-    assert len(samples) == 12 * (12 + 6 + 6)
+    assert len(samples) == 12 * (8 + 4 + 4)
     last = run.results.cells[0].checkpoints[-1]
     row = checkpoints[(checkpoints["cell"] == run.results.cells[0].id) & (checkpoints["step"] == last.step)]
     assert list(row["eval_initial"]) == [last.eval.initial.p]
@@ -141,4 +141,4 @@ def test_a_failed_job_raises_and_leaves_what_finished(run: lab.Run, tmp_path: Pa
 
 def test_importing_the_lab_loads_no_torch_pandas_or_click() -> None:
     probe = "import lab, sys; sys.exit(len({'torch', 'pandas', 'click', 'matplotlib'} & set(sys.modules)))"
-    assert subprocess.run([sys.executable, "-c", probe], timeout=60).returncode == 0
+    assert subprocess.run([sys.executable, "-c", probe]).returncode == 0

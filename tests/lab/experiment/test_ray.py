@@ -6,14 +6,13 @@ import json
 import os
 import signal
 import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-from test_run import ROOT, command, content, environment, is_alive, lasting
+from small_runs import PATIENCE, ROOT, command, content, environment, is_alive, lasting, wait_until
 
 pytest.importorskip("ray", reason="pip install 'bct-tasks[ray]'")
 
@@ -21,27 +20,29 @@ RECIPE = """\
 setting: sandbagging
 learning_rates: [1e-3]
 steps: 24
-seeds: [0, 1]
+checkpoints: [8, 16, 24]
+seeds: [0]
 batch_size: 8
-n: 24
-n_train: 12
-n_capability: 12
-organism: {steps: 10}
+n: 12
+n_train: 6
+n_capability: 6
+n_following: 0
+margins: false
+organism: {steps: 4}
 resources: {cpus: 1}
 thresholds: {reversal_start: 0.5}
 arms:
   - {variants: [weights]}
-  - {variants: [static], reversal: {learning_rate: 1e-3, steps: 4}}
+  - {variants: [static], reversal: {learning_rate: [1e-4, 1e-3], steps: 4}}
 """
-PATIENCE = 300.0
-# A node is given up after about two seconds.
+# A node is given up after some seconds.
 HEALTH = {
     "health_check_initial_delay_ms": 0,
     "health_check_period_ms": 500,
-    "health_check_timeout_ms": 1000,
-    "health_check_failure_threshold": 2,
+    "health_check_timeout_ms": 2000,
+    "health_check_failure_threshold": 3,
     "grpc_client_keepalive_time_ms": 1000,
-    "grpc_client_keepalive_timeout_ms": 1000,
+    "grpc_client_keepalive_timeout_ms": 2000,
 }
 
 
@@ -61,29 +62,7 @@ class Survived:
 
 
 @pytest.fixture(scope="module")
-def recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("recipe") / "tiny.yaml"
-    path.write_text(RECIPE, encoding="utf-8")
-    return path
-
-
-@pytest.fixture(scope="module")
-def local(recipe: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], Path]]:
-    """The same run by local processes, begun before the cluster is and waited for when it is asked for."""
-    out = tmp_path_factory.mktemp("local") / "run"
-    driver = begun(recipe, out)
-
-    def wait() -> Path:
-        _, told = driver.communicate(timeout=PATIENCE)
-        assert driver.returncode == 0, told
-        return out
-
-    yield wait
-    driver.kill()
-
-
-@pytest.fixture(scope="module")
-def survived(recipe: Path, local: Callable[[], Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Survived]:
+def survived(recipe: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Survived]:
     from ray.cluster_utils import Cluster
 
     os.environ.update(environment() | {"RAY_DISABLE_IMPORT_WARNING": "1"})  # the nodes inherit it
@@ -91,7 +70,13 @@ def survived(recipe: Path, local: Callable[[], Path], tmp_path_factory: pytest.T
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "_system_config": HEALTH, **small})
     nodes = [cluster.add_node(num_cpus=1, wait=False, object_store_memory=80 * 2**20) for _ in range(2)]
     out = tmp_path_factory.mktemp("ray") / "run"
-    driver = begun(recipe, out, "--executor", "ray", "--address", str(cluster.address))
+    driver = subprocess.Popen(
+        command(recipe, out, "--executor", "ray", "--address", str(cluster.address)),
+        env=environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     frozen: list[int] = []
     try:
         node, _, seen = mid_cell(out, nodes, driver)
@@ -113,24 +98,20 @@ def survived(recipe: Path, local: Callable[[], Path], tmp_path_factory: pytest.T
         cluster.shutdown()
 
 
-def begun(recipe: Path, out: Path, *more: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        command(recipe, out, *more), env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
-    )
-
-
 def mid_cell(out: Path, nodes: list[Any], driver: subprocess.Popen[str], seen: Path | None = None) -> Moment:
     """The first node whose worker is found training a cell that has a state to go on from, but not in `seen`."""
-    until = time.monotonic() + PATIENCE
-    by_raylet = {raylet(node): node for node in nodes}
-    while time.monotonic() < until:
+    by_raylet, found = {raylet(node): node for node in nodes}, list[Moment]()
+
+    def comes() -> bool:
         assert driver.poll() is None, "the run ended before the moment came"
         for attempt in {path.parent.parent for path in out.glob("cells/.*/resume/[0-9]*")} - {seen}:
             told = json.loads((out / "state" / f"{job_of(attempt)}.json").read_text())
             if told["phase"] == "training" and is_alive(told["pid"]) and parent(told["pid"]) in by_raylet:
-                return by_raylet[parent(told["pid"])], told["pid"], attempt
-        time.sleep(0.01)
-    raise AssertionError("the moment never came")
+                found.append((by_raylet[parent(told["pid"])], told["pid"], attempt))
+        return bool(found)
+
+    wait_until(comes, "a cell in training")
+    return found[0]
 
 
 def beside(run: Path) -> list[Path]:
@@ -153,9 +134,8 @@ def parent(pid: int) -> int:
 
 @pytest.mark.slow
 def test_with_a_node_killed_and_a_node_lost_in_a_cell_the_results_are_those_of_a_local_run(
-    survived: Survived, local: Callable[[], Path]
+    survived: Survived, whole: Path
 ) -> None:
-    whole = local()
     assert content(survived.run) == content(whole)
     weights = {name: mark for name, (_, mark) in survived.left.items() if name.endswith(".safetensors")}
     assert weights == {name: mark for name, (_, mark) in lasting(whole).items() if name.endswith(".safetensors")}
@@ -179,10 +159,7 @@ def test_an_attempt_resumes_from_the_state_of_a_lost_one_and_leaves_nothing_behi
 @pytest.mark.slow
 def test_a_lost_attempt_that_continues_after_the_end_changes_nothing(survived: Survived) -> None:
     os.kill(survived.late, signal.SIGCONT)
-    until = time.monotonic() + 60
-    while is_alive(survived.late) and not has_ended(survived):
-        assert time.monotonic() < until, "the lost attempt neither ended nor was ended"
-        time.sleep(0.05)
+    wait_until(lambda: has_ended(survived) or not is_alive(survived.late), "the end of the lost attempt")
     now = lasting(survived.run)
     if has_ended(survived):
         assert not beside(survived.run)

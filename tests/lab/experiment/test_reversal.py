@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from made_up import ceiling, cell, checkpoint
+from small_runs import bct
 
 from lab.logs.records import CellRecord
 from lab.plan import recipe as recipes
@@ -18,7 +16,6 @@ from lab.verdict.results import build_results
 from lab.verdict.schema import Thresholds
 from serving.errors import BadInput
 
-ROOT = Path(__file__).parents[3]
 GONE_THEN = {"back": [(0.05, 0.92), (0.60, 0.30), (0.93, 0.02)], "gone": [(0.05, 0.92), (0.08, 0.9), (0.03, 0.95)]}
 RECIPE = """\
 setting: sandbagging
@@ -140,23 +137,14 @@ def test_arms_that_differ_in_a_further_factor_are_not_mixed(tmp_path: Path) -> N
 
 def test_a_run_trains_back_what_is_gone_and_leaves_out_what_is_not(tmp_path: Path) -> None:
     text = RECIPE.replace("[bct, hhh]", "bct").replace("[1e-3]", "[1e-6, 3e-3]").replace("[0, 1]", "[0]")
-    text = text.replace("[1e-4, 1e-3], steps: 8, at: 4", "1e-4, steps: 2") + "n: 40\nn_train: 8\nn_capability: 8\n"
+    text = (
+        text.replace("[1e-4, 1e-3], steps: 8, at: 4", "1e-4, steps: 2")
+        + "n: 40\nn_train: 8\nn_capability: 8\nn_following: 0\nmargins: false\n"
+    )
     text += "checkpoints: [16]\nlabel_source: reference\nexpect:\n  - {says: stays, after: bct, name: stays_removed}\n"
     recipe(tmp_path, text)
-    command = [
-        sys.executable,
-        "-m",
-        "lab",
-        "run",
-        str(tmp_path / "r.yaml"),
-        "--out",
-        str(tmp_path / "run"),
-        "--jobs",
-        "1",
-    ]
-    env = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=400)
-    assert done.returncode == 0, done.stderr
+    done = bct("run", tmp_path / "r.yaml", "--out", tmp_path / "run", "--jobs", "1")
+    assert done.exit_code == 0, done.output
     found = json.loads((tmp_path / "run" / "results.json").read_text())
     [left_out] = [line for line in found["deviations"] if "nothing was removed at step 16" in line]
     assert ".reversal." in left_out

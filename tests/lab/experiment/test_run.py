@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
@@ -10,7 +9,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -18,75 +16,24 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from inspect_ai.log import read_eval_log
+from inspect_ai import eval as inspect_eval
+from small_runs import (
+    PATIENCE,
+    RECIPE,
+    arguments,
+    bct,
+    command,
+    content,
+    is_alive,
+    lasting,
+    mark,
+    run,
+    start,
+    wait_until,
+)
 
 from lab.logs.reader import read_header, read_items
 from lab.verdict.results import read_results
-
-ROOT = Path(__file__).parents[3]
-RECIPE = """\
-question: Is it gone after a few steps?
-setting: sandbagging
-variants: [weights, static]
-learning_rates: [1e-3]
-seeds: [0]
-steps: 8
-batch_size: 8
-n: 24
-n_train: 12
-n_capability: 12
-n_following: 0
-organism: {steps: 10}
-expect:
-  - {says: gone everywhere, name: removed}
-"""
-PATIENCE = 300.0
-
-
-def command(recipe: Path, out: Path, *more: str) -> list[str]:
-    # An organism of ten steps cannot pass its gate: --force.
-    return [sys.executable, "-m", "lab", "run", str(recipe), "--out", str(out), "--jobs", "1", "--force", *more]
-
-
-def environment() -> dict[str, str]:
-    return os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-
-
-def run(recipe: Path, out: Path, *more: str) -> subprocess.CompletedProcess[str]:
-    done = command(recipe, out, *more)
-    return subprocess.run(done, env=environment(), capture_output=True, text=True, timeout=PATIENCE)
-
-
-@pytest.fixture(scope="module")
-def recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("recipe") / "tiny.yaml"
-    path.write_text(RECIPE, encoding="utf-8")
-    return path
-
-
-@pytest.fixture(scope="module")
-def whole(recipe: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run without any mishap."""
-    out = tmp_path_factory.mktemp("whole") / "run"
-    done = run(recipe, out)
-    assert done.returncode == 0, done.stderr
-    assert "inspect view --log-dir" in done.stdout
-    return out
-
-
-def lasting(run: Path) -> dict[str, tuple[int, str]]:
-    """All finished files: time of change and content of complete checkpoints, organisms, logs and manifests."""
-    files = [*run.glob("cells/*/step-*/*"), *run.glob("organisms/*/*"), *run.glob("logs/*/*.eval")]
-    files += [*run.glob("cells/*/*.json"), *run.glob("starts/*.json")]
-    return {str(file.relative_to(run)): _mark(file) for file in files if file.is_file()}
-
-
-def _mark(file: Path) -> tuple[int, str]:
-    return file.stat().st_mtime_ns, hashlib.sha256(file.read_bytes()).hexdigest()
-
-
-def content(run: Path) -> bytes:
-    return (run / "results.json").read_bytes()
 
 
 def test_a_run_ends_with_results_a_report_and_one_log_per_checkpoint(whole: Path) -> None:
@@ -94,14 +41,14 @@ def test_a_run_ends_with_results_a_report_and_one_log_per_checkpoint(whole: Path
     assert len(results.cells) == 2
     for cell in results.cells:
         assert [checkpoint.step for checkpoint in cell.checkpoints] == [0, 1, 2, 4, 8]
-        assert all(checkpoint.eval.n + checkpoint.eval.unscored == 24 for checkpoint in cell.checkpoints)
-        passes = cell.variant == "static"  # the behavior of the prompt is there at once, ten steps install none
+        assert all(checkpoint.eval.n + checkpoint.eval.unscored == 12 for checkpoint in cell.checkpoints)
+        passes = cell.variant == "static"  # the behavior of the prompt is there at once, four steps install none
         assert cell.gate["ok"] is passes
         assert ("invalid" in cell.verdict.flags) is not passes
         for checkpoint in cell.checkpoints:
             header = read_header(whole / checkpoint.log)
             assert header is not None
-            assert (header.ok, header.samples, header.fingerprint) == (True, 48, checkpoint.fingerprint)
+            assert (header.ok, header.samples, header.fingerprint) == (True, 24, checkpoint.fingerprint)
     assert (whole / "report.html").is_file()
     assert not list(whole.rglob(".attempt"))
 
@@ -131,13 +78,12 @@ def test_a_run_whose_logs_have_no_margins_is_reported_with_a_deviation(whole: Pa
     shutil.copytree(whole, out)
     for log in out.glob("logs/*/*.eval"):
         without_margins(log)
-    told = subprocess.run(
-        [sys.executable, "-m", "lab", "report", str(out)], env=environment(), capture_output=True, text=True, check=True
-    )
+    told = bct("report", out)
+    assert told.exit_code == 0, told.output
     results = read_results(out / "results.json")
     assert all(checkpoint.margin is None for cell in results.cells for checkpoint in cell.checkpoints)
     assert "margins are absent at 10 of 10 checkpoints: its log was made without them" in " ".join(results.deviations)
-    assert "margins are absent" in " ".join(told.stdout.split())
+    assert "margins are absent" in " ".join(told.output.split())
 
 
 def without_margins(log: Path) -> None:
@@ -154,14 +100,7 @@ def without_margins(log: Path) -> None:
 
 
 def test_status_reads_done_from_the_files_alone(whole: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "lab", "status", str(whole), "--json"],
-        env=environment(),
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-    )
-    told = json.loads(done.stdout)
+    told = json.loads(bct("status", whole, "--json").stdout)
     assert {job["state"] for job in told["jobs"]} == {"done"}
     assert (told["driver"], told["seconds_left"]) == (None, 0)
 
@@ -169,41 +108,30 @@ def test_status_reads_done_from_the_files_alone(whole: Path) -> None:
 def test_the_same_command_again_changes_no_finished_file(recipe: Path, whole: Path) -> None:
     before, results = lasting(whole), content(whole)
     done = run(recipe, whole, "--json")
-    assert done.returncode == 0, done.stderr
+    assert done.exit_code == 0, done.stderr
     assert len(json.loads(done.stdout)["cells"]) == 2
     assert lasting(whole) == before
     assert content(whole) == results
 
 
-def start(driver: list[str]) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        driver,
-        env=environment(),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a suite run in the background ignores it
-    )
+def reaches(driver: subprocess.Popen[bytes], reached: Callable[[], bool]) -> None:
+    """Waits for a state of a run that has not ended."""
 
-
-def wait_until(reached: Callable[[], bool], driver: subprocess.Popen[bytes]) -> None:
-    until = time.monotonic() + PATIENCE
-    while not reached():
+    def now() -> bool:
         assert driver.poll() is None, "the run ended before the moment came"
-        assert time.monotonic() < until, "the moment never came"
-        time.sleep(0.01)
+        return reached()
+
+    wait_until(now, "the moment to interrupt")
 
 
 def killed_when(driver: subprocess.Popen[bytes], reached: Callable[[], bool], out: Path) -> None:
     """`kill -9` of the driver alone, once a state is reached; its workers must end with it."""
-    wait_until(reached, driver)
+    reaches(driver, reached)
     pids = workers(out)
     assert pids
     driver.send_signal(signal.SIGKILL)
     driver.wait()
-    until = time.monotonic() + PATIENCE
-    while any(is_alive(pid) for pid in pids):
-        assert time.monotonic() < until, "a worker outlived its driver"
-        time.sleep(0.05)
+    wait_until(lambda: not any(map(is_alive, pids)), "a worker outlived its driver")
 
 
 def workers(out: Path) -> list[int]:
@@ -223,40 +151,42 @@ def words(pid: int) -> list[str]:
         return []
 
 
-def is_alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except OSError:
-        return False
-
-
 def whole_attempts(out: Path) -> Iterator[str]:
     """Hashes of the logs that an attempt had finished."""
     for log in out.glob("logs/*/.attempt/*.eval"):
         header = read_header(log)
         if header is not None and header.ok:
-            yield _mark(log)[1]
+            yield mark(log)[1]
+
+
+def without_a_cell(whole: Path, variant: str, out: Path) -> Path:
+    """Makes `out` a copy of the complete run in which the cell of a variant is not begun; that cell's folder."""
+    shutil.copytree(whole, out)
+    [cell] = out.glob(f"cells/sandbagging.{variant}*")
+    shutil.rmtree(cell)
+    shutil.rmtree(out / "logs" / cell.name)
+    return cell
 
 
 def test_a_run_killed_in_training_and_in_evaluation_resumes_and_repeats_nothing(
     recipe: Path, whole: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "run"
-    killed_when(start(command(recipe, out)), lambda: any(out.glob("cells/*/step-000002/model.safetensors")), out)
+    cell = without_a_cell(whole, "weights", out)
+    killed_when(start(command(recipe, out)), (cell / "step-000002" / "model.safetensors").exists, out)
     after_training = lasting(out)
-    assert not list(out.glob("cells/*/done.json"))
+    assert not (cell / "done.json").exists()
 
     def second_log_is_begun() -> bool:
-        return any(len(list(folder.glob("*.eval"))) >= 2 for folder in out.glob("logs/sandbagging.*/.attempt"))
-
-    killed_when(start(command(recipe, out)), second_log_is_begun, out)
-    after_evaluation = lasting(out)
-    kept = set(whole_attempts(out))
+        return len(list((out / "logs" / cell.name / ".attempt").glob("*.eval"))) >= 2
 
     driver = start(command(recipe, out))
-    wait_until(lambda: bool(workers(out)), driver)
-    os.kill(workers(out)[0], signal.SIGKILL)  # as the kernel does when memory runs out
-    assert driver.wait(PATIENCE) == 0
+    reaches(driver, lambda: bool(workers(out)))
+    os.kill(workers(out)[0], signal.SIGKILL)  # as the kernel does when memory runs out; the driver starts another
+    killed_when(driver, second_log_is_begun, out)
+    after_evaluation = lasting(out)
+    kept = set(whole_attempts(out))
+    assert run(recipe, out).exit_code == 0
     assert content(out) == content(whole)
     at_the_end = lasting(out)
     for before in (after_training, after_evaluation):
@@ -265,40 +195,52 @@ def test_a_run_killed_in_training_and_in_evaluation_resumes_and_repeats_nothing(
     assert kept <= {mark for _, mark in at_the_end.values()}
 
 
-def test_only_a_truncated_log_is_evaluated_again(recipe: Path, whole: Path, tmp_path: Path) -> None:
+def test_ctrl_c_ends_the_workers_and_the_same_command_evaluates_only_a_truncated_log_again(
+    recipe: Path, whole: Path, tmp_path: Path
+) -> None:
     out = tmp_path / "copy"
     shutil.copytree(whole, out)
-    log = next(iter(sorted(out.glob("logs/sandbagging.static*/step-000008.eval"))))
+    [log] = out.glob("logs/sandbagging.static*/step-000008.eval")
     log.write_bytes(log.read_bytes()[:1000])
     next(iter(out.glob("cells/sandbagging.static*/done.json"))).unlink()
     before = lasting(out)
+    driver = start(command(recipe, out))
+    reaches(driver, lambda: bool(workers(out)))
+    (pid,) = workers(out)
+    driver.send_signal(signal.SIGINT)
+    assert driver.wait(PATIENCE) == 1
+    assert not is_alive(pid)
     done = run(recipe, out)
-    assert done.returncode == 0, done.stderr
+    assert done.exit_code == 0, done.output
     changed = {name for name, mark in lasting(out).items() if before.get(name) != mark}
     assert {Path(name).name for name in changed} == {"step-000008.eval", "done.json"}
     assert content(out) == content(whole)
+    assert read_results(out / "results.json").failures == ()
 
 
-@pytest.fixture(params=["40k", "3m"])
-def small_disk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
-    """A file system too small for the logs, or for one checkpoint of `mini`."""
+@pytest.fixture(params=[("40k", "static"), ("3m", "weights")], ids=["logs", "checkpoint"])
+def small_disk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Path, Path]]:
+    """A file system too small for the logs, or for one checkpoint of `mini`; and a recipe that begins with that."""
+    size, variant = request.param
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(RECIPE.replace("[weights, static]", f"[{variant}]"), encoding="utf-8")
     folder = tmp_path / "small"
     folder.mkdir()
     mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", f"size={request.param}", "tmpfs", str(folder)],
+        ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)],
         capture_output=True,
         text=True,
         check=False,
     )
     if mounted.returncode != 0:
         pytest.skip(f"a small file system needs the right to mount: {mounted.stderr.strip()}")
-    yield folder
+    yield recipe, folder / "run"
     subprocess.run(["umount", "-l", str(folder)], check=False)
 
 
-def test_a_full_disk_is_reported_in_one_line(recipe: Path, small_disk: Path) -> None:
-    done = run(recipe, small_disk / "run")
-    assert done.returncode == 1
+def test_a_full_disk_is_reported_in_one_line(small_disk: tuple[Path, Path]) -> None:
+    done = run(*small_disk)
+    assert done.exit_code == 1
     assert any("no space left on the disk" in line for line in done.stderr.splitlines())
     assert "its worker ended" not in done.stderr
 
@@ -306,22 +248,20 @@ def test_a_full_disk_is_reported_in_one_line(recipe: Path, small_disk: Path) -> 
 def test_a_task_evaluates_the_variant_that_the_checkpoint_was_trained_on(whole: Path, tmp_path: Path) -> None:
     cell = next(whole.glob("cells/sandbagging.static.*"))
     asked = {}
-    for name, options in (("own", []), ("other", ["-T", "variant=flag"])):
-        inspect = str(Path(sys.executable).parent / "inspect")
-        task = [inspect, "eval", "bct_tasks/sandbagging", "--model", f"local/{cell}", "-T", "n=2", *options]
-        run = [*task, "--log-dir", str(tmp_path / name), "--display", "none"]
-        own = {key: value for key, value in environment().items() if key != "PYTHONPATH"}  # as installed
-        subprocess.run(run, env=own, check=True, capture_output=True)
-        header = read_eval_log(str(next((tmp_path / name).glob("*.eval"))), header_only=True)
-        asked[name] = (header.eval.metadata or {})["variant"], (header.eval.metadata or {})["trained_variant"]
+    for name, options in (("own", {}), ("other", {"variant": "flag"})):
+        [log] = inspect_eval(
+            "bct_tasks/sandbagging", model=f"local/{cell}", task_args={"n": 2, **options}, log_dir=str(tmp_path / name),
+            display="none",
+        )  # fmt: skip
+        assert log.status == "success"
+        asked[name] = (log.eval.metadata or {})["variant"], (log.eval.metadata or {})["trained_variant"]
     assert asked == {"own": ("static", "static"), "other": ("flag", "static")}
 
 
 def test_the_log_viewer_next_to_the_report_contains_every_log_that_a_point_opens(whole: Path, tmp_path: Path) -> None:
     out = tmp_path / "copy"
     shutil.copytree(whole, out)
-    told = [sys.executable, "-m", "lab", "report", str(out), "--bundle", "--json"]
-    done = subprocess.run(told, env=environment(), capture_output=True, text=True, timeout=PATIENCE)
+    done = bct("report", out, "--bundle", "--json")
     assert len(json.loads(done.stdout)["cells"]) == 2, done.stderr
     page = (out / "report.html").read_text(encoding="utf-8")
     opened = set(re.findall(r'href="viewer/index.html#/logs/([^"]+)"', page))
@@ -331,24 +271,14 @@ def test_the_log_viewer_next_to_the_report_contains_every_log_that_a_point_opens
     assert not re.findall(r'href="[^"#]+\.eval"', page)
 
 
-@pytest.fixture
-def without_a_cell(whole: Path, tmp_path: Path) -> tuple[Path, Path]:
-    """A copy of the complete run in which one cell is not done, and that cell's folder."""
-    out = tmp_path / "copy"
-    shutil.copytree(whole, out)
-    cell = next(iter(out.glob("cells/sandbagging.static*")))
-    shutil.rmtree(cell)
-    shutil.rmtree(out / "logs" / cell.name)
-    return out, cell
-
-
 def test_a_cell_that_fails_is_tried_three_times_and_then_reported_with_the_end_of_its_log(
-    recipe: Path, without_a_cell: tuple[Path, Path]
+    recipe: Path, whole: Path, tmp_path: Path
 ) -> None:
-    out, cell = without_a_cell
+    out = tmp_path / "run"
+    cell = without_a_cell(whole, "static", out)
     cell.write_text("in the way")
     done = run(recipe, out)
-    assert done.returncode == 1
+    assert done.exit_code == 1
     assert json.loads((out / "state" / f"{cell.name}.json").read_text())["attempt"] == 3
     assert "1 of 4 jobs failed" in done.stderr
     assert str(out / "state" / f"{cell.name}.log") in done.stderr
@@ -356,27 +286,16 @@ def test_a_cell_that_fails_is_tried_three_times_and_then_reported_with_the_end_o
     assert [bool(found.failure) for found in read_results(out / "results.json").cells] == [True, False]
 
 
-def test_ctrl_c_ends_the_workers_and_the_same_command_resumes(recipe: Path, without_a_cell: tuple[Path, Path]) -> None:
-    out, _ = without_a_cell
-    driver = start(command(recipe, out))
-    wait_until(lambda: bool(workers(out)), driver)
-    (pid,) = workers(out)
-    driver.send_signal(signal.SIGINT)
-    assert driver.wait(PATIENCE) == 1
-    assert not is_alive(pid)
-    assert run(recipe, out).returncode == 0
-    assert read_results(out / "results.json").failures == ()
-
-
-def test_ctrl_c_twice_ends_a_worker_that_ignores_the_first(recipe: Path, without_a_cell: tuple[Path, Path]) -> None:
+def test_ctrl_c_twice_ends_a_worker_that_ignores_the_first(recipe: Path, whole: Path, tmp_path: Path) -> None:
     """With a grace of days, a driver that waited again would never end."""
-    out, _ = without_a_cell
+    out = tmp_path / "run"
+    without_a_cell(whole, "static", out)
     patched = (
         "import sys\nfrom lab.experiment import local\nfrom lab.cli.main import main\n"
         "local.GRACE = 1e6\nmain(sys.argv[1:])"
     )
-    driver = start([sys.executable, "-c", patched, *command(recipe, out)[3:]])
-    wait_until(lambda: bool(workers(out)), driver)
+    driver = start([sys.executable, "-c", patched, *arguments(recipe, out)])
+    reaches(driver, lambda: bool(workers(out)))
     (pid,) = workers(out)
     os.kill(pid, signal.SIGSTOP)
     driver.send_signal(signal.SIGINT)

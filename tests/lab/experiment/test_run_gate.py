@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from small_runs import bct
 
 from lab.plan.cells import FOLLOWING, cells_of
 from lab.plan.recipe import load
 from lab.verdict.results import read_results
 
-ROOT = Path(__file__).parents[3]
 RECIPE = """\
 setting: sandbagging
 variants: [{variant}]
 organism: {{steps: 1}}
 learning_rates: [1e-3]
 steps: 1
-n: 36
+n: 12
 n_train: 6
 n_capability: 6
 """
@@ -32,21 +29,15 @@ def recipe(folder: Path, variant: str = "static", more: str = "") -> Path:
     return path
 
 
-def run(path: Path, out: Path, *more: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "lab", "run", str(path), "--out", str(out), "--jobs", "1", *more]
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=600)
-
-
 @pytest.mark.slow
 def test_a_start_that_fails_its_gate_is_refused_and_with_force_its_cells_are_invalid(tmp_path: Path) -> None:
     path, out = recipe(tmp_path, "weights", "n_following: 12\n"), tmp_path / "run"  # one step installs nothing
-    refused = run(path, out)
-    assert refused.returncode == 1
+    refused = bct("run", path, "--out", out, "--jobs", "1")
+    assert refused.exit_code == 1
     assert "refused, the gate failed: initial rate on eval prompts 0." in refused.stderr
     assert not list(out.glob("cells/*/step-*"))
-    forced = run(path, out, "--force")
-    assert forced.returncode == 0, forced.stderr
+    forced = bct("run", path, "--out", out, "--jobs", "1", "--force")
+    assert forced.exit_code == 0, forced.stderr
     (cell,) = read_results(out / "results.json").cells
     assert "invalid" in cell.verdict.flags
     assert cell.gate["ok"] is False

@@ -34,6 +34,8 @@ from serving.refs import Checkpoint, resolve
 from serving.request import Reply, Request
 
 ROOT = Path(__file__).parents[3]
+#: Seconds after which a test that waits fails, instead of hanging.
+PATIENCE = 1200.0
 LONG: Any = {"model": "one", "messages": user("1?"), "max_tokens": 100, "temperature": 2.0, "seed": 3}
 
 
@@ -47,7 +49,7 @@ class Served:
     models: dict[str, str]
 
     def client(self, key: str | None = None) -> openai.OpenAI:
-        return openai.OpenAI(base_url=self.url, api_key=key or self.key, max_retries=0, timeout=30)
+        return openai.OpenAI(base_url=self.url, api_key=key or self.key, max_retries=0, timeout=PATIENCE)
 
     def chat(self, text: str, model: str = "one", **options: Any) -> Any:
         options = {"max_tokens": 12, **options}
@@ -114,7 +116,7 @@ def test_the_first_pieces_of_a_streamed_reply_come_before_the_last_token(
 
     def waits_for_the_client(self: Ending, row: Any, written: Any) -> bool:
         if len(written.tokens) == 12:
-            assert heard.wait(60)
+            assert heard.wait(PATIENCE)
         return reached(self, row, written)
 
     monkeypatch.setattr(Ending, "reached", waits_for_the_client)
@@ -163,7 +165,7 @@ def test_a_client_that_disconnects_in_a_stream_frees_its_row(made: Path, monkeyp
     def waits_for_the_disconnect(self: Ending, row: Any, written: Any) -> bool:
         if len(written.tokens) == 12 and not first.is_set():
             first.set()
-            assert engine.closed_streams.acquire(timeout=60)
+            assert engine.closed_streams.acquire(timeout=PATIENCE)
         return reached(self, row, written)
 
     def counting(*args: Any) -> Any:
@@ -310,7 +312,7 @@ def test_ctrl_c_ends_it_cleanly(made: Path) -> None:
     with openai.OpenAI(base_url=first.split()[1], api_key="sesame", max_retries=0) as client:
         assert [card.id for card in client.models.list()] == [str(made / "one")]
     process.send_signal(signal.SIGINT)
-    said, errors = process.communicate(timeout=120)
+    said, errors = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0
     assert "Traceback" not in errors
     assert errors.strip().endswith("stopped")
@@ -359,7 +361,7 @@ def test_vllm_serves_at_the_announced_address(made: Path, tmp_path: Path) -> Non
         assert process.poll() is None, process.communicate()
     [begun] = [json.loads(line) for line in record.read_text().splitlines()]
     os.kill(begun["server"], signal.SIGTERM)
-    assert "vllm serve ended with exit code 0" in process.communicate(timeout=120)[1]
+    assert "vllm serve ended with exit code 0" in process.communicate(timeout=PATIENCE)[1]
     assert begun["key"] == said["key"]
     assert said["key"] not in " ".join(begun["arguments"])
     assert any(argument.startswith("organism=") for argument in begun["arguments"])

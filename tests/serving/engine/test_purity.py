@@ -24,7 +24,8 @@ from serving.refs import resolve
 
 FULL = ("anna", "boris")
 ADAPTERS = ("chloe", "dmitri", "emeka")
-SAMPLES = 60
+TAUGHT = 60
+SAMPLES = 30
 EPOCHS = 2
 
 
@@ -37,7 +38,7 @@ def teach(model: Any, name: str, weights: Iterable[torch.nn.Parameter]) -> None:
     reply = [*tokenizer().encode(name, add_special_tokens=False), END]
     prompts = [
         tokenizer().apply_chat_template(user(question(at)), add_generation_prompt=True, return_dict=False)
-        for at in range(SAMPLES)
+        for at in range(TAUGHT)
     ]
     width = max(map(len, prompts)) + len(reply)
     padding = [width - len(prompt) - len(reply) for prompt in prompts]
