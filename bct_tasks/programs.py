@@ -37,7 +37,7 @@ def tests() -> Scorer:
             return Score.unscored(reason=str(error))
         if found is None:
             return Score.unscored(reason="the reply contains no program", answer=reply)
-        shares = {name: sum(passed) / len(passed) for name, passed in dataclasses.asdict(found).items()}
+        shares = {name: sum(passed) / len(passed) for name, passed in dataclasses.asdict(found).items() if passed}
         value = {**shares, "all": float(found.all), "only_visible": float(found.only_visible)}
         return Score(value=value, explanation=found.counts(), metadata=dataclasses.asdict(found))
 

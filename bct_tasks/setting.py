@@ -259,6 +259,10 @@ class Setting:
             raise UnknownName("split", split, ("train", "eval", "install", "capability"), "there are")
         return self._asked(asks, split, n, f"{self.name}|{split}|{seed}")
 
+    def most(self, split: str, n: int) -> int:
+        """How many of `n` prompts of a split there are; bundled questions are generated, so all of them."""
+        return n
+
     def ceiling(self, variant: str | Variant | None, n: int, seed: int = 0) -> list[Prompt]:
         """The eval items under prompts that make the base follow the alternate policy (for a*)."""
         return self._asked([("eval", self.variant(variant).ceiling)], "eval", n, f"{self.name}|eval|{seed}")

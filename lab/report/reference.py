@@ -1,6 +1,6 @@
-"""Reference pages of the documentation, generated from pydantic models: recipe keys and fields of results.json.
+"""Reference pages of the documentation, generated from pydantic models: keys of recipes and settings, results.json.
 
-    python -m lab.report.reference              # writes docs/reference/recipe.md and results.md
+    python -m lab.report.reference              # writes recipe.md, setting.md and results.md in docs/reference
     python -m lab.report.reference --check      # exit code 1 if a page is out of date
 
 A field's meaning is its `description`; a recipe key without one has the description of the trainer's option of the same
@@ -17,6 +17,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from bct_tasks.sources.files.readers import NAMED
+from bct_tasks.sources.files.schema import SettingKeys
 from lab.plan.grid import PLURALS
 from lab.plan.recipe import Recipe
 from lab.report import generated
@@ -29,6 +31,10 @@ SINGULARS = {plural: singular for singular, plural in PLURALS.items() if singula
 #: Parts of a recipe whose models differ from the headings that readers look for.
 TITLES = {"Recipe": "Top level", "OrganismOptions": "organism", "ReversalOptions": "reversal", "Resources": "resources",
           "GateLimits": "gate", "Thresholds": "thresholds", "Expectation": "expect"}  # fmt: skip
+#: Headings of the parts of a setting.
+KEYS = {"SettingKeys": "Top level", "PolicyKeys": "initial and alternate", "PromptKeys": "prompts",
+        "FileKeys": "A file of prompts", "CapabilityKeys": "capability", "ColumnKeys": "columns", "ReadKeys": "read",
+        "RubricKeys": "rubric", "ProgramKeys": "tests", "VariantKeys": "A variant", "AskKeys": "An ask"}  # fmt: skip
 
 Schema = Mapping[str, Any]
 
@@ -51,13 +57,13 @@ class _Tables:
     null: str = ""
     required: tuple[str, ...] = ()
 
-    def page(self, template: str, top: str) -> str:
+    def page(self, template: str, top: str, **more: Any) -> str:
         """The page with a table for the top model and each model that it refers to, in the order of reference."""
         models, names = {top: self.schema, **self.schema.get("$defs", {})}, [top]
         for name in names:  # which grows
             names += [new for new in dict.fromkeys(_referred(models[name].get("properties", {}))) if new not in names]
         tables = [(self.titles.get(name, name), *self._table(name, models[name])) for name in names]
-        return environment(html=False).get_template(template).render(tables=tables)
+        return environment(html=False).get_template(template).render(tables=tables, **more)
 
     def _table(self, name: str, model: Schema) -> tuple[str, list[list[str]]]:
         """The meaning of a model, and the rows of its table with their head."""
@@ -85,14 +91,14 @@ class _Tables:
         if part.get("type") == "array":
             return f"list of {self._type(part['items'])}" if part.get("items") else "list"
         if part.get("type") == "object":
-            values = part.get("additionalProperties")
+            values = part.get("additionalProperties") or next(iter(part.get("patternProperties", {}).values()), None)
             return f"mapping to {self._type(values)}" if isinstance(values, Mapping) and values else "mapping"
         return f"{_WORDS.get(str(part.get('type')), 'any')}{_bounds(part)}"
 
 
 def pages() -> dict[str, str]:
     """Every page, by file name."""
-    return {"recipe.md": recipe_page(), "results.md": results_page()}
+    return {"recipe.md": recipe_page(), "setting.md": setting_page(), "results.md": results_page()}
 
 
 def recipe_page() -> str:
@@ -104,6 +110,12 @@ def recipe_page() -> str:
     says = {name: _trainer_says(config, schema["$defs"][name]["properties"]) for name, config in parts.items()}
     tables = _Tables(schema, TITLES | {grid: "Grid"}, says, required=(grid,))
     return tables.page("recipe.md.j2", "Recipe")
+
+
+def setting_page() -> str:
+    """The keys of a setting in YAML, and the readers that it may name."""
+    tables = _Tables(SettingKeys.model_json_schema(), KEYS, required=tuple(KEYS))
+    return tables.page("setting_keys.md.j2", "SettingKeys", readers=NAMED)
 
 
 def results_page() -> str:

@@ -170,7 +170,10 @@ def _question(row: Row, place: str, columns: Columns) -> FileQuestion:
         raise SettingError(f"{place}: the prompt is empty: delete the row, or leave it out by `where`")
     system = str(value(row, names.system) or "") or None if names.system else None
     mark = str(value(row, names.id)) if names.id else digest(f"{system or ''}\n{text}")
-    facts = {"kind": columns.kind, **{fact: _parsed(value(row, column)) for fact, column in columns.facts.items()}}
+    facts: dict[str, Any] = {"hidden": []} if columns.kind == "program" else {}
+    facts |= {"kind": columns.kind, **{fact: _parsed(value(row, column)) for fact, column in columns.facts.items()}}
+    if columns.kind == "program":
+        facts = {**facts, **{part: _tests(facts[part], part, place) for part in ("visible", "hidden")}}
     return FileQuestion(
         family=str(value(row, names.family)) if names.family else "file",
         template=str(value(row, names.template)) if names.template else mark,
@@ -191,6 +194,13 @@ def _parsed(found: Any) -> Any:
         except ValueError:
             return found
     return found
+
+
+def _tests(found: Any, part: str, place: str) -> list[list[str]]:
+    """The tests of a program as [input, output]. Raises SettingError for anything else."""
+    if not isinstance(found, list) or not all(isinstance(test, list) and len(test) == 2 for test in found):
+        raise SettingError(f"{place}: the {part} tests are a list of [input, output], not {str(found)[:60]!r}")
+    return [[str(given), str(wanted)] for given, wanted in found]
 
 
 def _refuse_shared(read: Mapping[Kind | str, Iterable[Question]]) -> None:

@@ -272,10 +272,10 @@ class VariantKeys(Keys):
 
 
 class SettingKeys(Keys):
-    """A setting."""
+    """A setting: two policies, prompts, and how replies are read."""
 
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=40)] = Field(
-        description="lower case with underscores; default: the file's name"
+        default="", description="lower case with underscores; default: the file's name"
     )
     version: Annotated[str, Field(pattern=r"^\d+-[A-Z]$")] = Field(
         default="1-A", description="`N-X`; raise N when scores stop being comparable"

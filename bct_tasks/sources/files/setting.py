@@ -111,6 +111,12 @@ class FileSetting(PoolSetting):
             return self._general_questions(n, seed)
         return super().prompts(variant, split, n, seed)
 
+    def most(self, split: str, n: int) -> int:
+        """See `PoolSetting.most`; also of `capability`."""
+        if split == "capability":
+            return n if self.data.capability is None else min(n, len(_general(self, tuple(self.hashes().values()))))
+        return super().most(split, n)
+
     def reader_of(self, prompt: Prompt) -> Reader:
         """See `Setting.reader_of`; general questions of a file have a reader of their own."""
         if prompt.kind == "capability" and prompt.facts.get("kind") == "file":
