@@ -14,6 +14,7 @@ from bct_tasks import catalogue, settings
 from bct_tasks.gate import check
 from bct_tasks.setting import Setting
 from lab.cli.main import main
+from trainer.config import OrganismConfig, TrainConfig
 
 
 def new(name: str, folder: Path, *more: str) -> tuple[int, str]:
@@ -109,3 +110,45 @@ def test_a_file_that_is_there_is_never_written_over(tmp_path: Path) -> None:
 
 def test_inspect_finds_every_setting_without_a_list_of_them() -> None:
     assert {setting.name for setting in registry.SETTINGS} == set(catalogue.names())
+
+
+@pytest.mark.parametrize(("form", "file"), [("--yaml", "mine.yaml"), ("--python", "mine.py")])
+def test_files_of_ones_own_pass_the_gate_at_once_and_are_shown_by_path(form: str, file: str, tmp_path: Path) -> None:
+    code, output = new("mine", tmp_path, form)
+    assert code == 0, output
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["mine.jsonl", file]
+    path = str(tmp_path / file)
+    assert f"bct check {path}" in output
+    checked = CliRunner().invoke(main, ["check", path])
+    assert checked.exit_code == 0, checked.output
+    assert "2 of 2 variants passed" in checked.output
+    assert "eval prompts: a rate is known to within ±0.13 (95 %)" in checked.output
+    shown = CliRunner().invoke(main, ["show", path])
+    assert shown.exit_code == 0, shown.output
+    assert shown.output.count("[quiz] ") >= 2
+    code, output = new("mine", tmp_path, form)
+    assert (code, "exists already" in output) == (2, True)
+
+
+def test_a_file_of_ones_own_that_is_wrong_is_a_failed_check_with_its_line(tmp_path: Path) -> None:
+    new("mine", tmp_path, "--yaml")
+    path = tmp_path / "mine.yaml"
+    path.write_text(path.read_text().replace("max_tokens: 96", "max_token: 96"))
+    line = path.read_text().splitlines().index("max_token: 96") + 1
+    done = CliRunner().invoke(main, ["check", str(path)])
+    assert done.exit_code == 2
+    assert done.output.strip().endswith(f"mine.yaml, line {line}: unknown key 'max_token'. Did you mean 'max_tokens'?")
+
+
+def test_the_identity_of_a_run_holds_the_name_and_the_content_of_a_file_and_never_its_place(tmp_path: Path) -> None:
+    for place in ("here", "there"):
+        new("mine", tmp_path / place, "--yaml")
+    one, other = (TrainConfig(setting=str(tmp_path / place / "mine.yaml")) for place in ("here", "there"))
+    assert one.identity() == other.identity()
+    assert str(tmp_path) not in str(one.identity())
+    assert one.identity()["setting"] == "mine"
+    organisms = [OrganismConfig(setting=config.setting).identity() for config in (one, other)]
+    assert organisms[0] == organisms[1]
+    data = tmp_path / "there" / "mine.jsonl"
+    data.write_text("\n".join(data.read_text().splitlines()[1:]))
+    assert one.identity() != TrainConfig(setting=other.setting).identity()
