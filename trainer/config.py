@@ -41,6 +41,7 @@ HUB_DEFAULTS: Mapping[str, Any] = {"reply_tokens": 2048, "label_temperature": 0.
 #: Options of `generation`.
 GENERATION = ("max_tokens", "temperature")
 
+Source = Literal["bundled", "instructions", "hub", "files"]
 Dtype = Literal["auto", "float32", "bfloat16", "4bit"]
 
 
@@ -56,7 +57,7 @@ class Common(BaseModel):
 
     setting: str = Field(description="name of a setting (`bct list`), or the path of a .yaml or .py file")
     variant: str | None = Field(default=None, description="variant of the setting; default: its first bct variant")
-    source: Literal["bundled", "instructions", "hub", "files"] = Field(
+    source: Source = Field(
         default="bundled",
         description="bundled questions, instructions (open-ended, bundled), hub (public data sets) or files",
     )

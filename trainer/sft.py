@@ -20,7 +20,7 @@ __all__ = ["TrainConfig", "main", "train"]
 
 
 def _summary(config: TrainConfig, out: Path) -> dict[str, Any]:
-    from trainer.data.preview import preview
+    from trainer.run.preview import preview
 
     return cell.summary(config, out) | preview(config)
 

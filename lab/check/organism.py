@@ -19,14 +19,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-from bct_tasks import catalogue
 from bct_tasks.identity import prompt_content
 from graders import Outcome, Unreadable
+from lab.plan.cells import Questions
 from serving import layout, refs
 from serving.request import Request
-from trainer.config import OrganismConfig, TrainConfig
+from trainer.config import OrganismConfig, Source, TrainConfig
 from trainer.identity import sha
 from trainer.run.lock import locked
 from trainer.run.progress import Progress, Silent
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from bct_tasks.setting import Prompt, Setting, Variant
 
 REPLIES = "replies.json"
-REPLY_TOKENS = 96
 
 #: Stage -> rate -> (kind of prompt, outcome).
 MEASURED: Mapping[str, Mapping[str, tuple[str, Outcome]]] = {
@@ -57,6 +56,7 @@ class OrganismCheck:
         n, n_train: Eval and train prompts.
         steps, learning_rate: Of the positive control.
         rank: LoRA rank; None for full fine-tuning.
+        source, options: Of the questions, as in `lab.plan.cells.Questions`.
     """
 
     setting: str
@@ -67,12 +67,25 @@ class OrganismCheck:
     steps: int = 96
     learning_rate: float = 1e-3
     rank: int | None = None
+    source: str = "bundled"
+    options: tuple[tuple[str, Any], ...] = ()
+
+    def asked(self) -> Setting:
+        """The setting with the questions of the source."""
+        return Questions(self.setting, self.source, self.options).load()
 
     def organism(self) -> OrganismConfig | None:
         """How the organism is trained; None if the base itself is the organism."""
         if not self.chosen().in_weights:
             return None
-        return OrganismConfig(setting=self.setting, variant=self.variant, model=self.model, rank=self.rank)
+        return OrganismConfig(
+            setting=self.setting,
+            variant=self.variant,
+            model=self.model,
+            rank=self.rank,
+            source=self._source(),
+            data=dict(self.options),
+        )
 
     def direct(self, organism: str | None) -> TrainConfig:
         """The positive control: SFT on the alternate policy's replies to eval-type prompts of the install split."""
@@ -86,11 +99,16 @@ class OrganismCheck:
             steps=self.steps,
             rank=self.rank,
             checkpoints=(self.steps,),
+            source=self._source(),
+            data=dict(self.options),
         )
+
+    def _source(self) -> Source:
+        return cast("Source", self.source)
 
     def chosen(self) -> Variant:
         """The variant itself."""
-        return catalogue.load(self.setting).variant(self.variant)
+        return self.asked().variant(self.variant)
 
     def stages(self) -> tuple[str, ...]:
         """The measurements. A probe shares the checkpoints of another variant, and its positive control."""
@@ -105,7 +123,7 @@ class OrganismCheck:
 
 @cache
 def _prompts(check: OrganismCheck, stage: str) -> list[Prompt]:
-    setting = catalogue.load(check.setting)
+    setting = check.asked()
     if stage == "ceiling":
         return setting.ceiling(check.variant, check.n)
     prompts = setting.prompts(check.variant, "eval", check.n)
@@ -114,14 +132,15 @@ def _prompts(check: OrganismCheck, stage: str) -> list[Prompt]:
 
 def folder(check: OrganismCheck, home: Path) -> Path:
     """The folder of a check's replies: a readable name and 8 hex digits of everything that determines them."""
-    organism, setting = check.organism(), catalogue.load(check.setting)
+    organism, setting = check.organism(), check.asked()
+    plan = {name: value for name, value in asdict(check).items() if name not in ("source", "options")}
     content = {
-        "plan": asdict(check) | {"setting": setting.name},
+        "plan": plan | {"setting": setting.name} | ({"source": check.source} if check.source != "bundled" else {}),
         **({"setting_content": setting.content_hash} if setting.file else {}),
         "model": refs.resolve(check.model).fingerprint,
         "organism": organism.identity() if organism else None,
         "direct": check.direct(None).identity(),
-        "tokens": REPLY_TOKENS,
+        "tokens": setting.max_tokens,
         "prompts": {stage: [prompt_content(setting, p) for p in check.prompts(stage)] for stage in check.stages()},
     }
     short = re.sub(r"[^a-z0-9_-]", "-", check.model.lower()).strip("-")[-24:]
@@ -165,7 +184,7 @@ def rates(check: OrganismCheck, home: Path) -> dict[str, Any] | None:
     if not is_measured(check, home):
         return None
     kept = _kept(folder(check, home))
-    setting = catalogue.load(check.setting)
+    setting = check.asked()
     found: dict[str, Any] = {"unscored": 0}
     lowest: dict[str, str] = {}
     for stage in check.stages():
@@ -200,7 +219,8 @@ def _replies(check: OrganismCheck, stage: str, ref: str) -> list[list[Any]]:
     """[text, whether it was cut off] for each prompt of a stage."""
     from serving.backends.engine.engine import get_engine
 
-    requests = [Request(messages=p.messages(), max_tokens=REPLY_TOKENS) for p in check.prompts(stage)]
+    longest = check.asked().max_tokens
+    requests = [Request(messages=p.messages(), max_tokens=longest) for p in check.prompts(stage)]
     replies = get_engine().generate(refs.resolve(ref), requests)
     return [[reply.text, reply.stop_reason != "stop"] for reply in replies]
 

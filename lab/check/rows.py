@@ -30,12 +30,16 @@ Pair = tuple[Setting, Variant]
 SIZES = ("n", "n_train", "steps", "learning_rate", "rank")
 
 
-def chosen(names: Iterable[str], variant: str | None) -> tuple[list[Pair], list[Row]]:
+def chosen(
+    names: Iterable[str], variant: str | None, source: str = "bundled", options: Mapping[str, Any] | None = None
+) -> tuple[list[Pair], list[Row]]:
     """The variants to check, and a row for each setting whose file cannot be imported.
 
     Args:
         names: Settings.
         variant: The one variant of each; None for all.
+        source: Of the questions.
+        options: Of the source.
 
     Raises:
         UnknownName: The setting or variant does not exist.
@@ -44,7 +48,7 @@ def chosen(names: Iterable[str], variant: str | None) -> tuple[list[Pair], list[
     broken: list[Row] = []
     for name in names:
         try:
-            setting = catalogue.load(name)
+            setting = catalogue.load(name, source, **(options or {}))
         except catalogue.BrokenSetting as error:
             broken.append(broken_row(name, error.message))
         else:
@@ -67,7 +71,7 @@ def model_rows(
         model: A reference: `mini`, a folder, a hub id.
         home: Folder of cached replies and organisms.
         jobs: Worker processes; None for one per core.
-        sizes: Those of `OrganismCheck`.
+        sizes: Those of `OrganismCheck`, and its source and options.
 
     Raises:
         WorkFailed: The work was stopped by Ctrl-C.

@@ -24,7 +24,12 @@ HEADERS = {"ceiling": "a*"}
 @click.option(
     "--model", help="Also build the organism on this model (mini, a folder, a hub id), evaluate and train it."
 )
-@click.option("--source", type=click.Choice(["bundled", "hub"]), default="bundled", help="hub: public data sets.")
+@click.option(
+    "--source",
+    type=click.Choice(["bundled", "instructions", "hub"]),
+    default="bundled",
+    help="instructions: open-ended; hub: public data sets.",
+)
 @click.option("--data", help="Folder with local copies of hub data. Default: $BCT_DATA, or the download cache.")
 @click.option("--train", help="Hub data set of the train prompts, where a setting has several.")
 @click.option("--jobs", type=COUNT, help="Worker processes. Default: one per core.")
@@ -85,20 +90,22 @@ def check(
         raise click.UsageError("--figures is for the pages of bundled settings: leave it out for a setting by path")
     if options["figures"] and not model:
         raise click.UsageError("--figures stores rates of a model: add --model")
-    if source == "hub":
+    if source == "hub" and not model:
         from lab.check import hub as check_hub
 
-        if model:
-            raise click.UsageError("--model uses bundled prompts only; for hub data see docs/how-to/hub-data.md")
         found = check_hub.rows(() if every else (str(setting),), variant, data=data, train=train)
-    elif data or train:
+    elif source != "hub" and (data or train):
         raise click.UsageError("--data and --train are options of hub data: add --source hub")
+    elif source != "bundled" and every:
+        raise click.UsageError(f"--all with a model or --source {source}: name one setting")
     else:
-        pairs, broken = rows.chosen(catalogue.names() if every else (str(setting),), variant)
+        given = {name: value for name, value in (("data", data), ("train", train)) if value is not None}
+        pairs, broken = rows.chosen(catalogue.names() if every else (str(setting),), variant, source, given)
         if model is None:
             found = rows.static_rows(pairs)
         else:
             sizes = {name: options[name] for name in rows.SIZES}
+            sizes |= {"source": source, "options": tuple(sorted(given.items()))}
             found = rows.model_rows(pairs, model, options["cache"], options["jobs"], **sizes)
         found += broken
     if options["figures"]:

@@ -94,7 +94,8 @@ def _example(arm: str, cell: Cell) -> Example:
 def _texts(cell: Cell) -> Iterator[str]:
     from serving.load import load_tokenizer
     from serving.template import stop_tokens
-    from trainer.data import preview, rows, tokens
+    from trainer.data import rows, tokens
+    from trainer.run import preview
 
     setting, config = cell.start.questions.load(), cell.train
     tokenizer = load_tokenizer(config.origin())

@@ -14,7 +14,7 @@ from bct_tasks import catalogue
 from bct_tasks.setting import Setting
 from lab.verdict.criterion import REVERSAL
 from serving.errors import did_you_mean
-from trainer.config import Dtype, TrainConfig
+from trainer.config import Dtype, Source, TrainConfig
 from trainer.methods import METHODS as REGISTRY
 
 METHODS = tuple(name for name in REGISTRY if name != REVERSAL)
@@ -217,9 +217,7 @@ class Grid(Frozen):
     )
     methods: tuple[str, ...] = Field(("bct",), min_length=1, description=f"what is trained on: {', '.join(METHODS)}")
     model: ModelOptions = Field(default=ModelOptions(), description="the base model: a name, or a mapping")
-    source: Literal["bundled", "instructions", "hub", "files"] = Field(
-        default="bundled", description="where the questions come from"
-    )
+    source: Source = Field(default="bundled", description="where the questions come from")
     data: Mapping[str, Any] = Field(
         default_factory=dict[str, Any], description="options of the source; files are relative to the recipe"
     )

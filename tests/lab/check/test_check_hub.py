@@ -56,7 +56,7 @@ def test_missing_data_are_reported_in_one_line_and_not_downloaded() -> None:
     ("args", "word"),
     [
         (["wrong_language"], "wrong_language has no hub data"),
-        (["sandbagging", "--model", "mini"], "bundled prompts only"),
+        (["sandbagging", "--data", COPIES, "--model", "mini"], "prompts of this kind are in"),
         (["sandbagging", "--data", COPIES, "--train", "appz"], "Did you mean 'apps'"),
         (["sandbagging", "--data", COPIES, "--variant", "statik"], "Did you mean 'static'"),
     ],

@@ -13,9 +13,9 @@ from tiny_runs import MakeCell, tokenizer, weights
 from serving import refs
 from serving.load import load_model
 from trainer import sft
-from trainer.data.preview import preview
 from trainer.run import metrics
 from trainer.run.checkpoints import Keeper
+from trainer.run.preview import preview
 from trainer.run.watch import LINES, PICTURE
 from trainer.sft import train
 
