@@ -55,8 +55,8 @@ def audit(context: click.Context, file: Path | None, write: bool, **options: Any
 
 
 def _audit(options: dict[str, Any], home: Path) -> Any:
+    from bct_tasks.catalogue import is_path
     from lab.plan.audit import Audit
-    from lab.plan.grid import is_path
 
     setting = options["setting"]
     return Audit(

@@ -56,11 +56,6 @@ class Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-def is_path(setting: str) -> bool:
-    """Whether a setting is named by its file."""
-    return setting.endswith((".yaml", ".yml", ".py"))
-
-
 def as_list(value: Any) -> Any:
     """A single value as a list of one; lists and None as they are."""
     return value if isinstance(value, list | tuple) or value is None else [value]

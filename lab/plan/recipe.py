@@ -38,7 +38,6 @@ from lab.plan.grid import (
     Frozen,
     Grid,
     as_list,
-    is_path,
 )
 from lab.plan.yaml_lines import Document, Place
 from lab.verdict.expectations import Expectation
@@ -153,13 +152,16 @@ def _resolved(values: Mapping[str, Any], home: Path) -> dict[str, Any]:
     """The values with absolute paths of settings, data files and model folders that are relative to the recipe."""
     found = dict(values)
     if "settings" in found:
-        found["settings"] = [
-            str(home / name) if isinstance(name, str) and is_path(name) else name for name in as_list(found["settings"])
-        ]
+        found["settings"] = [_of_recipe(name, home) for name in as_list(found["settings"])]
     for key in ("data", "model", "organism"):
         if isinstance(found.get(key), dict):
             found[key] = {name: _absolute(value, home) for name, value in found[key].items()}
     return found
+
+
+def _of_recipe(setting: Any, home: Path) -> Any:
+    by_path = isinstance(setting, str) and catalogue.is_path(setting)
+    return str(home / setting) if by_path else setting
 
 
 def _absolute(value: Any, home: Path) -> Any:
@@ -217,7 +219,7 @@ def _check_names(document: Document, grid: Grid, places: Mapping[str, Place]) ->
 
 def _check_setting(document: Document, grid: Grid, name: str, place: Place) -> None:
     known = catalogue.names()
-    if name not in known and not is_path(name):
+    if name not in known and not catalogue.is_path(name):
         message = f"unknown setting '{name}'.{did_you_mean(name, known)} `bct list` shows all {len(known)}."
         raise document.error(place, message)
     try:
