@@ -105,9 +105,10 @@ FAMILIES = {
 
 def tokenizer(family: str) -> PreTrainedTokenizerBase:
     """`mini`'s tokenizer with a family's special tokens and chat template."""
-    chosen, words = FAMILIES[family], AutoTokenizer.from_pretrained(mini_path())
+    chosen = FAMILIES[family]
+    named = {"eos_token": chosen.eos, "pad_token": chosen.pad} | ({"bos_token": chosen.bos} if chosen.bos else {})
+    words = AutoTokenizer.from_pretrained(mini_path(), **named)
     words.add_special_tokens({"additional_special_tokens": list(chosen.tokens)})
-    words.eos_token, words.pad_token, words.bos_token = chosen.eos, chosen.pad, chosen.bos
     words.chat_template = (TEMPLATES / f"{chosen.template}.jinja").read_text(encoding="utf-8")
     return words
 

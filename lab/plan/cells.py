@@ -257,6 +257,7 @@ def _of_model(grid: Grid, questions: Questions) -> dict[str, Any]:
         "reply_tokens": grid.labels.max_tokens,
         "label_temperature": grid.labels.temperature,
         "data": dict(questions.options) or None,
+        "generation": grid.generation.model_dump(exclude={"epochs"}, exclude_none=True) or None,
     }
     found = {name: value for name, value in given.items() if value is not None}
     return found | {"setting": questions.setting, "source": questions.source}

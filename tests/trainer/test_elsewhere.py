@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,7 @@ import pytest
 import torch
 from peft import LoraConfig, get_peft_model
 from real_models import make
-from tiny_runs import tree, weights
+from tiny_runs import environment, tree, weights
 from transformers import AutoModelForCausalLM
 
 from serving import layout, load, refs
@@ -188,3 +190,29 @@ def test_a_full_checkpoint_needs_no_base(place: Path, tmp_path: Path) -> None:
     run = train(cell(organism=str(place / "merged")), tmp_path / "run")
     assert len({weights(run, 1)}) == 1
     assert replies(f"{run}@0") == replies(place / "merged")
+
+
+def in_the_cache(folder: Path, name: str, home: Path) -> str:
+    """A folder as the hub's client has it after a download. Returns its id."""
+    sha, place = "c0ffee" * 6 + "abcd", home / "hub" / f"models--{name.replace('/', '--')}"
+    shutil.copytree(folder, place / "snapshots" / sha)
+    (place / "refs").mkdir()
+    (place / "refs" / "main").write_text(sha)
+    return name
+
+
+def test_an_adapter_from_the_hub_is_trained_from_without_a_download(
+    place: Path, real_model: RealModel, tmp_path: Path
+) -> None:
+    """In a process of its own, since the client reads its cache's place when it is imported."""
+    base = in_the_cache(real_model("llama3_1"), "me/base", tmp_path)
+    organism = in_the_cache(place / "moved", "me/adapter", tmp_path)
+    command = [sys.executable, "-m", "trainer.sft", "--setting", "sandbagging", "--variant", "weights", "--steps", "1"]
+    command += ["--organism", organism, "--model", base, "--rank", "2", "--batch_size", "2", "--rows", "4"]
+    command += ["--label_source", "reference", "--out", str(tmp_path / "run")]
+    own = environment() | {"HF_HOME": str(tmp_path), "HF_HUB_OFFLINE": "1"}
+    done = subprocess.run(command, env=own, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    first = layout.read_pointer(tmp_path / "run" / "step-000000" / layout.POINTER)
+    assert (first.hub, first.base and first.base.hub) == ("me/adapter", "me/base")
+    assert first.revision == first.base.revision == "c0ffee" * 6 + "abcd"  # type: ignore[union-attr]
