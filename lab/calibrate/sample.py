@@ -121,7 +121,7 @@ def _replies(experiment: Experiment, chosen: Sequence[tuple[str, Place]]) -> dic
 
 def _shown(name: str, answer: Answer) -> dict[str, Any]:
     """What a person sees: the question without its tag, the behavior of both policies, and the reply."""
-    setting, prompt = catalogue.load(answer.setting), answer.prompt
+    setting, prompt = catalogue.load(answer.ref), answer.prompt
     facts = {key: value for key, value in prompt.facts.items() if key not in ("kind", "hidden")}
     policies = {"initial": setting.initial.behavior(prompt), "alternate": setting.alternate.behavior(prompt)}
     head = {"id": name, "setting": answer.setting, **policies, "user": _untagged(setting, answer), "facts": facts}

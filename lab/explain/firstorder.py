@@ -123,10 +123,11 @@ def _agreement(predicted: Sequence[float], observed: Sequence[float]) -> dict[st
 
 
 def _config(folder: Path) -> dict[str, Any]:
-    """The training configuration of a cell; empty if the folder is not a cell."""
-    manifest = folder / layout.MANIFEST
-    content = layout.read_json(manifest) if manifest.is_file() else {}
-    return content.get("identity", {}).get("config", {}) if content.get("kind") == "cell" else {}
+    """The training configuration of a cell, with the place of its prompts; empty if the folder is not a cell."""
+    content = layout.read_if_there(folder / layout.MANIFEST) or {}
+    if content.get("kind") != "cell":
+        return {}
+    return content.get("identity", {}).get("config", {}) | content.get("asked", {})
 
 
 def _points(folder: Path, config: dict[str, Any], items: int) -> tuple[tuple[Point, ...], int]:

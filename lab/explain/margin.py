@@ -52,10 +52,12 @@ def reply_pairs(
     Raises:
         BadInput: a prompt with its reply is longer than the model's context.
     """
-    setting = catalogue.load(config["setting"])
+    setting = catalogue.load(config["setting"], config.get("source", "bundled"), **(config.get("data") or {}))
     prompts = setting.prompts(config.get("variant"), "eval", items)
     pairs = [(prompt, setting.alternate.reply(prompt), setting.initial.reply(prompt)) for prompt in prompts]
     pairs = [pair for pair in pairs if pair[1] != pair[2]]
+    if not pairs:
+        raise BadInput(f"{setting.name}: no reference replies of the two policies are known, so there is no margin")
     rows = [row(prompt, reply) for prompt, *replies in pairs for reply in replies]
     context = getattr(model.config.get_text_config(), "max_position_embeddings", None) or 2**15
     stops = stop_tokens(tokenizer, model.generation_config)

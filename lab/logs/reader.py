@@ -81,9 +81,13 @@ class Place:
 
 @dataclass(frozen=True)
 class Answer:
-    """One reply in full, with the part of its prompt that grading needs."""
+    """One reply in full, with the part of its prompt that grading needs.
+
+    `ref` is the file of a setting that was loaded by path, else its name.
+    """
 
     setting: str
+    ref: str
     variant: str
     prompt: Prompt = field(repr=False)
     text: str
@@ -199,6 +203,7 @@ def _answer(sample: Mapping[str, Any] | None, place: Place) -> Answer:
     choice: Mapping[str, Any] = (output.get("choices") or [{}])[0]
     return Answer(
         setting=place.setting,
+        ref=str(facts.get("file") or place.setting),
         variant=str(facts["variant"]),
         prompt=Prompt.from_record(
             place.id, "train" if place.kind == "train" else "eval", _user(sample["input"]), facts

@@ -83,7 +83,10 @@ def begin(plan: Plan, out: Path, loaded: Loaded, **data: str) -> None:
     template = tokens.template_hash(loaded.tokenizer, plan.config.chat_template_kwargs)
     identity = plan.identity | data | {"chat_template": template}
     if not manifest.check(out, identity):
-        manifest.write(out, "cell", identity, **manifest.answering(plan.config, loaded.tokenizer.chat_template))
+        # Where the prompts can be found again: outside the identity, which knows them by content.
+        asked = {"setting": plan.config.setting, "source": plan.config.source, "data": plan.config.data}
+        answering = manifest.answering(plan.config, loaded.tokenizer.chat_template)
+        manifest.write(out, "cell", identity, asked=asked, **answering)
     first = out / layout.step_name(0)
     if ranks.is_first() and not (first / layout.POINTER).is_file():
         layout.write_pointer(first, loaded.base.place, plan.organism.fingerprint, base=loaded.base.base)
