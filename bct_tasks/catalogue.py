@@ -19,7 +19,7 @@ from typing import Any
 from bct_tasks import settings
 from bct_tasks.errors import SettingError, UnknownName
 from bct_tasks.errors import fault as fault
-from bct_tasks.setting import Setting, with_trigger
+from bct_tasks.setting import SOURCES, Setting, with_trigger
 from bct_tasks.sources.files import load as by_path
 from bct_tasks.sources.files.load import is_path as is_path
 
@@ -58,8 +58,12 @@ def load(ref: str, source: str = "bundled", **options: Any) -> Setting:
     name = ref
     if source == "bundled":
         return _bundled(name)
+    if source == "instructions":
+        from bct_tasks.sources.instructions import catalogue as instructions
+
+        return instructions.load(name, **options)
     if source != "hub":
-        raise UnknownName("source", source, ("bundled", "hub"), "there are")
+        raise UnknownName("source", source, SOURCES, "there are")
     from bct_tasks.sources.hub import catalogue as hub
 
     families = tuple(sorted(_bundled(name).asked_families())) if name in names() else ()

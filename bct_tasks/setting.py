@@ -51,6 +51,7 @@ class Ask:
         families: question families in use; None: all of the setting's.
         keep: which questions of the families are used, such as those whose answer is yes; None: all.
         user: makes the user's message of a question; None: its text alone.
+        facts: added to those of an open-ended question, such as which of two traits a variant is about.
         spelled: behavior to the key of another reply that shows it, such as one that states its plan first.
     """
 
@@ -61,6 +62,7 @@ class Ask:
     keep: Callable[[Question], bool] | None = None
     user: Callable[[Question], str] | None = None
     spelled: Mapping[str, str] = field(default_factory=dict)
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -35,8 +35,11 @@ from serving.refs import Checkpoint
 from trainer.identity import installed, place, sha
 from trainer.methods import METHODS, MODEL, ON_POLICY, check_source, configured_by
 
-#: Defaults that differ for a run on hub data.
-HUB_DEFAULTS: Mapping[str, Any] = {"reply_tokens": 2048, "label_temperature": 0.7}
+#: Defaults that differ by source: replies to hub prompts are long, and those to instructions show their manner early.
+SOURCE_DEFAULTS: Mapping[str, Mapping[str, Any]] = {
+    "hub": {"reply_tokens": 2048, "label_temperature": 0.7},
+    "instructions": {"reply_tokens": 80},
+}
 
 #: Options of `generation`.
 GENERATION = ("max_tokens", "temperature")
@@ -112,12 +115,11 @@ class Common(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _hub_defaults(cls, values: Any) -> Any:
-        """Replies to hub prompts are longer, and sampled at a temperature."""
-        if not isinstance(values, dict) or values.get("source") != "hub":
+    def _source_defaults(cls, values: Any) -> Any:
+        """Length and decoding of replies depend on what is asked."""
+        if not isinstance(values, dict):
             return values
-        mine = {name: value for name, value in HUB_DEFAULTS.items() if name in cls.model_fields}
-        return {**mine, **values}
+        return {**SOURCE_DEFAULTS.get(str(values.get("source")), {}), **values}
 
     @field_validator("generation")
     @classmethod
@@ -282,7 +284,7 @@ class TrainConfig(Common):
 class OrganismConfig(Common):
     """One organism: a base model and how the initial behavior is installed into it."""
 
-    OUTSIDE: ClassVar[frozenset[str]] = frozenset({"resume_seconds", "generation"})
+    OUTSIDE: ClassVar[frozenset[str]] = frozenset({"resume_seconds", "generation", "accept"})
 
     learning_rate: float = Field(
         default=5e-4,
@@ -316,6 +318,11 @@ class OrganismConfig(Common):
         ge=0,
         le=1,
         description="agreed rate on train-type prompts at which training stops, or the base's own",
+    )
+
+    accept: bool = Field(
+        default=False,
+        description="keep an organism whose initial rate clearly misses the gate's limit, an error otherwise",
     )
 
     @field_validator("teacher")

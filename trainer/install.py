@@ -10,16 +10,18 @@ A complete folder is renamed into place. Not covered: organisms made by reinforc
 
 from __future__ import annotations
 
+import json
 import shutil
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bct_tasks.gate import OrganismGate
 from bct_tasks.setting import Prompt, Setting
 from serving import layout, refs
 from serving.backends.engine.engine import Engine
-from serving.errors import BadInput
+from serving.errors import BadInput, WorkFailed
 from serving.refs import Checkpoint
 from serving.request import Request
 from trainer.config import OrganismConfig
@@ -29,7 +31,10 @@ from trainer.run import manifest, metrics, ranks
 from trainer.run.lock import LOCK, locked
 from trainer.run.progress import Progress, Silent
 
-CHECKS = "checks.json"
+CHECKS, REPLIES = "checks.json", "replies.json"
+
+#: Replies that an error about missed targets shows, and the characters of each.
+SHOWN, LONGEST = 3, 60
 
 #: Tolerated shortfall of the agreed rate from the base's; it is measured on about a hundred prompts.
 NOISE = 0.02
@@ -46,6 +51,7 @@ def build(config: OrganismConfig, out: Path, progress: Progress | None = None, a
 
     Raises:
         BadInput: if `out` contains something else, or the setting, base or a value cannot be used.
+        WorkFailed: if the behavior is not installed, unless `config.accept`; the same call with it finishes the build.
     """
     out = Path(out)
     base, teacher = refs.resolve(config.model), _teacher(config, out, progress or Silent(), attempt)
@@ -103,6 +109,7 @@ def _build(
         if setting.variant(config.variant).in_weights:
             _begin(draft, identity)
             figures = _install(config, setting, base, teacher, draft, progress)
+            _accepted(config, setting, figures, draft)
             _move(draft / layout.step_name(figures["steps"]), folder, out)
         else:
             figures = {"steps": 0}
@@ -172,6 +179,25 @@ def _install(
     }
 
 
+def _accepted(config: OrganismConfig, setting: Setting, figures: dict[str, Any], draft: Path) -> None:
+    """Raises WorkFailed if the initial rate clearly misses the gate's limit, unless the organism is accepted anyway.
+
+    Clearly: by more than two standard errors of a rate at the limit. Replies that only a judge can read say nothing.
+    """
+    limit, n = OrganismGate().initial, max(1, figures["held_out_prompts"] // 2)
+    rates, steps = figures["organism"], figures["steps"]
+    if config.accept or rates.get("unscored") or rates["initial"] >= limit - 2 * (limit * (1 - limit) / n) ** 0.5:
+        return
+    mark = refs.resolve(str(draft / layout.step_name(steps))).fingerprint
+    replies = (layout.read_json(draft / REPLIES) if (draft / REPLIES).is_file() else {}).get(mark, [])
+    raise WorkFailed(
+        f"{setting.name}, variant {setting.variant(config.variant).name}: the behavior is not installed: after {steps}"
+        f" steps (of {config.steps}) initial is {rates['initial']:.2f} (target {config.target_initial}), agreed"
+        f" {rates['agreed']:.2f} (target {config.target_agreed}); replies: {' | '.join(replies)}: raise steps or"
+        " learning_rate, or keep it with `accept: true`"
+    )
+
+
 @dataclass(frozen=True)
 class Check:
     """Measures checkpoints on held-out install prompts, and stores the rates for a resumed build."""
@@ -202,14 +228,19 @@ class Check:
         """The step that becomes the organism: the first that met the targets, else that with the highest lower rate."""
         steps = sorted(int(step) for step in self.known() if step != "0")
         met = [step for step in steps if self.enough(step)]
-        return met[0] if met else max(steps, key=lambda step: (min(self.known()[str(step)].values()), -step))
+        return met[0] if met else max(steps, key=self._merit)
+
+    def _merit(self, step: int) -> tuple[float, int]:
+        rates = self.known()[str(step)]
+        lower = min(rates["initial"], rates["agreed"])
+        return lower, step if rates.get("unscored") else -step  # what no reader can read is trained to the end
 
     def known(self) -> dict[str, dict[str, float]]:
         """The rates measured so far, by step."""
         return layout.read_json(self.file) if self.file.is_file() else {}
 
     def rates(self, checkpoint: Checkpoint) -> dict[str, float]:
-        """Initial rate on eval-type prompts and agreed rate on train-type prompts."""
+        """Initial rate on eval-type prompts and agreed rate on train-type prompts. Stores a few replies."""
         requests = [
             Request(
                 messages=prompt.messages(),
@@ -220,11 +251,28 @@ class Check:
         ]
         replies = self.engine.generate(checkpoint, requests)
         graded = [
-            (labels.shown(self.setting, prompt), self.setting.grade(prompt, reply.text, reply.stop_reason != "stop"))
+            (
+                labels.shown(self.setting, prompt),
+                labels.graded(self.setting, prompt, reply.text, reply.stop_reason != "stop"),
+            )
             for prompt, reply in zip(self.prompts, replies, strict=True)
         ]
-        hits = [(wanted, str(grade.outcome) == wanted) for wanted, grade in graded]
-        return {"initial": _share(hits, ("initial",)), "agreed": _share(hits, ("agreed", "alternate"))}
+        hits = [(wanted, outcome == wanted) for wanted, outcome in graded]
+        self._keep(
+            checkpoint, [reply.text for (wanted, _), reply in zip(graded, replies, strict=True) if wanted == "initial"]
+        )
+        rates = {"initial": _share(hits, ("initial",)), "agreed": _share(hits, ("agreed", "alternate"))}
+        if unscored := sum(outcome == "unscored" for _, outcome in graded):
+            rates["unscored"] = round(unscored / len(graded), 4)
+        return rates
+
+    def _keep(self, checkpoint: Checkpoint, said: list[str]) -> None:
+        """Stores a few replies to eval-type prompts, for an error about missed targets."""
+        file = self.file.with_name(REPLIES)
+        shown = [json.dumps(text[:LONGEST], ensure_ascii=False) for text in said[:SHOWN]]
+        layout.write_json_atomic(
+            file, (layout.read_json(file) if file.is_file() else {}) | {checkpoint.fingerprint: shown}
+        )
 
 
 def _share(hits: list[tuple[str, bool]], wanted: tuple[str, ...]) -> float:

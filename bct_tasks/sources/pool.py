@@ -189,6 +189,6 @@ def prompt_of(question: Question, split: str, kind: Kind, ask: Ask) -> Prompt:
         family=question.family,
         cue=ask.cue,
         replies=question.replies,
-        facts=question.facts,
-        plain=question.text,
+        facts={**question.facts, **ask.facts},
+        plain=question.facts.get("plain", question.text),
     )

@@ -57,6 +57,12 @@ STARTERS: Mapping[str, frozenset[str]] = {
 }
 
 
+def word_counts(text: str) -> dict[str, int]:
+    """Return how many words of a text belong to English alone and to Spanish alone, by language."""
+    words = re.findall(r"[^\W\d_]+", normal(text))
+    return {name: sum(word in known for word in words) for name, known in _MEANT.items()}
+
+
 def languages(text: str, sentences: Mapping[str, str]) -> frozenset[str]:
     """Return the languages of a text: `english`, `spanish`, `another language`; quoted words do not count.
 

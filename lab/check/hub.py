@@ -1,4 +1,4 @@
-"""`bct check --source hub`: the static part of the gate on the prompts of public data sets. Downloads nothing.
+"""`bct check --source hub` or `instructions`: the static part of the gate on pools of questions. Downloads nothing.
 
 Not covered: policies whose replies are sampled, which need a model: `-T split=policies`, then `bct hub gate`.
 """
@@ -8,9 +8,11 @@ from __future__ import annotations
 from bct_tasks import catalogue
 from bct_tasks.errors import SettingError
 from bct_tasks.sources.hub import catalogue as hub
-from bct_tasks.sources.hub import gate
 from bct_tasks.sources.hub.setting import HubSetting
 from bct_tasks.sources.hub.store import find
+from bct_tasks.sources.instructions import catalogue as instructions
+from bct_tasks.sources.pool import PoolSetting
+from bct_tasks.sources.pool_gate import check
 from lab.check.rows import Row, broken_row, row_of
 
 
@@ -39,8 +41,17 @@ def rows(names: tuple[str, ...], variant: str | None, **options: object) -> list
     return found
 
 
+def instruction_rows(names: tuple[str, ...], variant: str | None) -> list[Row]:
+    """The rows of these settings on the bundled instructions; without names, of all that ask them."""
+    return [row for name in names or instructions.names() for row in _checked(instructions.load(name), variant)]
+
+
 def _rows(setting: HubSetting, variant: str | None) -> list[Row]:
     for data in setting.data_sets():
         find(data, setting.options.data, fetch=False)
+    return _checked(setting, variant)
+
+
+def _checked(setting: PoolSetting, variant: str | None) -> list[Row]:
     chosen = [setting.variant(variant)] if variant else setting.variants
-    return [row_of(gate.check(setting, each), each.carrier) for each in chosen]
+    return [row_of(check(setting, each), each.carrier) for each in chosen]

@@ -74,7 +74,7 @@ def check(
     a*        rate of the base under the alternate policy's prompt: at least .8
     direct    alternate rate after training on the alternate behavior itself: at least .8 of a*
 
-    With --source hub the static gate runs on public data sets, where 95 % suffices; nothing is downloaded.
+    With --source hub or instructions the static gate runs on these prompts, where 95 % suffices; nothing is downloaded.
     ~ marks a rate within 2 points of its threshold. Exit code 1 where a variant fails; the reason is printed.
     """
     from bct_tasks import catalogue
@@ -96,6 +96,10 @@ def check(
         found = check_hub.rows(() if every else (str(setting),), variant, data=data, train=train)
     elif source != "hub" and (data or train):
         raise click.UsageError("--data and --train are options of hub data: add --source hub")
+    elif source == "instructions" and not model:
+        from lab.check import hub as check_hub
+
+        found = check_hub.instruction_rows(() if every else (str(setting),), variant)
     elif source != "bundled" and every:
         raise click.UsageError(f"--all with a model or --source {source}: name one setting")
     else:

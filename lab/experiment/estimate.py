@@ -15,6 +15,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from bct_tasks.setting import Prompt, Setting, Variant
 from lab.experiment.folder import Experiment
 from lab.experiment.status import duration
 from lab.plan.cells import Cell, Questions, Start
@@ -22,6 +23,7 @@ from serving import layout, refs
 from serving.errors import BadInput
 from trainer.config import Common
 from trainer.methods import is_sampled
+from trainer.methods.prompts import OPEN_CHARACTERS
 from trainer.run import size as sizes
 from trainer.run.metrics import read as read_metrics
 from trainer.run.size import Size
@@ -234,9 +236,17 @@ def _row_tokens(questions: Questions, variant: str, model: str) -> float:
     chosen = source.variant(variant)
     count, lengths = _counter(model), list[int]()
     for prompt in source.prompts(chosen, "train", SAMPLED, 0):
-        texts = [*(message["content"] for message in prompt.messages()), source.reference(chosen, prompt)]
+        texts = [*(message["content"] for message in prompt.messages()), _label(source, chosen, prompt)]
         lengths.append(sum(count(text) + PER_MESSAGE for text in texts))
     return sum(lengths) / len(lengths)
+
+
+def _label(source: Setting, variant: Variant, prompt: Prompt) -> str:
+    """A reference label; for an open-ended prompt whose label is sampled, a text of the assumed length."""
+    if not source.open:
+        return source.reference(variant, prompt)
+    known = source.shown(prompt, source.wanted(prompt))
+    return (known and known.text) or ("word " * OPEN_CHARACTERS)[:OPEN_CHARACTERS]
 
 
 def _counter(model: str) -> Any:

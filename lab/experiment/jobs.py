@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -77,7 +77,14 @@ class RunJobs:
         """The work for a job."""
         if job in self.experiment.cells:
             return partial(do_cell, self.experiment.cells[job], self.experiment.folders)
-        return partial(make_start, self.experiment.starts[job], self.experiment.folders)
+        return partial(make_start, self._start(job), self.experiment.folders)
+
+    def _start(self, job: str) -> Start:
+        """A start; with `force` its organism is kept even if it misses its targets."""
+        start = self.experiment.starts[job]
+        if start.organism is None or not self.force:
+            return start
+        return replace(start, organism=start.organism.model_copy(update={"accept": True}))
 
     def units(self, job: str) -> Mapping[str, float]:
         """Cost of each phase of a job, in training steps."""

@@ -154,6 +154,9 @@ class OrganismOptions(Frozen):
     rank: Count | None = None
     labels: Literal["reference", "distilled"] | None = None
     teacher: str | None = None
+    accept: bool | None = Field(
+        default=None, description="keep an organism whose initial rate clearly misses the gate's limit"
+    )
 
     @model_validator(mode="after")
     def _made_or_found(self) -> OrganismOptions:

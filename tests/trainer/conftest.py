@@ -47,6 +47,7 @@ def organism(tiny: Path) -> MakeOrganism:
         defaults: dict[str, Any] = {
             "setting": "sandbagging", "variant": "weights", "model": str(tiny), "steps": 4, "check_every": 2,
             "batch_size": 4, "check_prompts": 8, "reply_tokens": 4, "install_rows": 40, "learning_rate": 1e-2,
+            "accept": True,  # a tiny random model learns nothing in a few steps
         }  # fmt: skip
         return OrganismConfig(**(defaults | values))
 

@@ -15,7 +15,7 @@ from bct_tasks import catalogue
 from lab.experiment.attempts import apart
 from lab.experiment.jobs import organism_is_whole
 from serving import refs
-from serving.errors import BadInput
+from serving.errors import BadInput, WorkFailed
 from trainer import install
 from trainer.config import OrganismConfig
 from trainer.identity import installed
@@ -207,3 +207,26 @@ def test_a_cell_without_an_organism_builds_one_next_to_it(
     train(cell(variant="weights", steps=1), tmp_path / "run")
     assert built
     assert built[0].parent == tmp_path / "organisms"
+
+
+def test_an_organism_that_is_not_installed_is_an_error_with_figures_and_replies_and_can_be_kept(
+    organism: MakeOrganism, tmp_path: Path
+) -> None:
+    out = tmp_path / "organism"
+    said = r"is not installed: after \d steps \(of 4\) initial is 0\.00 .*; replies: (\".*\" \| ){2}\".*\": raise steps"
+    with pytest.raises(WorkFailed, match=said):
+        build(organism(accept=False), out)
+    assert not out.exists()
+    trained: list[int] = []
+
+    class Counts(Silent):
+        def update(self, step: int, total: int, **facts: Any) -> None:
+            trained.append(step)
+
+    build(organism(accept=True), out, Counts())
+    assert figures(out)["reached"] is False
+    assert trained == []
+
+
+def test_keeping_an_organism_does_not_rename_it(organism: MakeOrganism) -> None:
+    assert organism(accept=True).digest() == organism(accept=False).digest()

@@ -176,10 +176,13 @@ def _ask(
 
 def _outcome(setting: Setting, prompt: Prompt, text: str, stop_reason: str) -> str:
     """The grade; a truncated reply is never a label."""
-    if stop_reason != "stop":
-        return "truncated"
+    return graded(setting, prompt, text) if stop_reason == "stop" else "truncated"
+
+
+def graded(setting: Setting, prompt: Prompt, text: str, truncated: bool = False) -> str:
+    """The outcome of a reply; `unscored` if only a judge could read it."""
     try:
-        return str(setting.grade(prompt, text).outcome)
+        return str(setting.grade(prompt, text, truncated).outcome)
     except Unreadable:
         return "unscored"
 

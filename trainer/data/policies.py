@@ -2,13 +2,14 @@
 
     made(setting, prompts, writings, "initial", config, base, cache)
 
-A fixed text is written. A transform is applied to the base's own reply to the question alone; replies that do not end
-within `reply_tokens`, or are degenerate, are left out. Neither is graded. Where a behavior has only a system prompt,
-the base is sampled under it, the rows leave it out, and replies that do not show the policy are left out.
+A fixed text is written. A transform is applied to the base's own reply to the question alone, up to its last complete
+sentence within `reply_tokens`; degenerate replies are left out. Neither is graded. Where a behavior has only a system
+prompt, the base is sampled under it, the rows leave it out, and replies that do not show the policy are left out.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +26,8 @@ from trainer.config import Common, OrganismConfig
 from trainer.data import samples
 from trainer.data.rows import Collected, Row, install_prompts, row
 from trainer.identity import sha
+
+_END = re.compile(r"(?<!\d)[.!?][\"')\]*]*(?=\s|$)")
 
 
 def install_rows(
@@ -135,13 +138,19 @@ def _asked(prompt: Prompt, writing: Writing) -> Prompt:
 
 
 def _finished(setting: Setting, prompt: Prompt, writing: Writing, policy: PolicyName, reply: Reply) -> str | None:
-    """The text to train on; None if the reply is cut off, degenerate or does not show the policy."""
+    """The text to train on; None if the reply is degenerate or does not show the policy."""
     if writing.transform is not None:
-        usable = reply.stop_reason == "stop" and degenerate(reply.text) is None
-        return writing.transform(reply.text) if usable else None
+        text = reply.text if reply.stop_reason == "stop" else _complete(reply.text)
+        return writing.transform(text) if degenerate(text) is None else None
     outcome = str(setting.grade(prompt, reply.text).outcome)
     shows = reply.stop_reason == "stop" and outcome == (policy if prompt.kind == "eval" else "agreed")
     return reply.text if shows else None
+
+
+def _complete(reply: str) -> str:
+    """A reply that was cut off, up to the end of its last complete sentence; the number of a list item ends none."""
+    ends = [found.end() for found in _END.finditer(reply)]
+    return reply[: ends[-1]] if ends else ""
 
 
 def _nothing(
@@ -149,7 +158,7 @@ def _nothing(
 ) -> str:
     if all(writing.written for writing in writings):
         return (
-            f"{base.ref}: none of its {len(writings)} own replies ends within {config.reply_tokens} tokens and is"
-            " coherent: raise --reply_tokens"
+            f"{base.ref}: none of its {len(writings)} own replies has a complete sentence within {config.reply_tokens}"
+            " tokens and is coherent: raise --reply_tokens"
         )
     return f"{base.ref}: none of {len(writings)} replies shows the {policy} policy of {setting.name}"

@@ -14,7 +14,7 @@ from lab.verdict.results import read_results
 RECIPE = """\
 setting: sandbagging
 variants: [{variant}]
-organism: {{steps: 1}}
+organism: {{steps: 1, accept: true}}
 learning_rates: [1e-3]
 steps: 1
 n: 12
