@@ -62,6 +62,11 @@ def load(ref: str, source: str = "bundled", **options: Any) -> Setting:
         from bct_tasks.sources.instructions import catalogue as instructions
 
         return instructions.load(name, **options)
+    if source == "files":
+        raise SettingError(
+            f"{name}: prompts of your own belong to a setting of your own: `bct new NAME --yaml` writes one, and"
+            " `setting: ./NAME.yaml` or --setting NAME.yaml takes it"
+        )
     if source != "hub":
         raise UnknownName("source", source, SOURCES, "there are")
     from bct_tasks.sources.hub import catalogue as hub

@@ -119,6 +119,8 @@ def bct_task(
         if len(found) < size:
             logger.warning("%s has %d %s prompts: all of them are asked, not %d", setting.name, len(found), part, size)
     samples = [_sample(setting, chosen, prompt, margins) for prompt in _interleaved(drawn)]
+    if margins and not any(REFERENCES in (sample.metadata or {}) for sample in samples):
+        logger.warning("%s: no margins, because its policies have no written replies that differ", setting.name)
     scorers = [outcome(judge), *([margins_scorer()] if margins else []), *([tests()] if setting.programs else [])]
     return Task(
         name=setting.name,

@@ -88,8 +88,10 @@ def pattern_reader(patterns: Mapping[str, str], steps: Sequence[str] = (), other
         seen = frozenset(name for name, pattern in patterns.items() if filled(pattern, facts, steps).search(text))
         if seen:
             return Reading(seen, f"matches the expression of {' and of '.join(sorted(seen))}")
-        if otherwise is None or (reason := degenerate(reply)):
-            return Reading(frozenset(), "matches no expression" if otherwise is None else reason)
+        if otherwise is None:
+            return Reading(frozenset(), "matches no expression")
+        if reason := degenerate(reply):
+            return Reading(frozenset(), reason)
         return Reading(frozenset({otherwise}), f"matches no expression, which counts as {otherwise}")
 
     return read

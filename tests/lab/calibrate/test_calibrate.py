@@ -15,6 +15,7 @@ from click.testing import CliRunner, Result
 from bct_tasks import catalogue
 from graders.calibration import Gold, gold_file, gold_text, read_gold
 from lab.calibrate import gold
+from lab.cli.labels import main as labels
 from lab.cli.main import main
 
 ROOT = Path(__file__).parents[3]
@@ -150,3 +151,23 @@ def test_a_judge_is_measured_on_the_same_replies_and_what_it_leaves_unscored_is_
     assert found["unscored"] == 1
     assert found["grader"] == "scripted/judge"
     assert "no verdict in 3 attempts" in next(m["explanation"] for m in found["misses"] if m["grade"] == "unscored")
+
+
+def test_labelled_replies_of_a_setting_by_path_lie_next_to_it(tmp_path: Path) -> None:
+    assert CliRunner().invoke(main, ["new", "mine", "--yaml", "--dir", str(tmp_path)]).exit_code == 0
+    path = str(tmp_path / "mine.yaml")
+    missing = bct(path)
+    assert missing.exit_code == 2
+    assert f"{tmp_path / 'mine.gold.jsonl'}: mine has no labelled replies" in missing.output
+    prompts = catalogue.load(path).prompts("weights", "eval", 12)
+    lines = [
+        Gold(variant="weights", prompt=prompt.id, reply=f"It is {prompt.replies[behavior]}.", label=label)
+        for prompt in prompts
+        for behavior, label in (("wrong", "initial"), ("right", "alternate"))
+    ]
+    (tmp_path / "mine.gold.jsonl").write_text(gold_text(lines), encoding="utf-8")
+    filled = CliRunner().invoke(labels, ["fill", path])
+    assert filled.exit_code == 0, filled.output
+    done = bct(path)
+    assert done.exit_code == 0, done.output
+    assert "mine  gold, pattern: 24 replies" in done.output
