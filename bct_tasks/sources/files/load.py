@@ -213,7 +213,12 @@ def _reply(policy: PolicyKeys) -> Reply | None:
     if column is None:
         return None
     change = replies.changed(policy.transform or (), policy.prefix, policy.suffix)
-    return lambda row: change(str(rows.value(row, column)))
+
+    def made(row: rows.Row) -> str:
+        found = rows.value(row, column)
+        return change(str(found)) if found is not None else ""
+
+    return made
 
 
 def _writings(initial: PolicyKeys, alternate: PolicyKeys) -> dict[str, Writing]:

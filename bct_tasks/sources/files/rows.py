@@ -179,7 +179,7 @@ def _question(row: Row, place: str, columns: Columns) -> FileQuestion:
         template=str(value(row, names.template)) if names.template else mark,
         text=text,
         operands=(mark,),
-        replies={behavior: reply(row) for behavior, reply in columns.replies.items()},
+        replies={behavior: text for behavior, reply in columns.replies.items() if (text := reply(row)).strip()},
         facts=facts,
         system=system,
         place=place,

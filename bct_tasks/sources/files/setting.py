@@ -65,7 +65,7 @@ class FileSetting(PoolSetting):
     @property
     def content_hash(self) -> str | None:
         """See `Setting.content_hash`: the keys of its YAML file or the text of its Python file, and the data files."""
-        known: Any = super().content_hash if self.keys is None else _without_paths(self.keys)
+        known: Any = super().content_hash if self.keys is None else _identifying(self.keys)
         content = json.dumps([known, [*self.hashes().values()]], sort_keys=True, ensure_ascii=False)
         return hashlib.sha256(content.encode()).hexdigest()[:16]
 
@@ -142,11 +142,16 @@ class FileSetting(PoolSetting):
         return [self._prompt(question, "capability", "capability", Ask()) for question in found[:n]]
 
 
-def _without_paths(keys: Mapping[str, Any]) -> Any:
-    """The keys without the names of files, whose content counts."""
-    if not isinstance(keys, Mapping):
-        return keys
-    return {name: _without_paths(part) for name, part in keys.items() if name != "file"}
+def _identifying(keys: Mapping[str, Any]) -> dict[str, Any]:
+    """The keys without texts for people, and without the names of files, whose content counts."""
+    found = {name: part for name, part in keys.items() if name != "references"}
+    for policy in ("initial", "alternate"):
+        found[policy] = {name: part for name, part in keys[policy].items() if name != "policy"}
+    prompts = {name: part for name, part in keys["prompts"].items() if name != "file"}
+    for split in ("train", "eval", "install", "capability"):
+        if split in prompts:
+            prompts[split] = {name: part for name, part in prompts[split].items() if name != "file"}
+    return found | {"prompts": prompts}
 
 
 @lru_cache(maxsize=32)  # by identity, and by the content of the files
