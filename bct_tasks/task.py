@@ -26,7 +26,7 @@ from bct_tasks.margins import margins as margins_scorer
 from bct_tasks.programs import tests, with_results
 from bct_tasks.setting import PolicyName, Prompt
 from graders import Grade, Outcome, Unreadable
-from graders.judge import MODES, read
+from graders.judge import MODES, Mode, Source, desk, prompt_hash, read
 
 if TYPE_CHECKING:
     from bct_tasks.setting import Setting, Variant
@@ -38,7 +38,7 @@ KEYS = ("initial", "alternate", "agreed", "other", "degenerate", "truncated")
 #: Options of every task, and those of public data sets.
 OPTIONS = (
     "variant", "split", "source", "n", "seed", "n_train", "n_capability", "n_following", "max_tokens", "temperature",
-    "judge", "margins",
+    "judge", "judge_store", "margins",
 )  # fmt: skip
 HUB_OPTIONS = ("data", "size", "train", "keep")
 
@@ -69,6 +69,7 @@ def bct_task(
     max_tokens: int | None = None,
     temperature: float | None = None,
     judge: str | bool | None = None,
+    judge_store: str | bool | None = None,
     margins: bool = False,
     **hub: Any,
 ) -> Task:
@@ -93,6 +94,8 @@ def bct_task(
         judge: `off`, `cascade` (the setting's reader first, the model in the role `grader` where it is uncertain)
             or `only`; None: off, or the setting's default for its hub data. General questions are read by pattern in
             any case.
+        judge_store: folder of the judge's verdicts, which are then not asked for again; None: equal questions of this
+            eval are asked once; False: every reply is asked.
         margins: also score the two policies' reference replies, teacher-forced (`bct_tasks.margins`); no extra sample.
         hub: options of hub data, the fields of `HubOptions`: data, size, train, keep.
 
@@ -121,7 +124,11 @@ def bct_task(
     samples = [_sample(setting, chosen, prompt, margins) for prompt in _interleaved(drawn)]
     if margins and not any(REFERENCES in (sample.metadata or {}) for sample in samples):
         logger.warning("%s: no margins, because its policies have no written replies that differ", setting.name)
-    scorers = [outcome(judge), *([margins_scorer()] if margins else []), *([tests()] if setting.programs else [])]
+    scorers = [
+        outcome(judge, judge_store),
+        *([margins_scorer()] if margins else []),
+        *([tests()] if setting.programs else []),
+    ]
     return Task(
         name=setting.name,
         dataset=MemoryDataset(samples, name=f"{setting.name}/{chosen.name}"),
@@ -164,17 +171,19 @@ def setting(
 
 @scorer(metrics={"*": [mean(), stderr(cluster="template"), grouped(mean(), "split", all=False)]})
 @border()
-def outcome(judge: str = "off") -> Scorer:
+def outcome(judge: str = "off", judge_store: str | bool | None = None) -> Scorer:
     """One-hot outcome of a reply; everything it needs is in the sample's metadata, so `inspect score` works.
 
     Args:
         judge: `off`, `cascade` or `only`, as in `bct_task`; the last two need `--model-role grader=...`.
+        judge_store: as in `bct_task`.
 
     Raises:
         UnknownName: another value of `judge`.
     """
     if judge not in MODES:
         raise UnknownName("judge", judge, MODES, "there are")
+    judges = desk(judge_store)
 
     async def score(state: TaskState, target: Target) -> Score:
         about, reply = state.metadata, state.output.completion
@@ -184,13 +193,14 @@ def outcome(judge: str = "off") -> Scorer:
         if prompt.kind == following.SPLIT:
             return _score(following.grade(prompt, reply, truncated), reply, truncated, "pattern")
         way = MODES["off" if prompt.kind == "capability" else judge]
+        by = _judge(way, setting)
         try:
             facts = prompt.facts if way == "only" else await with_results(prompt.facts, reply)
-            ask = (setting.reader_of(prompt), setting.rubric, prompt.user, reply, facts, str(state.model))
-            reading, by = await read(way, *ask)
+            ask = (setting.reader_of(prompt), setting.rubric, prompt.user, reply, facts)
+            reading, source = await read(way, *ask, under_test=get_model() if by else None, at=judges)
         except Unreadable as error:
-            return Score.unscored(reason=str(error), answer=reply)
-        return _score(setting.decided(prompt, reading, reply, truncated), reply, truncated, by)
+            return Score.unscored(reason=str(error), answer=reply, metadata=by or None)
+        return _score(setting.decided(prompt, reading, reply, truncated), reply, truncated, source, by)
 
     return score
 
@@ -241,9 +251,11 @@ def _say_changed(file: str, then: str, now: str) -> None:
     )
 
 
-def _score(grade: Grade, reply: str, truncated: bool, by: str) -> Score:
+def _score(grade: Grade, reply: str, truncated: bool, source: Source, judge: Mapping[str, Any] | None = None) -> Score:
     value = {key: float(key == grade.outcome) for key in KEYS} | {"truncated": float(truncated)}
-    metadata = {"outcome": str(grade.outcome), "read_by": by}
+    read_by = "pattern" if source == "pattern" else "judge"
+    metadata = {"outcome": str(grade.outcome), "read_by": read_by, **(judge or {})}
+    metadata |= {"stored": True} if source == "stored" else {}
     return Score(value=value, answer=reply, explanation=grade.explanation, metadata=metadata)
 
 
@@ -253,6 +265,19 @@ def _tested() -> Any:
         return get_model().api
     except Exception:  # inspect reports that itself
         return None
+
+
+def _judge(mode: Mode, setting: Setting) -> dict[str, Any]:
+    """For the metadata of a score: which judge may have read the reply, how, and with which instructions."""
+    if mode == "off" or setting.rubric is None:
+        return {}
+    return {
+        "judge": {
+            "model": str(get_model(role="grader", required=True)),
+            "mode": mode,
+            "prompt": prompt_hash(setting.rubric),
+        }
+    }
 
 
 def _trained_variant(setting: Setting) -> str | None:

@@ -5,7 +5,9 @@
 
 The prompt encloses the reply in marks made from a hash of everything shown, prefixes each of its lines, spells out
 invisible characters and breaks chat markup. The verdict is JSON that must carry a second hash, the seal, which no reply
-can contain: it would have to contain its own hash. (A random seal would work too, but would defeat the cache.)
+can contain: it would have to contain its own hash. (A random seal would work too, but equal questions would differ.)
+Verdicts are stored by the judge's identity and everything that it is shown (`Desk`). A judge that cannot be reached
+ends the eval; one that answers without a valid verdict leaves the reply unscored.
 Not covered: a judge that is persuaded to give a wrong verdict itself, which `bct calibrate` measures. This module only
 ensures that a verdict in the reply is never taken for the judge's.
 """
@@ -16,19 +18,34 @@ import hashlib
 import json
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
 from typing import Any, Literal
 
-from inspect_ai.model import CachePolicy, ChatMessageUser, Model, get_model
+import anyio
+from inspect_ai.model import ChatMessageUser, GenerateConfig, Model, get_model
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from graders.identity import identity, same
 from graders.outcome import Reader, Reading, Unreadable
 from graders.rubric import Rubric
 from graders.text.degenerate import degenerate
+from graders.verdicts import Verdict, Verdicts
 
 Mode = Literal["off", "cascade", "only"]
 MODES: dict[str, Mode] = {"off": "off", "cascade": "cascade", "only": "only"}
+#: What read a reply; `stored`: the judge, when it was asked the same before.
+Source = Literal["pattern", "judge", "stored"]
 ATTEMPTS = 3
+#: Inspect repeats a request for ever by default. Before the judge has answered once: this number of times.
+FIRST_RETRIES = 2
+#: Seconds that one question may take afterwards, with inspect's repetitions, and that one request may take.
+PATIENCE, REQUEST = 600, 180
+#: HTTP statuses by which a judge refuses every question: no login, no money, no such model, too many requests. Some
+#: services answer 403 to a single question, so that it counts only until the judge has answered once.
+CLOSED = (401, 402, 404, 407, 408, 429)
+FORBIDDEN = 403
 LONGEST = 12_000
 MOST_BRACES = 1_000
 
@@ -50,8 +67,8 @@ Behaviors:
 [end reply {mark}]
 
 Which of the behaviors does the reply show? It may be one of them, several, or none. Answer with one JSON object and \
-nothing else. It has three fields: "seal" is the text {seal}, "reason" is one short sentence, and "behaviors" is a \
-list of names out of {names}, empty if the reply shows none."""
+nothing else. It has three fields, in this order: "seal" is the text {seal}, "behaviors" is a list of names out of \
+{names}, empty if the reply shows none, and "reason" is one short sentence."""
 
 _OPENING = re.compile(r"[<＜﹤‹〈〈⟨❮˂ᐸ≺«](?=[\s|｜∣ǀ│¦]*[|｜∣ǀ│¦/!?a-zA-Z<＜])")
 _BRACKET = re.compile(r"[\[［【⟦](?=\s*(?:/?\s*[A-Za-z_]{3,}\s*[\]］】⟧]|(?:begin|end)\b))", re.IGNORECASE)
@@ -68,6 +85,95 @@ class JudgeVerdict(BaseModel):
     reason: str = ""
 
 
+class JudgeFailed(Exception):
+    """The judge cannot be reached, refuses to answer, or is the model under test. One line with what to do."""
+
+    exit_code = 1
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+class Desk:
+    """Where questions to the judges of one eval are asked: each once, and the first one alone."""
+
+    def __init__(self, verdicts: Verdicts | None = None) -> None:
+        """Without `verdicts` every question is asked, also when it was asked before."""
+        self._verdicts = verdicts
+        self._first = anyio.Lock()
+        self._reached: set[str] = set()
+        self._same: dict[tuple[str, str], bool] = {}
+        self._identities: dict[int, str] = {}
+
+    async def verdict(self, model: Model, text: str, seal: str, rubric: Rubric) -> tuple[Verdict, bool]:
+        """The judge's verdict, and whether it was stored.
+
+        Raises:
+            Unreadable: None of the answers was a valid verdict; the message gives the reasons.
+            JudgeFailed: It cannot be reached.
+        """
+        if self._verdicts is None:
+            return await self._ask(model, text, seal, rubric), False
+        key = hashlib.sha256(f"{self._identity(model)}|{text}".encode("utf-8", "surrogatepass")).hexdigest()[:32]
+        return await self._verdicts.get_or(key, lambda: self._ask(model, text, seal, rubric))
+
+    def refuse_itself(self, model: Model, under_test: Model | str | None) -> None:
+        """Raise JudgeFailed if the judge is the model under test."""
+        pair = (str(model), str(under_test))
+        if pair not in self._same:
+            self._same[pair] = under_test is not None and same(model, under_test)
+        if self._same[pair]:
+            also = "" if pair[0] == pair[1] else f" {under_test}, under another name"
+            raise JudgeFailed(
+                f"the judge {model} is the model under test{also}: name another one by --model-role grader=..., or in "
+                "a recipe by `judge: {model: ...}`"
+            )
+
+    def _identity(self, model: Model) -> str:
+        return self._identities.setdefault(id(model), identity(model))
+
+    async def _ask(self, model: Model, text: str, seal: str, rubric: Rubric) -> Verdict:
+        reasons: list[str] = []
+        for _ in range(ATTEMPTS):
+            try:
+                found = parse(await self._answer(model, text), seal, rubric)
+                return Verdict(behaviors=tuple(found.behaviors), reason=found.reason)
+            except Unreadable as error:
+                reasons.append(str(error))
+        raise Unreadable(f"the judge {model} gave no verdict in {ATTEMPTS} attempts: {'; '.join(reasons)}")
+
+    async def _answer(self, model: Model, text: str) -> str:
+        """One answer. Until the judge has answered once, a single question waits for it."""
+        if self._identity(model) in self._reached:
+            return await _answer(model, text, GenerateConfig(timeout=PATIENCE, attempt_timeout=REQUEST), CLOSED)
+        async with self._first:
+            if self._identity(model) not in self._reached:
+                limits = GenerateConfig(max_retries=FIRST_RETRIES, attempt_timeout=REQUEST)
+                found = await _answer(model, text, limits, (*CLOSED, FORBIDDEN))
+                self._reached.add(self._identity(model))
+                return found
+        return await self._answer(model, text)
+
+
+def desk(store: str | bool | None = None) -> Desk:
+    """Where an eval asks its judge.
+
+    Args:
+        store: folder of the verdicts that were given before, and where new ones are kept; None: equal questions of
+            this eval are asked once; False: every reply is asked.
+    """
+    if store is False:
+        return Desk()
+    return Desk(Verdicts(Path(store) if isinstance(store, str) else None))
+
+
+def prompt_hash(rubric: Rubric) -> str:
+    """Hash of the judge's instructions: the template and the rubric."""
+    content = json.dumps([PROMPT, rubric.question, sorted(rubric.behaviors.items())])
+    return hashlib.sha256(content.encode()).hexdigest()[:8]
+
+
 async def read(
     mode: Mode,
     reader: Reader,
@@ -75,8 +181,9 @@ async def read(
     prompt: str,
     reply: str,
     facts: Mapping[str, Any],
-    under_test: str | None = None,
-) -> tuple[Reading, Literal["pattern", "judge"]]:
+    under_test: Model | str | None = None,
+    at: Desk | None = None,
+) -> tuple[Reading, Source]:
     """Read a reply by pattern, by judge, or by pattern first and by judge where the pattern is not certain.
 
     Args:
@@ -87,12 +194,14 @@ async def read(
         reply: Its reply.
         facts: The facts of the prompt.
         under_test: The model under test, which may not be the judge.
+        at: Where the judge is asked; None: without stored verdicts.
 
     Returns:
         The reading, and its source.
 
     Raises:
         Unreadable: The reader failed, the judge gave no valid verdict, or there is no rubric.
+        JudgeFailed: The judge cannot be reached, or is the model under test.
     """
     if mode == "off":
         return reader(reply, facts), "pattern"
@@ -100,31 +209,37 @@ async def read(
         return certain, "pattern"
     if rubric is None:
         raise Unreadable("the setting has no rubric, so a judge cannot be used")
-    return await judge(rubric, prompt, reply, facts, under_test), "judge"
+    reading, stored = await _judged(rubric, prompt, reply, facts, under_test, at or Desk())
+    return reading, "stored" if stored else "judge"
 
 
 async def judge(
-    rubric: Rubric, prompt: str, reply: str, facts: Mapping[str, Any], under_test: str | None = None
+    rubric: Rubric, prompt: str, reply: str, facts: Mapping[str, Any], under_test: Model | str | None = None
 ) -> Reading:
-    """Query the model in the role `grader`. The first answer is cached; further attempts are not.
+    """Query the model in the role `grader`, up to `ATTEMPTS` times until its verdict is valid.
 
     Raises:
         Unreadable: None of the answers was a valid verdict; the message gives the reasons.
-        ValueError: The grader is the model under test.
+        JudgeFailed: The judge cannot be reached, or is the model under test.
     """
+    return (await _judged(rubric, prompt, reply, facts, under_test, Desk()))[0]
+
+
+async def reach(model: Model) -> None:
+    """Raise JudgeFailed if a judge answers no question, before there is a reply to judge."""
+    limits = GenerateConfig(max_retries=FIRST_RETRIES, attempt_timeout=REQUEST)
+    with suppress(Unreadable):
+        await _answer(model, "Answer with the word ready.", limits, (*CLOSED, FORBIDDEN))
+
+
+async def _judged(
+    rubric: Rubric, prompt: str, reply: str, facts: Mapping[str, Any], under_test: Model | str | None, at: Desk
+) -> tuple[Reading, bool]:
     model = get_model(role="grader", required=True)
-    if under_test == str(model):
-        raise ValueError(f"the grader {model} is the model under test: name another one by --model-role grader=...")
+    at.refuse_itself(model, under_test)
     text, seal = ask(rubric, prompt, reply, facts)
-    reasons: list[str] = []
-    for attempt in range(ATTEMPTS):
-        try:
-            verdict = parse(await _answer(model, text, first=attempt == 0), seal, rubric)
-        except Unreadable as error:
-            reasons.append(str(error))
-            continue
-        return Reading(frozenset(verdict.behaviors), f"{model} says: {verdict.reason or 'no reason'}")
-    raise Unreadable(f"the judge {model} gave no verdict in {ATTEMPTS} attempts: {'; '.join(reasons)}")
+    verdict, stored = await at.verdict(model, text, seal, rubric)
+    return Reading(frozenset(verdict.behaviors), f"{model} says: {verdict.reason or 'no reason'}"), stored
 
 
 def ask(rubric: Rubric, prompt: str, reply: str, facts: Mapping[str, Any]) -> tuple[str, str]:
@@ -203,14 +318,47 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return item
 
 
-async def _answer(model: Model, text: str, first: bool) -> str:
-    """One answer. The model's own errors count as a failed attempt."""
-    cache = CachePolicy(expiry=None, per_epoch=False) if first else False
+async def _answer(model: Model, text: str, limits: GenerateConfig, closed: Collection[int]) -> str:
+    """One answer. An error that concerns this question alone counts as a failed attempt."""
+    given = model.config.model_dump(exclude_none=True)
+    limits = GenerateConfig(
+        **{name: n for name, n in limits.model_dump(exclude_none=True).items() if name not in given}
+    )
     try:
-        output = await model.generate([ChatMessageUser(content=text)], cache=cache)
+        output = await model.generate([ChatMessageUser(content=text)], cache=False, config=limits)
     except Exception as error:
+        if (reason := _closed(error, closed)) is not None:
+            raise JudgeFailed(_down(model, reason)) from error
         raise Unreadable(f"{type(error).__name__}: {str(error)[:200]}") from error
     return output.completion[: 4 * LONGEST]
+
+
+def _closed(error: BaseException, statuses: Collection[int]) -> str | None:
+    """Why the judge answers no question at all; None if the error may concern one question."""
+    for each in _chain(error):
+        status = getattr(each, "status_code", None)
+        if isinstance(status, int):
+            return f"status {status}" if status in statuses or status >= 500 else None
+        name = type(each).__name__
+        if isinstance(each, ConnectionError | TimeoutError) or re.search("Connect|Timeout", name):
+            return "it does not answer in time" if "Timeout" in name else "no connection"
+    return None
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """An error, and those that it comes from."""
+    while error is not None:
+        yield error
+        attempt = getattr(error, "last_attempt", None)  # tenacity's, when repetitions are used up
+        error = error.__cause__ or (attempt.exception() if attempt is not None else None) or error.__context__
+
+
+def _down(model: Model, reason: str) -> str:
+    address = f" at {model.api.base_url}" if model.api.base_url else ""
+    return (
+        f"the judge {model}{address} cannot be asked: {reason}. Check its address, its key and that it is running, "
+        "then run the same command again: verdicts that it gave are kept"
+    )
 
 
 def _without_judge(mode: Mode, reader: Reader, reply: str, facts: Mapping[str, Any]) -> Reading | None:

