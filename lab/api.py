@@ -172,6 +172,25 @@ class Run:
         write_report(results, folders.run / "report.html", viewer)
         return Run(self.experiment, results)
 
+    def regrade(self, name: str, judge: str | None = None, mode: str = "cascade") -> Run:
+        """Reads the stored replies again; results have the reading under its name, next to the first one.
+
+        Args:
+            name: Of the reading: small letters, digits, - and _.
+            judge: A model of inspect that reads the replies; None: the settings' own readers as they are now.
+            mode: `cascade` (the judge reads what the setting's reader cannot) or `only`.
+
+        Raises:
+            BadInput: The name is taken by another grader, a setting has no rubric, or the judge is under test.
+            WorkFailed: The judge cannot be asked; what it read is kept.
+        """
+        from lab.experiment.readings import regrade
+        from lab.plan.grid import JudgeOptions
+
+        by = JudgeOptions.model_validate({"model": judge, "mode": mode}) if judge else None
+        regrade(self.experiment, name, by)
+        return Run(self.experiment)
+
     def _table(self, per: Literal["sample", "checkpoint"]) -> pd.DataFrame:
         from lab.experiment.table import table
 

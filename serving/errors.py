@@ -36,7 +36,11 @@ class BadInput(LabError):
 
 
 class WorkFailed(LabError):
-    """The input was right and the work itself failed. Exit code 1."""
+    """The input was right and the work itself failed. Exit code 1. `lasting`: another attempt at once fails too."""
+
+    def __init__(self, message: str, lasting: bool = False) -> None:
+        super().__init__(message)
+        self.lasting = lasting
 
 
 def did_you_mean(name: str, names: Iterable[str]) -> str:
@@ -62,7 +66,8 @@ def in_one_line(error: BaseException) -> tuple[str, bool]:
     """Any error in one line, and whether another attempt may succeed."""
     exit_code: int | None = getattr(error, "exit_code", None)
     if exit_code is not None:
-        return str(getattr(error, "message", error)), exit_code != BadInput.exit_code
+        again = exit_code != BadInput.exit_code and not getattr(error, "lasting", False)
+        return str(getattr(error, "message", error)), again
     text = " ".join(str(error).split())
     # Libraries report a full disk in their own exceptions.
     if "No space left" in text and not isinstance(error, OSError):

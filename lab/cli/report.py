@@ -16,25 +16,44 @@ from serving.errors import BadInput
 @click.option("--markdown", "as_markdown", is_flag=True, help="Print Markdown, for a pull request.")
 @click.option("--figures", type=PATH, help="Write every figure as SVG, PDF and CSV to this folder.")
 @click.option("--bundle", is_flag=True, help="Also write the log viewer; the report's points then open logs in it.")
+@click.option("--regrade", metavar="NAME", help="Read the stored replies again, as a further reading of this name.")
+@click.option(
+    "--judge", metavar="MODEL", help="With --regrade: read by this judge. Default: the settings' own readers."
+)
+@click.option("--mode", type=click.Choice(["cascade", "only"]), help="With --judge. Default: cascade.")
 @as_json
-def report(run: Path, other: Path | None, as_markdown: bool, figures: Path | None, bundle: bool, as_json: bool) -> None:
+def report(
+    run: Path,
+    other: Path | None,
+    as_markdown: bool,
+    figures: Path | None,
+    bundle: bool,
+    regrade: str | None,
+    judge: str | None,
+    mode: str | None,
+    as_json: bool,
+) -> None:
     """Rebuild results.json and report.html of RUN from its logs and print the table, or compare RUN with RUN2.
 
     \b
     bct report runs/quickstart                       rebuild and print
     bct report runs/quickstart --figures figures/    figures for a paper, each with its data
     bct report runs/a runs/b                         two runs, cell by cell
+    bct report runs/x --regrade gpt --judge openai/gpt-5     the same replies, read by a judge
     """
     if as_markdown and as_json:
         raise click.UsageError("give --markdown or --json, not both")
+    if (mode and not judge) or (judge and not regrade):
+        raise click.UsageError("--judge needs --regrade NAME, and --mode needs --judge MODEL")
     if other is not None:
-        if figures or bundle:
-            raise click.UsageError("--figures and --bundle need a single run")
+        if figures or bundle or regrade:
+            raise click.UsageError("--figures, --bundle and --regrade need a single run")
         _compare(run, other, as_json)
         return
     from lab import api
 
-    rebuilt = api.load(run).rebuild(bundle=bundle)
+    loaded = api.load(run)
+    rebuilt = (loaded.regrade(regrade, judge, mode or "cascade") if regrade else loaded).rebuild(bundle=bundle)
     if figures is not None:
         from lab.report.figures.gallery import export
 

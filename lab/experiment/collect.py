@@ -11,16 +11,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from lab.experiment import gate, state
+from lab.experiment import gate, readings, state
 from lab.experiment.folder import Experiment
 from lab.experiment.jobs import skipped
 from lab.experiment.labels import labelled
-from lab.logs.reader import read_items, why_no_margins
-from lab.logs.records import CeilingRecord, CellRecord, CheckpointRecord
+from lab.experiment.readings import Reread
+from lab.logs.reader import newest, read_items, why_no_margins
+from lab.logs.records import PATTERN, CeilingRecord, CellRecord, CheckpointRecord, Item, graders, judge_text
 from lab.plan.cells import Cell, Start
-from lab.verdict.results import build_results, write_results
-from lab.verdict.schema import Results
+from lab.verdict.results import build_results, second_reading, write_results
+from lab.verdict.schema import Reading, Results
 from serving import layout
+from serving.errors import BadInput
 from trainer.run import metrics
 
 LIBRARIES = ("bct-tasks", "inspect-ai", "torch", "transformers", "trl", "peft")
@@ -35,7 +37,7 @@ def collect(experiment: Experiment) -> Results:
     return build_results(
         recipe.name,
         records,
-        [_ceiling(experiment, start) for start in experiment.starts.values() if folders.start_is_done(start)],
+        _ceilings(experiment),
         recipe.thresholds,
         question=recipe.question,
         expectations=recipe.expect,
@@ -44,6 +46,7 @@ def collect(experiment: Experiment) -> Results:
         log_dir=folders.relative(folders.logs),
         versions={name: _version(name) for name in LIBRARIES},
         labelled=labelled(folders.run),
+        readings=[_reading(experiment, reading, records) for reading in readings.of(folders)],
     )
 
 
@@ -67,40 +70,95 @@ def _skipped(experiment: Experiment, cell: Cell) -> str:
     return "" if experiment.is_done(cell.id) else skipped(experiment, cell)
 
 
-def _origin(experiment: Experiment, cell: Cell) -> CheckpointRecord | None:
+def _origin(experiment: Experiment, cell: Cell, reading: Reread | None = None) -> CheckpointRecord | None:
     """Of a reversal: the organism that the cell before it started from."""
     measured = layout.read_if_there(experiment.folders.start(cell.start)) if cell.after else None
     if measured is None:
         return None
-    log = measured["logs"]["start"]
-    return CheckpointRecord(0, log, measured["fingerprint"], read_items(experiment.folders.absolute(log)))
+    log, items = _read(experiment, cell.start, measured["logs"]["start"], reading)
+    return CheckpointRecord(0, log, measured["fingerprint"], items)
 
 
 def _static(experiment: Experiment) -> Mapping[str, list[str]]:
     return (layout.read_if_there(experiment.folders.run / "run.json") or {}).get("static_gate", {})
 
 
-def _record(experiment: Experiment, cell: Cell) -> CellRecord:
+def _reading(experiment: Experiment, reading: Reread, first: list[CellRecord]) -> Reading:
+    """A further reading of the cells whose replies it has read."""
+    done = {record.id: record for record in first if reading.covers(_logs(experiment, record.id))}
+    cells = [_record(experiment, experiment.cells[id], reading) for id in done]
+    thresholds = experiment.recipe.thresholds
+    return second_reading(
+        reading.name, reading.text(), cells, done.values(), _ceilings(experiment, reading), thresholds
+    )
+
+
+def _logs(experiment: Experiment, id: str) -> list[str]:
+    """The logs of a finished cell; one that no reading has if it is not finished."""
+    done = layout.read_if_there(experiment.folders.done(experiment.cells[id])) or {"logs": [{"log": ""}]}
+    return [entry["log"] for entry in done["logs"]]
+
+
+def _record(experiment: Experiment, cell: Cell, reading: Reread | None = None) -> CellRecord:
     folders = experiment.folders
     out, done = folders.cell(cell), layout.read_if_there(folders.done(cell))
     trained = layout.read_if_there(out / layout.TRAINED) or {}
     return CellRecord(
         id=cell.id,
         hash=cell.digest,
-        config=cell.config(),
+        config=cell.config() if reading is None else _without_judge(cell.config()),
         gate=gate_of(experiment, cell.start),
         trained={key: value for key, value in trained.items() if not key.endswith("seconds")},
         metrics=_metrics(out / metrics.NAME) if done else (),
-        checkpoints=_checkpoints(experiment, done["logs"]) if done else (),
-        graders={"outcome": f"{cell.start.setting} {cell.start.questions.load().version}"},
+        checkpoints=_checkpoints(experiment, cell.start, done["logs"], reading) if done else (),
+        graders=_graders(cell.start, reading),
         failure=None if done else _failure(experiment, cell),
-        organism=_origin(experiment, cell),
+        organism=_origin(experiment, cell, reading),
     )
 
 
-def _checkpoints(experiment: Experiment, logs: list[dict[str, Any]]) -> tuple[CheckpointRecord, ...]:
-    items = [read_items(experiment.folders.absolute(entry["log"])) for entry in logs]
-    return tuple(CheckpointRecord(e["step"], e["log"], e["fingerprint"], i) for e, i in zip(logs, items, strict=True))
+def _without_judge(config: dict[str, Any]) -> dict[str, Any]:
+    """The configuration of a cell for another reading, whose grader is not the recipe's."""
+    return config | {"asked": {name: part for name, part in config["asked"].items() if name != "judge"}}
+
+
+def _graders(start: Start, reading: Reread | None) -> dict[str, Any]:
+    """Scorer and version of the setting, and the judge."""
+    judge = reading.judge(start) if reading else _judge(start)
+    known = {"outcome": f"{start.setting} {start.questions.load().version}"}
+    return known | ({"judge": judge} if judge else {})
+
+
+def _judge(start: Start) -> dict[str, Any]:
+    """The judge of a recipe, as results.json shows it."""
+    judge, prompt = start.answering.judge, start.answering.judge_prompt
+    return {**judge.model_dump(mode="json", exclude={"store"}), "prompt": prompt} if judge else {}
+
+
+def _checkpoints(
+    experiment: Experiment, start: Start, logs: list[dict[str, Any]], reading: Reread | None
+) -> tuple[CheckpointRecord, ...]:
+    found = [(entry, *_read(experiment, start, entry["log"], reading)) for entry in logs]
+    return tuple(CheckpointRecord(e["step"], log, e["fingerprint"], items) for e, log, items in found)
+
+
+def _read(experiment: Experiment, start: Start, log: str, reading: Reread | None) -> tuple[str, tuple[Item, ...]]:
+    """The replies of a log as this reading has them, and the path of the log that it comes from.
+
+    Raises:
+        BadInput: They were read by another grader than the recipe's, or than that of the reading.
+    """
+    folders = experiment.folders
+    path = newest(folders.absolute(reading.logs[log] if reading else log))
+    items = read_items(path)
+    judge = reading.judge(start) if reading else _judge(start)
+    wanted = judge_text(judge["model"], judge["mode"], judge["prompt"]) if judge else PATTERN
+    if strange := graders(items) - {wanted}:
+        raise BadInput(
+            f"{path}: its replies were read by {' and '.join(sorted(strange))}, those of the run by {wanted}. Restore "
+            "the log, or read the replies of the whole run again: `bct report RUN --regrade NAME`"
+        )
+    return folders.relative(path), items
 
 
 def _without_margins(experiment: Experiment, records: list[CellRecord]) -> list[str]:
@@ -123,10 +181,17 @@ def _failure(experiment: Experiment, cell: Cell) -> str:
     return found.error or "not finished: run the same command again"
 
 
-def _ceiling(experiment: Experiment, start: Start) -> CeilingRecord:
-    measured = layout.read_json(experiment.folders.start(start))
-    log = measured["logs"]["ceiling"]
-    items = read_items(experiment.folders.absolute(log))
+def _ceilings(experiment: Experiment, reading: Reread | None = None) -> list[CeilingRecord]:
+    found: list[CeilingRecord] = []
+    for start in experiment.starts.values():
+        if experiment.folders.start_is_done(start):
+            log = layout.read_json(experiment.folders.start(start))["logs"]["ceiling"]
+            found += [_ceiling(experiment, start, log, reading)] if reading is None or reading.covers([log]) else []
+    return found
+
+
+def _ceiling(experiment: Experiment, start: Start, log: str, reading: Reread | None) -> CeilingRecord:
+    log, items = _read(experiment, start, log, reading)
     return CeilingRecord(start.setting, start.variant, start.model, items, log=log)
 
 

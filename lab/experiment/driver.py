@@ -12,7 +12,7 @@ from typing import Literal, Protocol
 from rich.console import Console
 
 from bct_tasks import static_gate as gate
-from lab.experiment import collect, lock
+from lab.experiment import collect, judging, lock
 from lab.experiment.board import Board, Ended, Jobs
 from lab.experiment.folder import Experiment, keep
 from lab.experiment.jobs import RunJobs
@@ -73,13 +73,14 @@ def run(experiment: Experiment, how: How, force: bool, console: Console) -> tupl
         The results, and the error of every job that failed, by job.
 
     Raises:
-        BadInput: A setting fails its static gate without `force`, the trainer would refuse an option, or another
-            driver is running in the folder.
+        BadInput: A setting fails its static gate without `force`, the trainer would refuse an option, a judge cannot be
+            used, or another driver is running in the folder.
         WorkFailed: The run was stopped by Ctrl-C.
     """
     if any(_names_options(cell.train) for cell in experiment.cells.values()):
         check_options(experiment)
     static = static_gate(experiment, force)
+    judging.check(experiment)
     jobs = RunJobs(experiment, force)
     with lock.held(experiment.folders.run):
         keep(experiment, static)

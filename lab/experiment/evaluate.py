@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lab.experiment import judging
 from lab.logs.reader import read_header
 from lab.plan.cells import Answering, Start
 from serving.errors import WorkFailed
@@ -35,6 +36,7 @@ class Evaluation:
 
     Attributes:
         margins: Also score both policies' reference replies. A complete log without them still counts.
+        store: Where the judge's verdicts are kept, as the option `judge_store` of a task.
     """
 
     log: Path
@@ -44,6 +46,7 @@ class Evaluation:
     split: str
     step: int = 0
     margins: bool = False
+    store: str | bool | None = None
 
     @property
     def samples(self) -> int:
@@ -90,6 +93,8 @@ def evaluate(evaluations: Sequence[Evaluation], progress: Progress, attempt: str
     for left in [own] if attempt else folder.glob(f"{ATTEMPT}*"):
         shutil.rmtree(left, ignore_errors=True)
     if todo:
+        if judge := todo[0].start.answering.judge:
+            judging.reach(judge.model)
         before = len(evaluations) - len(todo)
         with _counted(own, progress, before, len(evaluations)):
             logs = _run(todo, own)
@@ -170,6 +175,7 @@ def _task(evaluation: Evaluation) -> Task:
         max_tokens=answering.generation.max_tokens,
         temperature=answering.generation.temperature,
         judge=answering.judge.mode if answering.judge else "off",
+        judge_store=evaluation.store,
         margins=evaluation.margins,
     )
     labelled = {**(task.metadata or {}), **evaluation.label()}

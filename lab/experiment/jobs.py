@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from lab.experiment import attempts, gate
+from lab.experiment import attempts, gate, judging
 from lab.experiment.board import Dropped, Task
 from lab.experiment.evaluate import Evaluation, evaluate
 from lab.experiment.folder import Experiment, Folders
@@ -178,6 +178,7 @@ def start_evaluations(start: Start, folders: Folders, ref: str) -> dict[str, Eva
             start=start,
             split=split,
             margins=start.margins and name == "start",
+            store=judging.store(folders, start.answering.judge),
         )
         for name, (model, split, stem) in chosen.items()
     }
@@ -242,7 +243,8 @@ def cell_evaluations(cell: Cell, folders: Folders) -> list[Evaluation]:
 def _evaluation(start: Start, folders: Folders, id: str, step: int, ref: str) -> Evaluation:
     log = folders.logs / id / f"{layout.step_name(step)}.eval"
     mark = refs.resolve(ref).fingerprint
-    return Evaluation(log, ref, mark, start, "all", step, start.margins)
+    store = judging.store(folders, start.answering.judge)
+    return Evaluation(log, ref, mark, start, "all", step, start.margins, store)
 
 
 def _done(cell: Cell, folders: Folders, evaluations: list[Evaluation], seconds: float) -> dict[str, Any]:

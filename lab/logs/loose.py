@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lab.logs.reader import Header, Reply, answered_by, read_header, read_replies
+from lab.logs.reader import SCORED, Header, Reply, answered_by, newest, read_header, read_replies, rescored
+from lab.logs.records import graders
 from serving import layout
 from serving.errors import BadInput
 
@@ -59,7 +60,7 @@ def read_folder(folder: Path) -> Found:
     logs: list[Log] = []
     left_out: list[str] = []
     for path in _candidates(folder):
-        log = _read_log(path)
+        log = _replaced(path) or _read_log(path)
         if isinstance(log, Log):
             logs.append(log)
         else:
@@ -76,6 +77,12 @@ def _candidates(folder: Path) -> Iterator[Path]:
     return (p for p in found if not any(part.startswith(".") for part in p.relative_to(folder).parts))
 
 
+def _replaced(path: Path) -> str | None:
+    """Why a log does not count if `inspect score` wrote a newer copy of it."""
+    last = newest(path.with_name(f"{SCORED.sub('', path.stem)}{path.suffix}"))
+    return f"{last.name} has newer scores of the same replies" if rescored(last) > rescored(path) else None
+
+
 def _read_log(path: Path) -> Log | str:
     """One log, or why it is left out."""
     header = read_header(path)
@@ -84,7 +91,9 @@ def _read_log(path: Path) -> Log | str:
     if not header.ok:
         return f"it ended with status {header.status}"
     try:
-        return Log(path, str(header.spec.get("created", "")), _facts(header, path), read_replies(path))
+        replies = read_replies(path)
+        read_by = {"grader": "; ".join(sorted(graders(reply.item for reply in replies))) or None}
+        return Log(path, str(header.spec.get("created", "")), _facts(header, path) | read_by, replies)
     except ValueError:
         return "not a log of a bct task"
 
@@ -103,6 +112,7 @@ def _facts(header: Header, path: Path) -> dict[str, Any]:
         "fingerprint": model.get("fingerprint"),
         "version": str(header.spec.get("task_version")),
         "generation": _generation(header.spec),
+        "reading": header.metadata.get("reading"),
         "step": model.get("step", int(step[1]) if step else header.metadata.get("step")),
     } | _trained(Path(folder))
 

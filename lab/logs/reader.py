@@ -7,11 +7,14 @@
 A `.eval` file is a zip: `header.json` names what was evaluated, `summaries.json` has one line per sample without its
 long texts, `samples/` the samples. The members are read directly, which is ~45 times faster than inspect's data frames
 (`benchmarks/reading.py`). Other logs, such as those in JSON format, are read by inspect's API.
+Of several scores of a reply (`inspect score` appends `outcome-1`) the last one counts; an edited value counts; an
+invalidated sample is unscored.
 Not covered: which log belongs to which checkpoint (`lab.experiment.collect`, `lab.logs.loose`).
 """
 
 from __future__ import annotations
 
+import re
 import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -22,10 +25,12 @@ import zipfile_zstd  # noqa: F401  # inspect compresses with zstd, which `zipfil
 from pydantic_core import from_json
 
 from bct_tasks.setting import Prompt
-from lab.logs.records import OUTCOMES, Item
+from lab.logs.records import OUTCOMES, PATTERN, Item, judge_text
 
 HEADER, SUMMARIES = "header.json", "summaries.json"
 CUT_OFF = ("max_tokens", "model_length")
+SCORE = re.compile(r"outcome(?:-?(\d+))?$")
+SCORED = re.compile(r"-scored(?:-(\d+))?$")
 
 
 @dataclass(frozen=True)
@@ -37,12 +42,14 @@ class Header:
         samples: How many samples were completed.
         spec: What was evaluated, as inspect logs it: model, arguments, task, metadata, time.
         error: The message, where the eval failed.
+        invalidated: Whether samples were declared invalid.
     """
 
     status: str
     samples: int
     spec: Mapping[str, Any]
     error: str | None
+    invalidated: bool = False
 
     @property
     def ok(self) -> bool:
@@ -105,7 +112,20 @@ def read_header(log: Path) -> Header | None:
         samples=int((content.get("results") or {}).get("completed_samples") or 0),
         spec=content.get("eval") or {},
         error=(content.get("error") or {}).get("message"),
+        invalidated=bool(content.get("invalidated")),
     )
+
+
+def newest(log: Path) -> Path:
+    """The log itself, or the last of the copies that `inspect score` wrote next to it (`NAME-scored.eval`)."""
+    copies = [path for path in log.parent.glob(f"{log.stem}-scored*{log.suffix}") if SCORED.search(path.stem)]
+    return max(copies, key=lambda path: (rescored(path), path.name), default=log)
+
+
+def rescored(log: Path) -> int:
+    """How often a log was scored again into a copy, by its name."""
+    found = SCORED.search(log.stem)
+    return int(found[1] or 0) + 1 if found else 0
 
 
 def read_replies(log: Path) -> tuple[Reply, ...]:
@@ -116,7 +136,8 @@ def read_replies(log: Path) -> tuple[Reply, ...]:
     """
     rows = _read(log, SUMMARIES)
     try:
-        return tuple(map(_reply, rows))
+        invalid = _invalid(log, rows)
+        return tuple(_reply(row, (row["id"], row.get("epoch") or 1) in invalid) for row in rows)
     except (AttributeError, KeyError, TypeError):
         message = f"{log}: incomplete, or not a log of a bct task: delete it and run the same command again"
         raise ValueError(message) from None
@@ -171,21 +192,55 @@ def answers(log: Path, chosen: Iterable[Place]) -> list[Answer]:
 # --- rows ------------------------------------------------------------------------------------------------------------
 
 
-def _reply(row: Mapping[str, Any]) -> Reply:
-    facts, score = row.get("metadata") or {}, (row.get("scores") or {}).get("outcome") or {}
-    value, outcome = score.get("value"), (score.get("metadata") or {}).get("outcome")
+def _reply(row: Mapping[str, Any], invalid: bool = False) -> Reply:
+    facts, score = row.get("metadata") or {}, _score(row.get("scores") or {})
+    value, told = score.get("value"), score.get("metadata") or {}
     margin, greedy = _margin(row)
     item = Item(
         id=str(row["id"]),
         split=str(facts["split"]),
         template=str(facts["template"]),
-        outcome=outcome if outcome in OUTCOMES else "unscored",
+        outcome="unscored" if invalid else _outcome(value, told),
         truncated=isinstance(value, dict) and value.get("truncated") == 1,
         system=bool(facts.get("system")),
         margin=margin,
         greedy=greedy,
+        grader=_grader(told),
+        verdict=("stored" if told.get("stored") else "asked") if told.get("read_by") == "judge" else None,
     )
     return Reply(item, int(row.get("epoch") or 1), facts.get("family"))
+
+
+def _score(scores: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The last score of a reply by our scorer."""
+    ours = {int(found[1] or 0): name for name in scores if (found := SCORE.match(name))}
+    return (scores[ours[max(ours)]] or {}) if ours else {}
+
+
+def _outcome(value: Any, told: Mapping[str, Any]) -> str:
+    """The outcome of a score: by its value, which can be edited, else by its metadata."""
+    if isinstance(value, str) and value in OUTCOMES:
+        return value
+    shown = [name for name in OUTCOMES if isinstance(value, dict) and value.get(name) == 1]
+    outcome = shown[0] if len(shown) == 1 else None if isinstance(value, dict) and value else told.get("outcome")
+    return outcome if outcome in OUTCOMES else "unscored"
+
+
+def _grader(told: Mapping[str, Any]) -> str:
+    judge = told.get("judge")
+    if isinstance(judge, dict):
+        return judge_text(*(str(judge.get(name)) for name in ("model", "mode", "prompt")))
+    return "a judge without a name" if told.get("read_by") == "judge" else PATTERN
+
+
+def _invalid(log: Path, rows: Sequence[Mapping[str, Any]]) -> set[tuple[Any, int]]:
+    """Id and epoch of the samples that were declared invalid, which only the samples themselves say."""
+    header = read_header(log)
+    if header is None or not header.invalidated:
+        return set()
+    places = [(row["id"], int(row.get("epoch") or 1)) for row in rows]
+    samples = _read_all(log, [_member(str(id), epoch) for id, epoch in places])
+    return {place for place, sample in zip(places, samples, strict=True) if (sample or {}).get("invalidation")}
 
 
 def _margin(row: Mapping[str, Any]) -> tuple[float | None, str | None]:

@@ -12,6 +12,10 @@ from typing import Any
 
 EVAL_OUTCOMES = ("initial", "alternate", "other", "degenerate")
 TRAIN_OUTCOMES = ("agreed", "other", "degenerate")
+#: The reader of a setting, without a judge.
+PATTERN = "pattern"
+#: Splits that a judge reads.
+JUDGED = ("eval", "train")
 OUTCOMES = frozenset({*EVAL_OUTCOMES, *TRAIN_OUTCOMES, "unscored"})
 
 
@@ -30,6 +34,9 @@ class Item:
         system: The prompt carried a system message.
         margin: Log-odds of the alternate reference reply over the initial one, where it was scored.
         greedy: Which of the two greedy decoding would write word for word: `initial`, `alternate` or neither (None).
+        grader: What read the reply: `PATTERN`, or the judge with its mode and the hash of its instructions (in mode
+            `cascade` also where the pattern sufficed).
+        verdict: Whether the judge gave a verdict: `asked`, `stored` (from an equal reply) or None.
     """
 
     id: str
@@ -40,6 +47,8 @@ class Item:
     system: bool = False
     margin: float | None = None
     greedy: str | None = None
+    grader: str = PATTERN
+    verdict: str | None = None
 
     @property
     def prompt(self) -> str:
@@ -107,3 +116,13 @@ class CeilingRecord:
     items: tuple[Item, ...] | list[Item]
     log: str = ""
     fingerprint: str = ""
+
+
+def judge_text(model: str, mode: str, prompt: str) -> str:
+    """A judge as the grader of replies."""
+    return f"judge {model} (mode {mode}, instructions {prompt})"
+
+
+def graders(items: Iterable[Item]) -> set[str]:
+    """What read these replies, without the splits that no judge reads."""
+    return {item.grader for item in items if item.split in JUDGED}

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from bct_tasks import catalogue, following
 from bct_tasks.identity import prompt_content
+from lab.plan import judging
 from lab.plan.grid import (
     OF_METHODS,
     REVERSAL,
@@ -86,11 +87,14 @@ class Answering:
     dtype: str = "auto"
     generation: GenerationOptions = field(default_factory=GenerationOptions)
     judge: JudgeOptions | None = None
+    judge_prompt: str = ""
     serving: ServingOptions = field(default_factory=ServingOptions)
 
     def content(self) -> dict[str, Any]:
         """What differs from the defaults, as JSON values: part of the identity, of logs and of results.json."""
-        judge = {} if self.judge is None else self.judge.model_dump(mode="json", exclude={"max_unscored"})
+        judge = {}
+        if self.judge is not None:
+            judge = self.judge.model_dump(mode="json", include={"mode", "model"}) | {"prompt": self.judge_prompt}
         parts: dict[str, Any] = {
             "chat_template_kwargs": dict(self.chat_template_kwargs),
             "dtype": {} if self.dtype == "auto" else self.dtype,
@@ -273,7 +277,8 @@ def _start(grid: Grid, name: str, variant_name: str) -> Start:
         organism = parse(OrganismConfig, {"variant": variant.name, "model": model, **options}, "organism")
     sizes = Sizes(grid.n, grid.n_train, grid.n_capability, _n_following(grid, setting, variant))
     dtype = "auto" if grid.model.dtype == "4bit" else grid.model.dtype
-    answering = Answering(grid.model.chat_template_kwargs, dtype, grid.generation, grid.judge, grid.serving)
+    prompt = judging.prompt_of(grid.judge, setting, model, grid.organism.ref)
+    answering = Answering(grid.model.chat_template_kwargs, dtype, grid.generation, grid.judge, prompt, grid.serving)
     known = {
         "organism": organism.identity() if organism else None,
         "model": _fingerprint(model),

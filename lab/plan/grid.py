@@ -112,6 +112,7 @@ class JudgeOptions(Frozen):
     max_unscored: Share = Field(
         default=0.05, description="greatest share of unscored replies at which a checkpoint is not flagged"
     )
+    store: bool = Field(default=True, description="use the verdicts that this run's judge gave to equal replies before")
 
 
 class ServingOptions(Frozen):

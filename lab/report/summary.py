@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from lab.verdict.multiples import multiples
-from lab.verdict.schema import CellResult, CheckpointResult, Results
-from lab.verdict.wording import holm_text, multiples_text
+from lab.verdict.schema import CellResult, CheckpointResult, Reading, Results
+from lab.verdict.wording import grader_text, holm_text, judge_line, multiples_text
 
 
 def about(results: Results) -> dict[str, Any]:
@@ -15,6 +15,8 @@ def about(results: Results) -> dict[str, Any]:
         "heading": heading(results),
         "together": holm_text(results.conclusions, results.thresholds),
         "few_seeds": few_seeds_text(results),
+        "judged": judge_lines(results),
+        "readings": [(reading, reading_line(reading)) for reading in results.readings],
         "multiples": [(found.arm, multiples_text(found)) for found in multiples(results)],
     }
 
@@ -30,6 +32,21 @@ def heading(results: Results) -> str:
     replies = sum(_replies(c) for c in checkpoints)
     counts = f"{len(results.cells):,} cells, {len(checkpoints):,} checkpoints, {replies:,} replies"
     return f"{settings} on {models}, method {methods}: {counts}"
+
+
+def judge_lines(results: Results) -> list[str]:
+    """One line for each judge of a run: what it read and how much is unscored."""
+    found: dict[str, list[CellResult]] = {}
+    for cell in results.cells:
+        if cell.graders.get("judge"):
+            found.setdefault(grader_text(cell), []).append(cell)
+    return [judge_line(grader, cells) for grader, cells in found.items()]
+
+
+def reading_line(reading: Reading) -> str:
+    """A further reading: what read the replies, and how often it agrees with the first one."""
+    same, n = reading.agreement.same, reading.agreement.n
+    return f"Reading {reading.name}, by {reading.grader}: the same outcome for {same:,} of {n:,} replies"
 
 
 def few_seeds_text(results: Results) -> str:

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from lab.report.summary import crossed_at, few_seeds_text, flags_text, heading
+from lab.report.summary import crossed_at, few_seeds_text, flags_text, heading, judge_lines, reading_line
 from lab.verdict.expectations import MARKS
 from lab.verdict.schema import CellResult, CheckpointResult, Results
 from lab.verdict.wording import lr_text, share_text
@@ -39,6 +39,11 @@ def print_results(results: Results, console: Console | None = None, took: str | 
     _lines(console, "failed", results.failures, style="red")
     for conclusion in results.conclusions:
         console.print(Text.assemble((conclusion.arm, "bold"), f": {conclusion.sentence}."))
+    for reading in results.readings:
+        console.print(Text(reading_line(reading), style="bold"))
+        for conclusion in reading.conclusions:
+            console.print(Text.assemble((f"  {conclusion.arm}", "bold"), f": {conclusion.sentence}."))
+    _lines(console, "judge", judge_lines(results), style="dim")
     if few_seeds_text(results):
         console.print(Text(few_seeds_text(results), style="dim"))
     _predictions(console, results)

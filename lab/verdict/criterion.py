@@ -82,6 +82,7 @@ def judge(
     ceiling: Ceiling | None,
     thresholds: Thresholds,
     organism: EvalRates | None = None,
+    max_unscored: float | None = None,
 ) -> tuple[tuple[CheckpointResult, ...], Verdict]:
     """Name and flag every checkpoint of a cell, and the cell.
 
@@ -94,6 +95,8 @@ def judge(
         ceiling: a*; None requires half of all replies instead (a* = 1, stricter).
         thresholds: The numbers.
         organism: Of a reversal: the rates of the organism before anything was removed.
+        max_unscored: The share of replies without a verdict of the judge past which a checkpoint is flagged; None: no
+            limit.
     """
     targeted, reversal = METHODS[method].targeted, method == REVERSAL
     names: list[tuple[CheckpointName, CheckpointName]] = []
@@ -102,14 +105,14 @@ def judge(
     elif role == "bct":
         names = _names(checkpoints, ceiling, thresholds, targeted)
     flagged = tuple(
-        c.model_copy(update={"name": pair[1] if pair else None, "flags": _damage(c, thresholds, targeted)})
+        c.model_copy(update={"name": pair[1] if pair else None, "flags": _flags(c, thresholds, targeted, max_unscored)})
         for c, pair in itertools.zip_longest(checkpoints, names)
     )
     of_cell = reversal_name if reversal else cell_name
     plain, sure = of_cell([p for p, _ in names]), of_cell([s for _, s in names])
     name: CellName | None = sure if plain == sure else "inconclusive"
     flags = [*_cell_flags(flagged, name, thresholds)]
-    flags += ["unscored"] if plain != sure else []
+    flags += ["unscored"] if plain != sure and "unscored" not in flags else []
     nothing_gone = reversal and _kept_at_start(checkpoints, thresholds)
     flags += ["invalid"] if gate.get("ok") is False or nothing_gone else []
     flags += ["diverged"] if trained.get("diverged") else []
@@ -259,8 +262,17 @@ def _assignments(checkpoint: CheckpointResult, thresholds: Thresholds) -> list[t
     return [(with_more(e.initial, i), with_more(e.alternate, a)) for i, a in extremes]
 
 
+def _flags(
+    checkpoint: CheckpointResult, thresholds: Thresholds, targeted: bool, max_unscored: float | None
+) -> tuple[Flag, ...]:
+    """The flags of one checkpoint."""
+    judged = checkpoint.judged
+    silent = judged is not None and max_unscored is not None and judged.share > max_unscored
+    return (*_damage(checkpoint, thresholds, targeted), *(("unscored",) if silent else ()))
+
+
 def _damage(checkpoint: CheckpointResult, thresholds: Thresholds, targeted: bool) -> tuple[Flag, ...]:
-    """The flags of one checkpoint, each for an estimate past its limit whose paired interval excludes zero."""
+    """The flags of damage, each for an estimate past its limit whose paired interval excludes zero."""
     changes, relative = checkpoint.changes, checkpoint.capability.relative
     less_capable = (
         relative is not None and 1 - relative > thresholds.capability_drop and _fell(changes.capability, by=0.0)

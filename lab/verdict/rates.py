@@ -14,11 +14,14 @@ from typing import Any
 
 from lab.logs.records import (
     EVAL_OUTCOMES,
+    JUDGED,
+    PATTERN,
     TRAIN_OUTCOMES,
     CeilingRecord,
     CellRecord,
     CheckpointRecord,
     Item,
+    graders,
     of_split,
     scored,
 )
@@ -32,6 +35,7 @@ from lab.verdict.schema import (
     CheckpointResult,
     EvalRates,
     Following,
+    Judged,
     Margin,
     Rate,
     Thresholds,
@@ -123,6 +127,7 @@ def _checkpoint(
         following=_following(following, thresholds.confidence) if following else None,
         changes=_changes(record, first, thresholds.confidence),
         margin=_margin([i for i in record.items if i.margin is not None], thresholds.confidence),
+        judged=_judged(record.items),
     )
 
 
@@ -136,6 +141,20 @@ def _eval(items: list[Item], confidence: float) -> EvalRates:
         unscored=len(items) - len(kept),
         truncated=sum(i.truncated for i in items),
         **{outcome: rate(kept, outcome, confidence) for outcome in EVAL_OUTCOMES},
+    )
+
+
+def _judged(items: Sequence[Item]) -> Judged | None:
+    splits = [of_split(items, split) for split in JUDGED]
+    if graders(items) <= {PATTERN}:
+        return None
+    verdicts = [item.verdict for split in splits for item in split if item.verdict]
+    missing = [(len(split) - len(scored(split)), len(split)) for split in splits]
+    return Judged(
+        verdicts=len(verdicts),
+        stored=verdicts.count("stored"),
+        unscored=sum(k for k, _ in missing),
+        share=max((k / n for k, n in missing if n), default=0.0),
     )
 
 

@@ -12,17 +12,17 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from lab.logs.records import CeilingRecord, CellRecord
+from lab.logs.records import JUDGED, CeilingRecord, CellRecord, scored
 from lab.verdict.conclusions import Judged, conclusions
 from lab.verdict.corrected import Labelled, corrected, pairs
 from lab.verdict.criterion import judge
 from lab.verdict.expectations import Expectation, answer
 from lab.verdict.rates import half_ceiling, half_cell, measure_ceiling, measure_cell, measure_organism
-from lab.verdict.schema import Ceiling, CellResult, Expected, Results, Thresholds
+from lab.verdict.schema import Agreement, Ceiling, CellResult, Expected, Reading, Results, Thresholds
 from lab.verdict.seeds import groups
 from serving.layout import write_atomic
 
-__all__ = ["Results", "Thresholds", "build_results", "read_results", "schema", "write_results"]
+__all__ = ["Results", "Thresholds", "build_results", "read_results", "schema", "second_reading", "write_results"]
 
 SCHEMA = Path(__file__).with_name("results.schema.json")
 
@@ -41,6 +41,7 @@ def build_results(
     log_dir: str = "logs",
     versions: Mapping[str, str] | None = None,
     labelled: Iterable[Labelled] = (),
+    readings: Iterable[Reading] = (),
 ) -> Results:
     """Everything the lab concludes from an experiment.
 
@@ -55,6 +56,7 @@ def build_results(
         command: How to repeat it. log_dir: for `inspect view`, relative to the folder of results.json.
         versions: Of packages. Two runs may differ in them.
         labelled: Hand labels of this run's replies, which correct its rates. Names use raw rates.
+        readings: Of the same replies by other graders (`second_reading`).
 
     Raises:
         ValueError: A record contradicts itself (two checkpoints of one step, `agreed` on an eval prompt).
@@ -76,12 +78,44 @@ def build_results(
         conclusions=conclusions(judged, used),
         ceilings=tuple(measure_ceiling(tops[key], used) for key in sorted(tops)),
         calibrations=calibrations,
+        readings=tuple(readings),
         deviations=(*deviations, *_without_ceiling(ordered, tops)),
         failures=tuple(f"{r.id}: {r.failure}" for r in ordered if r.failure),
         command=command,
         log_dir=log_dir,
         versions=dict(sorted((versions or {}).items())),
     )
+
+
+def second_reading(
+    name: str,
+    grader: str,
+    records: Iterable[CellRecord],
+    first: Iterable[CellRecord],
+    ceilings: Iterable[CeilingRecord],
+    thresholds: Thresholds,
+) -> Reading:
+    """What the lab concludes from the same replies, read by another grader.
+
+    Args:
+        name: Of the reading.
+        grader: What read the replies.
+        records, ceilings: As of `build_results`, with the outcomes of this reading.
+        first: The same cells with the outcomes of the first reading.
+        thresholds: The numbers of the criterion.
+    """
+    records = list(records)
+    known = {(r.id, c.step): {i.id: i for i in scored(c.items)} for r in first for c in r.checkpoints}
+    pairs = [
+        (known[record.id, checkpoint.step][item.id].outcome, item.outcome)
+        for record in records
+        for checkpoint in record.checkpoints
+        for item in scored(checkpoint.items)
+        if item.split in JUDGED and item.id in known[record.id, checkpoint.step]
+    ]
+    built = build_results(name, records, ceilings, thresholds)
+    agreement = Agreement(n=len(pairs), same=sum(one == two for one, two in pairs))
+    return Reading(name=name, grader=grader, cells=built.cells, conclusions=built.conclusions, agreement=agreement)
 
 
 def write_results(results: Results, path: Path) -> None:
@@ -146,6 +180,7 @@ def _cell(record: CellRecord, top: CeilingRecord | None, thresholds: Thresholds)
         ceiling=ceiling,
         thresholds=thresholds,
         organism=measure_organism(record, thresholds),
+        max_unscored=(record.graders.get("judge") or {}).get("max_unscored"),
     )
     return CellResult(
         id=record.id,

@@ -229,6 +229,15 @@ class Calibration(_Part):
     refused: str | None = Field(description="why no rate, or only some, can be corrected")
 
 
+class Judged(_Part):
+    """What the judge did at a checkpoint."""
+
+    verdicts: int = Field(description="replies that the judge read")
+    stored: int = Field(description="of these, verdicts that it had given to equal replies before")
+    unscored: int = Field(description="replies to eval and train prompts without a verdict or a reading")
+    share: Rounded = Field(description="unscored replies as a share of a split, the greater one of eval and train")
+
+
 class CheckpointResult(_Part):
     """One checkpoint: rates, changes since step 0, and its name by the criterion (null: control, probe)."""
 
@@ -246,6 +255,7 @@ class CheckpointResult(_Part):
         default=None, description="null if no replies of this run were labelled by hand"
     )
     margin: Margin | None = Field(default=None, description="null where no reference reply was scored")
+    judged: Judged | None = Field(default=None, description="null without a judge")
     name: CheckpointName | None = None
     flags: tuple[Flag, ...] = ()
 
@@ -296,7 +306,9 @@ class CellResult(_Part):
         description="source, chat template arguments, dtype, generation, judge and serving, where not the defaults",
     )
     gate: dict[str, Any] = Field(description="rates at step 0, whether they pass the gate, and reasons if not")
-    graders: dict[str, Any] = Field(description="scorer and version of the setting")
+    graders: dict[str, Any] = Field(
+        description="scorer and version of the setting; judge: its model, mode, hash of its instructions, max_unscored"
+    )
     trained: dict[str, Any] = Field(description="facts of the training: rows, passes, tokens, losses")
     step0_loss: float | None = Field(description="training loss before the first step, in nats per token")
     ceiling: float | None = Field(description="a*, the alternate rate of the untouched base when prompted for it")
@@ -387,6 +399,23 @@ class Expected(_Part):
     answer: Literal["yes", "no", "undecided", "text"] = Field(description="whether it was confirmed")
 
 
+class Agreement(_Part):
+    """Replies to eval and train prompts that two readings give the same outcome, of those that both scored."""
+
+    n: int
+    same: int
+
+
+class Reading(_Part):
+    """A further reading of the stored replies by another grader, next to the first one and never mixed with it."""
+
+    name: str
+    grader: str = Field(description="what read the replies")
+    cells: tuple[CellResult, ...]
+    conclusions: tuple[Conclusion, ...]
+    agreement: Agreement = Field(description="with the first reading, over all checkpoints")
+
+
 class Results(_Part):
     """The results of a run."""
 
@@ -401,6 +430,7 @@ class Results(_Part):
     conclusions: tuple[Conclusion, ...] = Field(description="one for each arm")
     ceilings: tuple[Ceiling, ...]
     calibrations: tuple[Calibration, ...] = ()
+    readings: tuple[Reading, ...] = Field(default=(), description="of `bct report --regrade`")
     deviations: tuple[str, ...] = Field(
         description="where the run differs from the recipe, such as reversals that were skipped"
     )

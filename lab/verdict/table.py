@@ -22,6 +22,7 @@ from lab.logs.reader import Reply
 from lab.logs.records import EVAL_OUTCOMES, TRAIN_OUTCOMES, CellRecord, CheckpointRecord
 from lab.verdict.rates import measure_cell
 from lab.verdict.schema import CellResult, CheckpointResult, EvalRates, Margin, Rate, Results, Thresholds, TrainRates
+from lab.verdict.wording import grader_text
 from serving.layout import write_atomic
 
 Row = Mapping[str, Any]
@@ -47,7 +48,7 @@ CELL = {
 SAMPLE = {
     **{"step": COUNT, "log": TEXT, "fingerprint": TEXT, "split": TEXT, "item": TEXT, "epoch": COUNT},
     **{"template": TEXT, "family": TEXT, "system": YES_NO, "outcome": TEXT, "truncated": YES_NO},
-    **{"margin": NUMBER, "greedy": TEXT},
+    **{"margin": NUMBER, "greedy": TEXT, "grader": TEXT},
 }
 CHECKPOINT = {
     **{"step0_loss": NUMBER, "step": COUNT},
@@ -59,6 +60,7 @@ CHECKPOINT = {
     **{"margin_initial_greedy": NUMBER, "margin_alternate_greedy": NUMBER},
     **{"following_n": COUNT, "following_unscored": COUNT},
     **{"following": NUMBER, "following_lo": NUMBER, "following_hi": NUMBER, "log": TEXT, "fingerprint": TEXT},
+    **{"grader": TEXT},
 }
 
 
@@ -122,6 +124,7 @@ def _sample(reply: Reply, asked: Any) -> dict[str, Any]:
         "truncated": item.truncated,
         "margin": item.margin,
         "greedy": item.greedy,
+        "grader": item.grader,
     }
 
 
@@ -133,6 +136,7 @@ def _of_cell(cell: CellResult, checkpoint: CheckpointResult) -> dict[str, Any]:
         "flags": " ".join(checkpoint.flags),
         "cell_name": cell.verdict.name,
         "cell_flags": " ".join(cell.verdict.flags),
+        "grader": grader_text(cell),
     }
 
 
@@ -178,11 +182,11 @@ def loose_samples(found: Found, folder: Path) -> pd.DataFrame:
 
 
 def loose_checkpoints(found: Found, folder: Path) -> pd.DataFrame:
-    """One row per checkpoint, setting, version and generation options; ceilings are not checkpoints of the model."""
+    """One row per checkpoint, setting, version, generation options and grader; ceilings are no checkpoints."""
     groups: dict[str, list[Log]] = {}
     for log in (log for log in found.logs if log.facts["asked"] != CEILING):
-        names = ("cell", "step", "fingerprint", "setting", "version", "generation")
-        variant = None if log.facts["asked"] in GENERAL else log.facts["variant"]
+        names = ("cell", "step", "fingerprint", "setting", "version", "generation", "reading")
+        variant = None if log.facts["asked"] in GENERAL else [log.facts["variant"], log.facts["grader"]]
         groups.setdefault(json.dumps([*(log.facts[name] for name in names), variant]), []).append(log)
     return checkpoint_table(_loose_checkpoint(logs, folder) for logs in _with_general(groups))
 
@@ -208,5 +212,5 @@ def _loose_checkpoint(logs: list[Log], folder: Path) -> Row:
     first = _placed(logs[0], folder)
     record = CheckpointRecord(first["step"] or 0, first["log"], first["fingerprint"] or "", items)
     (checkpoint,) = measure_cell(CellRecord(first["cell"], "", {}, {}, {}, (), (record,)), Thresholds())
-    head = {name: first.get(name) for name in (*CELL, "step")}
+    head = {name: first.get(name) for name in (*CELL, "step", "grader")}
     return _measured(checkpoint) | head | {"capability_relative": None}

