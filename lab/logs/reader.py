@@ -221,9 +221,10 @@ def _outcome(value: Any, told: Mapping[str, Any]) -> str:
     """The outcome of a score: by its value, which can be edited, else by its metadata."""
     if isinstance(value, str) and value in OUTCOMES:
         return value
-    shown = [name for name in OUTCOMES if isinstance(value, dict) and value.get(name) == 1]
-    outcome = shown[0] if len(shown) == 1 else None if isinstance(value, dict) and value else told.get("outcome")
-    return outcome if outcome in OUTCOMES else "unscored"
+    if isinstance(value, dict) and OUTCOMES & set(value):
+        shown = [name for name in OUTCOMES if value.get(name) == 1]
+        return shown[0] if len(shown) == 1 else "unscored"
+    return told["outcome"] if told.get("outcome") in OUTCOMES else "unscored"
 
 
 def _grader(told: Mapping[str, Any]) -> str:
