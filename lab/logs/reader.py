@@ -136,8 +136,11 @@ def read_replies(log: Path) -> tuple[Reply, ...]:
     """
     rows = _read(log, SUMMARIES)
     try:
-        invalid = _invalid(log, rows)
-        return tuple(_reply(row, (row["id"], row.get("epoch") or 1) in invalid) for row in rows)
+        found = [_reply(row) for row in rows]
+        changed = _changed(log, rows)
+        return tuple(
+            replace(r, item=replace(r.item, outcome=changed.get(i, r.item.outcome))) for i, r in enumerate(found)
+        )
     except (AttributeError, KeyError, TypeError):
         message = f"{log}: incomplete, or not a log of a bct task: delete it and run the same command again"
         raise ValueError(message) from None
@@ -192,7 +195,7 @@ def answers(log: Path, chosen: Iterable[Place]) -> list[Answer]:
 # --- rows ------------------------------------------------------------------------------------------------------------
 
 
-def _reply(row: Mapping[str, Any], invalid: bool = False) -> Reply:
+def _reply(row: Mapping[str, Any]) -> Reply:
     facts, score = row.get("metadata") or {}, _score(row.get("scores") or {})
     value, told = score.get("value"), score.get("metadata") or {}
     margin, greedy = _margin(row)
@@ -200,7 +203,7 @@ def _reply(row: Mapping[str, Any], invalid: bool = False) -> Reply:
         id=str(row["id"]),
         split=str(facts["split"]),
         template=str(facts["template"]),
-        outcome="unscored" if invalid else _outcome(value, told),
+        outcome=_told(told) or _by_value(value) or "unscored",
         truncated=isinstance(value, dict) and value.get("truncated") == 1,
         system=bool(facts.get("system")),
         margin=margin,
@@ -217,14 +220,20 @@ def _score(scores: Mapping[str, Any]) -> Mapping[str, Any]:
     return (scores[ours[max(ours)]] or {}) if ours else {}
 
 
-def _outcome(value: Any, told: Mapping[str, Any]) -> str:
-    """The outcome of a score: by its value, which can be edited, else by its metadata."""
-    if isinstance(value, str) and value in OUTCOMES:
-        return value
-    if isinstance(value, dict) and OUTCOMES & set(value):
+def _told(metadata: Mapping[str, Any]) -> str | None:
+    """The outcome in a score's metadata, as our scorer writes it."""
+    outcome = metadata.get("outcome")
+    return outcome if outcome in OUTCOMES else None
+
+
+def _by_value(value: Any) -> str | None:
+    """The outcome that a score's value shows; None if the value shows none."""
+    if isinstance(value, str):
+        return value if value in OUTCOMES else None
+    if isinstance(value, dict):
         shown = [name for name in OUTCOMES if value.get(name) == 1]
-        return shown[0] if len(shown) == 1 else "unscored"
-    return told["outcome"] if told.get("outcome") in OUTCOMES else "unscored"
+        return (shown[0] if len(shown) == 1 else "unscored") if OUTCOMES & set(value) else None
+    return "unscored"
 
 
 def _grader(told: Mapping[str, Any]) -> str:
@@ -234,14 +243,28 @@ def _grader(told: Mapping[str, Any]) -> str:
     return "a judge without a name" if told.get("read_by") == "judge" else PATTERN
 
 
-def _invalid(log: Path, rows: Sequence[Mapping[str, Any]]) -> set[tuple[Any, int]]:
-    """Id and epoch of the samples that were declared invalid, which only the samples themselves say."""
+def _changed(log: Path, rows: Sequence[Mapping[str, Any]]) -> dict[int, str]:
+    """Outcomes of samples that were declared invalid or whose value was edited, by position.
+
+    Only the samples themselves tell; they are read where the header, or a value that contradicts its metadata, says so.
+    """
     header = read_header(log)
-    if header is None or not header.invalidated:
-        return set()
-    places = [(row["id"], int(row.get("epoch") or 1)) for row in rows]
-    samples = _read_all(log, [_member(str(id), epoch) for id, epoch in places])
-    return {place for place, sample in zip(places, samples, strict=True) if (sample or {}).get("invalidation")}
+    every = header is not None and header.invalidated
+    places = [i for i, row in enumerate(rows) if every or _contradicts(_score(row.get("scores") or {}))]
+    samples = _read_all(log, [_member(str(rows[i]["id"]), int(rows[i].get("epoch") or 1)) for i in places])
+    found: dict[int, str] = {}
+    for i, sample in zip(places, samples, strict=True):
+        score = _score((sample or {}).get("scores") or {})
+        if (sample or {}).get("invalidation"):
+            found[i] = "unscored"
+        elif score.get("history"):
+            found[i] = _by_value(score.get("value")) or "unscored"
+    return found
+
+
+def _contradicts(score: Mapping[str, Any]) -> bool:
+    shown = _by_value(score.get("value"))
+    return shown is not None and _told(score.get("metadata") or {}) not in (None, shown)
 
 
 def _margin(row: Mapping[str, Any]) -> tuple[float | None, str | None]:
