@@ -92,7 +92,7 @@ def test_a_score_that_inspect_appends_is_the_one_that_is_read(log: EvalLog, tmp_
     (added,) = {name for sample in again.samples or [] for name in sample.scores or {}} - {"outcome"}
     for sample in again.samples or []:
         assert sample.scores
-        sample.scores[added].value = one_hot("degenerate")
+        sample.scores[added] = Score(value=one_hot("degenerate"), metadata={"outcome": "degenerate"})
     assert outcomes(again, tmp_path, "eval") == ["degenerate"] * N
 
 
