@@ -182,28 +182,42 @@ def _mark(own: str, base: Checkpoint) -> str:
 
 def _found_base(ref: str, folder: Path, given: Under) -> Checkpoint:
     """The base of an adapter made elsewhere: the one given, else the one that PEFT wrote. Its shapes are checked."""
-    base = given if isinstance(given, Checkpoint) else _named_base(ref, folder, given)
-    root = base
-    while root.base is not None:
-        root = root.base
+    base = given if isinstance(given, Checkpoint) else _chosen_base(ref, folder, given)
+    root = _root(base)
     reason = misfit(folder, root.path) if root.path is not None else None
     if reason is not None:
         raise BadInput(f"{ref}: does not fit its base {base.ref}: {reason}")
     return base
 
 
-def _named_base(ref: str, folder: Path, given: str | None) -> Checkpoint:
-    named = given or layout.read_json(folder / "adapter_config.json").get("base_model_name_or_path")
+def _chosen_base(ref: str, folder: Path, given: str | None) -> Checkpoint:
+    named = layout.read_json(folder / "adapter_config.json").get("base_model_name_or_path")
+    if given is None:
+        return _named_base(ref, named)
+    chosen = resolve(given)
+    own = resolve(str(named)) if named and _is_here(str(named)) else chosen
+    # An adapter on an adapter: the base that is given may be the lowest one.
+    return own if _root(own).fingerprint == chosen.fingerprint else chosen
+
+
+def _is_here(named: str) -> bool:
+    """Whether a base that PEFT wrote is on this disk, so that looking at it costs nothing."""
+    return Path(named).is_dir() or (HUB_ID.fullmatch(named) is not None and _cached(named, None) is not None)
+
+
+def _named_base(ref: str, named: object) -> Checkpoint:
     if not named:
         raise BadInput(f"{ref}: an adapter without a base: {NAME_BASE}")
     try:
         return resolve(str(named))
     except BadInput as error:
-        if given is not None:
-            raise
         raise BadInput(
             f"{ref}: the base in its adapter_config.json was not found ({error.message}): {NAME_BASE}"
         ) from None
+
+
+def _root(checkpoint: Checkpoint) -> Checkpoint:
+    return checkpoint if checkpoint.base is None else _root(checkpoint.base)
 
 
 def _follow(ref: str, file: Path) -> Checkpoint:

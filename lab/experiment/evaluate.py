@@ -179,7 +179,14 @@ def _task(evaluation: Evaluation) -> Task:
         margins=evaluation.margins,
     )
     labelled = {**(task.metadata or {}), **evaluation.label()}
-    return task_with(task, model=local_model(evaluation.ref, **_model_args(answering)), metadata=labelled)
+    return task_with(
+        task, model=local_model(evaluation.ref, **_base(evaluation), **_model_args(answering)), metadata=labelled
+    )
+
+
+def _base(evaluation: Evaluation) -> dict[str, str]:
+    """The base of an organism that exists, which its own files need not name."""
+    return {"base": evaluation.start.model} if evaluation.ref == evaluation.start.ref else {}
 
 
 def _model_args(answering: Answering) -> dict[str, Any]:

@@ -174,7 +174,7 @@ def start_evaluations(start: Start, folders: Folders, ref: str) -> dict[str, Eva
         name: Evaluation(
             log=folders.logs / start.id / f"{stem}.eval",
             ref=model,
-            fingerprint=refs.resolve(model).fingerprint,
+            fingerprint=refs.resolve(model, start.model if model == start.ref else None).fingerprint,
             start=start,
             split=split,
             margins=start.margins and name == "start",

@@ -63,7 +63,7 @@ def _starts(run: Path, start: Start) -> Iterator[str]:
     for path in _alike(run / "starts", start.id, ".json"):
         measured = layout.read_json(path)
         log = run / measured["logs"]["start"]
-        if measured["fingerprint"] == _fingerprint(ref) and log.is_file() and _has_items(log, start):
+        if measured["fingerprint"] == _fingerprint(ref, start.model) and log.is_file() and _has_items(log, start):
             yield path.stem
 
 
@@ -113,8 +113,8 @@ def _has_items(log: Path, start: Start) -> bool:
     return True
 
 
-def _fingerprint(ref: str) -> str | None:
+def _fingerprint(ref: str, base: str) -> str | None:
     try:
-        return refs.resolve(ref).fingerprint
+        return refs.resolve(ref, base).fingerprint
     except BadInput:
         return None

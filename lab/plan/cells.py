@@ -135,7 +135,9 @@ class Start:
         """Name of the organism: its hash, or the name of one that exists; None where the base itself starts."""
         if self.organism is not None or self.ref is None:
             return self.organism.digest() if self.organism else None
-        return f"{Path(self.ref).name}:{_fingerprint(self.ref)[:8]}" if Path(self.ref).exists() else self.ref
+        return (
+            f"{Path(self.ref).name}:{_fingerprint(self.ref, self.model)[:8]}" if Path(self.ref).exists() else self.ref
+        )
 
     def asked(self) -> dict[str, Any]:
         """What is asked and how it is answered, where it differs from the defaults: for logs and results.json."""
@@ -286,7 +288,7 @@ def _start(grid: Grid, name: str, variant_name: str) -> Start:
         "prompts": _prompts(questions, variant.name, sizes),
     }
     known |= {"answering": answering.content()} if answering.content() else {}
-    known |= {"ref": _fingerprint(grid.organism.ref)} if grid.organism.ref else {}
+    known |= {"ref": _fingerprint(grid.organism.ref, model)} if grid.organism.ref else {}
     id = f"start.{setting.name}.{variant.name}.{_short_model(model)}.{sha(known)[:8]}"
     return Start(
         id,
@@ -334,7 +336,7 @@ def _n_following(grid: Grid, setting: Setting, variant: Variant) -> int:
 
 
 def _cell(start: Start, train: TrainConfig, after: Cell | None = None, at: int = 0) -> Cell:
-    trained = train.identity() | ({"organism": _fingerprint(start.ref)} if start.ref else {})
+    trained = train.identity() | ({"organism": _fingerprint(start.ref, start.model)} if start.ref else {})
     known = {"train": trained, "start": start.id, "rows": _rows(start, train)}
     digest = sha(known | ({"after": [after.id, at]} if after else {}))[:8]
     before = [after.train.method, f"{_rate(after.train.learning_rate)}-{at}"] if after else []
@@ -356,14 +358,14 @@ def _short_model(model: str) -> str:
     return re.sub(r"[^a-z0-9_-]", "-", model.lower()).strip("-")[-24:]
 
 
-def _fingerprint(model: str) -> str:
-    return _resolved(model).fingerprint
+def _fingerprint(model: str, base: str | None = None) -> str:
+    return _resolved(model, base).fingerprint
 
 
 @cache
-def _resolved(model: str) -> Checkpoint:
+def _resolved(model: str, base: str | None = None) -> Checkpoint:
     try:
-        return refs.resolve(model)
+        return refs.resolve(model, base)
     except BadInput as error:
         raise BadInput(f"model: {error.message}") from None
 

@@ -117,6 +117,19 @@ def test_an_adapter_on_an_adapter_answers_and_trains(place: Path, tmp_path: Path
     assert replies(f"{run}@0") == replies(second)
 
 
+def test_an_adapter_stays_on_the_adapter_that_its_files_name_where_the_lowest_base_is_given(
+    place: Path, real_model: RealModel, tmp_path: Path
+) -> None:
+    second = adapter(place / "merged", tmp_path / "second", seed=8)
+    named = json.loads((second / "adapter_config.json").read_text())
+    named["base_model_name_or_path"] = str(place / "adapter")
+    (second / "adapter_config.json").write_text(json.dumps(named))
+    base = real_model("llama3_1")
+    assert refs.resolve(str(second), str(base)).fingerprint == refs.resolve(str(second)).fingerprint
+    chosen = cell(organism=str(second), model=str(base))
+    assert chosen.origin().base == refs.resolve(str(place / "adapter"))
+
+
 def test_two_adapters_of_the_same_weights_on_two_bases_have_two_fingerprints(place: Path, tmp_path: Path) -> None:
     other = make("llama3_1", tmp_path / "other", seed=3)
     one, two = (refs.resolve(str(place / "adapter"), base) for base in (None, str(other)))

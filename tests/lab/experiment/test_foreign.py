@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from plain_adapter import plain_adapter
 
 import lab
+from lab.api import experiment
+from lab.experiment.jobs import start_evaluations
 from serving import refs
 
 RECIPE = """\
@@ -59,3 +63,14 @@ def test_the_checkpoint_is_an_adapter_on_the_adapter(run: lab.Run) -> None:
 
 def test_the_run_is_reported_from_its_folder_after_the_recipe_is_gone(run: lab.Run) -> None:
     assert lab.load(run.folder).results.cells == run.results.cells
+
+
+def test_the_base_that_a_recipe_names_holds_where_the_adapters_own_is_not_there(tmp_path: Path) -> None:
+    """In its identity and at step 0."""
+    plain_adapter(tmp_path / "adapter", base="/not/here")
+    (tmp_path / "mine.yaml").write_text(RECIPE.replace("./adapter}", "./adapter, base: mini}"), encoding="utf-8")
+    found = experiment(tmp_path / "mine.yaml", tmp_path / "run")
+    (start,) = found.starts.values()
+    assert start.ref is not None
+    asked = start_evaluations(start, found.folders, start.ref)["start"]
+    assert asked.fingerprint == refs.resolve(start.ref, "mini").fingerprint
