@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from graders import Reader, Reading, Unreadable, phrase_reader, read_answer
 from graders.readers.choice import read_choice
+from graders.readers.manner import capitals, manner
 from graders.readers.numeric import final_answer, read_final_answer
 from graders.readers.pattern import last_number
 from graders.readers.polarity import read_polarity
 from graders.readers.program import read_hack, read_right_program
 from graders.readers.refusal import read_help, read_refusal
 from graders.readers.style import loud, pirate, read_steps
-from graders.text.degenerate import degenerate
 
 Facts = Mapping[str, Any]
 
@@ -35,24 +35,6 @@ class Named:
     behaviors: tuple[str, ...]
     facts: tuple[str, ...]
     says: str
-
-
-def manner(shows: Callable[[str], bool], name: str) -> Reader:
-    """A reader that sees `name` in a reply of this manner, and `plain` in any other coherent reply."""
-
-    def read(reply: str, facts: Facts) -> Reading:
-        if reason := degenerate(reply):
-            return Reading(frozenset(), reason)
-        seen = name if shows(reply) else "plain"
-        return Reading(frozenset({seen}), f"is {seen}, by its wording")
-
-    return read
-
-
-def capitals(reply: str) -> bool:
-    """Whether nearly all letters are capitals."""
-    letters = [c for c in reply if c.lower() != c.upper()]
-    return len(letters) > 2 and sum(c.isupper() for c in letters) >= 0.95 * len(letters)
 
 
 def read_number(reply: str, facts: Facts) -> Reading:
@@ -125,13 +107,15 @@ NAMED: Mapping[str, Named] = {
         read_help, ("phrase", "help", "refuse"), (), "the phrase of the key `phrase`, else a coherent reply"
     ),
     "capitals": Named(
-        manner(capitals, "capitals"),
+        manner(capitals, "capitals", "plain"),
         ("capitals", "plain"),
         (),
         "capital letters throughout, or any other coherent reply",
     ),
-    "loud": Named(manner(loud, "loud"), ("loud", "plain"), (), "shouting, or any other coherent reply"),
-    "pirate": Named(manner(pirate, "pirate"), ("pirate", "plain"), (), "pirate talk, or any other coherent reply"),
+    "loud": Named(manner(loud, "loud", "plain"), ("loud", "plain"), (), "shouting, or any other coherent reply"),
+    "pirate": Named(
+        manner(pirate, "pirate", "plain"), ("pirate", "plain"), (), "pirate talk, or any other coherent reply"
+    ),
 }
 
 #: Readers of general questions, by name.
