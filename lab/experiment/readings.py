@@ -130,7 +130,7 @@ def _score(source: Path, target: Path, reading: dict[str, Any], by: JudgeOptions
     roles: dict[str, Any] | None = {"grader": judging.opened(by.model)} if by else None
     log = read_eval_log(str(source))
     kept = {sample.uuid: _others(sample) for sample in log.samples or []}
-    log.eval.model_roles = None
+    log.eval = log.eval.model_copy(update={"model_roles": None})  # the first judge may be gone
     # No model answers here. One without weights stands in for the model under test, which may be gone.
     try:
         scored = score(
