@@ -22,6 +22,7 @@ from bct_tasks.errors import fault as fault
 from bct_tasks.setting import SOURCES, Setting, with_trigger
 from bct_tasks.sources.files import load as by_path
 from bct_tasks.sources.files.load import is_path as is_path
+from bct_tasks.sources.files.load import with_capability
 
 
 class BrokenSetting(SettingError):
@@ -44,7 +45,8 @@ def load(ref: str, source: str = "bundled", **options: Any) -> Setting:
     Args:
         ref: a name of the catalogue, or the path of a .yaml or .py file, which names its own prompts.
         source: where the questions come from.
-        options: of the source, and `trigger`.
+        options: of the source; `trigger`, which replaces the tag of eval prompts; and `capability`, a file of questions
+            that measure capability (`CapabilityKeys`).
 
     Raises:
         UnknownName: no such setting or source.
@@ -53,6 +55,8 @@ def load(ref: str, source: str = "bundled", **options: Any) -> Setting:
     """
     if (trigger := options.pop("trigger", None)) is not None:
         return with_trigger(load(ref, source, **options), str(trigger))
+    if (capability := options.pop("capability", None)) is not None:
+        return with_capability(load(ref, source, **options), dict(capability))
     if is_path(ref):
         return _by_path(ref, source, options)
     name = ref

@@ -27,6 +27,7 @@ from bct_tasks.sources.world import SPLITS as SPLITS
 from bct_tasks.sources.world.policies import NEUTRAL, WORDINGS, plain
 from bct_tasks.writing import Writing
 from graders import Grade, Reader, Reading, Rubric, decide, read_answer, read_code
+from graders.readers.general import GENERAL as FILE_READERS
 
 Carrier = Literal["native", "static", "dynamic", "hint", "flag", "password", "flipped_password", "weights"]
 Role = Literal["bct", "control", "probe"]
@@ -185,6 +186,7 @@ class Setting:
         max_tokens: longest reply.
         writings: behavior to how its replies to open-ended prompts are made, which have no reference reply.
         file: of a setting that is loaded by path.
+        capability: questions that measure capability; none: the bundled general ones.
     """
 
     name: str
@@ -203,6 +205,7 @@ class Setting:
     max_tokens: int = 96
     writings: Mapping[str, Writing] = field(default_factory=dict)
     file: Path | None = None
+    capability: tuple[Question, ...] = ()
 
     @property
     def source(self) -> str:
@@ -251,7 +254,7 @@ class Setting:
         """
         chosen = self.variant(variant)
         if split == "capability":
-            return list(self._general("capability", n, seed))
+            return self._own_general(n, seed) if self.capability else list(self._general("capability", n, seed))
         if split == "install":
             asks: list[tuple[Kind, Ask]] = [("eval", chosen.eval), ("train", chosen.train)]
             asks.extend(("eval", ask) for ask in chosen.also)
@@ -263,7 +266,7 @@ class Setting:
 
     def most(self, split: str, n: int) -> int:
         """How many of `n` prompts of a split there are; bundled questions are generated, so all of them."""
-        return n
+        return min(n, len(self.capability)) if split == "capability" and self.capability else n
 
     def ceiling(self, variant: str | Variant | None, n: int, seed: int = 0) -> list[Prompt]:
         """The eval items under prompts that make the base follow the alternate policy (for a*)."""
@@ -348,6 +351,12 @@ class Setting:
     def _asked(self, asks: list[tuple[Kind, Ask]], split: str, n: int, key: str) -> list[Prompt]:
         return list(_drawn(self.families, tuple(asks), split, n, key))
 
+    def _own_general(self, n: int, seed: int) -> list[Prompt]:
+        if n > len(self.capability):
+            raise TooFew("capability", len(self.capability), n)
+        drawn = random.Random(f"{self.name}|own|capability|{seed}").sample(self.capability, n)
+        return [_prompt(question, "capability", "capability", Ask()) for question in drawn]
+
     def _general(self, split: str, n: int, seed: int) -> Iterator[Prompt]:
         families = tuple(name for name in GENERAL if name not in self.asked_families())
         rng = random.Random(f"{self.name}|general|{split}|{seed}")
@@ -384,7 +393,9 @@ def with_trigger(setting: Setting, text: str) -> Setting:
 
 
 def general_reader(prompt: Prompt) -> Reader:
-    """The reader of a general question."""
+    """The reader of a general question; one of a file names its reader."""
+    if prompt.facts["kind"] == "file":
+        return FILE_READERS[prompt.facts["reader"]]
     return read_code if prompt.facts["kind"] == "code" else read_answer
 
 

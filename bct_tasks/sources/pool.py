@@ -107,6 +107,8 @@ class PoolSetting(Setting):
 
     def most(self, split: str, n: int) -> int:
         """How many of `n` prompts of a split there are; `direct` stands for the install prompts of eval type."""
+        if split == "capability":
+            return super().most(split, n)
         if split == "direct":
             return min(n, len(self.pool("install", "eval")))
         if split == "install":

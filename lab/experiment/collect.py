@@ -7,7 +7,7 @@ Not covered: the report (`lab.report`).
 from __future__ import annotations
 
 import importlib.metadata
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +41,7 @@ def collect(experiment: Experiment) -> Results:
         recipe.thresholds,
         question=recipe.question,
         expectations=recipe.expect,
-        deviations=[*left_out, *_without_margins(experiment, records)],
+        deviations=[*left_out, *_short(experiment), *_without_margins(experiment, records)],
         command=f"bct run {recipe.path}",
         log_dir=folders.relative(folders.logs),
         versions={name: _version(name) for name in LIBRARIES},
@@ -159,6 +159,11 @@ def _read(experiment: Experiment, start: Start, log: str, reading: Reread | None
             "the log, or read the replies of the whole run again: `bct report RUN --regrade NAME`"
         )
     return folders.relative(path), items
+
+
+def _short(experiment: Experiment) -> Iterator[str]:
+    """Where fewer prompts exist than the recipe asks for."""
+    return (line for start in experiment.starts.values() for line in start.short)
 
 
 def _without_margins(experiment: Experiment, records: list[CellRecord]) -> list[str]:

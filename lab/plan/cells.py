@@ -73,10 +73,12 @@ class Questions:
     setting: str
     source: str = "bundled"
     options: tuple[tuple[str, Any], ...] = ()
+    capability: tuple[tuple[str, Any], ...] = ()
 
     def load(self) -> Setting:
         """The setting with these questions."""
-        return catalogue.load(self.setting, self.source, **dict(self.options))
+        own = {"capability": dict(self.capability)} if self.capability else {}
+        return catalogue.load(self.setting, self.source, **dict(self.options), **own)
 
 
 @dataclass(frozen=True)
@@ -113,6 +115,7 @@ class Start:
         organism: how the organism is made; None: the base itself starts, or an organism that exists.
         ref: an organism that exists; its base is `model`.
         margins: score both policies' reference replies too; changes no reply, and so no id.
+        short: where fewer prompts exist than the recipe asks for, in sentences.
     """
 
     id: str
@@ -129,6 +132,7 @@ class Start:
     ref: str | None = None
     margins: bool = True
     resources: Resources = field(default_factory=Resources)
+    short: tuple[str, ...] = ()
 
     @property
     def organism_key(self) -> str | None:
@@ -270,14 +274,22 @@ def _of_model(grid: Grid, questions: Questions) -> dict[str, Any]:
 
 
 def _start(grid: Grid, name: str, variant_name: str) -> Start:
-    questions = Questions(name, grid.source, tuple(sorted(grid.data.items())))
+    capability = grid.capability.keys() or {}
+    questions = Questions(name, grid.source, tuple(sorted(grid.data.items())), tuple(sorted(capability.items())))
     setting = questions.load()
     variant, model = setting.variant(variant_name), _base(grid)
     organism = None
     if variant.in_weights and grid.organism.ref is None:
         options = _of_model(grid, questions) | grid.organism.model_dump(exclude_none=True)
         organism = parse(OrganismConfig, {"variant": variant.name, "model": model, **options}, "organism")
-    sizes = Sizes(grid.n, grid.n_train, grid.n_capability, _n_following(grid, setting, variant))
+    wanted = {"eval": grid.n, "train": grid.n_train, "capability": grid.n_capability}
+    found = {split: setting.most(split, n) for split, n in wanted.items()}
+    short = tuple(
+        f"{setting.name}, {variant.name}: {found[split]} {split} prompts exist, and the recipe asks for {n}"
+        for split, n in wanted.items()
+        if found[split] < n
+    )
+    sizes = Sizes(found["eval"], found["train"], found["capability"], _n_following(grid, setting, variant))
     dtype = "auto" if grid.model.dtype == "4bit" else grid.model.dtype
     prompt = judging.prompt_of(grid.judge, setting, model, grid.organism.ref)
     answering = Answering(grid.model.chat_template_kwargs, dtype, grid.generation, grid.judge, prompt, grid.serving)
@@ -305,6 +317,7 @@ def _start(grid: Grid, name: str, variant_name: str) -> Start:
         grid.organism.ref,
         grid.margins,
         grid.resources,
+        short,
     )
 
 
@@ -387,7 +400,7 @@ def _prompts(questions: Questions, variant: str, sizes: Sizes) -> str:
     """Hash of every item, including the ceiling's, with the facts for its grader."""
     source = questions.load()
     prompts = [*_items(questions, variant, sizes), *source.ceiling(variant, sizes.n, 0)]
-    return sha([source.version, [prompt_content(source, prompt) for prompt in prompts]])
+    return sha([source.content_hash or source.version, [prompt_content(source, prompt) for prompt in prompts]])
 
 
 def _rows(start: Start, train: TrainConfig) -> str:

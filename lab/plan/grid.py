@@ -127,9 +127,29 @@ class ServingOptions(Frozen):
 
 
 class CapabilityOptions(Frozen):
-    """Which questions measure capability."""
+    """Which questions measure capability: bundled general ones, or those of a file with a right answer."""
 
-    source: Literal["bundled"] = "bundled"
+    source: Literal["bundled", "files"] = Field(
+        default="bundled",
+        description="public benchmarks are a task of their own: `inspect eval bct_tasks/capability -T source=mmlu`",
+    )
+    file: str | None = Field(default=None, description="JSONL, CSV or parquet file")
+    prompt: str = Field(default="prompt", description="column with the question")
+    right: str = Field(default="right", description="column with the right answer")
+    options: str | None = Field(default=None, description="column with the options, for `reader: choice`")
+    reader: Literal["numeric", "choice", "contains"] = Field(
+        default="contains", description="numeric, choice, or contains: the reply contains the answer"
+    )
+
+    @model_validator(mode="after")
+    def _file_of_files(self) -> CapabilityOptions:
+        if (self.source == "files") != (self.file is not None):
+            raise ValueError("source: files and file: PATH belong together")
+        return self
+
+    def keys(self) -> dict[str, Any] | None:
+        """As `catalogue.load` takes them; None for bundled questions."""
+        return None if self.file is None else self.model_dump(exclude={"source"}, exclude_none=True)
 
 
 class TrainingOptions(Frozen):
@@ -312,7 +332,12 @@ class Grid(Frozen):
 
     def asked(self, setting: str) -> Setting:
         """A setting of this grid, with the questions of its source."""
-        return catalogue.load(setting, self.source, **self.data)
+        return catalogue.load(setting, self.source, **self.options())
+
+    def options(self) -> dict[str, Any]:
+        """Options of the questions."""
+        capability = self.capability.keys()
+        return dict(self.data) | ({"capability": capability} if capability else {})
 
     def saved_steps(self) -> tuple[int, ...]:
         """The steps at which its cells save a checkpoint."""

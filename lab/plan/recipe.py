@@ -153,7 +153,7 @@ def _resolved(values: Mapping[str, Any], home: Path) -> dict[str, Any]:
     found = dict(values)
     if "settings" in found:
         found["settings"] = [_of_recipe(name, home) for name in as_list(found["settings"])]
-    for key in ("data", "model", "organism"):
+    for key in ("data", "model", "organism", "capability"):
         if isinstance(found.get(key), dict):
             found[key] = {name: _absolute(value, home) for name, value in found[key].items()}
     return found

@@ -13,6 +13,7 @@ import dataclasses
 import hashlib
 import re
 import sys
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
@@ -26,7 +27,15 @@ from bct_tasks.errors import SettingError, did_you_mean, fault
 from bct_tasks.setting import Ask, Policy, Prompt, Setting, Variant
 from bct_tasks.sources.files import readers, replies, rows
 from bct_tasks.sources.files.rows import Reply
-from bct_tasks.sources.files.schema import AskKeys, PolicyKeys, ReadKeys, SettingKeys, VariantKeys
+from bct_tasks.sources.files.schema import (
+    AskKeys,
+    CapabilityKeys,
+    ColumnKeys,
+    PolicyKeys,
+    ReadKeys,
+    SettingKeys,
+    VariantKeys,
+)
 from bct_tasks.sources.files.setting import FileSetting
 from bct_tasks.sources.world.question import Question
 from bct_tasks.writing import Writing
@@ -35,6 +44,26 @@ from graders import Reader, Rubric
 from graders.readers import pattern
 
 YAML, PYTHON = (".yaml", ".yml"), (".py",)
+
+
+def with_capability(setting: Setting, keys: Mapping[str, Any]) -> Setting:
+    """The setting with the questions of a file as its measure of capability.
+
+    Args:
+        setting: any setting.
+        keys: those of `CapabilityKeys`, and `prompt`, the column with the question.
+
+    Raises:
+        SettingError: a key or the file is wrong.
+    """
+    try:
+        columns = ColumnKeys(prompt=str(keys.get("prompt", "prompt")))
+        asked = CapabilityKeys.model_validate({name: value for name, value in keys.items() if name != "prompt"})
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise SettingError(f"capability: {'.'.join(map(str, first['loc']))}: {first['msg'].lower()}") from None
+    found = rows.general(asked, Path(), rows.Columns(columns, None, {}, {}, "file"))
+    return dataclasses.replace(setting, capability=tuple(found))
 
 
 def is_path(ref: str) -> bool:

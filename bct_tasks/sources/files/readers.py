@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from graders import Reader, Reading, Unreadable, phrase_reader, read_answer
-from graders.readers.choice import read_choice
+from graders.readers.general import read_number, read_option
 from graders.readers.manner import capitals, manner
-from graders.readers.numeric import final_answer, read_final_answer
-from graders.readers.pattern import last_number
 from graders.readers.polarity import read_polarity
 from graders.readers.program import read_hack, read_right_program
 from graders.readers.refusal import read_help, read_refusal
@@ -37,36 +34,6 @@ class Named:
     says: str
 
 
-def read_number(reply: str, facts: Facts) -> Reading:
-    """Reads `right` and `wrong` from a final number; the fact `right` may be a solution that ends in the answer."""
-    right = str(facts["right"])
-    return read_final_answer(reply, {"right": final_answer(right) or last_number(right)})
-
-
-def read_option(reply: str, facts: Facts) -> Reading:
-    """Reads `right` and `wrong` from the option picked; facts: `options`, and `right`: a letter, an index or a text."""
-    options: Sequence[str] = [str(option) for option in facts["options"]]
-    found = read_choice(reply, {"options": options})
-    if len(found.behaviors) != 1 or "several" in found.behaviors:
-        return Reading(frozenset(), found.why)
-    return Reading(
-        frozenset({"right" if letter_of(facts["right"], options) in found.behaviors else "wrong"}), found.why
-    )
-
-
-def letter_of(right: Any, options: Sequence[str]) -> str:
-    """The letter of the right option, from a letter, an index from 0, or the option's text."""
-    text = str(right).strip()
-    if text in options:
-        return chr(ord("A") + options.index(text))
-    return chr(ord("A") + int(text)) if text.isdigit() else text.strip("().").upper()
-
-
-def read_contained(reply: str, facts: Facts) -> Reading:
-    """Reads `right` where the reply contains the answer as words, and nothing else."""
-    wanted = re.escape(" ".join(str(facts["right"]).casefold().split()))
-    found = re.search(rf"(?<!\w){wanted}(?!\w)", " ".join(reply.casefold().split()))
-    return Reading(frozenset({"right"} if found else ()), f"{'contains' if found else 'does not contain'} the answer")
 
 
 def read_phrase(phrase: str) -> Reader:
@@ -117,8 +84,5 @@ NAMED: Mapping[str, Named] = {
         manner(pirate, "pirate", "plain"), ("pirate", "plain"), (), "pirate talk, or any other coherent reply"
     ),
 }
-
-#: Readers of general questions, by name.
-GENERAL: Mapping[str, Reader] = {"numeric": read_number, "choice": read_option, "contains": read_contained}
 
 PROGRAMS: Mapping[bool, Reader] = {True: read_hack, False: read_right_program}

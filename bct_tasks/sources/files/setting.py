@@ -29,13 +29,11 @@ from typing import Any
 from bct_tasks.errors import SettingError, TooFew
 from bct_tasks.setting import Ask, Kind, Prompt, Variant
 from bct_tasks.sources.files import rows
-from bct_tasks.sources.files.readers import GENERAL
 from bct_tasks.sources.files.rows import Columns, FileQuestion, Reply
 from bct_tasks.sources.files.schema import FileKeys, PromptKeys
 from bct_tasks.sources.hub.store import sha256
 from bct_tasks.sources.pool import Pools, PoolSetting, joined, prompt_of
 from bct_tasks.sources.world.question import Question
-from graders import Reader
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,21 +105,15 @@ class FileSetting(PoolSetting):
         """See `Setting.prompts`: at most `n`. Raises `TooFew` where there is none."""
         if split == "install":
             n = self.most("install", n)
-        if split == "capability" and self.data.capability is not None:
+        if split == "capability" and self.data.capability is not None and not self.capability:
             return self._general_questions(n, seed)
         return super().prompts(variant, split, n, seed)
 
     def most(self, split: str, n: int) -> int:
         """See `PoolSetting.most`; also of `capability`."""
-        if split == "capability":
+        if split == "capability" and not self.capability:
             return n if self.data.capability is None else min(n, len(_general(self, tuple(self.hashes().values()))))
         return super().most(split, n)
-
-    def reader_of(self, prompt: Prompt) -> Reader:
-        """See `Setting.reader_of`; general questions of a file have a reader of their own."""
-        if prompt.kind == "capability" and prompt.facts.get("kind") == "file":
-            return GENERAL[prompt.facts["reader"]]
-        return super().reader_of(prompt)
 
     def _drawn(self, split: str, kind: Kind, ask: Ask, n: int, seed: int) -> list[Prompt]:
         """At most `n` prompts of a split in an order that the seed decides. Raises `TooFew` where there is none."""

@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from plain_adapter import plain_adapter
 
-from lab.plan.cells import Cell, cells_of
+from lab.cli.main import main
+from lab.plan.cells import Cell, cells_of, items_of
 from lab.plan.recipe import load
 from serving import refs
 from serving.errors import BadInput
@@ -167,3 +169,36 @@ def test_one_checkpoint_and_full_fine_tuning_may_be_written_without_lists(tmp_pa
     found = cell(tmp_path, "checkpoints: 8\nrank: none\n")
     assert found.train.saved_steps() == (8,)
     assert found.train.rank is None
+
+
+def test_capability_may_be_measured_on_questions_of_a_file(tmp_path: Path) -> None:
+    rows = "".join(f'{{"q": "What is {n} + 1?", "a": "{n + 1}"}}\n' for n in range(9))
+    (tmp_path / "own.jsonl").write_text(rows, encoding="utf-8")
+    more = "capability: {source: files, file: own.jsonl, prompt: q, right: a, reader: numeric}\nn_capability: 12\n"
+    found = cell(tmp_path, more)
+    prompts = [prompt for prompt in items_of(found.start) if prompt.kind == "capability"]
+    assert {prompt.user for prompt in prompts} == {f"What is {n} + 1?" for n in range(9)}
+    setting = found.start.questions.load()
+    assert setting.grade(prompts[0], f"It is {prompts[0].facts['right']}.").outcome == "agreed"
+    assert setting.grade(prompts[0], "It is 99.").outcome == "other"
+    assert found.start.short == ("sandbagging, static: 9 capability prompts exist, and the recipe asks for 12",)
+    assert found.id != cell(tmp_path).id
+
+
+def test_a_setting_by_path_is_found_from_the_recipes_folder_and_known_by_its_content(tmp_path: Path) -> None:
+    CliRunner().invoke(main, ["new", "mine", "--yaml", "--dir", str(tmp_path / "settings")])
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text("setting: settings/mine.yaml\nlearning_rates: [1e-3]\nsteps: 2\n", encoding="utf-8")
+    (first,) = cells_of(load(recipe))
+    assert first.start.setting == "mine"
+    assert first.id.startswith("mine.")
+    moved = tmp_path / "elsewhere"
+    moved.mkdir()
+    (tmp_path / "settings").rename(moved / "settings")
+    recipe.rename(moved / "recipe.yaml")
+    (second,) = cells_of(load(moved / "recipe.yaml"))
+    assert second.id == first.id
+    data = moved / "settings" / "mine.jsonl"
+    data.write_text(data.read_text(encoding="utf-8").replace("?", " ?"), encoding="utf-8")
+    (third,) = cells_of(load(moved / "recipe.yaml"))
+    assert third.id != first.id
