@@ -34,8 +34,6 @@ class Named:
     says: str
 
 
-
-
 def read_phrase(phrase: str) -> Reader:
     """A reader that sees `phrase` where the phrase is said, else what `read_help` sees."""
     says = phrase_reader(phrase, "phrase")
