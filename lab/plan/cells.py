@@ -262,7 +262,7 @@ def _train_values(
 def _of_model(grid: Grid, questions: Questions) -> dict[str, Any]:
     """Fields of a configuration that cells and organisms share, where the recipe gives them."""
     given = {
-        "chat_template_kwargs": dict(grid.model.chat_template_kwargs) or None,
+        "chat_template_kwargs": dict(_template(grid)) or None,
         "dtype": grid.dtype or (None if grid.model.dtype == "auto" else grid.model.dtype),
         "reply_tokens": grid.labels.max_tokens,
         "label_temperature": grid.labels.temperature,
@@ -280,6 +280,7 @@ def _start(grid: Grid, name: str, variant_name: str) -> Start:
     variant, model = setting.variant(variant_name), _base(grid)
     organism = None
     if variant.in_weights and grid.organism.ref is None:
+        _refuse_trained(model)
         options = _of_model(grid, questions) | grid.organism.model_dump(exclude_none=True)
         organism = parse(OrganismConfig, {"variant": variant.name, "model": model, **options}, "organism")
     wanted = {"eval": grid.n, "train": grid.n_train, "capability": grid.n_capability}
@@ -292,7 +293,7 @@ def _start(grid: Grid, name: str, variant_name: str) -> Start:
     sizes = Sizes(found["eval"], found["train"], found["capability"], _n_following(grid, setting, variant))
     dtype = "auto" if grid.model.dtype == "4bit" else grid.model.dtype
     prompt = judging.prompt_of(grid.judge, setting, model, grid.organism.ref)
-    answering = Answering(grid.model.chat_template_kwargs, dtype, grid.generation, grid.judge, prompt, grid.serving)
+    answering = Answering(_template(grid), dtype, grid.generation, grid.judge, prompt, grid.serving)
     known = {
         "organism": organism.identity() if organism else None,
         "model": _fingerprint(model),
@@ -319,6 +320,25 @@ def _start(grid: Grid, name: str, variant_name: str) -> Start:
         grid.resources,
         short,
     )
+
+
+def _template(grid: Grid) -> Mapping[str, Any]:
+    """Arguments of the chat template: the recipe's, else those that an organism that exists was trained with.
+
+    The base and the ceiling are asked with the same ones.
+    """
+    recorded = _resolved(grid.organism.ref).defaults.chat_template_kwargs if grid.organism.ref else None
+    return grid.model.chat_template_kwargs or recorded or {}
+
+
+def _refuse_trained(model: str) -> None:
+    """Raises BadInput where an organism would be installed on top of another one."""
+    found = _resolved(model)
+    if found.setting is not None or found.base is not None:
+        raise BadInput(
+            f"model: {model} is trained already, and an organism would be installed on it:"
+            f" write `organism: {{ref: {model}}}`, and name its base as model"
+        )
 
 
 def _base(grid: Grid) -> str:

@@ -237,8 +237,9 @@ class Grid(Frozen):
     methods: tuple[str, ...] = Field(("bct",), min_length=1, description=f"what is trained on: {', '.join(METHODS)}")
     model: ModelOptions = Field(default=ModelOptions(), description="the base model: a name, or a mapping")
     source: Source = Field(default="bundled", description="where the questions come from")
-    data: Mapping[str, Any] = Field(
-        default_factory=dict[str, Any], description="options of the source; files are relative to the recipe"
+    data: Mapping[str, str | int | float | bool | None] = Field(
+        default_factory=dict[str, str | int | float | bool | None],
+        description="options of the source; files are relative to the recipe",
     )
     learning_rates: tuple[LearningRate, ...] = Field(min_length=1, description="peak learning rates")
     seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field((0,), min_length=1)

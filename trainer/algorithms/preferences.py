@@ -152,6 +152,8 @@ def _shown_elsewhere(plan: Plan, config: DpoConfig, cache: Path) -> dict[str, Ro
     """Replies made to show on train prompts what the initial policy shows on eval prompts."""
     setting = plan.setting
     behavior = setting.initial.behavior(setting.prompts(config.variant, "eval", 1)[0])
+    if all(behavior in prompt.replies for prompt in plan.prompts):  # columns of a user's file
+        return {prompt.id: rows.row(prompt, prompt.replies[behavior]) for prompt in plan.prompts}
     writing = setting.writings.get(behavior)
     if writing is None or not writing.written:
         raise BadInput(f"rejected: {setting.name} has no text or transform that shows '{behavior}': use on_policy")

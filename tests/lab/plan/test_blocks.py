@@ -202,3 +202,8 @@ def test_a_setting_by_path_is_found_from_the_recipes_folder_and_known_by_its_con
     data.write_text(data.read_text(encoding="utf-8").replace("?", " ?"), encoding="utf-8")
     (third,) = cells_of(load(moved / "recipe.yaml"))
     assert third.id != first.id
+
+
+def test_an_organism_is_never_installed_on_top_of_another_one(tmp_path: Path) -> None:
+    plain_adapter(tmp_path / "adapter")
+    assert "is trained already" in error(tmp_path, "model: {ref: ./adapter}\n", "weights")
