@@ -39,6 +39,7 @@ def names() -> tuple[str, ...]:
     return tuple(sorted(name for name, path in _files().items() if _defines_setting(path)))
 
 
+# Any: options of sources have types of their own, which the sources check.
 def load(ref: str, source: str = "bundled", **options: Any) -> Setting:
     """The setting of that name or path, with the questions of that source.
 

@@ -54,6 +54,7 @@ SPLITS: Mapping[str, tuple[str, ...]] = {
 }
 
 
+# Any: options of sources have types of their own, which the sources check.
 @border()
 def bct_task(
     setting: Setting,
@@ -150,6 +151,7 @@ def bct_task(
     )
 
 
+# Any: further options of `bct_task`.
 @task
 def setting(
     file: str, variant: str | None = None, split: str = "both", n: int = 100, seed: int = 0, **options: Any

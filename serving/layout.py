@@ -230,6 +230,7 @@ def write_atomic(path: Path, content: str | bytes, durable: bool = True) -> None
         draft.unlink(missing_ok=True)
 
 
+# Any: JSON values.
 def write_json_atomic(path: Path, content: Any) -> None:
     """Write an object as indented JSON with sorted keys, by `write_atomic`."""
     write_atomic(path, json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False) + "\n")

@@ -48,6 +48,7 @@ NO_EFFECT: dict[str, Any] = {"num_choices": 1, "best_of": 1, "frequency_penalty"
 class LocalAPI(ModelAPI):
     """A checkpoint on this disk, or a hub model, as an inspect model. Loads no weights before the first reply."""
 
+    # Any: model arguments as inspect passes them; `_open` checks them.
     def __init__(
         self,
         model_name: str,
@@ -133,6 +134,7 @@ class LocalAPI(ModelAPI):
         return {name: value for name, value in known.items() if value is not None}
 
 
+# Any: model arguments as inspect passes them; `LocalAPI` checks them.
 def local_model(ref: str, config: GenerateConfig | None = None, **model_args: Any) -> Model:
     """Return `local/<ref>` with its fingerprint as a model argument: logged, and part of an eval set's identity."""
     fingerprint = resolve(ref, model_args.get("base")).fingerprint

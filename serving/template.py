@@ -86,6 +86,7 @@ def template_end(tokenizer: PreTrainedTokenizerBase) -> int | None:
     return after[0] if after and after[0] in special else None
 
 
+# Any: tokenizers' and models' configurations have no common type.
 def stop_tokens(tokenizer: PreTrainedTokenizerBase, *configs: Any) -> frozenset[int]:
     """Return every token that ends a reply: the tokenizer's, the template's, and those of the model's configurations.
 

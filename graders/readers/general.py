@@ -31,6 +31,7 @@ def read_option(reply: str, facts: Facts) -> Reading:
     )
 
 
+# Any: a value of a user's file.
 def letter_of(right: Any, options: Sequence[str]) -> str:
     """The letter of the right option, from a letter, an index from 0, or the option's text."""
     text = str(right).strip()

@@ -61,6 +61,7 @@ def static_rows(pairs: Iterable[Pair]) -> list[Row]:
     return [row_of(_static(setting, variant), variant.carrier) for setting, variant in pairs]
 
 
+# Any: fields of `OrganismCheck`.
 def model_rows(
     pairs: Iterable[Pair], model: str, home: Path, jobs: int | None, **sizes: Any
 ) -> list[Row]:  # options of click

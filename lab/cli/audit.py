@@ -10,6 +10,7 @@ import click
 from lab.cli.output import as_json
 
 
+# Any: click's options.
 @click.command()
 @click.argument("ref")
 @click.option("--setting", required=True, help="Setting that describes its behavior: a name (`bct list`) or a file.")

@@ -112,6 +112,7 @@ class RayExecutor:
             return Ended(job, f"its node or worker was lost: {type(error).__name__}: {first[:200]}", True)
 
 
+# Any: the module of Ray, an optional package.
 def connect(address: str | None, jobs: int | None) -> Any:  # the module ray, which is optional
     """Joins the cluster at `address`, else one that $RAY_ADDRESS or `ray start` names, else starts one on this machine.
 

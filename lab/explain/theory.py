@@ -44,6 +44,7 @@ class Problem:
         """w_A − w_I."""
         return self.alternate - self.initial
 
+    # Any: a number or an array, as the argument.
     def transfer(self, weights: Floats) -> Any:  # a number, or an array of runs
         """Transfer of weights (d,), or of each row of (runs, d)."""
         return (weights - self.initial) @ self.direction / (self.direction @ self.direction)

@@ -56,6 +56,7 @@ class Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+# Any: a value of YAML.
 def as_list(value: Any) -> Any:
     """A single value as a list of one; lists and None as they are."""
     return value if isinstance(value, list | tuple) or value is None else [value]

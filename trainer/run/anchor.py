@@ -20,6 +20,7 @@ from trainer.data.tokens import IGNORED, Encoded
 SHARE = 0.25
 
 
+# Any: models of transformers and PEFT have no common type.
 def frozen(model: Any) -> Any:
     """A copy that is not trained, made before the trainer gets the model: TRL binds the model's methods."""
     return copy.deepcopy(model).requires_grad_(False).eval()
@@ -40,6 +41,7 @@ class Anchor:
         steps, batch_size, seed: of the run.
     """
 
+    # Any: models of transformers and PEFT have no common type.
     def __init__(
         self, organism: Any | None, rows: Encoded, weight: float, steps: int, batch_size: int, seed: int
     ) -> None:
@@ -47,6 +49,7 @@ class Anchor:
         self.weight, self._rows, self._size = weight, rows, rows_per_step(batch_size)
         self._places = order(len(rows), steps * self._size, seed)
 
+    # Any: models of transformers and PEFT have no common type.
     def divergence(self, model: Any, step: int) -> torch.Tensor:
         """KL in nats per reply token on the general rows of a step (0 is the first)."""
         places = self._places[step * self._size : (step + 1) * self._size]

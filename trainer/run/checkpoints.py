@@ -139,10 +139,12 @@ class Keeper(TrainerCallback):
         self._stepped = self._kept = time.monotonic()
         self._generation: Any = None
 
+    # Any: models of transformers and PEFT have no common type.
     def remember(self, model: Any) -> None:
         """Copies the generation config as loaded: the trainer would reduce it to the tokenizer's end token."""
         self._generation = copy.deepcopy(getattr(model, "generation_config", None))
 
+    # Any: what transformers passes to a callback, here and below.
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:

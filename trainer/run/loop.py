@@ -64,6 +64,7 @@ class Lean:
 
     by_muon = False
 
+    # Any: the signature of transformers' method.
     def create_model_card(self, *args: Any, **kwargs: Any) -> None:
         """Nothing: a run folder has a manifest."""
 
@@ -71,6 +72,7 @@ class Lean:
         """0: counting would visit all parameters at every step."""
         return 0
 
+    # Any: the signature of transformers' method.
     def create_optimizer(self, model: Any = None) -> Any:
         """The optimizer of transformers, or Muon, which transformers does not have."""
         trainer: Any = self

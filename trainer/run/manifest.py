@@ -29,6 +29,7 @@ SCHEMA = "1"
 LIBRARIES = ("torch", "transformers", "trl", "peft", "accelerate", "tokenizers", "bct-tasks")
 
 
+# Any: JSON values.
 def write(folder: Path, kind: str, identity: Mapping[str, Any], **more: Any) -> None:
     """Writes `manifest.json`, once for all processes; `more` are further parts."""
     if not ranks.is_first():

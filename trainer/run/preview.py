@@ -51,6 +51,7 @@ def preview(config: TrainConfig) -> dict[str, Any]:
     }
 
 
+# Any: tokenizers of transformers have no common type with `decode`.
 def first_row(encoded: Encoded, place: int, tokenizer: Any) -> str:
     """The first row of training as text, with the tokens of the loss in « »."""
     ids, labels = encoded.input_ids[place], encoded.labels[place]

@@ -19,6 +19,7 @@ SECONDS = 30.0
 class Progress(Protocol):
     """Called after every step."""
 
+    # Any: figures of a step, for display.
     def update(self, step: int, total: int, **facts: Any) -> None:
         """Reports a step. `facts` are shown next to the bar, such as `loss`."""
         ...

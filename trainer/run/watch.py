@@ -51,6 +51,7 @@ class Watch(TrainerCallback):
         self.folder, self.saved, self.pad = folder, frozenset(saved), pad
         self.rows = [_forced(ids, labels) for ids, labels in zip(encoded.input_ids, encoded.labels, strict=True)]
 
+    # Any: what transformers passes to a callback, here and below.
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
@@ -66,6 +67,7 @@ class Watch(TrainerCallback):
         if state.global_step in self.saved:
             self.measure(state.global_step, kwargs["model"])
 
+    # Any: models of transformers and PEFT have no common type.
     def measure(self, step: int, model: Any) -> None:
         """Appends a line and redraws the picture, once for each step."""
         known = metrics.read(self.folder / LINES)

@@ -123,6 +123,7 @@ def rows(file: FileKeys, folder: Path) -> Iterator[tuple[str, Row]]:
         raise SettingError(f"{path}: none of its {number} rows is left by `where: {{{shown}}}`")
 
 
+# Any: a value of a user's file.
 def value(row: Row, column: str) -> Any:
     """The value of a column, or of a place in nested values such as `messages.0.content`. Raises NoColumn."""
     if column in row:

@@ -18,6 +18,7 @@ def names() -> tuple[str, ...]:
     return tuple(sorted(p.stem for p in (Path(__file__).parent / "settings").glob("[a-z]*.py")))
 
 
+# Any: options as a user gives them; HubOptions checks them.
 def load(name: str, options: HubOptions | None = None, families: tuple[str, ...] = (), **given: Any) -> HubSetting:
     """The hub setting of that name; reads no data.
 

@@ -17,6 +17,7 @@ def names() -> tuple[str, ...]:
     return tuple(sorted(p.stem for p in (Path(__file__).parent / "settings").glob("[a-z]*.py")))
 
 
+# Any: options as a user gives them; they are checked here.
 def load(name: str, **given: Any) -> InstructionSetting:
     """The setting of that name on instructions.
 

@@ -158,6 +158,7 @@ def _forced(asked: Continuation, speaker: Speaker) -> Forced:
     return row
 
 
+# Any: tokenizers of transformers have no common type with `__call__`.
 def encode(tokenizer: Any, asked: Request | Continuation) -> list[int]:
     """Return the prompt's tokens as the chat template writes them: no special token is added a second time."""
     continues = asked.messages[-1]["role"] == "assistant"

@@ -94,8 +94,9 @@ class VLLMBackend:
 
 
 def is_installed() -> bool:
-    """Return whether the package vllm can be imported; imports nothing."""
-    return importlib.util.find_spec("vllm") is not None
+    """Return whether the package vllm can be imported; imports nothing. A folder of that name is not the package."""
+    spec = importlib.util.find_spec("vllm")
+    return spec is not None and spec.origin is not None
 
 
 def has_cuda() -> bool:
