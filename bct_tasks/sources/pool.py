@@ -45,7 +45,7 @@ class PoolSetting(Setting):
     """A setting on a pool of questions.
 
     Args:
-        labels: the default label source of `bct` variants.
+        labels: the default label source of `bct` variants that name none.
     """
 
     labels: str = "on_policy"
@@ -99,7 +99,8 @@ class PoolSetting(Setting):
 
     def label_source(self, variant: str | Variant | None) -> str:
         """See `Setting.label_source`."""
-        return self.labels if self.variant(variant).role == "bct" else "reference"
+        chosen = self.variant(variant)
+        return chosen.labels or (self.labels if chosen.role == "bct" else "reference")
 
     def pool(self, split: str, kind: str) -> list[Question]:
         """All questions of a split that are asked in this way, in their own order."""

@@ -183,7 +183,7 @@ def _metrics(path: Path) -> tuple[dict[str, Any], ...]:
 
 def _failure(experiment: Experiment, cell: Cell) -> str:
     found = state.read(state.path_of(experiment.folders.run, cell.id))
-    return found.error or "not finished: run the same command again"
+    return cell.start.public(found.error or "not finished: run the same command again")
 
 
 def _ceilings(experiment: Experiment, reading: Reread | None = None) -> list[CeilingRecord]:
@@ -197,7 +197,7 @@ def _ceilings(experiment: Experiment, reading: Reread | None = None) -> list[Cei
 
 def _ceiling(experiment: Experiment, start: Start, log: str, reading: Reread | None) -> CeilingRecord:
     log, items = _read(experiment, start, log, reading)
-    return CeilingRecord(start.setting, start.variant, start.model, items, log=log)
+    return CeilingRecord(start.setting, start.variant, start.model_key, items, log=log)
 
 
 def _version(name: str) -> str:

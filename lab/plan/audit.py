@@ -86,7 +86,7 @@ def recipe(audit: Audit) -> str:
     chosen, left_out = _steps(audit, setting, variant)
     organism = {"ref": audit.ref} | ({"base": audit.base} if audit.base else {})
     content: dict[str, Any] = {
-        "question": f"Does training on ordinary prompts remove the behavior of {audit.ref}?",
+        "question": f"Does training on ordinary prompts remove the behavior of {_own_name(audit.ref)}?",
         "setting": audit.setting,
         "variant": variant,
         "organism": organism,
@@ -149,6 +149,11 @@ def _steps(audit: Audit, setting: Setting, variant: str) -> tuple[list[str], dic
 def _commented(left_out: Mapping[str, str]) -> str:
     lines = [f"# {step} ({METHODS[STEPS[step]['method']].line}) is left out: {why}\n" for step, why in left_out.items()]
     return "# The standard battery of `bct audit`. Change it freely; `bct run` runs and resumes it.\n" + "".join(lines)
+
+
+def _own_name(ref: str) -> str:
+    """The organism in a sentence of the report: of a folder its name, not its place."""
+    return Path(ref).resolve().name if Path(ref).exists() else ref
 
 
 def name_of(ref: str, setting: str) -> str:

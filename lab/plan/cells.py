@@ -139,9 +139,18 @@ class Start:
         """Name of the organism: its hash, or the name of one that exists; None where the base itself starts."""
         if self.organism is not None or self.ref is None:
             return self.organism.digest() if self.organism else None
-        return (
-            f"{Path(self.ref).name}:{_fingerprint(self.ref, self.model)[:8]}" if Path(self.ref).exists() else self.ref
-        )
+        return _public(self.ref, self.model)
+
+    @property
+    def model_key(self) -> str:
+        """Name of the base without its place on this machine: for a folder its own name and its fingerprint."""
+        return _public(self.model)
+
+    def public(self, text: str) -> str:
+        """A text with the names of the base and the organism in place of their paths."""
+        for ref, name in ((self.ref, self.organism_key), (self.model, self.model_key)):
+            text = text if ref is None or "/" not in ref else text.replace(ref, str(name))
+        return text
 
     def asked(self) -> dict[str, Any]:
         """What is asked and how it is answered, where it differs from the defaults: for logs and results.json."""
@@ -175,7 +184,7 @@ class Cell:
             "role": start.role,
             "carrier": start.carrier,
             "method": train.method,
-            "model": train.model,
+            "model": start.model_key,
             "organism": start.organism_key,
             "rank": train.rank,
             "batch": train.batch_size,
@@ -388,7 +397,21 @@ def _rate(rate: float) -> str:
 
 
 def _short_model(model: str) -> str:
-    return re.sub(r"[^a-z0-9_-]", "-", model.lower()).strip("-")[-24:]
+    """The model in the id of a start: of a folder its own name, so that a moved one is the same."""
+    return re.sub(r"[^a-z0-9_-]", "-", (_folder(model) or model).lower()).strip("-")[-24:]
+
+
+def _public(ref: str, base: str | None = None) -> str:
+    """A model without its place on this machine."""
+    name = _folder(ref)
+    return f"{name}:{_fingerprint(ref, base)[:8]}" if name else ref
+
+
+def _folder(ref: str) -> str | None:
+    """The own name of a model's folder, with the step asked for; None for `mini` and models of the hub."""
+    places = (Path(ref), Path(ref.rpartition("@")[0] or ref))
+    local = ref != refs.MINI and any(place.expanduser().exists() for place in places)
+    return Path(ref).name if local else None
 
 
 def _fingerprint(model: str, base: str | None = None) -> str:

@@ -18,6 +18,7 @@ An error is one line: file, line, what is wrong, and what to write instead.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -156,17 +157,19 @@ def _resolved(values: Mapping[str, Any], home: Path) -> dict[str, Any]:
     for key in ("data", "model", "organism", "capability"):
         if isinstance(found.get(key), dict):
             found[key] = {name: _absolute(value, home) for name, value in found[key].items()}
+    if isinstance(found.get("model"), str) and "/" in found["model"]:
+        found["model"] = _absolute(found["model"], home)
     return found
 
 
 def _of_recipe(setting: Any, home: Path) -> Any:
     by_path = isinstance(setting, str) and catalogue.is_path(setting)
-    return str(home / setting) if by_path else setting
+    return os.path.normpath(home / setting) if by_path else setting
 
 
 def _absolute(value: Any, home: Path) -> Any:
     there = isinstance(value, str) and value and not Path(value).is_absolute() and (home / value).exists()
-    return str(home / value) if there else value
+    return os.path.normpath(home / value) if there else value
 
 
 def _located(document: Document, error: ErrorDetails, places: Mapping[str, Place]) -> Exception:

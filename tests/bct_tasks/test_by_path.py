@@ -292,3 +292,21 @@ def test_inspect_runs_it_and_scores_it_again_and_says_when_the_file_changed(
     changed = inspect_score(read_eval_log(log.location), outcome(), action="overwrite", display="none")
     assert f"changed since this log was written ({found.content_hash}, now " in caplog.text
     assert all((s.scores or {})["outcome"].value["other"] == 0 for s in changed.samples or [])  # type: ignore[index,call-overload]
+
+
+def test_a_row_without_the_column_of_a_reply_is_asked_and_is_no_reference(tmp_path: Path) -> None:
+    short = [{"question": f"What is {n} times {n}?", "answer": str(n * n)} for n in range(20)]
+    read = {"regex": {"right": "^{answer}$", "wrong": "^(?!{answer}$)."}, "normalize": ["last_number"]}
+    setting = catalogue.load(str(written(tmp_path, [*ROWS, *short], read=read)))
+    asked = setting.prompts("weights", "eval", 100)
+    assert {"wrong" in prompt.replies for prompt in asked} == {True, False}
+
+
+def test_the_labels_that_a_variant_names_are_its_default(tmp_path: Path) -> None:
+    setting = catalogue.load(str(written(tmp_path, variants={"weights": {"labels": "reference"}, "other": {}})))
+    assert [setting.label_source(name) for name in ("weights", "other")] == ["reference", "on_policy"]
+
+
+def test_labels_are_references_by_default_where_only_a_judge_reads_replies(tmp_path: Path) -> None:
+    rubric = {"question": "Is the reply right?", "behaviors": {"right": "it is", "wrong": "it is not"}}
+    assert catalogue.load(str(written(tmp_path, read={"rubric": rubric}))).label_source("weights") == "reference"

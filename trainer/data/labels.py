@@ -7,6 +7,7 @@ the experiment's if the organism has none: `labels/<key>.jsonl`, one line per pr
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -72,11 +73,17 @@ def _rows(setting: Setting, config: TrainConfig, part: Part, teacher: Checkpoint
     answers = sampled(setting, config, asked, teacher, cache, *graded_as)
     kept = [rows.row(p, a["reply"]) for p, a in zip(part.prompts, answers, strict=True) if a["outcome"] == "agreed"]
     if not kept:
-        raise WorkFailed(
-            f"{teacher.ref}: none of its {len(part.prompts)} replies to train prompts is graded agreed:"
-            " use --label_source reference, or another model"
-        )
+        raise WorkFailed(f"{teacher.ref}: {_none(answers)}: use label_source reference, or another model")
     return kept
+
+
+def _none(answers: Sequence[dict[str, Any]]) -> str:
+    """Why no reply is a label: their outcomes."""
+    counts = Counter(answer["outcome"] for answer in answers)
+    found = ", ".join(f"{n} {outcome}" for outcome, n in counts.most_common())
+    long = "; longer ones may be: labels.max_tokens, --reply_tokens" if counts["truncated"] else ""
+    judged = "; unscored: only a judge can read them, and the trainer asks none" if counts["unscored"] else ""
+    return f"none of its {len(answers)} replies to train prompts is graded agreed ({found}{long}{judged})"
 
 
 def _under(system: str | None, prompt: Prompt) -> Prompt:

@@ -187,6 +187,7 @@ def _built(keys: SettingKeys, path: Path) -> FileSetting:
         return alternate.behavior
 
     read = keys.read
+    judged = read.rubric is not None and not (read.regex or read.reader or read.tests)
     return FileSetting(
         name=keys.name,
         version=keys.version,
@@ -197,7 +198,9 @@ def _built(keys: SettingKeys, path: Path) -> FileSetting:
         reader=reader(read),
         references=keys.references,
         rubric=Rubric(read.rubric.question, dict(read.rubric.behaviors)) if read.rubric else None,
-        judge=read.judge or ("only" if read.rubric and not (read.regex or read.reader or read.tests) else "off"),
+        judge=read.judge or ("only" if judged else "off"),
+        # The trainer asks no judge, so that it cannot choose labels among an organism's own replies.
+        labels="reference" if judged else "on_policy",
         programs=read.tests is not None,
         temperature=keys.temperature,
         max_tokens=keys.max_tokens,

@@ -10,7 +10,7 @@ import csv
 import dataclasses
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,12 +80,14 @@ def questions(file: FileKeys, folder: Path, columns: Columns) -> list[Question]:
     """The questions of a file, each text once."""
     found: dict[str, FileQuestion] = {}
     ids: dict[str, str] = {}
-    for place, row in rows(file, folder):
+    read = [*rows(file, folder)]
+    for place, row in read:
         with _columns_of(row, place):
             question = _question(row, place, columns)
         found.setdefault(digest(f"{question.system or ''}\n{question.text}"), question)
         if columns.names.id and ids.setdefault(question.operands[0], question.text) != question.text:
             raise SettingError(f"{place}: the id {question.operands[0]!r} is that of another row: make ids distinct")
+    _refuse_no_replies(read, columns)
     return list(found.values())
 
 
@@ -180,11 +182,37 @@ def _question(row: Row, place: str, columns: Columns) -> FileQuestion:
         template=str(value(row, names.template)) if names.template else mark,
         text=text,
         operands=(mark,),
-        replies={behavior: text for behavior, reply in columns.replies.items() if (text := reply(row)).strip()},
+        replies={behavior: text for behavior, reply in columns.replies.items() if (text := _written(reply, row))},
         facts=facts,
         system=system,
         place=place,
     )
+
+
+def _written(reply: Reply, row: Row) -> str | None:
+    """The reply that a row holds; None for an empty one, and in a row without its column."""
+    try:
+        text = reply(row)
+    except NoColumn:
+        return None
+    return text if text.strip() else None
+
+
+def _refuse_no_replies(read: Sequence[tuple[str, Row]], columns: Columns) -> None:
+    """Raises SettingError for a column of replies that no row has."""
+    for reply in columns.replies.values():
+        if not any(_has(reply, row) for _, row in read):
+            place, first = read[0]
+            with _columns_of(first, place):
+                reply(first)
+
+
+def _has(reply: Reply, row: Row) -> bool:
+    try:
+        reply(row)
+    except NoColumn:
+        return False
+    return True
 
 
 def _parsed(found: Any) -> Any:

@@ -267,7 +267,9 @@ class VariantKeys(Keys):
         default=(), description="further ways of asking on which the behavior is installed"
     )
     labels: Literal["on_policy", "reference"] | None = Field(
-        default=None, description="default source of labels; default: on_policy for bct, else reference"
+        default=None,
+        description="default source of labels; default: on_policy for bct (reference where only a judge reads replies),"
+        " else reference",
     )
 
 

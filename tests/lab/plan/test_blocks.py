@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ from plain_adapter import plain_adapter
 from lab.cli.main import main
 from lab.plan.cells import Cell, cells_of, items_of
 from lab.plan.recipe import load
+from lab.verdict.expectations import Expectation, answer
 from serving import refs
 from serving.errors import BadInput
 
@@ -207,3 +210,20 @@ def test_a_setting_by_path_is_found_from_the_recipes_folder_and_known_by_its_con
 def test_an_organism_is_never_installed_on_top_of_another_one(tmp_path: Path) -> None:
     plain_adapter(tmp_path / "adapter")
     assert "is trained already" in error(tmp_path, "model: {ref: ./adapter}\n", "weights")
+
+
+def test_results_name_a_model_in_a_folder_by_its_own_name_and_weights_and_not_by_its_place(tmp_path: Path) -> None:
+    def held_in(folder: Path) -> Cell:
+        (folder / "here").mkdir(parents=True)
+        shutil.copytree(refs.mini_path(), folder / "models" / "small")
+        return cell(folder / "here", "model: ../models/small\n")
+
+    one, other = held_in(tmp_path / "one"), held_in(tmp_path / "other")
+    assert str(tmp_path).replace("/", "-") not in one.start.id
+    assert ".small." in one.start.id
+    assert one.config()["model"] == other.config()["model"]
+    assert one.config()["model"].startswith("small:")
+    assert str(tmp_path) not in json.dumps(one.config())
+    kept = {**one.config(), "checkpoints": [{}], "verdict": {"name": "retained"}}
+    assert answer(Expectation(model="../models/small", name=("retained",)), [kept]) == "yes"
+    assert one.start.public(f"{one.start.model}: no reply") == f"{one.config()['model']}: no reply"
