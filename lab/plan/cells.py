@@ -157,7 +157,9 @@ class Start:
         source = {"source": self.questions.source} if self.questions.source != "bundled" else {}
         # A data file is identified by its rows, not by its place.
         options = {name: value for name, value in self.questions.options if not Path(str(value)).exists()}
-        return source | ({"data": options} if options else {}) | self.answering.content()
+        setting = self.questions.load()
+        own = {"content": setting.content_hash} if setting.file is not None else {}
+        return own | source | ({"data": options} if options else {}) | self.answering.content()
 
 
 @dataclass(frozen=True)

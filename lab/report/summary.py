@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from typing import Any
 
 from lab.verdict.multiples import multiples
@@ -15,6 +17,7 @@ def about(results: Results) -> dict[str, Any]:
         "heading": heading(results),
         "together": holm_text(results.conclusions, results.thresholds),
         "few_seeds": few_seeds_text(results),
+        "asked": asked_lines(results),
         "judged": judge_lines(results),
         "readings": [(reading, reading_line(reading)) for reading in results.readings],
         "multiples": [(found.arm, multiples_text(found)) for found in multiples(results)],
@@ -32,6 +35,21 @@ def heading(results: Results) -> str:
     replies = sum(_replies(c) for c in checkpoints)
     counts = f"{len(results.cells):,} cells, {len(checkpoints):,} checkpoints, {replies:,} replies"
     return f"{settings} on {models}, method {methods}: {counts}"
+
+
+def asked_lines(results: Results) -> list[str]:
+    """One line for each setting, model and organism that is the user's own or is asked in another way than usual."""
+    return list(dict.fromkeys(line for cell in results.cells if (line := _asked_line(cell))))
+
+
+def _asked_line(cell: CellResult) -> str:
+    made = cell.organism if re.search("[:/]", cell.organism or "") else None
+    options = [f"{key} {json.dumps(value)}" for key, value in cell.asked.items() if key not in ("content", "judge")]
+    if not (options or made or "content" in cell.asked):
+        return ""
+    setting = f"{cell.setting} (a file, content {cell.asked['content']})" if "content" in cell.asked else cell.setting
+    start = f"{cell.model}, organism {made}" if made else cell.model
+    return f"{setting} on {start}" + (f": {'; '.join(options)}" if options else "")
 
 
 def judge_lines(results: Results) -> list[str]:

@@ -303,7 +303,8 @@ class CellResult(_Part):
     factors: dict[str, Any] = Field(description="other keys that vary in the grid")
     asked: dict[str, Any] = Field(
         default_factory=dict[str, Any],
-        description="source, chat template arguments, dtype, generation, judge and serving, where not the defaults",
+        description="source, chat template arguments, dtype, generation, judge and serving, where not the defaults;"
+        " content: hash of a setting of a file",
     )
     gate: dict[str, Any] = Field(description="rates at step 0, whether they pass the gate, and reasons if not")
     graders: dict[str, Any] = Field(

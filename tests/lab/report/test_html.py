@@ -191,3 +191,11 @@ def test_with_the_viewer_every_link_to_a_log_opens_there(results: Results) -> No
     logs = {c.log.removeprefix("logs/") for found in results.cells for c in found.checkpoints}
     links = set(re.findall(r'href="([^"]+\.eval)"', bundled))
     assert links == {f"viewer/index.html#/logs/{log}" for log in logs} | {"viewer/index.html#/logs/ceiling.eval"}
+
+
+def test_the_head_names_what_is_the_users_own_and_how_it_was_asked() -> None:
+    own = {"organism": "adapter:1a2b3c4d", "asked": {"content": "5fe0e9d6", "generation": {"max_tokens": 32}}}
+    page = render(build_results("made-up", [cell(KEPT, **own)], [ceiling()]))
+    line = "sandbagging (a file, content 5fe0e9d6) on mini, organism adapter:1a2b3c4d: generation {"
+    assert line in page.partition("</header>")[0]
+    assert "(a file" not in render(build_results("made-up", [cell(KEPT)], [ceiling()]))
