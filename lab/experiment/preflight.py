@@ -7,6 +7,7 @@ Needs the tokenizer of a model, not its weights. Not covered: whether an organis
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
@@ -76,7 +77,9 @@ def check_options(experiment: Experiment) -> None:
     for cell in experiment.cells.values():
         options = cell.train.model_dump(exclude={"setting", "variant", "seed", "learning_rate", "organism", "data"})
         if options not in seen:
-            check(cell.train)
+            with warnings.catch_warnings():  # of transformers, about names of arguments that TRL uses
+                warnings.filterwarnings("ignore", category=FutureWarning)
+                check(cell.train)
             seen.append(options)
 
 

@@ -338,7 +338,8 @@ def _template(grid: Grid) -> Mapping[str, Any]:
 
     The base and the ceiling are asked with the same ones.
     """
-    recorded = _resolved(grid.organism.ref).defaults.chat_template_kwargs if grid.organism.ref else None
+    ref = grid.organism.ref
+    recorded = _resolved(ref, _base(grid)).defaults.chat_template_kwargs if ref else None
     return grid.model.chat_template_kwargs or recorded or {}
 
 
