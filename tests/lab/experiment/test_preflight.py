@@ -66,7 +66,7 @@ def test_more_prompts_show_more(tmp_path: Path) -> None:
 
 
 def test_judge_calls_are_counted_before_they_are_paid(tmp_path: Path) -> None:
-    more = "setting: refusal\nvariants: [static]\nn_train: 20\ncheckpoints: [4, 8]\n"
+    more = "setting: inoculation\nvariants: [ip]\nn_train: 20\ncheckpoints: [4, 8]\n"
     path = tmp_path / "mine.yaml"
     path.write_text("learning_rates: [1e-3]\nsteps: 8\nn: 40\n" + more + "judge: {model: mockllm/model}\n")
     asked = CliRunner().invoke(main, ["run", str(path), "--out", str(tmp_path / "run"), "--dry-run", "--json"])
