@@ -43,7 +43,7 @@ def print_results(results: Results, console: Console | None = None, took: str | 
         console.print(Text(reading_line(reading), style="bold"))
         for conclusion in reading.conclusions:
             console.print(Text.assemble((f"  {conclusion.arm}", "bold"), f": {conclusion.sentence}."))
-    _lines(console, "judge", judge_lines(results), style="dim")
+    _lines(console, "read by", judge_lines(results), style="dim")
     if few_seeds_text(results):
         console.print(Text(few_seeds_text(results), style="dim"))
     _predictions(console, results)
