@@ -21,6 +21,7 @@ from bct_tasks.errors import SettingError, UnknownName
 from bct_tasks.errors import fault as fault
 from bct_tasks.setting import SOURCES, Setting, with_trigger
 from bct_tasks.sources.files import load as by_path
+from bct_tasks.sources.files.load import capability as capability
 from bct_tasks.sources.files.load import is_path as is_path
 from bct_tasks.sources.files.load import with_capability
 
@@ -62,6 +63,9 @@ def load(ref: str, source: str = "bundled", **options: Any) -> Setting:
         return _by_path(ref, source, options)
     name = ref
     if source == "bundled":
+        if options:
+            fix = "leave it out, or add `source: hub` or a setting by path"
+            raise SettingError(f"{next(iter(options))}=... is no option of source=bundled, which has none: {fix}")
         return _bundled(name)
     if source == "instructions":
         from bct_tasks.sources.instructions import catalogue as instructions

@@ -55,14 +55,15 @@ class Unavailable(SettingError):
     exit_code = 1
 
 
-def fault(error: Exception, path: Path | None = None) -> str:
+def fault(error: BaseException, path: Path | None = None) -> str:
     """`file:line: what is wrong` of an exception, at its last line in `path`, else where it was raised."""
     text = str(getattr(error, "msg", None) or getattr(error, "message", None) or error)
     reason = f"{type(error).__name__}: {' '.join(text.split())}"
     if isinstance(error, SyntaxError) and error.filename:
         return f"{error.filename}:{error.lineno or 1}: {reason}"
     frames = traceback.extract_tb(error.__traceback__)
-    frame = next((f for f in reversed(frames) if path and Path(f.filename) == path), frames[-1] if frames else None)
+    last = None if path or not frames else frames[-1]
+    frame = next((f for f in reversed(frames) if path and Path(f.filename) == path), last)
     return f"{frame.filename}:{frame.lineno}: {reason}" if frame else f"{path}: {reason}"
 
 

@@ -19,6 +19,8 @@ from bct_tasks.errors import SettingError
 Error = Callable[[str], Exception]
 Place = tuple[str | int, ...]
 EXAMPLE = "`bct new NAME --yaml` writes one"
+#: A few anchors can stand for more than fits into memory, or contain themselves.
+MOST, DEEPEST = 50_000, 60
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,9 @@ def load(path: Path, raises: Error = SettingError, kind: str = "setting", exampl
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise raises(f"{path}, line {line}: not valid YAML: {error.problem}. Fix that line.") from None
+    except (yaml.YAMLError, RecursionError) as error:
+        reason = str(error).splitlines()[0]
+        raise raises(f"{path}: not valid YAML: {reason}. A {kind} is a text file; {example}.") from None
     if not isinstance(node, yaml.MappingNode):
         raise raises(f"{path}: a {kind} is a list of `key: value` lines; {example}.")
     lines: dict[Place, int] = {}
@@ -71,13 +76,18 @@ def load(path: Path, raises: Error = SettingError, kind: str = "setting", exampl
 
 def _plain(node: yaml.Node, place: Place, document: Document, lines: dict[Place, int]) -> Any:
     lines.setdefault(place, node.start_mark.line + 1)
+    if len(lines) > MOST or len(place) > DEEPEST:
+        raise document.error(place, "more keys than a file of this kind can have. Write out what its anchors repeat.")
     if isinstance(node, yaml.SequenceNode):
         return [_plain(child, (*place, i), document, lines) for i, child in enumerate(node.value)]
     if not isinstance(node, yaml.MappingNode):
-        return _scalar(node)
+        return _scalar(node, place, document)
     content: dict[str, Any] = {}
     for key_node, child in node.value:
-        key = str(_scalar(key_node))
+        lines[*place, str(key_node.value)] = key_node.start_mark.line + 1
+        if key_node.tag == "tag:yaml.org,2002:merge":
+            raise document.error((*place, "<<"), "keys are not merged. Write out what `<<` repeats.")
+        key = str(_scalar(key_node, (*place, str(key_node.value)), document))
         lines[*place, key] = key_node.start_mark.line + 1
         if key in content:
             raise document.error((*place, key), f"'{key}' is written twice. Keep one of them.")
@@ -85,9 +95,11 @@ def _plain(node: yaml.Node, place: Place, document: Document, lines: dict[Place,
     return content
 
 
-def _scalar(node: yaml.Node) -> Any:
+def _scalar(node: yaml.Node, place: Place, document: Document) -> Any:
     loader = yaml.SafeLoader("")
     try:
         return loader.construct_object(node, deep=True)  # pyright: ignore[reportUnknownMemberType]
+    except (yaml.YAMLError, ValueError, RecursionError):
+        raise document.error(place, f"{str(node.value)[:60]!r} has no value in YAML. Put it in quotes.") from None
     finally:
         loader.dispose()  # pyright: ignore[reportUnknownMemberType]

@@ -13,14 +13,17 @@ A checkpoint is saved with the template it was trained with. Not covered: system
 
 from __future__ import annotations
 
+import inspect
 import logging
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import date
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from jinja2 import TemplateError
+
+from serving.errors import BadInput
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -65,6 +68,24 @@ def facts(template: object) -> dict[str, str]:
     found = {"system_prompt": IN_USER} if template.startswith(_FOLDED) else {}
     dated = _DATE.search(template)
     return found | ({"date": dated.group(1)} if dated else {})
+
+
+def refuse_arguments(tokenizer: PreTrainedTokenizerBase, arguments: Mapping[str, Any]) -> None:
+    """Raise BadInput for an argument that is not the template's, such as `messages` or `tokenize`."""
+    own = inspect.signature(tokenizer.apply_chat_template).parameters
+    for name in arguments:
+        if name in own or name == "messages":
+            raise BadInput(f"chat_template_kwargs: {name} is no argument of a chat template: leave it out")
+
+
+def refuse_unread(tokenizer: PreTrainedTokenizerBase, arguments: Mapping[str, Any]) -> None:
+    """Raise BadInput for an argument without effect: one whose name does not occur in the template."""
+    refuse_arguments(tokenizer, arguments)
+    for name in arguments:
+        if not re.search(rf"\b{re.escape(str(name))}\b", str(tokenizer.chat_template)):
+            raise BadInput(
+                f"chat_template_kwargs: the template of {tokenizer.name_or_path} has no {name}: leave it out"
+            )
 
 
 def has_system_role(tokenizer: PreTrainedTokenizerBase) -> bool:

@@ -12,7 +12,7 @@ from typing import Literal, Protocol
 from rich.console import Console
 
 from bct_tasks import static_gate as gate
-from lab.experiment import collect, judging, lock
+from lab.experiment import collect, judging, lock, named
 from lab.experiment.board import Board, Ended, Jobs
 from lab.experiment.folder import Experiment, keep
 from lab.experiment.jobs import RunJobs
@@ -79,6 +79,7 @@ def run(experiment: Experiment, how: How, force: bool, console: Console) -> tupl
     """
     if any(_names_options(cell.train) for cell in experiment.cells.values()):
         check_options(experiment)
+    named.check(experiment)
     static = static_gate(experiment, force)
     judging.check(experiment)
     jobs = RunJobs(experiment, force)

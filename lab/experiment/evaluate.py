@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from lab.experiment import judging
 from lab.logs.reader import read_header
-from lab.plan.cells import Answering, Start
+from lab.plan.cells import Start
 from serving.errors import WorkFailed
 from trainer.run.progress import Progress
 
@@ -180,21 +180,13 @@ def _task(evaluation: Evaluation) -> Task:
     )
     labelled = {**(task.metadata or {}), **evaluation.label()}
     return task_with(
-        task, model=local_model(evaluation.ref, **_base(evaluation), **_model_args(answering)), metadata=labelled
+        task, model=local_model(evaluation.ref, **_base(evaluation), **answering.arguments()), metadata=labelled
     )
 
 
 def _base(evaluation: Evaluation) -> dict[str, str]:
     """The base of an organism that exists, which its own files need not name."""
     return {"base": evaluation.start.model} if evaluation.ref == evaluation.start.ref else {}
-
-
-def _model_args(answering: Answering) -> dict[str, Any]:
-    """The arguments of the provider that the recipe gives."""
-    backend = {} if answering.serving.backend == "auto" else {"engine": answering.serving.backend}
-    template = {"chat_template_kwargs": dict(answering.chat_template_kwargs)} if answering.chat_template_kwargs else {}
-    dtype = {} if answering.dtype == "auto" else {"dtype": answering.dtype}
-    return {**template, **dtype, **backend, **answering.serving.options}
 
 
 def _publish(todo: Sequence[Evaluation], logs: Sequence[EvalLog]) -> None:

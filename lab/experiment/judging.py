@@ -9,6 +9,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from graders.identity import BY_WEIGHTS
 from lab.experiment.folder import Experiment, Folders
 from lab.plan.grid import JudgeOptions
 from lab.plan.judging import fingerprint
@@ -34,6 +35,18 @@ def check(experiment: Experiment) -> None:
     for judge in {judge.model: judge for judge in judges}.values():
         opened(judge.model)
         refuse_own(experiment, judge)
+
+
+def known(experiment: Experiment) -> None:
+    """Raises BadInput for a judge of a provider that inspect does not have. A dry run needs no key, and no package."""
+    judges = {start.answering.judge.model for start in experiment.starts.values() if start.answering.judge}
+    for model in sorted(judges):
+        if model.partition("/")[0] not in BY_WEIGHTS:  # opening one may load it
+            try:
+                opened(model)
+            except BadInput as error:
+                if "not recognized" in error.message:
+                    raise
 
 
 def refuse_own(experiment: Experiment, judge: JudgeOptions) -> None:

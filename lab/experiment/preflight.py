@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from lab.experiment import judging, named
 from lab.experiment.folder import Experiment
 from lab.plan.cells import Cell, Sizes
 from lab.stats.intervals import wilson
@@ -19,6 +20,8 @@ from lab.stats.power import power_of
 from serving.errors import BadInput
 
 if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
     from bct_tasks.setting import Prompt
     from trainer.config import TrainConfig
 
@@ -62,6 +65,8 @@ def preflight(experiment: Experiment) -> Preflight:
         BadInput: the trainer would refuse an option; one line that names it.
     """
     check_options(experiment)
+    named.check(experiment)
+    judging.known(experiment)
     first: dict[str, Cell] = {}
     for cell in experiment.cells.values():
         first.setdefault(_arm(cell), cell)
@@ -88,20 +93,21 @@ def _arm(cell: Cell) -> str:
 
 
 def _example(arm: str, cell: Cell) -> Example:
-    try:
-        return Example(arm, *_texts(cell))
-    except BadInput as error:
-        return Example(arm, missing=error.message)
-
-
-def _texts(cell: Cell) -> Iterator[str]:
     from serving.load import load_tokenizer
+
+    try:
+        tokenizer = load_tokenizer(cell.train.origin())
+    except (BadInput, OSError) as error:  # it may be cached only where the run is
+        return Example(arm, missing=" ".join(str(error).split())[:200])
+    return Example(arm, *_texts(cell, tokenizer))
+
+
+def _texts(cell: Cell, tokenizer: PreTrainedTokenizerBase) -> Iterator[str]:
     from serving.template import stop_tokens
     from trainer.data import rows, tokens
     from trainer.run import preview
 
     setting, config = cell.start.questions.load(), cell.train
-    tokenizer = load_tokenizer(config.origin())
 
     def shown(prompt: Prompt, reply: str) -> str:
         row = rows.row(prompt, reply or "…")

@@ -33,6 +33,7 @@ from lab.plan.grid import (
 )
 from lab.plan.recipe import Recipe
 from serving import refs
+from serving.backends import DEFAULT
 from serving.errors import BadInput
 from trainer.config import Common, OrganismConfig, TrainConfig, config_of, parse
 from trainer.identity import sha
@@ -91,6 +92,17 @@ class Answering:
     judge: JudgeOptions | None = None
     judge_prompt: str = ""
     serving: ServingOptions = field(default_factory=ServingOptions)
+
+    def engine(self) -> str | None:
+        """The backend's name in `serving.backends`; None: by size and device."""
+        return {"auto": None, "engine": DEFAULT}.get(self.serving.backend, self.serving.backend)
+
+    def arguments(self) -> dict[str, Any]:
+        """Arguments of the provider `local` that the recipe gives."""
+        backend = {"engine": name} if (name := self.engine()) else {}
+        template = {"chat_template_kwargs": dict(self.chat_template_kwargs)} if self.chat_template_kwargs else {}
+        dtype = {} if self.dtype == "auto" else {"dtype": self.dtype}
+        return {**template, **dtype, **backend, **self.serving.options}
 
     def content(self) -> dict[str, Any]:
         """What differs from the defaults, as JSON values: part of the identity, of logs and of results.json."""
@@ -307,12 +319,12 @@ def _start(grid: Grid, name: str, variant_name: str) -> Start:
     answering = Answering(_template(grid), dtype, grid.generation, grid.judge, prompt, grid.serving)
     known = {
         "organism": organism.identity() if organism else None,
-        "model": _fingerprint(model),
+        "model": _fingerprint(model, key="organism.base" if grid.organism.base else "model"),
         "sizes": asdict(sizes),
         "prompts": _prompts(questions, variant.name, sizes),
     }
     known |= {"answering": answering.content()} if answering.content() else {}
-    known |= {"ref": _fingerprint(grid.organism.ref, model)} if grid.organism.ref else {}
+    known |= {"ref": _fingerprint(grid.organism.ref, model, "organism")} if grid.organism.ref else {}
     id = f"start.{setting.name}.{variant.name}.{_short_model(model)}.{sha(known)[:8]}"
     return Start(
         id,
@@ -361,7 +373,7 @@ def _base(grid: Grid) -> str:
         return grid.organism.base
     if "model" in grid.model_fields_set:
         return grid.model.name
-    base = _resolved(grid.organism.ref).base
+    base = _resolved(grid.organism.ref, key="organism").base
     if base is None:
         raise BadInput(f"organism: {grid.organism.ref} is a full checkpoint: add `base: REF`, for a* and the gate")
     while base.base is not None:
@@ -417,16 +429,16 @@ def _folder(ref: str) -> str | None:
     return Path(ref).name if local else None
 
 
-def _fingerprint(model: str, base: str | None = None) -> str:
-    return _resolved(model, base).fingerprint
+def _fingerprint(model: str, base: str | None = None, key: str = "model") -> str:
+    return _resolved(model, base, key).fingerprint
 
 
 @cache
-def _resolved(model: str, base: str | None = None) -> Checkpoint:
+def _resolved(model: str, base: str | None = None, key: str = "model") -> Checkpoint:
     try:
         return refs.resolve(model, base)
     except BadInput as error:
-        raise BadInput(f"model: {error.message}") from None
+        raise BadInput(f"{key}: {error.message}") from None
 
 
 def items_of(start: Start) -> list[Prompt]:

@@ -36,6 +36,8 @@ PLURALS = {
 }
 
 Count = Annotated[int, Field(ge=1)]
+#: Seeds of NumPy are 32 bits.
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Share = Annotated[float, Field(ge=0, le=1)]
 LearningRate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
@@ -47,6 +49,20 @@ def _label_source(value: str) -> str:
     return value
 
 
+def _judge(value: str) -> str:
+    provider, _, name = value.partition("/")
+    if not (provider.strip() and name.strip()):
+        raise ValueError("a provider and a model are expected, such as openai/gpt-5 or local/mini")
+    return value
+
+
+def _not_empty(value: str) -> str:
+    if not value.strip():
+        raise ValueError("needs a name, a folder or a Hugging Face id")
+    return value
+
+
+Ref = Annotated[str, AfterValidator(_not_empty)]
 LabelSource = Annotated[str, AfterValidator(_label_source)]
 
 
@@ -65,7 +81,7 @@ def as_list(value: Any) -> Any:
 class ModelOptions(Frozen):
     """The base model: a name, or a mapping with what decides its replies."""
 
-    ref: str = Field(default="mini", description="mini, a checkpoint folder, or a Hugging Face id[@revision]")
+    ref: Ref = Field(default="mini", description="mini, a checkpoint folder, or a Hugging Face id[@revision]")
     revision: str | None = Field(default=None, description="commit, branch or tag on the hub")
     chat_template_kwargs: Mapping[str, Any] = Field(
         default_factory=dict[str, Any],
@@ -109,7 +125,9 @@ class JudgeOptions(Frozen):
     mode: Literal["cascade", "only"] = Field(
         default="cascade", description="cascade: the judge reads what the setting's reader cannot; only: every reply"
     )
-    model: str = Field(description="model of inspect, such as openai/gpt-5; not the model under test")
+    model: Annotated[str, AfterValidator(_judge)] = Field(
+        description="model of inspect, such as openai/gpt-5; not the model under test"
+    )
     max_unscored: Share = Field(
         default=0.05, description="greatest share of unscored replies at which a checkpoint is not flagged"
     )
@@ -125,6 +143,16 @@ class ServingOptions(Frozen):
     options: Mapping[str, Any] = Field(
         default_factory=dict[str, Any], description="arguments of the backend, such as {max_model_len: 4096}"
     )
+
+    @field_validator("options")
+    @classmethod
+    def _of_backend(cls, value: Mapping[str, Any]) -> Mapping[str, Any]:
+        keys = {"engine": "serving.backend", "dtype": "model.dtype", "base": "organism.base"}
+        keys |= {"chat_template_kwargs": "model.chat_template_kwargs", "fingerprint": "nothing: it is computed"}
+        for name in value:
+            if name in keys:
+                raise ValueError(f"{name} is no option of a backend: write {keys[name]}")
+        return value
 
 
 class CapabilityOptions(Frozen):
@@ -146,6 +174,8 @@ class CapabilityOptions(Frozen):
     def _file_of_files(self) -> CapabilityOptions:
         if (self.source == "files") != (self.file is not None):
             raise ValueError("source: files and file: PATH belong together")
+        if unused := [name for name in self.model_fields_set if self.file is None and name not in ("source", "file")]:
+            raise ValueError(f"{unused[0]} belongs to source: files")
         return self
 
     def keys(self) -> dict[str, Any] | None:
@@ -162,13 +192,13 @@ class TrainingOptions(Frozen):
 class OrganismOptions(Frozen):
     """An organism that exists (`ref`), or how the initial behavior is trained into the weights (trainer's defaults)."""
 
-    ref: str | None = Field(
+    ref: Ref | None = Field(
         default=None, description="an organism that exists: adapter or full checkpoint, a folder or Hugging Face id"
     )
-    base: str | None = Field(
+    base: Ref | None = Field(
         default=None, description="its base, for a* and the gate; default: that of adapter_config.json, else `model`"
     )
-    seed: int | None = None
+    seed: Seed | None = None
     steps: Count | None = None
     learning_rate: LearningRate | None = None
     batch_size: Count | None = None
@@ -243,7 +273,7 @@ class Grid(Frozen):
         description="options of the source; files are relative to the recipe",
     )
     learning_rates: tuple[LearningRate, ...] = Field(min_length=1, description="peak learning rates")
-    seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field((0,), min_length=1)
+    seeds: tuple[Seed, ...] = Field((0,), min_length=1)
     ranks: tuple[Count | None, ...] = Field((None,), min_length=1)
     label_sources: tuple[LabelSource | None, ...] = Field((None,), min_length=1)
     steps: Count = 64
@@ -275,7 +305,7 @@ class Grid(Frozen):
     training: TrainingOptions = Field(default=TrainingOptions(), description="what trains")
     gate: GateLimits = Field(default=GateLimits(), description="what step 0 must show before a cell is trained")
     resources: Resources = Field(default=Resources(), description="what one job needs on a Ray cluster")
-    lora_alpha: Annotated[float, Field(gt=0)] | None = None
+    lora_alpha: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     reward: Literal["grader", "random"] | None = Field(
         default=None, description="grpo: 1 for a reply graded agreed, or random (the control)"
     )
@@ -283,13 +313,15 @@ class Grid(Frozen):
         default=None, description="dpo: which wrong reply is rejected"
     )
     num_generations: Count | None = Field(default=None, description="grpo: replies per prompt that are compared")
-    temperature: float | None = Field(default=None, description="grpo: temperature of the replies")
-    beta: float | None = Field(
+    temperature: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = Field(
+        default=None, description="grpo: temperature of the replies"
+    )
+    beta: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = Field(
         default=None, description="grpo, dpo: strength of the penalty that keeps the model close to the organism"
     )
     max_length: Annotated[int, Field(ge=2)] | None = None
     optim: str | None = None
-    weight_decay: Annotated[float, Field(ge=0)] | None = None
+    weight_decay: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
     lr_scheduler_type: str | None = None
     warmup_steps: Annotated[int, Field(ge=0)] | None = None
     gradient_accumulation_steps: Count | None = None
@@ -307,6 +339,15 @@ class Grid(Frozen):
             raise ValueError("dtype and model.dtype differ: keep one of them")
         return self
 
+    @field_validator("data")
+    @classmethod
+    def _of_source(cls, value: Mapping[str, Any]) -> Mapping[str, Any]:
+        for name in ("capability", "source", "ref", "name", "options", "families"):
+            if name in value:
+                at = " write it as a key of the recipe" if name in cls.model_fields else " leave it out"
+                raise ValueError(f"{name} is no option of a source:{at}")
+        return value
+
     @field_validator(
         "settings", "variants", "methods", "learning_rates", "seeds", "ranks", "label_sources", mode="before"
     )
@@ -318,7 +359,8 @@ class Grid(Frozen):
     @classmethod
     def _full(cls, values: Any) -> Any:
         """`none` and `full` are full fine-tuning."""
-        return [None if value in ("none", "None", "full") else value for value in as_list(values)]
+        listed = [None] if values is None else as_list(values)
+        return [None if value in ("none", "None", "full") else value for value in listed]
 
     @field_validator("checkpoints", mode="before")
     @classmethod

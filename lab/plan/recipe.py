@@ -46,6 +46,22 @@ from lab.verdict.schema import Thresholds
 from serving.errors import BadInput, did_you_mean
 from trainer.methods import check_source
 
+#: Parts of a place in pydantic's errors that are no keys.
+UNIONS = ("literal['log2']", "literal['last']", "tuple[constrained-int, ...]", "constrained-int")
+#: Types of pydantic's errors, in words.
+SAYS = {
+    "string_type": "text is expected",
+    "tuple_type": "a value or a list of values is expected",
+    "too_short": "at least one value is needed",
+    "int_type": "a whole number is expected",
+    "int_parsing": "a whole number is expected",
+    "int_from_float": "a whole number is expected",
+    "float_type": "a number is expected",
+    "float_parsing": "a number is expected",
+    "bool_type": "true or false is expected",
+    "bool_parsing": "true or false is expected",
+    "finite_number": "a finite number is expected",
+}
 SHARED = ("name", "question", "expect", "thresholds", "arms")
 
 
@@ -76,6 +92,9 @@ def load(path: Path, home: Path | None = None) -> Recipe:
     """
     document = yaml_lines.load(path)
     _refuse_unknown_keys(document)
+    for key in ("name", "question"):
+        if not isinstance(document.content.get(key, ""), str | int):
+            raise document.error((key,), f"{key}: text is expected, not {document.content[key]!r}.")
     content = document.content
     home = (home or path.parent).resolve()
     grids = tuple(_grid(document, overrides, place, home) for overrides, place in _overrides(document))
@@ -174,8 +193,10 @@ def _absolute(value: Any, home: Path) -> Any:
 
 def _located(document: Document, error: ErrorDetails, places: Mapping[str, Place]) -> Exception:
     """The first of pydantic's errors, as one line that names a key as it was written."""
-    key, *rest = error["loc"] or ("",)
+    key, *rest = (part for part in error["loc"] or ("",) if str(part) not in UNIONS)
     place = (*places.get(str(key), (str(key),)), *rest)
+    if error["type"] == "missing" and rest:
+        return document.error(place, f"{key} needs '{rest[-1]}', such as `{key}: {{{rest[-1]}: ...}}`.")
     if error["type"] == "missing":
         name = {"settings": "setting"}.get(str(key), str(key))
         example = {"setting": "sandbagging", "learning_rates": "[1.0e-4, 1.0e-3]"}.get(name, "...")
@@ -186,12 +207,24 @@ def _located(document: Document, error: ErrorDetails, places: Mapping[str, Place
     message = error["msg"].removeprefix("Value error, ")
     name = str(places.get(str(key), (key,))[-1])
     if error["type"] in ("model_type", "dict_type", "mapping_type"):
-        example = {"organism": f"{{ref: {error['input']}}}", "judge": f"{{model: {error['input']}}}"}.get(str(key))
-        known = f"one of the keys {', '.join(_fields_of(str(key)))}"
-        message = f"needs a mapping, such as `{name}: {example}`" if example else f"needs a mapping with {known}"
+        message = _of_mapping(str(key), name, rest, error["input"])
+    message = SAYS.get(error["type"], message)
+    if any(str(part) in UNIONS for part in error["loc"]):
+        message = "'last' or a step is expected" if rest else "log2 or a list of steps is expected"
     named = ".".join(str(part) for part in (name, *rest) if not isinstance(part, int))
-    shown = "" if error["type"] == "value_error" and isinstance(error["input"], dict) else f", not {error['input']!r}"
-    return document.error(place, f"{named}: {message[:1].lower()}{message[1:]}{shown}.")
+    says_all = message.endswith("?") or (error["type"] == "value_error" and isinstance(error["input"], dict))
+    shown = "" if says_all else f", not {error['input']!r}"
+    end = "" if message.endswith("?") else "."
+    return document.error(place, f"{named}: {message[:1].lower()}{message[1:]}{shown}{end}")
+
+
+def _of_mapping(key: str, name: str, rest: list[Any], given: Any) -> str:
+    """What to write where a mapping is expected."""
+    examples = {"organism": f"{{ref: {given}}}", "judge": f"{{model: {given}}}"} if isinstance(given, str) else {}
+    if key in examples and not rest:
+        return f"needs a mapping, such as `{name}: {examples[key]}`"
+    known = [] if rest else _fields_of(key)
+    return f"needs a mapping with one of the keys {', '.join(known)}" if known else "needs a mapping `{key: value}`"
 
 
 def _fields_of(key: str) -> list[str]:
@@ -200,6 +233,7 @@ def _fields_of(key: str) -> list[str]:
 
 
 def _check_names(document: Document, grid: Grid, places: Mapping[str, Place]) -> None:
+    _check_capability(document, grid, places)
     for i, name in enumerate(grid.settings):
         _check_setting(document, grid, name, (*places["settings"], i))
     for name in grid.settings:
@@ -218,6 +252,15 @@ def _check_names(document: Document, grid: Grid, places: Mapping[str, Place]) ->
         raise document.error(
             places["checkpoints"], f"a checkpoint is past the last step, {grid.steps}. Increase steps."
         )
+
+
+def _check_capability(document: Document, grid: Grid, places: Mapping[str, Place]) -> None:
+    """Refuses a file of general questions that cannot be used, at its own line."""
+    if (keys := grid.capability.keys()) is not None:
+        try:
+            catalogue.capability(keys)
+        except SettingError as error:
+            raise document.error((*places["capability"], "file"), str(error)) from None
 
 
 def _check_setting(document: Document, grid: Grid, name: str, place: Place) -> None:
@@ -301,6 +344,8 @@ def _variants(grid: Grid) -> tuple[str, ...]:
 
 
 def _expectation(document: Document, entry: Any, place: Place) -> Expectation:
+    if not isinstance(entry, dict | str):
+        raise document.error(place, f"expect: a sentence or a claim is expected, not {entry!r}.")
     if not isinstance(entry, dict):
         return Expectation(says=" ".join(str(entry).split()))
     try:

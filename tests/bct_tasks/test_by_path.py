@@ -6,6 +6,7 @@ import csv
 import json
 import os
 import sys
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from inspect_ai import eval as inspect_eval
 from inspect_ai import score as inspect_score
 from inspect_ai.log import read_eval_log
 from inspect_ai.model import ModelOutput, ModelUsage, get_model
-from own import ROWS, jsonl, written
+from own import KEYS, ROWS, jsonl, written
 
 from bct_tasks import catalogue, static_gate
 from bct_tasks.errors import SettingError
@@ -86,6 +87,17 @@ def test_the_same_content_is_the_same_setting_wherever_it_lies(tmp_path: Path) -
         ({"variants": {"weights": {"carrier": "wights"}}}, "carrier: 'wights' is none of "),
         ({"variants": {"weights": {"role": "control"}}}, "one variant needs `role: bct`"),
         ({"name": "sandbagging"}, "'sandbagging' is the name of a bundled setting"),
+        ({"temperature": float("inf")}, "temperature: input should be a finite number"),
+        ({"initial": {**KEYS["initial"], "transform": 5}}, "transform: a list such as [a, b] is expected, not 5"),
+        (
+            {
+                "prompts": {
+                    **KEYS["prompts"],
+                    "capability": {"file": "rows.jsonl", "right": "answer", "reader": "choice"},
+                }
+            },
+            "`reader: choice` and `options: COLUMN` belong together",
+        ),
     ],
 )
 def test_a_mistake_in_the_file_is_named_with_its_line(changes: dict[str, Any], says: str, tmp_path: Path) -> None:
@@ -101,6 +113,11 @@ def test_a_mistake_in_the_file_is_named_with_its_line(changes: dict[str, Any], s
         ([{"text": "x", "answer": "1"}], "rows.jsonl, row 1: no column 'question'. Its columns: text, answer."),
         ([*ROWS, {"question": "x", "answer": "1"}], "row 61: no column 'wrong'. Its columns: question, answer."),
         ([*ROWS, {**ROWS[0], "question": " "}], "rows.jsonl, row 61: the prompt is empty"),
+        ([*ROWS, {**ROWS[0], "question": float("nan")}], "rows.jsonl, row 61: the prompt is empty"),
+        (
+            [*ROWS, {"question": "x", "answer": "", "wrong": "1"}],
+            "row 61: column 'answer' is empty, and replies are read",
+        ),
     ],
 )
 def test_a_row_that_cannot_be_asked_is_named(rows: list[dict[str, Any]], says: str, tmp_path: Path) -> None:
@@ -173,6 +190,29 @@ def test_an_expression_that_matches_both_policies_fails_the_gate(tmp_path: Path)
     assert "matches the expression of right and of wrong: let only one of them match" in reason
 
 
+def test_an_expression_that_takes_exponential_time_on_a_reply_fails_the_gate_in_one_line(tmp_path: Path) -> None:
+    slow = {"regex": {"right": "^{answer}$", "wrong": r"^(\w|\w\w|(\w+)+)+$"}}
+    rows = [{**row, "wrong": "a" * 60 + "!"} for row in ROWS]
+    [reason] = static_gate.check(catalogue.load(str(written(tmp_path, rows, read=slow)))).reasons
+    assert "takes over 1 s on the reply 'aaaa" in reason
+    assert "\n" not in reason
+
+
+#: Twelve anchors that stand for 4¹² values.
+BOMB = "\n".join(f"{n}: &{n} [*{m}, *{m}, *{m}, *{m}]" for m, n in pairwise("abcdefghijkl"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["a: &a {b: *a}", "a: \x01", "<<: 5", "a: !!int x", "a: 2020-13-45", f"a: &a [x, x, x, x]\n{BOMB}"],
+)
+def test_yaml_that_stands_for_nothing_or_for_too_much_is_refused_in_one_line(text: str, tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text(text)
+    message = refused(tmp_path / "mine.yaml")
+    assert message.startswith(str(tmp_path / "mine.yaml"))
+    assert "\n" not in message
+
+
 def test_a_manner_alone_is_a_behavior_and_asks_for_no_content(tmp_path: Path) -> None:
     path = written(
         tmp_path,
@@ -228,6 +268,7 @@ def test_with_one_variant_the_policy_prompt_makes_a_static_one(tmp_path: Path) -
 
 
 PYTHON = """\
+from itertools import pairwise
 from pathlib import Path
 from bct_tasks.setting import Ask, Policy, Variant
 from bct_tasks.sources.files.schema import ColumnKeys, PromptKeys
@@ -263,6 +304,8 @@ def test_a_python_file_is_a_setting_and_leaves_the_import_path_alone(tmp_path: P
         ("x = 1\n", "defines no `SETTING = Setting(...)`"),
         ("x = 1\nSETTING = Setting(\n", "mine_too.py:2: SyntaxError: "),
         ("import math\n\nmath.sqrt('4')\n", "mine_too.py:3: TypeError: must be real number"),
+        ("import sys\nsys.exit(3)\n", "mine_too.py:2: SystemExit: 3"),
+        ("\0", "mine_too.py: "),
     ],
 )
 def test_a_broken_python_file_is_named_with_its_line(text: str, says: str, tmp_path: Path) -> None:

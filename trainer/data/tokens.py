@@ -15,7 +15,7 @@ from weakref import WeakKeyDictionary
 from jinja2 import TemplateError
 
 from serving.errors import BadInput
-from serving.template import whole_reply
+from serving.template import refuse_arguments, whole_reply
 from trainer.data.rows import Row, data_hash
 from trainer.identity import sha
 
@@ -95,6 +95,7 @@ def split(
         raise BadInput("the model's tokenizer has no end token: set eos_token in tokenizer_config.json")
     if not rows:
         raise BadInput("no rows to train on: use more prompts, or another label source")
+    refuse_arguments(tokenizer, kwargs or {})
     prompts, replies = _texts(rows, tokenizer, dict(kwargs or {}))
     prompt_ids = _ids(tokenizer, prompts)
     reply_ids = [whole_reply(tokenizer, ids, stops) for ids in _ids(tokenizer, replies)]

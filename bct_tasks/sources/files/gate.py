@@ -17,6 +17,7 @@ from bct_tasks.gate import GateResult, unstable
 from bct_tasks.setting import PolicyName, Prompt, Variant
 from bct_tasks.sources.files.setting import FileSetting
 from graders import Outcome, Reading, Unreadable
+from graders.readers.pattern import TooSlow
 from graders.text.degenerate import degenerate
 
 AGREES = 0.95
@@ -38,7 +39,10 @@ def check(setting: FileSetting, variant: str | Variant | None = None, n: int = M
         return GateResult(*about, (error.message,))
     sizes = {f"{split}_prompts": float(len(setting.pool(split, split))) for split in ("train", "eval")}
     figures = sizes | {"half_width": round(half_width(len(setting.pool("eval", "eval"))), 4)}
-    written = [*_written(setting, chosen, train, evals)]
+    try:
+        written = [*_written(setting, chosen, train, evals)]
+    except TooSlow as error:
+        return GateResult(*about, (str(error),), figures)
     for each in written:
         figures[f"{each.policy}_{each.split}"] = each.share
     reasons = [
@@ -112,6 +116,8 @@ def _graded(setting: FileSetting, policy: PolicyName, prompt: Prompt) -> tuple[O
         return None
     try:
         reading = setting.reader_of(prompt)(reply, prompt.facts)
+    except TooSlow:
+        raise
     except Unreadable:
         return None
     grade = setting.decided(prompt, reading, reply)

@@ -47,10 +47,14 @@ YAML, PYTHON = (".yaml", ".yml"), (".py",)
 
 
 def with_capability(setting: Setting, keys: Mapping[str, Any]) -> Setting:
-    """The setting with the questions of a file as its measure of capability.
+    """The setting with the questions of a file as its measure of capability. See `capability`."""
+    return dataclasses.replace(setting, capability=capability(keys))
+
+
+def capability(keys: Mapping[str, Any]) -> tuple[Question, ...]:
+    """Questions of a file that measure capability.
 
     Args:
-        setting: any setting.
         keys: those of `CapabilityKeys`, and `prompt`, the column with the question.
 
     Raises:
@@ -61,14 +65,15 @@ def with_capability(setting: Setting, keys: Mapping[str, Any]) -> Setting:
         asked = CapabilityKeys.model_validate({name: value for name, value in keys.items() if name != "prompt"})
     except ValidationError as error:
         first = error.errors()[0]
-        raise SettingError(f"capability: {'.'.join(map(str, first['loc']))}: {first['msg'].lower()}") from None
-    found = rows.general(asked, Path(), rows.Columns(columns, None, {}, {}, "file"))
-    return dataclasses.replace(setting, capability=tuple(found))
+        named = ".".join(("capability", *map(str, first["loc"])))
+        message = first["msg"].removeprefix("Value error, ")
+        raise SettingError(f"{named}: {message[:1].lower()}{message[1:]}") from None
+    return tuple(rows.general(asked, Path(), rows.Columns(columns, None, {}, {}, "file")))
 
 
 def is_path(ref: str) -> bool:
     """Whether a reference to a setting is a path, and not the name of one of the catalogue."""
-    return Path(ref).suffix in (*YAML, *PYTHON) or "/" in ref or "\\" in ref
+    return Path(ref).suffix.lower() in (*YAML, *PYTHON) or "/" in ref or "\\" in ref
 
 
 def load(path: Path) -> Setting:
@@ -78,7 +83,7 @@ def load(path: Path) -> Setting:
         SettingError: the file is missing or wrong; one line that names the file and the line.
     """
     path = path.expanduser()
-    if path.suffix not in (*YAML, *PYTHON):
+    if path.suffix.lower() not in (*YAML, *PYTHON):
         raise SettingError(f"{path}: a setting is a .yaml or a .py file: `bct new NAME --yaml` writes one")
     try:
         text = path.read_text(encoding="utf-8")
@@ -86,7 +91,7 @@ def load(path: Path) -> Setting:
         raise SettingError(f"{path}: no such file: check the path, or begin one with `bct new NAME --yaml`") from None
     except (OSError, UnicodeDecodeError) as error:
         raise SettingError(f"{path}: cannot be read ({' '.join(str(error).split())})") from None
-    return (_yaml if path.suffix in YAML else _python)(path, path.resolve(), text)
+    return (_yaml if path.suffix.lower() in YAML else _python)(path, path.resolve(), text)
 
 
 @lru_cache(maxsize=64)
@@ -96,7 +101,7 @@ def _python(shown: Path, path: Path, text: str) -> Setting:
     sys.modules[module.__name__] = module  # dataclasses look their module up there
     try:
         exec(compile(text, str(path), "exec"), module.__dict__)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         del sys.modules[module.__name__]
         raise SettingError(f"{fault(error, path)}: fix this line") from error
     found = getattr(module, "SETTING", None)
@@ -135,6 +140,8 @@ def _located(document: Document, error: ErrorDetails) -> Exception:
         "model_type": f"{name}: `key: value` lines are expected, not {given!r}",
         "mapping_type": f"{name}: `key: value` lines are expected, not {given!r}",
         "dict_type": f"{name}: `key: value` lines are expected, not {given!r}",
+        "tuple_type": f"{name}: a list such as [a, b] is expected, not {given!r}",
+        "too_short": f"{name}: at least one is needed",
     }
     if place[-1:] == ("version",):
         says["string_pattern_mismatch"] = f"version: {given!r} is not a number and a letter, such as 1-A"

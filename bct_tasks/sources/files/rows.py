@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import dataclasses
 import json
+import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -22,6 +23,7 @@ from bct_tasks.sources import tables
 from bct_tasks.sources.files.schema import CapabilityKeys, ColumnKeys, FileKeys, PromptKeys
 from bct_tasks.sources.pool import Part, Pools, digest, divided
 from bct_tasks.sources.world.question import Question
+from graders.readers import pattern
 
 Row = Mapping[str, Any]
 #: Makes the reply that shows a behavior of a row.
@@ -96,6 +98,13 @@ def general(keys: CapabilityKeys, folder: Path, columns: Columns) -> list[Questi
     facts = {"right": keys.right, **({"options": keys.options} if keys.options else {})}
     mine = Columns(columns.names, columns.template, facts, {"right": lambda row: str(value(row, keys.right))}, "file")
     found = questions(keys, folder, mine)
+    for question in found:
+        assert isinstance(question, FileQuestion)
+        right = str(question.facts["right"])
+        if keys.reader == "numeric" and not pattern.last_number(right):
+            raise SettingError(
+                f"{question.place}: {right[:40]!r} is no number, which `reader: numeric` needs in {keys.right!r}"
+            )
     return [_with_reader(question, keys.reader) for question in found]
 
 
@@ -106,6 +115,7 @@ def _with_reader(question: Question, reader: str) -> Question:
 def rows(file: FileKeys, folder: Path) -> Iterator[tuple[str, Row]]:
     """(place, row) for each row in use. Raises SettingError for a broken or empty file, or where no row is left."""
     path = folder / file.file
+    _refuse_unreadable(path)
     number = used = 0
     try:
         for number, row in enumerate(tables.rows(path), 1):
@@ -125,9 +135,24 @@ def rows(file: FileKeys, folder: Path) -> Iterator[tuple[str, Row]]:
         raise SettingError(f"{path}: none of its {number} rows is left by `where: {{{shown}}}`")
 
 
+def _refuse_unreadable(path: Path) -> None:
+    if path.suffix.lower() not in tables.ENDINGS:
+        raise SettingError(f"{path}: prompts are read from {', '.join(tables.ENDINGS)} files")
+    if not path.is_file():
+        raise SettingError(f"{path}: no such file: check the path")
+
+
 # Any: a value of a user's file.
 def value(row: Row, column: str) -> Any:
-    """The value of a column, or of a place in nested values such as `messages.0.content`. Raises NoColumn."""
+    """The value of a column, or of a place in nested values such as `messages.0.content`; None also for NaN.
+
+    Raises NoColumn.
+    """
+    found = _found(row, column)
+    return None if isinstance(found, float) and math.isnan(found) else found
+
+
+def _found(row: Row, column: str) -> Any:
     if column in row:
         return row[column]
     found: Any = row
@@ -168,13 +193,13 @@ def _is_used(row: Row, where: Mapping[str, Any]) -> bool:
 
 def _question(row: Row, place: str, columns: Columns) -> FileQuestion:
     names = columns.names
-    text = filled(columns.template, row) if columns.template else str(value(row, names.prompt) or "")
+    text = filled(columns.template, row) if columns.template else _text(value(row, names.prompt))
     if not text.strip():
         raise SettingError(f"{place}: the prompt is empty: delete the row, or leave it out by `where`")
-    system = str(value(row, names.system) or "") or None if names.system else None
+    system = _text(value(row, names.system)) or None if names.system else None
     mark = str(value(row, names.id)) if names.id else digest(f"{system or ''}\n{text}")
     facts: dict[str, Any] = {"hidden": []} if columns.kind == "program" else {}
-    facts |= {"kind": columns.kind, **{fact: _parsed(value(row, column)) for fact, column in columns.facts.items()}}
+    facts |= {"kind": columns.kind, **{fact: _fact(row, column, place) for fact, column in columns.facts.items()}}
     if columns.kind == "program":
         facts = {**facts, **{part: _tests(facts[part], part, place) for part in ("visible", "hidden")}}
     return FileQuestion(
@@ -213,6 +238,20 @@ def _has(reply: Reply, row: Row) -> bool:
     except NoColumn:
         return False
     return True
+
+
+def _text(found: Any) -> str:
+    return "" if found is None else str(found)
+
+
+def _fact(row: Row, column: str, place: str) -> Any:
+    """The value that replies are read with. Raises SettingError for an empty one: an expression finds it anywhere."""
+    found = value(row, column)
+    if not _text(found).strip():
+        raise SettingError(
+            f"{place}: column {column!r} is empty, and replies are read with it: fill it in or delete the row"
+        )
+    return _parsed(found)
 
 
 def _parsed(found: Any) -> Any:

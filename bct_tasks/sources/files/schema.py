@@ -92,6 +92,12 @@ class CapabilityKeys(FileKeys):
         default="contains", description="numeric, choice, or contains: the reply contains the answer"
     )
 
+    @model_validator(mode="after")
+    def _options_of_choice(self) -> CapabilityKeys:
+        if (self.reader == "choice") != (self.options is not None):
+            raise ValueError("`reader: choice` and `options: COLUMN` belong together")
+        return self
+
 
 class ColumnKeys(Keys):
     """Names of columns; `a.0.b` goes into nested values."""
@@ -291,7 +297,9 @@ class SettingKeys(Keys):
         description="name to a variant; default: `weights`; where one is written at most and the initial policy has a"
         " `prompt`, `static` is added",
     )
-    temperature: Annotated[float, Field(ge=0)] = Field(default=0.0, description="of sampled replies; 0: greedy")
+    temperature: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(
+        default=0.0, description="of sampled replies; 0: greedy"
+    )
     max_tokens: Annotated[int, Field(ge=1)] = Field(default=256, description="longest reply in tokens")
     references: tuple[str, ...] = Field(default=(), description="papers and posts")
 

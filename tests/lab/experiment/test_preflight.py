@@ -72,3 +72,27 @@ def test_judge_calls_are_counted_before_they_are_paid(tmp_path: Path) -> None:
     asked = CliRunner().invoke(main, ["run", str(path), "--out", str(tmp_path / "run"), "--dry-run", "--json"])
     # Two checkpoints of the cell, step 0 and the ceiling.
     assert json.loads(asked.stdout)["left"]["judge_calls"] == 2 * 60 + 60 + 40
+
+
+@pytest.mark.parametrize(
+    ("more", "named"),
+    [
+        ("label_source: model:nosuch\n", "nosuch"),
+        ("variant: weights\norganism: {labels: distilled, teacher: nosuch}\n", "organism.teacher: nosuch"),
+        ("organism: {ref: /nowhere}\n", "organism: /nowhere"),
+        ("serving: {options: {max_model_len: 4096}}\n", "'max_model_len' is an option of vllm"),
+        ("model: {ref: mini, chat_template_kwargs: {enable_thinking: false}}\n", "has no enable_thinking"),
+        ("model: {ref: mini, chat_template_kwargs: {messages: []}}\n", "messages is no argument of a chat template"),
+        ("setting: inoculation\nvariants: [ip]\njudge: {model: nosuch/x}\n", "nosuch"),
+        ("max_length: 8\n", "fits into 8 tokens"),
+    ],
+)
+def test_what_a_job_would_not_find_is_refused_in_one_line(more: str, named: str, tmp_path: Path) -> None:
+    keys = {line.partition(":")[0].removesuffix("s") for line in more.splitlines()}
+    kept = [line for line in RECIPE.splitlines() if line.partition(":")[0].removesuffix("s") not in keys]
+    path = tmp_path / "mine.yaml"
+    path.write_text("\n".join(kept) + "\n" + more, encoding="utf-8")
+    refused = CliRunner().invoke(main, ["run", str(path), "--out", str(tmp_path / "run"), "--dry-run"])
+    assert refused.exit_code == 2
+    assert len(refused.stderr.strip().splitlines()) == 1
+    assert named in refused.stderr

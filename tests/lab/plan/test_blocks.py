@@ -15,6 +15,7 @@ from lab.plan.cells import Cell, cells_of, items_of
 from lab.plan.recipe import load
 from lab.verdict.expectations import Expectation, answer
 from serving import refs
+from serving.backends import choose
 from serving.errors import BadInput
 
 RECIPE = """\
@@ -110,6 +111,48 @@ def test_a_judge_that_is_under_test_is_refused_before_any_work(more: str, messag
         judged(tmp_path, named(more))
     assert named(message) in caught.value.message
     assert "\n" not in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ("data: {nn: 5}\n", "line 1: nn=... is no option of source=bundled"),
+        ("data: {capability: {file: x}}\n", "line 5: data: capability is no option of a source: write it as a key"),
+        ("data: null\n", "line 5: data: needs a mapping `{key: value}`, not None."),
+        ("model: ''\n", "line 5: model.ref: needs a name, a folder or a Hugging Face id, not ''."),
+        (
+            "model: {ref: mini, chat_template_kwargs: []}\n",
+            "model.chat_template_kwargs: needs a mapping `{key: value}`",
+        ),
+        ("judge: {}\n", "line 5: judge needs 'model', such as `judge: {model: ...}`."),
+        ("judge: {model: gpt-5}\n", "judge.model: a provider and a model are expected, such as openai/gpt-5"),
+        ("capability: {source: files, file: x.jsonl}\n", "line 5: x.jsonl: no such file: check the path"),
+        ("capability: {source: files, file: /}\n", "line 5: /: prompts are read from .parquet, .jsonl"),
+        ("capability: {right: answer}\n", "line 5: capability: right belongs to source: files."),
+        ("serving: {options: {engine: vllm}}\n", "serving.options: engine is no option of a backend: write serving."),
+        ("checkpoints: log3\n", "line 5: checkpoints: log2 or a list of steps is expected, not ['log3']."),
+        ("rank: []\n", "line 5: rank: at least one value is needed, not []."),
+        ("seed: 99999999999\n", "line 5: seed: input should be less than 4294967296"),
+        ("lora_alpha: .inf\n", "line 5: lora_alpha: a finite number is expected, not inf."),
+        ("organism: {seed: -1}\n", "line 5: organism.seed: input should be greater than or equal to 0"),
+        ("name: []\n", "line 5: name: text is expected, not []."),
+        ("expect: [null]\n", "line 5: expect: a sentence or a claim is expected, not None."),
+    ],
+)
+def test_a_value_that_a_block_cannot_take_is_named_with_its_line_and_a_fix(
+    more: str, message: str, tmp_path: Path
+) -> None:
+    assert message in error(tmp_path, more)
+
+
+@pytest.mark.parametrize("backend", ["engine", "vllm"])
+def test_every_backend_of_a_recipe_exists_for_the_provider(backend: str, tmp_path: Path) -> None:
+    found = cell(tmp_path, f"serving: {{backend: {backend}, options: {{device: cpu}}}}\n").start.answering.arguments()
+    assert found == {"engine": choose(found["engine"], []), "device": "cpu"}
+
+
+def test_no_rank_is_full_fine_tuning(tmp_path: Path) -> None:
+    assert cell(tmp_path, "rank: null\n").id == cell(tmp_path, "rank: none\n").id == cell(tmp_path).id
 
 
 def test_the_blocks_reach_training(tmp_path: Path) -> None:

@@ -1,0 +1,65 @@
+"""What a recipe names for its jobs: models of labels and teachers, arguments of chat templates, options of the backend.
+
+    check(experiment)                 # BadInput before any work, in one line
+
+Loads tokenizers, no weights. Not covered: whether a model answers, and whether vLLM takes an option.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lab.experiment.folder import Experiment
+from lab.plan.cells import Cell, Start
+from serving import backends, refs
+from serving.errors import BadInput
+from trainer.methods import MODEL
+
+#: Arguments of a checkpoint in the engine; further ones are vLLM's.
+OF_ENGINE = ("device",)
+
+
+def check(experiment: Experiment) -> None:
+    """Raises BadInput for the first name that cannot be used."""
+    for where, ref in dict.fromkeys(each for cell in experiment.cells.values() for each in _models(cell)):
+        try:
+            refs.resolve(ref)
+        except BadInput as error:
+            raise BadInput(f"{where}: {error.message}") from None
+    for start in experiment.starts.values():
+        _check_backend(start)
+        _check_template(start)
+
+
+def _models(cell: Cell) -> Iterator[tuple[str, str]]:
+    """Models that a cell or its organism samples labels from, other than its own."""
+    source, organism = cell.train.labels(), cell.start.organism
+    if source.startswith(MODEL):
+        yield f"label_source: {source}", source.removeprefix(MODEL)
+    if organism is not None and organism.teacher is not None:
+        variants = [variant.name for variant in cell.start.questions.load().variants]
+        if organism.teacher not in variants:
+            yield "organism.teacher", organism.teacher
+
+
+def _check_backend(start: Start) -> None:
+    serving = start.answering.serving
+    unknown = [name for name in serving.options if name not in OF_ENGINE]
+    if not unknown:
+        return
+    found = refs.resolve(start.ref or start.model, start.model if start.ref else None)
+    if backends.choose(start.answering.engine(), [found]) == backends.DEFAULT:
+        raise BadInput(
+            f"serving.options: '{unknown[0]}' is an option of vllm, and the engine answers as {found.ref}:"
+            " leave it out, or write `backend: vllm`"
+        )
+
+
+def _check_template(start: Start) -> None:
+    if not start.answering.chat_template_kwargs:
+        return
+    from serving.load import load_tokenizer
+    from serving.template import refuse_unread
+
+    model = refs.resolve(start.ref or start.model, start.model if start.ref else None)
+    refuse_unread(load_tokenizer(model), start.answering.chat_template_kwargs)
