@@ -93,9 +93,9 @@ def check(pattern: str) -> str | None:
     try:
         re.compile(_NAME.sub("x", pattern))
         _compiled(_NAME.sub("x", pattern))
-    except (re.error, regex.error) as error:
+    except re.error as error:
         return f"{error.msg} at position {error.pos}" if error.pos is not None else error.msg
-    except (RecursionError, OverflowError) as error:
+    except (regex.error, RecursionError, OverflowError) as error:
         return str(error)
     return None
 

@@ -47,7 +47,16 @@ from serving.errors import BadInput, did_you_mean
 from trainer.methods import check_source
 
 #: Parts of a place in pydantic's errors that are no keys.
-UNIONS = ("literal['log2']", "literal['last']", "tuple[constrained-int, ...]", "constrained-int")
+UNIONS = (
+    "literal['log2']",
+    "literal['last']",
+    "tuple[constrained-int, ...]",
+    "constrained-int",
+    "str",
+    "int",
+    "float",
+    "bool",
+)
 #: Types of pydantic's errors, in words.
 SAYS = {
     "string_type": "text is expected",
@@ -209,7 +218,7 @@ def _located(document: Document, error: ErrorDetails, places: Mapping[str, Place
     if error["type"] in ("model_type", "dict_type", "mapping_type"):
         message = _of_mapping(str(key), name, rest, error["input"])
     message = SAYS.get(error["type"], message)
-    if any(str(part) in UNIONS for part in error["loc"]):
+    if any(str(part).startswith("literal[") for part in error["loc"]):
         message = "'last' or a step is expected" if rest else "log2 or a list of steps is expected"
     named = ".".join(str(part) for part in (name, *rest) if not isinstance(part, int))
     says_all = message.endswith("?") or (error["type"] == "value_error" and isinstance(error["input"], dict))

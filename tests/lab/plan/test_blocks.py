@@ -117,7 +117,7 @@ def test_a_judge_that_is_under_test_is_refused_before_any_work(more: str, messag
     ("more", "message"),
     [
         ("data: {nn: 5}\n", "line 1: nn=... is no option of source=bundled"),
-        ("data: {capability: {file: x}}\n", "line 5: data: capability is no option of a source: write it as a key"),
+        ("data: {capability: x}\n", "line 5: data: capability is no option of a source: write it as a key"),
         ("data: null\n", "line 5: data: needs a mapping `{key: value}`, not None."),
         ("model: ''\n", "line 5: model.ref: needs a name, a folder or a Hugging Face id, not ''."),
         (
