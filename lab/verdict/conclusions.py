@@ -74,6 +74,7 @@ def _conclusion(members: Sequence[Judged], several: bool, thresholds: Thresholds
     found = _finding(valid)
     left_out = wording.left_out_text(len(members) - len(valid), len(members)) if valid else ""
     seeds = min(Counter(j.cell.lr for j in valid).values(), default=0)
+    said: dict[str, Any] = asdict(found) | {"sentence": found.sentence + left_out}
     return Conclusion(
         setting=cell.setting,
         variant=cell.variant,
@@ -81,7 +82,7 @@ def _conclusion(members: Sequence[Judged], several: bool, thresholds: Thresholds
         model=cell.model,
         factors={"rank": cell.rank, "batch": cell.batch, "label_source": cell.label_source} | cell.factors,
         arm=wording.arm_text(cell, several),
-        **asdict(found) | {"sentence": found.sentence + left_out},
+        **said,
         max_lr=max((j.cell.lr for j in valid), default=None),
         max_steps=max((j.cell.steps for j in valid), default=None),
         damaging_lr=_damaging_lr(valid),
