@@ -17,6 +17,7 @@ $(STAMP): pyproject.toml constraints/cpu.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet $(TORCH)
 	$(BIN)/pip install --quiet $(PINS) --editable ".[dev]"
+	rm -rf bct_tasks.egg-info # inspect, called from the clone, would read it in place of the installed metadata
 	touch $@
 
 install: $(STAMP)  ## create the virtual environment .venv and install the lab into it

@@ -32,6 +32,7 @@ from small_runs import (
     wait_until,
 )
 
+from bct_tasks.settings.sandbagging import sandbagging
 from lab.logs.reader import read_header, read_items
 from lab.verdict.results import read_results
 
@@ -250,7 +251,7 @@ def test_a_task_evaluates_the_variant_that_the_checkpoint_was_trained_on(whole: 
     asked = {}
     for name, options in (("own", {}), ("other", {"variant": "flag"})):
         [log] = inspect_eval(
-            "bct_tasks/sandbagging", model=f"local/{cell}", task_args={"n": 2, **options}, log_dir=str(tmp_path / name),
+            sandbagging, model=f"local/{cell}", task_args={"n": 2, **options}, log_dir=str(tmp_path / name),
             display="none",
         )  # fmt: skip
         assert log.status == "success"

@@ -15,6 +15,7 @@ from real_models import FAMILIES, make
 from transformers import AutoModelForCausalLM
 
 from bct_tasks import catalogue
+from bct_tasks.settings.inoculation import inoculation
 from serving import layout, load, refs
 from serving.backends.engine.engine import get_engine
 from serving.border import OneLine
@@ -53,7 +54,7 @@ def qwen(real_model: RealModel, tmp_path_factory: pytest.TempPathFactory) -> Pat
 def ask(model: Any, place: Path, **options: Any) -> EvalLog:
     """`inspect eval bct_tasks/inoculation --model ...`."""
     [log] = eval(
-        "bct_tasks/inoculation", model=model, log_dir=str(place), display="none", limit=6, sandbox_cleanup=True,
+        inoculation, model=model, log_dir=str(place), display="none", limit=6, sandbox_cleanup=True,
         **options,
     )  # fmt: skip
     assert log.status == "success", log.error
