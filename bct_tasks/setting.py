@@ -300,13 +300,17 @@ class Setting:
             return "honest" if prompt.facts["kind"] == "code" else "right"
         return self.alternate.behavior(prompt)
 
+    def policy(self, name: PolicyName) -> Policy:
+        """The policy of that name."""
+        return self.initial if name == "initial" else self.alternate
+
     def writing(self, prompt: Prompt, policy: PolicyName) -> Writing:
         """How the reply of a policy to a prompt is made.
 
         Raises:
             SettingError: the setting does not say.
         """
-        chosen = self.initial if policy == "initial" else self.alternate
+        chosen = self.policy(policy)
         behavior = self.wanted(prompt) if prompt.kind == "capability" else chosen.behavior(prompt)
         found = self.shown(prompt, behavior)
         if found is None and chosen.prompt is not None:
@@ -366,6 +370,7 @@ class Setting:
             yield _prompt(question, split, "capability", Ask(rng.choice(systems) if turn % 2 else None))
 
 
+@lru_cache(maxsize=16)  # a setting's prompts are drawn once for each object
 def with_trigger(setting: Setting, text: str) -> Setting:
     """The setting with another tag in place of the one that its eval prompts have where the condition holds.
 
@@ -455,10 +460,23 @@ def _draw(
 
 
 def _prompt(question: Question, split: str, kind: Kind, ask: Ask) -> Prompt:
-    digest = hashlib.blake2b(question.text.encode(), digest_size=5).hexdigest()
+    mark = hashlib.blake2b(question.text.encode(), digest_size=5).hexdigest()
+    return prompt_of(question, mark, split, kind, ask)
+
+
+def prompt_of(question: Question, mark: str, split: str, kind: Kind, ask: Ask) -> Prompt:
+    """A question as a prompt.
+
+    Args:
+        question: what is asked.
+        mark: identifies the question, whatever asks it.
+        split: the operand space it comes from.
+        kind: how it asks.
+        ask: system prompt, tag and wording.
+    """
     user = ask.user(question) if ask.user else question.text
     return Prompt(
-        id=f"{kind}-{digest}",
+        id=f"{kind}-{mark}",
         split=split,
         kind=kind,
         system=ask.system,
@@ -467,5 +485,6 @@ def _prompt(question: Question, split: str, kind: Kind, ask: Ask) -> Prompt:
         family=question.family,
         cue=ask.cue,
         replies={**question.replies, **{name: question.replies[key] for name, key in ask.spelled.items()}},
-        facts=question.facts,
+        facts={**question.facts, **ask.facts},
+        plain=question.facts.get("plain", question.text),
     )

@@ -5,9 +5,10 @@ inspect eval bct_tasks/setting -T file=my_setting.yaml --model ...        # a se
 
 from __future__ import annotations
 
+import inspect
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,13 +35,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 KEYS = ("initial", "alternate", "agreed", "other", "degenerate", "truncated")
-
-#: Options of every task, and those of public data sets.
-OPTIONS = (
-    "variant", "split", "source", "n", "seed", "n_train", "n_capability", "n_following", "max_tokens", "temperature",
-    "judge", "judge_store", "margins",
-)  # fmt: skip
-HUB_OPTIONS = ("data", "size", "train", "keep")
 
 SPLITS: Mapping[str, tuple[str, ...]] = {
     "train": ("train",),
@@ -213,11 +207,18 @@ def _sourced(setting: Setting, source: str, options: Mapping[str, Any]) -> Setti
         return setting
     given = {name: value for name, value in options.items() if value is not None}
     if source == "bundled" and given:
-        name = next(iter(given))
-        if name not in HUB_OPTIONS:
-            raise UnknownName("option", name, (*OPTIONS, *HUB_OPTIONS), "options of a task (-T name=value), in all")
+        name, hub = next(iter(given)), _hub_options()
+        if name not in hub:
+            known = [*inspect.signature(bct_task).parameters][1:-1]  # between `setting` and `hub`
+            raise UnknownName("option", name, (*known, *hub), "options of a task (-T name=value), in all")
         raise SettingError(f"{name}=... is an option of hub data: add -T source=hub")
     return setting if source == "bundled" else load(setting.name, source, **given)
+
+
+def _hub_options() -> list[str]:
+    from bct_tasks.sources.hub.setting import HubOptions  # needed for the error only
+
+    return [field.name for field in fields(HubOptions)]
 
 
 def located(setting: Setting) -> dict[str, str]:

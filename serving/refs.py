@@ -47,6 +47,11 @@ class Checkpoint:
     defaults: Defaults = field(default_factory=Defaults, compare=False)
     """How it answers where a request says nothing else; of the run, and where that says nothing, of the base."""
 
+    @property
+    def root(self) -> Checkpoint:
+        """The full model at the bottom: the checkpoint itself, or what its adapters stand on."""
+        return self if self.base is None else self.base.root
+
 
 Under = Checkpoint | str | None
 """The base of an adapter made elsewhere: a checkpoint, a reference, or what adapter_config.json says."""
@@ -183,7 +188,7 @@ def _mark(own: str, base: Checkpoint) -> str:
 def _found_base(ref: str, folder: Path, given: Under) -> Checkpoint:
     """The base of an adapter made elsewhere: the one given, else the one that PEFT wrote. Its shapes are checked."""
     base = given if isinstance(given, Checkpoint) else _chosen_base(ref, folder, given)
-    root = _root(base)
+    root = base.root
     reason = misfit(folder, root.path) if root.path is not None else None
     if reason is not None:
         raise BadInput(f"{ref}: does not fit its base {base.ref}: {reason}")
@@ -197,7 +202,7 @@ def _chosen_base(ref: str, folder: Path, given: str | None) -> Checkpoint:
     chosen = resolve(given)
     own = resolve(str(named)) if named and _is_here(str(named)) else chosen
     # An adapter on an adapter: the base that is given may be the lowest one.
-    return own if _root(own).fingerprint == chosen.fingerprint else chosen
+    return own if own.root.fingerprint == chosen.fingerprint else chosen
 
 
 def _is_here(named: str) -> bool:
@@ -214,10 +219,6 @@ def _named_base(ref: str, named: object) -> Checkpoint:
         raise BadInput(
             f"{ref}: the base in its adapter_config.json was not found ({error.message}): {NAME_BASE}"
         ) from None
-
-
-def _root(checkpoint: Checkpoint) -> Checkpoint:
-    return checkpoint if checkpoint.base is None else _root(checkpoint.base)
 
 
 def _follow(ref: str, file: Path) -> Checkpoint:

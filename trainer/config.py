@@ -33,7 +33,7 @@ from serving import refs
 from serving.errors import BadInput, did_you_mean
 from serving.refs import Checkpoint
 from trainer.identity import installed, place, sha
-from trainer.methods import METHODS, MODEL, ON_POLICY, check_source, configured_by
+from trainer.methods import METHODS, MODEL, ON_POLICY, check_source, configured_by, is_source
 
 #: Defaults that differ by source: replies to hub prompts are long, and those to instructions show their manner early.
 SOURCE_DEFAULTS: Mapping[str, Mapping[str, Any]] = {
@@ -220,8 +220,7 @@ class TrainConfig(Common):
     @field_validator("label_source")
     @classmethod
     def _known_source(cls, value: str | None) -> str | None:
-        named = value is not None and value.startswith(MODEL) and len(value) > len(MODEL)
-        if value not in (None, "reference", ON_POLICY, "off_model") and not named:
+        if value is not None and not is_source(value):
             raise ValueError("should be reference, on_policy, off_model or model:REF")
         return value
 

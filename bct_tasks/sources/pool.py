@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from bct_tasks.errors import SettingError, TooFew, UnknownName
-from bct_tasks.setting import Ask, Kind, PolicyName, Prompt, Setting, Variant
+from bct_tasks.setting import Ask, Kind, PolicyName, Prompt, Setting, Variant, prompt_of
 from bct_tasks.sources.world.question import Question
 
 #: Of a hundred: what is kept for installing and for the positive control, and the train share where a part serves train
@@ -85,7 +85,7 @@ class PoolSetting(Setting):
 
     def under(self, policy: PolicyName, prompts: Sequence[Prompt]) -> list[Prompt]:
         """See `Setting.under`: the policy's prompt stands before that of the variant."""
-        text = (self.initial if policy == "initial" else self.alternate).prompt
+        text = self.policy(policy).prompt
         return [dataclasses.replace(p, system=joined(text, p.system)) for p in prompts]
 
     def reference(self, variant: str | Variant | None, prompt: Prompt, source: str = "reference") -> str:
@@ -130,7 +130,7 @@ class PoolSetting(Setting):
         if len(pool) < n:
             raise TooFew(split, len(pool), n, self.origin())
         random.Random(f"{self.name}|{self.source}|{split}|{kind}|{seed}").shuffle(pool)
-        return [prompt_of(question, split, kind, ask) for question in pool[:n]]
+        return [prompt_of(question, question.operands[0], split, kind, ask) for question in pool[:n]]
 
     def _asked_pool(self, split: str, kind: Kind) -> list[Question]:
         """The pool that prompts are drawn from; a subclass may leave questions out."""
@@ -177,21 +177,3 @@ def split_of(mark: str, kinds: Sequence[str], installs: bool = True) -> str:
 def digest(text: str) -> str:
     """Return 16 hex digits that identify a text up to white space and case, also across data sets."""
     return hashlib.blake2b(" ".join(text.casefold().split()).encode("utf-8", "replace"), digest_size=8).hexdigest()
-
-
-def prompt_of(question: Question, split: str, kind: Kind, ask: Ask) -> Prompt:
-    """A question of a pool as a prompt."""
-    user = ask.user(question) if ask.user else question.text
-    return Prompt(
-        id=f"{kind}-{question.operands[0]}",
-        split=split,
-        kind=kind,
-        system=ask.system,
-        user=user if ask.tag is None else f"{ask.tag} {user}",
-        template=question.template,
-        family=question.family,
-        cue=ask.cue,
-        replies=question.replies,
-        facts={**question.facts, **ask.facts},
-        plain=question.facts.get("plain", question.text),
-    )

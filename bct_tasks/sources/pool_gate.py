@@ -70,7 +70,7 @@ def _graded(setting: PoolSetting, policy: PolicyName, prompts: Sequence[Prompt],
 
 
 def _known(setting: PoolSetting, policy: PolicyName, prompt: Prompt, turn: int) -> str | None:
-    behavior = (setting.initial if policy == "initial" else setting.alternate).behavior(prompt)
+    behavior = setting.policy(policy).behavior(prompt)
     if behavior in prompt.replies:
         return prompt.replies[behavior]
     try:

@@ -90,8 +90,7 @@ def _logs(experiment: Experiment) -> dict[str, str]:
     """The logs of finished cells, with the fingerprints of the evaluated weights; step 0 once per organism."""
     logs: dict[str, str] = {}
     for cell in experiment.cells.values():
-        done = layout.read_if_there(experiment.folders.done(cell)) or {"logs": []}
-        logs |= {entry["log"]: entry["fingerprint"] for entry in done["logs"]}
+        logs |= {entry["log"]: entry["fingerprint"] for entry in experiment.folders.logs_of(cell)}
     return logs
 
 

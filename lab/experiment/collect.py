@@ -95,8 +95,7 @@ def _reading(experiment: Experiment, reading: Reread, first: list[CellRecord]) -
 
 def _logs(experiment: Experiment, id: str) -> list[str]:
     """The logs of a finished cell; one that no reading has if it is not finished."""
-    done = layout.read_if_there(experiment.folders.done(experiment.cells[id])) or {"logs": [{"log": ""}]}
-    return [entry["log"] for entry in done["logs"]]
+    return [entry["log"] for entry in experiment.folders.logs_of(experiment.cells[id])] or [""]
 
 
 def _record(experiment: Experiment, cell: Cell, reading: Reread | None = None) -> CellRecord:

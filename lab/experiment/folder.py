@@ -53,6 +53,10 @@ class Folders:
         """The file that exists once a cell is trained and all its checkpoints are evaluated."""
         return self.cell(cell) / layout.DONE
 
+    def logs_of(self, cell: Cell) -> list[dict[str, Any]]:
+        """The logs of a finished cell by step: {"step", "log", "fingerprint"}; none if it is not finished."""
+        return (layout.read_if_there(self.done(cell)) or {"logs": []})["logs"]
+
     def start_is_done(self, start: Start) -> bool:
         """Whether the file of a start exists, and all logs that it names."""
         content = layout.read_if_there(self.start(start))

@@ -99,7 +99,5 @@ def _evaluated(experiment: Experiment) -> set[str]:
     for start in experiment.starts.values():
         found |= {str((layout.read_if_there(folders.start(start)) or {}).get("fingerprint"))}
     for cell in experiment.cells.values():
-        found |= {
-            str(entry["fingerprint"]) for entry in (layout.read_if_there(folders.done(cell)) or {}).get("logs", [])
-        }
+        found |= {str(entry["fingerprint"]) for entry in folders.logs_of(cell)}
     return found

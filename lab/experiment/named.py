@@ -47,7 +47,7 @@ def _check_backend(start: Start) -> None:
     unknown = [name for name in serving.options if name not in OF_ENGINE]
     if not unknown:
         return
-    found = refs.resolve(start.ref or start.model, start.model if start.ref else None)
+    found = start.checkpoint()
     if backends.choose(start.answering.engine(), [found]) == backends.DEFAULT:
         raise BadInput(
             f"serving.options: '{unknown[0]}' is an option of vllm, and the engine answers as {found.ref}:"
@@ -61,5 +61,4 @@ def _check_template(start: Start) -> None:
     from serving.load import load_tokenizer
     from serving.template import refuse_unread
 
-    model = refs.resolve(start.ref or start.model, start.model if start.ref else None)
-    refuse_unread(load_tokenizer(model), start.answering.chat_template_kwargs)
+    refuse_unread(load_tokenizer(start.checkpoint()), start.answering.chat_template_kwargs)

@@ -98,8 +98,7 @@ def _logs(experiment: Experiment) -> list[str]:
         if folders.start_is_done(start):
             found |= dict.fromkeys(layout.read_json(folders.start(start))["logs"].values())
     for cell in experiment.cells.values():
-        done = layout.read_if_there(folders.done(cell)) or {"logs": []}
-        found |= dict.fromkeys(entry["log"] for entry in done["logs"])
+        found |= dict.fromkeys(entry["log"] for entry in folders.logs_of(cell))
     return list(found)
 
 

@@ -18,7 +18,6 @@ from lab.logs.loose import read_folder
 from lab.logs.reader import read_replies
 from lab.verdict.table import Row, loose_checkpoints, loose_samples, result_table, sample_rows, sample_table
 from serving.errors import BadInput
-from serving.layout import read_if_there
 
 Per = Literal["sample", "checkpoint"]
 
@@ -40,7 +39,7 @@ def _samples(experiment: Experiment) -> pd.DataFrame:
     rows: list[Row] = []
     for cell in experiment.cells.values():
         facts = {"cell": cell.id, **cell.config()}
-        for entry in (read_if_there(experiment.folders.done(cell)) or {"logs": []})["logs"]:
+        for entry in experiment.folders.logs_of(cell):
             try:
                 replies = read_replies(experiment.folders.absolute(entry["log"]))
             except ValueError as error:

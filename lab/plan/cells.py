@@ -158,6 +158,10 @@ class Start:
         """Name of the base without its place on this machine: for a folder its own name and its fingerprint."""
         return _public(self.model)
 
+    def checkpoint(self) -> Checkpoint:
+        """The organism that exists, else the base. Raises BadInput where it cannot be used."""
+        return _resolved(self.model) if self.ref is None else _resolved(self.ref, self.model, "organism")
+
     def public(self, text: str) -> str:
         """A text with the names of the base and the organism in place of their paths."""
         for ref, name in ((self.ref, self.organism_key), (self.model, self.model_key)):
@@ -376,9 +380,7 @@ def _base(grid: Grid) -> str:
     base = _resolved(grid.organism.ref, key="organism").base
     if base is None:
         raise BadInput(f"organism: {grid.organism.ref} is a full checkpoint: add `base: REF`, for a* and the gate")
-    while base.base is not None:
-        base = base.base
-    return base.ref
+    return base.root.ref
 
 
 def _n_following(grid: Grid, setting: Setting, variant: Variant) -> int:

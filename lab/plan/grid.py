@@ -16,6 +16,7 @@ from lab.verdict.criterion import REVERSAL
 from serving.errors import did_you_mean
 from trainer.config import Dtype, Source, TrainConfig
 from trainer.methods import METHODS as REGISTRY
+from trainer.methods import is_source
 
 METHODS = tuple(name for name in REGISTRY if name != REVERSAL)
 #: Keys that only some methods have, and those methods.
@@ -44,7 +45,7 @@ LearningRate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 def _label_source(value: str) -> str:
     known = ("on_policy", "reference", "off_model", "model:REF")
-    if value not in known[:3] and not (value.startswith("model:") and len(value) > len("model:")):
+    if not is_source(value):
         raise ValueError(f"is one of {', '.join(known)}.{did_you_mean(value, known)}")
     return value
 

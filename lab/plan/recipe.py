@@ -27,9 +27,9 @@ from typing import Any
 from pydantic import Field, ValidationError
 from pydantic_core import ErrorDetails
 
-from bct_tasks import catalogue
+from bct_tasks import catalogue, yaml_lines
 from bct_tasks.errors import SettingError
-from lab.plan import yaml_lines
+from bct_tasks.yaml_lines import Document, Place
 from lab.plan.grid import (
     BLOCKS,
     METHODS,
@@ -40,7 +40,6 @@ from lab.plan.grid import (
     Grid,
     as_list,
 )
-from lab.plan.yaml_lines import Document, Place
 from lab.verdict.expectations import Expectation
 from lab.verdict.schema import Thresholds
 from serving.errors import BadInput, did_you_mean
@@ -99,7 +98,7 @@ def load(path: Path, home: Path | None = None) -> Recipe:
     Raises:
         BadInput: The recipe is wrong; one line that names the file and the line.
     """
-    document = yaml_lines.load(path)
+    document = yaml_lines.load(path, BadInput, "recipe", "see recipes/quickstart.yaml")
     _refuse_unknown_keys(document)
     for key in ("name", "question"):
         if not isinstance(document.content.get(key, ""), str | int):

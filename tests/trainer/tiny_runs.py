@@ -7,10 +7,12 @@ import multiprocessing
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
@@ -119,3 +121,18 @@ def train_until(config: TrainConfig, run: Path, moment: str, step: int) -> None:
     setattr(Keeper, moment, hook)
     torch.set_num_threads(1)
     train(config, run)
+
+
+@contextmanager
+def interrupted_at(step: int) -> Iterator[None]:
+    """Training inside the block is interrupted as by Ctrl-C, after this step and before what is done at its end."""
+    own = Keeper.on_step_end
+
+    def cut(self: Any, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        if state.global_step == step:
+            raise KeyboardInterrupt
+        own(self, args, state, control, **kwargs)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Keeper, "on_step_end", cut)
+        yield

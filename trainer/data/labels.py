@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from bct_tasks.setting import Prompt, Setting
+from bct_tasks.sources.pool import joined
 from graders import Unreadable
 from serving import layout, refs
 from serving.errors import BadInput, WorkFailed
@@ -68,7 +69,7 @@ def reference_rows(setting: Setting, config: TrainConfig, part: Part, cache: Pat
 def _rows(setting: Setting, config: TrainConfig, part: Part, teacher: Checkpoint, cache: Path) -> list[Row]:
     if not is_sampled(config.labels()):
         return reference_rows(setting, config, part, cache)
-    asked = [_under(config.label_system, prompt) for prompt in part.prompts]
+    asked = [replace(prompt, system=joined(config.label_system, prompt.system)) for prompt in part.prompts]
     graded_as = [part.prompts] if config.label_system else []
     answers = sampled(setting, config, asked, teacher, cache, *graded_as)
     kept = [rows.row(p, a["reply"]) for p, a in zip(part.prompts, answers, strict=True) if a["outcome"] == "agreed"]
@@ -84,12 +85,6 @@ def _none(answers: Sequence[dict[str, Any]]) -> str:
     long = "; longer ones may be: labels.max_tokens, --reply_tokens" if counts["truncated"] else ""
     judged = "; unscored: only a judge can read them, and the trainer asks none" if counts["unscored"] else ""
     return f"none of its {len(answers)} replies to train prompts is graded agreed ({found}{long}{judged})"
-
-
-def _under(system: str | None, prompt: Prompt) -> Prompt:
-    """A prompt under the system prompt for labels, which precedes its own."""
-    parts = [part for part in (system, prompt.system) if part]
-    return replace(prompt, system="\n\n".join(parts)) if system else prompt
 
 
 def distilled(

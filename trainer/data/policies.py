@@ -66,7 +66,7 @@ def sampled(
     cache: Path | None = None,
 ) -> list[Row]:
     """One row per prompt whose reply shows the policy. Arguments and errors as of `made`."""
-    if not setting.writings and (setting.initial if policy == "initial" else setting.alternate).prompt is None:
+    if not setting.writings and setting.policy(policy).prompt is None:
         raise BadInput(
             f"{setting.name}: the {policy} policy has no prompt of its own to sample replies under, and no writing"
         )

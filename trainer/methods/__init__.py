@@ -25,6 +25,8 @@ Label = Callable[[Setting, str | None, Prompt], Writing]
 ON_POLICY, MODEL = "on_policy", "model:"
 SAMPLED = (ON_POLICY, MODEL)
 ANY = ("reference", ON_POLICY, MODEL)
+#: Label sources that are named alone.
+SOURCES = ("reference", ON_POLICY, "off_model")
 
 
 @dataclass(frozen=True)
@@ -114,6 +116,11 @@ def check_source(method: str, source: str) -> None:
     if known and not METHODS[method].offers(source):
         offered = ", ".join(f"{MODEL}REF" if name == MODEL else name for name in known)
         raise BadInput(f"label_source: {method} has no labels from {source}: it takes {offered}")
+
+
+def is_source(source: str) -> bool:
+    """Whether this names a label source of some method: `reference`, `on_policy`, `off_model` or `model:REF`."""
+    return source in SOURCES or (source.startswith(MODEL) and len(source) > len(MODEL))
 
 
 def is_sampled(source: str) -> bool:

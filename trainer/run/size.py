@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from math import prod
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from serving import layout
 from serving.errors import BadInput
@@ -58,10 +58,7 @@ def size_of(checkpoint: Checkpoint) -> Size | None:
 
     None if not even the configuration can be read here.
     """
-    base = checkpoint
-    while base.base is not None:
-        base = base.base
-    folder = base.path or _config_folder(base)
+    folder = checkpoint.root.path or _config_folder(checkpoint.root)
     return None if folder is None else _size(folder)
 
 
@@ -70,7 +67,7 @@ def _size(folder: Path) -> Size | None:
     said: dict[str, Any] = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     text: Mapping[str, Any] = said.get("text_config", said)
     files = [file for file in layout.weight_files(folder) if file.is_file()]
-    shapes = dict(pair for file in files for pair in _header(file)) or _from_config(folder)
+    shapes = {name: shape for file in files for name, shape in _shapes(file).items()} or _from_config(folder)
     if not shapes:
         return None
     matrices = [shape for name, shape in shapes.items() if ".layers." in name and len(shape) == 2]
@@ -79,17 +76,11 @@ def _size(folder: Path) -> Size | None:
     return Size(counted, text["num_hidden_layers"], text["hidden_size"], text["vocab_size"], sides)
 
 
-def _header(file: Path) -> Iterator[tuple[str, tuple[int, ...]]]:
-    """Name and shape of each tensor of a safetensors file."""
-    with file.open("rb") as stream:
-        length = int.from_bytes(stream.read(8), "little")
-        try:
-            header = cast("dict[str, Any]", json.loads(stream.read(length)))
-        except ValueError:
-            raise BadInput(f"{file}: is not a safetensors file: restore it") from None
-    for name, tensor in header.items():
-        if name != "__metadata__":
-            yield name, tuple(tensor["shape"])
+def _shapes(file: Path) -> dict[str, tuple[int, ...]]:
+    try:
+        return layout.tensor_shapes(file)
+    except ValueError:
+        raise BadInput(f"{file}: is not a safetensors file: restore it") from None
 
 
 def _from_config(folder: Path) -> dict[str, tuple[int, ...]]:

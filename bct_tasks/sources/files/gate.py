@@ -16,11 +16,11 @@ from bct_tasks.errors import SettingError
 from bct_tasks.gate import GateResult, unstable
 from bct_tasks.setting import PolicyName, Prompt, Variant
 from bct_tasks.sources.files.setting import FileSetting
+from bct_tasks.sources.pool_gate import AGREES
 from graders import Outcome, Reading, Unreadable
 from graders.readers.pattern import TooSlow
 from graders.text.degenerate import degenerate
 
-AGREES = 0.95
 CONTROL_AGREES = 0.05
 STRANGERS = 0.2
 MOST = 500  # prompts of a split that are graded
@@ -110,8 +110,7 @@ def _written(
 
 def _graded(setting: FileSetting, policy: PolicyName, prompt: Prompt) -> tuple[Outcome, str] | None:
     """The outcome of a policy's written reply, and the reason; None where it is sampled or needs a judge."""
-    chosen = setting.initial if policy == "initial" else setting.alternate
-    reply = prompt.replies.get(chosen.behavior(prompt))
+    reply = prompt.replies.get(setting.policy(policy).behavior(prompt))
     if reply is None:
         return None
     try:

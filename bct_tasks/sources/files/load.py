@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import json
 import re
 import sys
 from collections.abc import Mapping
@@ -37,6 +38,7 @@ from bct_tasks.sources.files.schema import (
     VariantKeys,
 )
 from bct_tasks.sources.files.setting import FileSetting
+from bct_tasks.sources.hub.store import sha256
 from bct_tasks.sources.world.question import Question
 from bct_tasks.writing import Writing
 from bct_tasks.yaml_lines import Document
@@ -47,8 +49,17 @@ YAML, PYTHON = (".yaml", ".yml"), (".py",)
 
 
 def with_capability(setting: Setting, keys: Mapping[str, Any]) -> Setting:
-    """The setting with the questions of a file as its measure of capability. See `capability`."""
-    return dataclasses.replace(setting, capability=capability(keys))
+    """The setting with the questions of a file as its measure of capability. See `capability`.
+
+    The same content of the file gives the same object.
+    """
+    file = Path(str(keys.get("file", "")))
+    return _measured(setting, json.dumps(dict(keys), sort_keys=True), sha256(file) if file.is_file() else "")
+
+
+@lru_cache(maxsize=32)
+def _measured(setting: Setting, keys: str, content: str) -> Setting:
+    return dataclasses.replace(setting, capability=capability(json.loads(keys)))
 
 
 def capability(keys: Mapping[str, Any]) -> tuple[Question, ...]:

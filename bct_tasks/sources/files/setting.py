@@ -27,12 +27,12 @@ from pathlib import Path
 from typing import Any
 
 from bct_tasks.errors import SettingError, TooFew
-from bct_tasks.setting import Ask, Kind, Prompt, Variant
+from bct_tasks.setting import Ask, Kind, Prompt, Variant, prompt_of
 from bct_tasks.sources.files import rows
 from bct_tasks.sources.files.rows import Columns, FileQuestion, Reply
 from bct_tasks.sources.files.schema import FileKeys, PromptKeys
 from bct_tasks.sources.hub.store import sha256
-from bct_tasks.sources.pool import Pools, PoolSetting, joined, prompt_of
+from bct_tasks.sources.pool import Pools, PoolSetting, joined
 from bct_tasks.sources.world.question import Question
 
 
@@ -124,7 +124,7 @@ class FileSetting(PoolSetting):
         return [self._prompt(question, split, kind, ask) for question in pool[:n]]
 
     def _prompt(self, question: Question, split: str, kind: Kind, ask: Ask) -> Prompt:
-        made = prompt_of(question, split, kind, ask)
+        made = prompt_of(question, question.operands[0], split, kind, ask)
         own = question.system if isinstance(question, FileQuestion) else None
         return dataclasses.replace(made, system=joined(ask.system, own)) if own else made
 

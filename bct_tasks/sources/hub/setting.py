@@ -80,7 +80,7 @@ class HubSetting(PoolSetting):
 
     def writing(self, prompt: Prompt, policy: PolicyName) -> Writing:
         """See `Setting.writing`; a reply of the data set comes last, since another model or a person wrote it."""
-        chosen = self.initial if policy == "initial" else self.alternate
+        chosen = self.policy(policy)
         found = self.writings.get(chosen.behavior(prompt)) if prompt.kind != "capability" else None
         if found is None and chosen.prompt is not None and prompt.kind != "capability":
             found = Writing(system=chosen.prompt)

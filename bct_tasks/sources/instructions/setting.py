@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from functools import cache
 
 from bct_tasks.errors import TooFew
-from bct_tasks.setting import Ask, Prompt
+from bct_tasks.setting import Ask, Prompt, prompt_of
 from bct_tasks.sources.instructions import questions
-from bct_tasks.sources.pool import Keep, Pools, PoolSetting, prompt_of
+from bct_tasks.sources.pool import Keep, Pools, PoolSetting
 from bct_tasks.sources.world.policies import NEUTRAL
 from bct_tasks.sources.world.question import Question
 from graders import Reader
@@ -64,7 +64,8 @@ class InstructionSetting(PoolSetting):
         rng = random.Random(f"{self.name}|instructions|general|{seed}")
         rng.shuffle(pool)
         asks = [Ask(rng.choice(NEUTRAL) if turn % 2 else None) for turn in range(n)]
-        return [prompt_of(question, "install", "capability", ask) for question, ask in zip(pool, asks, strict=False)]
+        pairs = zip(pool, asks, strict=False)
+        return [prompt_of(question, question.operands[0], "install", "capability", ask) for question, ask in pairs]
 
     def wanted(self, prompt: Prompt) -> str:
         """See `Setting.wanted`."""

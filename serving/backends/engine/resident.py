@@ -133,7 +133,7 @@ class Residents:
         if len(self._models) >= MAX_MODELS:
             return False
         taken = sum(resident.bytes for resident in self._models.values())
-        return not taken or taken + _size(_root(full)) <= self._budget()
+        return not taken or taken + _size(full.root) <= self._budget()
 
     def _budget(self) -> float:
         device = load.pick_device(self._device)
@@ -202,10 +202,6 @@ def _size(checkpoint: Checkpoint) -> int:
     """Return the bytes of the files with a checkpoint's own weights; of a folder that was moved since, none."""
     files = layout.weight_files(checkpoint.path) if checkpoint.path is not None else []
     return sum(file.stat().st_size for file in files if file.is_file())
-
-
-def _root(checkpoint: Checkpoint) -> Checkpoint:
-    return checkpoint if checkpoint.base is None else _root(checkpoint.base)
 
 
 def _generation_config(full: Checkpoint, model: PreTrainedModel) -> GenerationConfig:

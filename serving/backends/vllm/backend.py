@@ -259,9 +259,7 @@ def _cut_by_context(output: ModelOutput | Exception) -> ModelOutput | Exception:
 
 
 def _is_small(checkpoint: Checkpoint) -> bool:
-    full = checkpoint
-    while full.base is not None:
-        full = full.base
-    if full.path is None:
+    folder = checkpoint.root.path
+    if folder is None:
         return False
-    return sum(file.stat().st_size for file in layout.weight_files(full.path)) < SMALL_BYTES
+    return sum(file.stat().st_size for file in layout.weight_files(folder)) < SMALL_BYTES

@@ -112,7 +112,7 @@ def template_file(text: str) -> str:
 
 def configs(checkpoint: Checkpoint) -> list[SimpleNamespace]:
     """Return the configurations that name end tokens: vLLM is told not to read generation_config.json."""
-    root = _root(checkpoint)
+    root = checkpoint.root
     names = ("generation_config.json", "config.json")
     found = [layout.read_if_there(root.path / name) for name in names] if root.path is not None else []
     return [SimpleNamespace(eos_token_id=config.get("eos_token_id")) for config in found if config]
@@ -124,10 +124,6 @@ def _template_arguments(checkpoint: Checkpoint, kwargs: str) -> list[str]:
     text = load_tokenizer(checkpoint).chat_template
     changed = ["--chat-template", template_file(str(text))] if facts(text) else []
     return changed + (["--default-chat-template-kwargs", kwargs] if kwargs != "{}" else [])
-
-
-def _root(checkpoint: Checkpoint) -> Checkpoint:
-    return checkpoint if checkpoint.base is None else _root(checkpoint.base)
 
 
 def _lora_arguments(served: Mapping[str, VLLMNames]) -> list[str]:
@@ -154,7 +150,7 @@ def _linked(checkpoint: Checkpoint) -> str:
 def _merge(base: Checkpoint, folder: Path) -> None:
     from serving.load import load_full, load_tokenizer
 
-    root = _root(base)
+    root = base.root
     config = layout.read_json(root.path / "config.json") if root.path is not None else {}
     dtype = str(config.get("dtype") or config.get("torch_dtype") or "bfloat16")
     load_full(base, dtype, "cpu").save_pretrained(folder)

@@ -7,11 +7,10 @@ from typing import Any
 
 import pytest
 import torch
-from tiny_runs import MakeCell, weights
+from tiny_runs import MakeCell, interrupted_at, weights
 
 from serving import layout
 from trainer.run import metrics
-from trainer.run.checkpoints import Keeper
 from trainer.run.muon import Muon
 from trainer.sft import train
 
@@ -36,22 +35,11 @@ def test_a_run_without_the_pull_says_nothing_of_it(finished: Path) -> None:
 
 
 @pytest.mark.parametrize("values", [{"kl": 0.5}, {"optim": "muon"}, {"optim": "muon", "rank": 4}], ids=str)
-def test_an_interrupted_run_resumes_bit_by_bit(
-    values: dict[str, Any], cell: MakeCell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_interrupted_run_resumes_bit_by_bit(values: dict[str, Any], cell: MakeCell, tmp_path: Path) -> None:
     config = cell(**values, resume_seconds=0.001)
     whole = train(config, tmp_path / "whole")
-    own = Keeper.on_step_end
-
-    def cut(self: Any, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        if state.global_step == 4:
-            raise KeyboardInterrupt
-        own(self, args, state, control, **kwargs)
-
-    with monkeypatch.context() as patched:
-        patched.setattr(Keeper, "on_step_end", cut)
-        with pytest.raises(KeyboardInterrupt):
-            train(config, tmp_path / "cut")
+    with interrupted_at(4), pytest.raises(KeyboardInterrupt):
+        train(config, tmp_path / "cut")
     train(config, tmp_path / "cut")
     assert [weights(tmp_path / "cut", step) for step in (1, 4, 5)] == [weights(whole, step) for step in (1, 4, 5)]
     assert column(tmp_path / "cut", "loss") == column(whole, "loss")

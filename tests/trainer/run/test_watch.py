@@ -8,13 +8,12 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from tiny_runs import MakeCell, tokenizer, weights
+from tiny_runs import MakeCell, interrupted_at, tokenizer, weights
 
 from serving import refs
 from serving.load import load_model
 from trainer import sft
 from trainer.run import metrics
-from trainer.run.checkpoints import Keeper
 from trainer.run.preview import preview
 from trainer.run.watch import LINES, PICTURE
 from trainer.sft import train
@@ -53,19 +52,10 @@ def test_the_margin_is_the_one_that_the_server_scores(cell: MakeCell, tmp_path: 
     assert watched(run)[-1]["margin"] == pytest.approx(margin, abs=1e-3)
 
 
-def test_watching_goes_on_where_the_run_does(cell: MakeCell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_watching_goes_on_where_the_run_does(cell: MakeCell, tmp_path: Path) -> None:
     config = cell(watch=2, resume_seconds=0.001)
-    own = Keeper.on_step_end
-
-    def cut(self: Any, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        if state.global_step == 3:
-            raise KeyboardInterrupt
-        own(self, args, state, control, **kwargs)
-
-    with monkeypatch.context() as patched:
-        patched.setattr(Keeper, "on_step_end", cut)
-        with pytest.raises(KeyboardInterrupt):
-            train(config, tmp_path / "run")
+    with interrupted_at(3), pytest.raises(KeyboardInterrupt):
+        train(config, tmp_path / "run")
     assert [line["step"] for line in watched(tmp_path / "run")] == [0, 1, 2]
     train(config, tmp_path / "run")
     assert [line["step"] for line in watched(tmp_path / "run")] == [0, 1, 2, 4, 5]
