@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.logs.reader import SCORED, Header, Reply, answered_by, newest, read_header, read_replies, rescored
-from lab.logs.records import graders
+from lab.logs.records import epsilon_of, graders
 from serving import layout
 from serving.errors import BadInput
 
@@ -129,4 +129,7 @@ def _trained(folder: Path) -> dict[str, Any]:
     """The training configuration, if the model was a run folder that still exists."""
     manifest = folder / layout.MANIFEST
     config = layout.read_json(manifest).get("identity", {}).get("config", {}) if manifest.is_file() else {}
-    return {name: config.get(key) for name, key in TRAINED.items()} if "method" in config else {}
+    if "method" not in config:
+        return {}
+    epsilon = epsilon_of(config.get("optim"), float((config.get("trl") or {}).get("adam_epsilon") or 0))
+    return {name: config.get(key) for name, key in TRAINED.items()} | {"adam_epsilon": epsilon}

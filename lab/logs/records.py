@@ -16,6 +16,8 @@ TRAIN_OUTCOMES = ("agreed", "other", "degenerate")
 PATTERN = "pattern"
 #: Splits that a judge reads.
 JUDGED = ("eval", "train")
+#: Adam's ε where a cell has none of its own: the default of torch and TRL.
+ADAM_EPSILON = 1e-8
 OUTCOMES = frozenset({*EVAL_OUTCOMES, *TRAIN_OUTCOMES, "unscored"})
 
 
@@ -116,6 +118,17 @@ class CeilingRecord:
     items: tuple[Item, ...] | list[Item]
     log: str = ""
     fingerprint: str = ""
+
+
+def epsilon_of(optimizer: str | None, given: float | None) -> float | None:
+    """Adam's ε of a training, with its default; None for an optimizer without one.
+
+    Args:
+        optimizer: TRL's name, or muon, whose vectors Adam trains; None: the default.
+        given: ε, where the training has its own.
+    """
+    name = optimizer or "adam"
+    return (given or ADAM_EPSILON) if "adam" in name or name == "muon" else None
 
 
 def judge_text(model: str, mode: str, prompt: str) -> str:

@@ -20,8 +20,10 @@ from typing import TYPE_CHECKING, Any
 
 from bct_tasks import catalogue, following
 from bct_tasks.identity import prompt_content
+from lab.logs.records import ADAM_EPSILON
 from lab.plan import judging
 from lab.plan.grid import (
+    EPSILON,
     OF_METHODS,
     REVERSAL,
     GateLimits,
@@ -221,6 +223,8 @@ class Cell:
         fields = TrainConfig.model_fields
         given = {name: getattr(self.train, name) for name in FACTORS}
         found = {name: value for name, value in given.items() if value != fields[name].default}
+        if (epsilon := float(self.train.trl.get(EPSILON, ADAM_EPSILON))) != ADAM_EPSILON:
+            found[EPSILON] = epsilon
         made = self.start.organism
         if made is not None and made.labels == "distilled":
             found["installed"] = f"distilled from {made.teacher or 'the prompted base'}"
@@ -249,9 +253,10 @@ def _cells(grid: Grid) -> Iterator[Cell]:
         setting = grid.asked(name)
         for asked in grid.variants or (None,):
             start = _start(grid, name, setting.variant(asked).name)
-            factors = (grid.methods, grid.learning_rates, grid.ranks, grid.label_sources, grid.seeds)
-            for method, rate, rank, source, seed in product(*factors):
-                train = parse(config_of(method), _train_values(grid, start, method, rate, rank, source, seed))
+            factors = (grid.methods, grid.learning_rates, grid.ranks, grid.label_sources, grid.adam_epsilons)
+            for method, rate, rank, source, epsilon, seed in product(*factors, grid.seeds):
+                values = _train_values(grid, start, method, rate, rank, source, seed)
+                train = parse(config_of(method), values | {"trl": _trl(grid, epsilon)})
                 cell = replace(_cell(start, train), resources=grid.resources)
                 yield cell
                 yield from _reversals(grid, cell)
@@ -274,7 +279,7 @@ def _reversals(grid: Grid, cell: Cell) -> Iterator[Cell]:
 def _train_values(
     grid: Grid, start: Start, method: str, rate: float, rank: int | None, source: str | None, seed: int
 ) -> dict[str, Any]:
-    names = ("steps", "batch_size", "checkpoints", "rows", "trl")
+    names = ("steps", "batch_size", "checkpoints", "rows")
     optional = ("lora_alpha", "max_length", "optim", "weight_decay", "lr_scheduler_type", "warmup_steps")
     optional = (*optional, "gradient_accumulation_steps", "dtype")
     values = {name: getattr(grid, name) for name in names}
@@ -284,6 +289,12 @@ def _train_values(
     own = {"variant": start.variant, "learning_rate": rate, "rank": rank, "seed": seed}
     mine = [name for name, methods in OF_METHODS.items() if method in methods and getattr(grid, name) is not None]
     return values | own | {name: getattr(grid, name) for name in mine} | {"label_source": source, "method": method}
+
+
+def _trl(grid: Grid, epsilon: float | None) -> dict[str, Any]:
+    """TRL's arguments of a cell. The default of Adam's ε is left out: a recipe that spells it out is the same."""
+    own = {} if epsilon in (None, ADAM_EPSILON) else {EPSILON: epsilon}
+    return dict(grid.trl) | own
 
 
 def _of_model(grid: Grid, questions: Questions) -> dict[str, Any]:

@@ -34,13 +34,17 @@ PLURALS = {
     "seed": "seeds",
     "rank": "ranks",
     "label_source": "label_sources",
+    "adam_epsilon": "adam_epsilons",
 }
+#: TRL's name of Adam's ε, and parts of the names of optimizers that have it.
+EPSILON, WITH_EPSILON = "adam_epsilon", ("adam", "muon")
 
 Count = Annotated[int, Field(ge=1)]
 #: Seeds of NumPy are 32 bits.
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Share = Annotated[float, Field(ge=0, le=1)]
 LearningRate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Epsilon = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 def _label_source(value: str) -> str:
@@ -277,6 +281,11 @@ class Grid(Frozen):
     seeds: tuple[Seed, ...] = Field((0,), min_length=1)
     ranks: tuple[Count | None, ...] = Field((None,), min_length=1)
     label_sources: tuple[LabelSource | None, ...] = Field((None,), min_length=1)
+    adam_epsilons: tuple[Epsilon | None, ...] = Field(
+        (None,),
+        min_length=1,
+        description="Adam's ε, which bounds its steps where gradients vanish; default: 1e-8",
+    )
     steps: Count = 64
     batch_size: Count = 32
     checkpoints: Literal["log2"] | tuple[Count, ...] = "log2"
@@ -350,7 +359,15 @@ class Grid(Frozen):
         return value
 
     @field_validator(
-        "settings", "variants", "methods", "learning_rates", "seeds", "ranks", "label_sources", mode="before"
+        "settings",
+        "variants",
+        "methods",
+        "learning_rates",
+        "seeds",
+        "ranks",
+        "label_sources",
+        "adam_epsilons",
+        mode="before",
     )
     @classmethod
     def _lists(cls, value: Any) -> Any:
@@ -368,7 +385,9 @@ class Grid(Frozen):
     def _steps(cls, value: Any) -> Any:
         return value if value == "log2" else as_list(value)
 
-    @field_validator("settings", "variants", "methods", "learning_rates", "seeds", "ranks", "label_sources")
+    @field_validator(
+        "settings", "variants", "methods", "learning_rates", "seeds", "ranks", "label_sources", "adam_epsilons"
+    )
     @classmethod
     def _no_value_twice(cls, values: tuple[Any, ...] | None) -> tuple[Any, ...] | None:
         if values and len(set(values)) < len(values):

@@ -30,12 +30,15 @@ from pydantic_core import ErrorDetails
 from bct_tasks import catalogue, yaml_lines
 from bct_tasks.errors import SettingError
 from bct_tasks.yaml_lines import Document, Place
+from lab.logs.records import ADAM_EPSILON
 from lab.plan.grid import (
     BLOCKS,
+    EPSILON,
     METHODS,
     OF_METHODS,
     PLURALS,
     REVERSAL,
+    WITH_EPSILON,
     Frozen,
     Grid,
     as_list,
@@ -252,6 +255,7 @@ def _check_names(document: Document, grid: Grid, places: Mapping[str, Place]) ->
                 message += f" `bct show {name}` shows all {len(variants)}."
                 raise document.error((*places["variants"], i), message)
     _check_methods(document, grid, places)
+    _check_epsilon(document, grid, places)
     for key, methods in OF_METHODS.items():
         if getattr(grid, key) is not None and not set(grid.methods) & set(methods):
             asked = " or ".join(grid.methods)
@@ -269,6 +273,16 @@ def _check_capability(document: Document, grid: Grid, places: Mapping[str, Place
             catalogue.capability(keys)
         except SettingError as error:
             raise document.error((*places["capability"], "file"), str(error)) from None
+
+
+def _check_epsilon(document: Document, grid: Grid, places: Mapping[str, Place]) -> None:
+    if grid.adam_epsilons == (None,):
+        return
+    if EPSILON in grid.trl:
+        raise document.error(places["adam_epsilons"], f"'{EPSILON}' and trl.{EPSILON} say the same. Keep one of them.")
+    if grid.optim is not None and not any(kind in grid.optim for kind in WITH_EPSILON):
+        message = f"{EPSILON} applies to Adam and muon, and optim is {grid.optim}. Leave it out."
+        raise document.error(places["adam_epsilons"], message)
 
 
 def _check_setting(document: Document, grid: Grid, name: str, place: Place) -> None:
@@ -335,6 +349,7 @@ def _check_reach(document: Document, expectation: Expectation, grids: tuple[Grid
         "lr": {lr for grid in grids for lr in grid.learning_rates},
         "seed": {seed for grid in grids for seed in grid.seeds},
         "rank": {rank for grid in grids for rank in grid.ranks},
+        "adam_epsilon": {epsilon or ADAM_EPSILON for grid in grids for epsilon in grid.adam_epsilons},
     }
     for key, values in present.items():
         value = getattr(expectation, key)

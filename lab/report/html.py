@@ -26,7 +26,7 @@ from lab.report.viewer import Viewer
 from lab.verdict.arms import Arm, arms
 from lab.verdict.schema import CellResult, Margin, Results
 from lab.verdict.table import csv_text
-from lab.verdict.wording import FLAGS, LETTERS, MEANINGS, share_text
+from lab.verdict.wording import FLAGS, LETTERS, MEANINGS, lr_text, share_text
 from serving.layout import write_atomic
 
 ANSWERS = {"yes": "✓ confirmed", "no": "✗ refuted", "undecided": "undecided"}
@@ -99,6 +99,7 @@ def _about(arm: Arm) -> str:
         f"a {cell.role}, no verdict" if cell.role != "bct" else "",
         f"labels {str(factors['label_source']).replace('_', ' ')}" if factors.get("label_source") else "",
         f"rank {factors['rank']}" if factors.get("rank") else "",
+        f"Adam's ε {lr_text(factors['adam_epsilon'])}" if factors.get("adam_epsilon") else "",
     ]
     return " · ".join(part for part in parts if part)
 

@@ -25,7 +25,7 @@ STYLES = {
     "transient": "cyan",
     "inconclusive": "dim",
 }
-HEADERS = {"label_source": "labels"}
+HEADERS = {"label_source": "labels", "adam_epsilon": "Adam's ε"}
 
 
 def print_results(results: Results, console: Console | None = None, took: str | None = None) -> None:
@@ -55,7 +55,8 @@ def cells_table(cells: Sequence[CellResult]) -> Table:
     """One row per cell; a column in which all cells agree is left out."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1, 0, 0))
     shown = ["setting"] if len({c.setting for c in cells}) > 1 else []
-    shown += ["variant", *(name for name in ("method", "label_source", "rank") if _differs(cells, name))]
+    factors = ("method", "label_source", "rank", "adam_epsilon")
+    shown += ["variant", *(name for name in factors if _differs(cells, name))]
     for name in (*shown, "lr", "seed"):
         table.add_column(HEADERS.get(name, name), no_wrap=True)
     table.add_column("initial,\nfirst → last", no_wrap=True)

@@ -19,7 +19,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from lab.logs.records import EVAL_OUTCOMES
+from lab.logs.records import EVAL_OUTCOMES, epsilon_of
 from lab.verdict.schema import CellName
 
 Answer = Literal["yes", "no", "undecided", "text"]
@@ -42,6 +42,7 @@ class Expectation(BaseModel):
     seed: int | None = None
     rank: int | None = None
     label_source: str | None = None
+    adam_epsilon: float | None = None
     name: tuple[CellName, ...] | None = Field(
         default=None, description="one or several names that the cells should have"
     )
@@ -72,7 +73,7 @@ class Expectation(BaseModel):
         return f"{' '.join(about) or 'all cells'}: {', '.join(claims)}"
 
 
-SELECTORS = ("setting", "variant", "method", "after", "model", "lr", "seed", "rank", "label_source")
+SELECTORS = ("setting", "variant", "method", "after", "model", "lr", "seed", "rank", "label_source", "adam_epsilon")
 
 
 def answer(expectation: Expectation, cells: Iterable[Mapping[str, Any]]) -> Answer:
@@ -90,7 +91,9 @@ def answer(expectation: Expectation, cells: Iterable[Mapping[str, Any]]) -> Answ
 def _matches(expectation: Expectation, cell: Mapping[str, Any]) -> bool:
     wanted = {key: getattr(expectation, key) for key in SELECTORS}
     # A reversal names the cell it started from in its factors: `after: pirate 1e-3 at 64`.
-    known = {**cell, "after": str(cell.get("factors", {}).get("after", "")).partition(" ")[0]}
+    factors = cell.get("factors", {})
+    known = {**cell, "after": str(factors.get("after", "")).partition(" ")[0]}
+    known["adam_epsilon"] = epsilon_of(factors.get("optim"), factors.get("adam_epsilon"))
     return all(value is None or _is(key, known.get(key), value) for key, value in wanted.items())
 
 

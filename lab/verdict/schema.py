@@ -11,6 +11,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from lab.logs.records import epsilon_of
+
 CheckpointName = Literal["retained", "transferred", "removed", "inconclusive", "returned", "stays_removed"]
 CellName = Literal["retained", "transferred", "removed", "inconclusive", "transient", "returned", "stays_removed"]
 Flag = Literal[
@@ -316,6 +318,11 @@ class CellResult(_Part):
     checkpoints: tuple[CheckpointResult, ...]
     verdict: Verdict
     failure: str | None = Field(description="why the cell has no result; null if it finished")
+
+    @property
+    def adam_epsilon(self) -> float | None:
+        """Adam's ε; None for an optimizer without one."""
+        return epsilon_of(self.factors.get("optim"), self.factors.get("adam_epsilon"))
 
 
 class Ceiling(_Part):

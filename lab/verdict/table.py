@@ -43,7 +43,7 @@ def _columns(split: str) -> dict[str, str]:
 
 CELL = {
     **dict.fromkeys(("cell", "setting", "variant", "role", "method", "model", "organism"), TEXT),
-    **{"rank": COUNT, "batch": COUNT, "label_source": TEXT, "lr": NUMBER, "seed": COUNT},
+    **{"rank": COUNT, "batch": COUNT, "label_source": TEXT, "lr": NUMBER, "seed": COUNT, "adam_epsilon": NUMBER},
 }
 SAMPLE = {
     **{"step": COUNT, "log": TEXT, "fingerprint": TEXT, "split": TEXT, "item": TEXT, "epoch": COUNT},

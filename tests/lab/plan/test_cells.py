@@ -61,10 +61,18 @@ def test_ids_stay_the_same_and_do_not_depend_on_the_spelling_of_a_default(tmp_pa
         ("n_capability", "41"),
         ("method", "direct"),
         ("trl", "{adam_beta1: 0.8}"),
+        ("adam_epsilon", "1e-6"),
     ],
 )
 def test_anything_resolved_makes_a_new_cell(tmp_path: Path, key: str, value: str) -> None:
     assert not ids(cells(tmp_path)) & ids(cells(tmp_path, **{key: value}))
+
+
+def test_adams_epsilon_is_a_factor_and_its_default_spelled_out_changes_no_id(tmp_path: Path) -> None:
+    found = cells(tmp_path, adam_epsilon="[1e-8, 1e-6]", seeds="[0]")
+    assert ids(found[::2]) == ids(cells(tmp_path, seeds="[0]"))
+    assert [cell.factors() for cell in found[:2]] == [{}, {"adam_epsilon": 1e-6}]
+    assert ids(found[1::2]) == ids(cells(tmp_path, trl="{adam_epsilon: 1.0e-6}", seeds="[0]"))
 
 
 def test_another_organism_makes_new_cells_only_where_there_is_one(tmp_path: Path) -> None:

