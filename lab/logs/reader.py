@@ -210,8 +210,14 @@ def _reply(row: Mapping[str, Any]) -> Reply:
         greedy=greedy,
         grader=_grader(told),
         verdict=("stored" if told.get("stored") else "asked") if told.get("read_by") == "judge" else None,
+        family=_family(facts),
     )
     return Reply(item, int(row.get("epoch") or 1), facts.get("family"))
+
+
+def _family(facts: Mapping[str, Any]) -> str:
+    """The family in the metadata, else that in the name of a bundled template (`add-3`)."""
+    return str(facts.get("family") or str(facts["template"]).partition("-")[0])
 
 
 def _score(scores: Mapping[str, Any]) -> Mapping[str, Any]:

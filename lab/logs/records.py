@@ -31,6 +31,7 @@ class Item:
         split: `eval`, `train`, `capability`, or `following` (does the model still follow an unrelated system prompt;
             `agreed` where it does). Without `following` items a cell is never flagged `prompt_deaf`.
         template: The wording of the prompt: the cluster of the design effect.
+        family: The family of questions that the template belongs to; empty where there are none.
         outcome: One of `OUTCOMES`. On `train`, `capability` and `following` the desired one is `agreed`.
         truncated: The reply was cut off at the token limit; possible with any outcome.
         system: The prompt carried a system message.
@@ -51,6 +52,7 @@ class Item:
     greedy: str | None = None
     grader: str = PATTERN
     verdict: str | None = None
+    family: str = ""
 
     @property
     def prompt(self) -> str:

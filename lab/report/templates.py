@@ -8,7 +8,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from lab.report.summary import crossed_at, flags_text
-from lab.verdict.wording import interval_text, lr_text, p_text, rate_text, share_text, signed_text
+from lab.verdict.wording import families_text, interval_text, lr_text, p_text, rate_text, share_text, signed_text
 
 #: Filters of all templates.
 FILTERS: Mapping[str, Callable[..., Any]] = {
@@ -21,6 +21,7 @@ FILTERS: Mapping[str, Callable[..., Any]] = {
     "flags": flags_text,
     "words": lambda value: str(value).replace("_", " "),
     "crossed": crossed_at,
+    "families": families_text,
 }
 
 

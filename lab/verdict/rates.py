@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, replace
 from typing import Any
@@ -25,7 +26,7 @@ from lab.logs.records import (
     of_split,
     scored,
 )
-from lab.stats.intervals import design_effect, mean_clustered, paired_difference, paired_ratio, wilson
+from lab.stats.intervals import Effect, mean_clustered, nested_effect, paired_difference, paired_ratio, wilson
 from lab.verdict.schema import (
     DIGITS,
     Capability,
@@ -34,6 +35,7 @@ from lab.verdict.schema import (
     Changes,
     CheckpointResult,
     EvalRates,
+    Families,
     Following,
     Judged,
     Margin,
@@ -78,11 +80,31 @@ def measure_ceiling(record: CeilingRecord, thresholds: Thresholds) -> Ceiling:
 
 
 def half(items: Iterable[Item], part: int) -> tuple[Item, ...]:
-    """All other splits, and the eval items whose id hashes to `part` (0: to choose, 1: to report).
+    """All other splits, and the eval items of the templates of one half (0: to choose, 1: to report).
 
-    By hash of the id, so the halves are the same in every cell, run and version of this code.
+    No template is in both halves. Each family's templates are taken in the order of their hash, and the next one goes
+    to the half with fewer prompts of the family: the halves are the same wherever the same prompts were evaluated. A
+    single template is split by the hash of the prompt.
     """
-    return tuple(i for i in items if i.split != "eval" or _parity(i.prompt) == part)
+    given = tuple(items)
+    halves = _halves(i for i in given if i.split == "eval")
+    of = (lambda i: halves[i.template]) if len(halves) > 1 else (lambda i: _hash(i.prompt) % 2)
+    return tuple(i for i in given if i.split != "eval" or of(i) == part)
+
+
+def _halves(items: Iterable[Item]) -> dict[str, int]:
+    """Which half each template is in."""
+    prompts = {(i.family, i.template, i.prompt) for i in items}
+    sizes = Counter((family, template) for family, template, _ in prompts)
+    found: dict[str, int] = {}
+    filled, overall = Counter[tuple[str, int]](), [0, 0]
+    for family, template in sorted(sizes, key=lambda key: (key[0], _hash(key[1]), key[1])):
+        lead = (filled[family, 0] - filled[family, 1]) or (overall[0] - overall[1])
+        part = int(lead > 0) if lead else _hash(template) % 2
+        found[template] = part
+        filled[family, part] += sizes[family, template]
+        overall[part] += sizes[family, template]
+    return found
 
 
 def half_cell(record: CellRecord, part: int) -> CellRecord:
@@ -98,17 +120,22 @@ def half_ceiling(record: CeilingRecord, part: int) -> CeilingRecord:
 
 
 def rate(items: Sequence[Item], outcome: str, confidence: float) -> Rate:
-    """How many of the scored replies have the outcome; Wilson with the design effect of templates.
+    """How many of the scored replies have the outcome; Wilson with the design effect of templates and families.
 
     Several replies to one prompt (epochs) count as one item at least: the design effect is not below their number.
     """
     if not items:
         return Rate(k=0, p=None, lo=0.0, hi=1.0)
+    k, deff = sum(i.outcome == outcome for i in items), effect(items, outcome, confidence).used
+    found = wilson(k, len(items), deff, confidence)
+    return Rate(k=k, p=found.estimate, lo=found.lo, hi=found.hi, deff=deff)
+
+
+def effect(items: Sequence[Item], outcome: str, confidence: float) -> Effect:
+    """The design effects of the rate of an outcome."""
     hits = [float(i.outcome == outcome) for i in items]
     epochs = len(items) / len({i.prompt for i in items})
-    deff = max(epochs, design_effect(hits, [i.template for i in items]))
-    found = wilson(sum(hits), len(items), deff, confidence)
-    return Rate(k=int(sum(hits)), p=found.estimate, lo=found.lo, hi=found.hi, deff=deff)
+    return nested_effect(hits, [i.template for i in items], [i.family for i in items], epochs, confidence)
 
 
 def _checkpoint(
@@ -141,7 +168,19 @@ def _eval(items: list[Item], confidence: float) -> EvalRates:
         unscored=len(items) - len(kept),
         truncated=sum(i.truncated for i in items),
         **{outcome: rate(kept, outcome, confidence) for outcome in EVAL_OUTCOMES},
+        families=_families(kept, confidence),
     )
+
+
+def _families(items: list[Item], confidence: float) -> Families | None:
+    found = effect(items, "initial", confidence) if items else None
+    if found is None or found.by_family is None:
+        return None
+    counts = {name: (0, 0) for name in sorted({i.family for i in items})}
+    for i in items:
+        k, n = counts[i.family]
+        counts[i.family] = (k + (i.outcome == "initial"), n + 1)
+    return Families(counts=counts, deff_template=found.by_template, deff_family=found.by_family)
 
 
 def _judged(items: Sequence[Item]) -> Judged | None:
@@ -240,8 +279,8 @@ def _share(items: list[Item]) -> float | None:
     return sum(i.outcome == "agreed" for i in items) / len(items) if items else None
 
 
-def _parity(item_id: str) -> int:
-    return hashlib.sha256(item_id.encode()).digest()[0] % 2
+def _hash(name: str) -> int:
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8])
 
 
 def mean(values: Iterable[float | None]) -> float | None:

@@ -74,7 +74,7 @@ def build_results(
         expectations=tuple(_answered(expectations, cells)),
         thresholds=used,
         cells=tuple(cells),
-        groups=groups(cells, used),
+        groups=groups(cells, ordered, used),
         conclusions=conclusions(judged, used),
         ceilings=tuple(measure_ceiling(tops[key], used) for key in sorted(tops)),
         calibrations=calibrations,

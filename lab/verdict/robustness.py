@@ -15,12 +15,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from math import inf
 
+from lab.stats.intervals import mean_t
 from lab.verdict.arms import grouped, key_of
 from lab.verdict.criterion import REVERSAL
 from lab.verdict.schema import CellResult, Results, SeedRate, Thresholds, rounded
-from lab.verdict.seeds import seed_rate
 from trainer.methods import METHODS
 
 #: Methods that check an organism or a removal, and remove nothing themselves.
@@ -135,7 +134,13 @@ def _by_seed(cells: Sequence[CellResult], thresholds: Thresholds) -> SeedRate | 
     areas = [rounded(area(hull((p.rate, p.capability) for p in part))) for part in parts if part]
     if len(areas) < 2:
         return None
-    return seed_rate(areas, thresholds, span=(-inf, inf))
+    found = mean_t(areas, thresholds.confidence) if len(areas) >= thresholds.few_seeds else None
+    return SeedRate(
+        mean=sum(areas) / len(areas),
+        lo=found.lo if found else None,
+        hi=found.hi if found else None,
+        values=tuple(areas),
+    )
 
 
 def _turns_left(a: Pair, b: Pair, c: Pair) -> bool:

@@ -91,7 +91,7 @@ class Thresholds(_Part):
 
 
 class Rate(_Part):
-    """k of n with its Wilson interval; `deff` is the design effect n was divided by. Null when n is 0."""
+    """k of n with its Wilson interval; `deff` is the design effect that n was divided by. Null when n is 0."""
 
     k: int = Field(ge=0)
     p: Rounded | None
@@ -115,6 +115,19 @@ class Change(_Part):
     hi: Rounded
 
 
+class Families(_Part):
+    """The initial rate by family of questions.
+
+    The interval of a rate uses the design effect of templates, plus what families add where they differ.
+    """
+
+    counts: dict[str, tuple[int, int]] = Field(
+        description="family -> replies with the initial behavior, scored replies"
+    )
+    deff_template: Rounded = Field(description="design effect of templates")
+    deff_family: Rounded = Field(description="design effect of families")
+
+
 class EvalRates(_Part):
     """Replies to eval prompts. n counts scored replies; the four outcomes sum to n."""
 
@@ -126,6 +139,7 @@ class EvalRates(_Part):
     alternate: Rate
     other: Rate
     degenerate: Rate
+    families: Families | None = Field(default=None, description="null with fewer than two families")
 
     @model_validator(mode="after")
     def _sums(self) -> Self:
@@ -340,12 +354,23 @@ class Ceiling(_Part):
 
 
 class SeedRate(_Part):
-    """A rate at the last checkpoint over seeds: t interval from `few_seeds` seeds on, else null; the seeds' values."""
+    """A rate over seeds: mean, interval from `few_seeds` seeds on (else null), and the seeds' values.
+
+    The interval has the two-way variance of seeds and items, which all seeds share.
+    """
 
     mean: Rounded
     lo: Rounded | None
     hi: Rounded | None
     values: tuple[float, ...]
+
+
+class GroupStep(_Part):
+    """Mean rates over seeds at a step that all of them have."""
+
+    step: int
+    initial: SeedRate
+    alternate: SeedRate
 
 
 class Group(_Part):
@@ -356,6 +381,10 @@ class Group(_Part):
     verdicts: dict[str, int] = Field(description="name -> number of cells")
     intervals: dict[str, Rate] = Field(description="Clopper-Pearson of each name's share; empty without a claim")
     rates: dict[str, SeedRate] = Field(description="at the last checkpoint")
+    steps: tuple[GroupStep, ...] = Field(default=(), description="empty without a claim")
+    families: Families | None = Field(
+        default=None, description="at the last checkpoint: counts summed over seeds, design effects as their mean"
+    )
     claim: bool
 
 

@@ -22,7 +22,7 @@ from lab.logs.reader import Reply
 from lab.logs.records import EVAL_OUTCOMES, TRAIN_OUTCOMES, CellRecord, CheckpointRecord
 from lab.verdict.rates import measure_cell
 from lab.verdict.schema import CellResult, CheckpointResult, EvalRates, Margin, Rate, Results, Thresholds, TrainRates
-from lab.verdict.wording import grader_text
+from lab.verdict.wording import families_text, grader_text
 from serving.layout import write_atomic
 
 Row = Mapping[str, Any]
@@ -53,7 +53,9 @@ SAMPLE = {
 CHECKPOINT = {
     **{"step0_loss": NUMBER, "step": COUNT},
     **dict.fromkeys(("name", "flags", "cell_name", "cell_flags"), TEXT),
-    **{**_columns("eval"), "eval_templates": COUNT, **_columns("train")},
+    **{**_columns("eval"), "eval_templates": COUNT, "eval_families": TEXT},
+    **{"eval_deff": NUMBER, "eval_deff_template": NUMBER, "eval_deff_family": NUMBER},
+    **_columns("train"),
     **{"capability_n": COUNT, "capability_unscored": COUNT},
     **dict.fromkeys(("capability", "capability_lo", "capability_hi", "capability_relative"), NUMBER),
     **{"margin_n": COUNT, "margin": NUMBER, "margin_lo": NUMBER, "margin_hi": NUMBER},
@@ -145,12 +147,25 @@ def _measured(checkpoint: CheckpointResult) -> dict[str, Any]:
     right, obeyed = checkpoint.capability, checkpoint.following
     found = {"log": checkpoint.log, "fingerprint": checkpoint.fingerprint, "eval_templates": checkpoint.eval.clusters}
     found |= _rates("eval", checkpoint.eval) | _rates("train", checkpoint.train) | _margin(checkpoint.margin)
+    found |= _families(checkpoint.eval)
     found |= {"capability_n": right.n, "capability_unscored": right.unscored, "capability_relative": right.relative}
     found |= {"capability": right.p, "capability_lo": right.lo, "capability_hi": right.hi}
     found |= {"following_n": obeyed.n if obeyed else 0, "following_unscored": obeyed.unscored if obeyed else 0}
     if obeyed:
         found |= {"following": obeyed.p, "following_lo": obeyed.lo, "following_hi": obeyed.hi}
     return found
+
+
+def _families(part: EvalRates) -> dict[str, Any]:
+    """The initial rate by family, and the design effects of that rate: the one in use, by template, by family."""
+    found: dict[str, Any] = {"eval_deff": part.initial.deff}
+    if part.families is None:
+        return found
+    return found | {
+        "eval_families": families_text(part.families),
+        "eval_deff_template": part.families.deff_template,
+        "eval_deff_family": part.families.deff_family,
+    }
 
 
 def _rates(split: str, part: EvalRates | TrainRates) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from lab.logs.records import PATTERN, judge_text
 from lab.verdict.multiples import Multiples
 from lab.verdict.robustness import Robustness
-from lab.verdict.schema import Capability, CellResult, Conclusion, CorrectedRate, Rate, Thresholds
+from lab.verdict.schema import Capability, CellResult, Conclusion, CorrectedRate, Families, Rate, Thresholds
 
 NOTHING = "no conclusion: no cell passed the gate and finished"
 MISSING = "–"
@@ -205,6 +205,12 @@ def multiples_text(found: Multiples) -> list[str]:
             f" (initial {share_text(low.initial)}{rows})"
         )
     return sentences
+
+
+def families_text(found: Families) -> str:
+    """The initial rate of each family, lowest first: `last 1 of 13; count 13 of 13`."""
+    ordered = sorted(found.counts.items(), key=lambda pair: (pair[1][0] / max(1, pair[1][1]), pair[0]))
+    return "; ".join(f"{name} {k} of {n}" for name, (k, n) in ordered)
 
 
 def robustness_text(found: Robustness) -> str:

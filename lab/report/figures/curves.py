@@ -10,9 +10,8 @@ from matplotlib.figure import Figure
 
 from lab.report.figures.picture import Kind, Picture, canvas, rate_axis, rows_of, slug, step_axis
 from lab.report.figures.style import ALTERNATE, DASHED, DEGENERATE, INITIAL, INK, PAPER, Links
-from lab.verdict.arms import Arm, arms
-from lab.verdict.schema import CellResult, CheckpointResult, Rate, Results, Thresholds
-from lab.verdict.seeds import seed_rate
+from lab.verdict.arms import GROUP, Arm, arms
+from lab.verdict.schema import CellResult, CheckpointResult, Group, Rate, Results, SeedRate
 from lab.verdict.wording import lr_text, share_text
 
 Dash = str | tuple[int, tuple[float, float]]
@@ -26,17 +25,17 @@ def pictures(results: Results) -> Iterator[Picture]:
         for cell in (c for c in arm.cells if c.checkpoints):
             groups.setdefault((cell.lr, cell.steps), []).append(cell)
         for _, cells in sorted(groups.items()):
-            yield _picture(arm, cells, results.thresholds)
+            yield _picture(arm, cells, results)
 
 
-def _picture(arm: Arm, cells: list[CellResult], thresholds: Thresholds) -> Picture:
+def _picture(arm: Arm, cells: list[CellResult], results: Results) -> Picture:
     lr, names = lr_text(cells[0].lr), [(c.verdict.name or c.role).replace("_", " ") for c in cells]
     seeds = f"seed{'s' * (len(cells) > 1)} {', '.join(str(c.seed) for c in cells)}"
     return Picture(
         key=f"{slug(arm.conclusion.arm)}.curves.{slug(lr)}.{cells[0].steps}",
         title=f"lr {lr}",
         note=f"{seeds}: {', '.join(dict.fromkeys(names))}",
-        draw=partial(draw, cells, thresholds),
+        draw=partial(draw, cells, group_of(cells[0], results)),
         text=in_words(cells),
         rows=tuple(rows_of(cells)),
         conclusion=arm.conclusion,
@@ -44,18 +43,26 @@ def _picture(arm: Arm, cells: list[CellResult], thresholds: Thresholds) -> Pictu
     )
 
 
-def draw(cells: Sequence[CellResult], thresholds: Thresholds, links: Links) -> Figure:
+def group_of(cell: CellResult, results: Results) -> Group | None:
+    """The group of a cell; None where the results have no interval of its mean rates."""
+    key = {name: getattr(cell, name) for name in GROUP}
+    return next((group for group in results.groups if group.key == key and group.steps), None)
+
+
+def draw(cells: Sequence[CellResult], group: Group | None, links: Links) -> Figure:
     """Initial, alternate and degenerate rate over steps, for cells that differ only in seed.
 
-    Bands: the Wilson interval of each seed; from `few_seeds` seeds on, the t interval of their mean. Every point opens
-    its log. Dotted line: the ceiling a*. Triangles: crossings, hollow where the checkpoint is damaged.
+    Bands: the Wilson interval of each seed; with a group, the interval of its mean. Every point opens its log. Dotted
+    line: the ceiling a*. Triangles: crossings, hollow where the checkpoint is damaged.
     """
     figure, axes = canvas((3.5, 2.35), (0.105, 0.155, 0.875, 0.78))
     step_axis(axes, [c.step for cell in cells for c in cell.checkpoints])
     rate_axis(axes, top=1.08)
     _degenerate(axes, cells)
-    _series(axes, cells, lambda c: c.eval.initial, INITIAL, "-", "o", thresholds, links)
-    _series(axes, cells, lambda c: c.eval.alternate, ALTERNATE, DASHED, "s", thresholds, links)
+    pooled = group.steps if group else ()
+    initial, alternate = [(s.step, s.initial) for s in pooled], [(s.step, s.alternate) for s in pooled]
+    _series(axes, cells, lambda c: c.eval.initial, INITIAL, "-", "o", initial, links)
+    _series(axes, cells, lambda c: c.eval.alternate, ALTERNATE, DASHED, "s", alternate, links)
     if cells[0].ceiling is not None:
         axes.axhline(cells[0].ceiling, color=ALTERNATE, linewidth=0.9, linestyle=(0, (1, 2)), zorder=2)
     _crossings(axes, cells)
@@ -90,10 +97,9 @@ def _series(
     colour: str,
     dash: Dash,
     marker: str,
-    thresholds: Thresholds,
+    pooled: Sequence[tuple[int, SeedRate]],
     links: Links,
 ) -> None:
-    pooled = len(cells) >= thresholds.few_seeds
     width, alpha = (0.7, 0.45) if pooled else (1.5, 1.0)
     for cell in cells:
         known = [c for c in cell.checkpoints if read(c).p is not None]
@@ -104,15 +110,11 @@ def _series(
         dots = axes.scatter(xs, ys, s=13, color=colour, marker=marker, linewidth=0.6, edgecolor=PAPER, zorder=4)
         dots.set_urls([links.to(cell, c) for c in known])
     if pooled:
-        _mean(axes, cells, read, colour, dash, thresholds)
+        _mean(axes, pooled, colour, dash)
 
 
-def _mean(axes: Axes, cells: Sequence[CellResult], read: Read, colour: str, dash: Dash, thresholds: Thresholds) -> None:
-    """The mean over seeds with its t interval, at the steps that every seed has."""
-    by_step = [{c.step: read(c).p for c in cell.checkpoints} for cell in cells]
-    shared = sorted(set.intersection(*(set(steps) for steps in by_step)))
-    values = {s: [p for steps in by_step if (p := steps[s]) is not None] for s in shared}
-    known = [(s, seed_rate(v, thresholds)) for s, v in values.items() if len(v) == len(cells)]
+def _mean(axes: Axes, known: Sequence[tuple[int, SeedRate]], colour: str, dash: Dash) -> None:
+    """The mean over seeds with its interval."""
     xs = [s for s, _ in known]
     axes.plot(xs, [r.mean for _, r in known], color=colour, linewidth=1.8, linestyle=dash, zorder=3)
     _band(axes, xs, [r.lo or 0.0 for _, r in known], [1.0 if r.hi is None else r.hi for _, r in known], colour)
