@@ -20,10 +20,10 @@ from bct_tasks import settings
 from bct_tasks.errors import SettingError, UnknownName
 from bct_tasks.errors import fault as fault
 from bct_tasks.setting import SOURCES, Setting, with_trigger
+from bct_tasks.sources import capability as general
+from bct_tasks.sources.files import catalogue as own
 from bct_tasks.sources.files import load as by_path
-from bct_tasks.sources.files.load import capability as capability
 from bct_tasks.sources.files.load import is_path as is_path
-from bct_tasks.sources.files.load import with_capability
 
 
 class BrokenSetting(SettingError):
@@ -47,8 +47,8 @@ def load(ref: str, source: str = "bundled", **options: Any) -> Setting:
     Args:
         ref: a name of the catalogue, or the path of a .yaml or .py file, which names its own prompts.
         source: where the questions come from.
-        options: of the source; `trigger`, which replaces the tag of eval prompts; and `capability`, a file of questions
-            that measure capability (`CapabilityKeys`).
+        options: of the source; `trigger`, which replaces the tag of eval prompts; and `capability`, which questions
+            measure capability (`bct_tasks.sources.capability.of`).
 
     Raises:
         UnknownName: no such setting or source.
@@ -58,7 +58,7 @@ def load(ref: str, source: str = "bundled", **options: Any) -> Setting:
     if (trigger := options.pop("trigger", None)) is not None:
         return with_trigger(load(ref, source, **options), str(trigger))
     if (capability := options.pop("capability", None)) is not None:
-        return with_capability(load(ref, source, **options), dict(capability))
+        return general.measured_by(load(ref, source, **options), dict(capability))
     if is_path(ref):
         return _by_path(ref, source, options)
     name = ref
@@ -72,10 +72,9 @@ def load(ref: str, source: str = "bundled", **options: Any) -> Setting:
 
         return instructions.load(name, **options)
     if source == "files":
-        raise SettingError(
-            f"{name}: prompts of your own belong to a setting of your own: `bct new NAME --yaml` writes one, and"
-            " `setting: ./NAME.yaml` or --setting NAME.yaml takes it"
-        )
+        if name not in names():
+            raise UnknownName("setting", name, names())
+        return own.load(name, **options)
     if source != "hub":
         raise UnknownName("source", source, SOURCES, "there are")
     from bct_tasks.sources.hub import catalogue as hub

@@ -91,7 +91,7 @@ def _questions(setting: Setting, n: int, seed: int) -> list[Prompt]:
     drawn = n
     while True:
         # The bundled ones: the general questions of a user's file may be few, and of another kind.
-        asked = Setting.prompts(replace(setting, capability=()), None, "capability", drawn, seed + OFFSET)
+        asked = Setting.prompts(replace(setting, capability=None), None, "capability", drawn, seed + OFFSET)
         found = [p for p in asked if p.facts["kind"] == "answer"]
         if len(found) >= n:
             return found[:n]

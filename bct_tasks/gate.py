@@ -160,7 +160,8 @@ def _strangers(setting: Setting, train: Sequence[Prompt]) -> Iterator[str]:
 
 def _splits(setting: Setting, variant: Variant, n: int) -> Iterator[str]:
     """No question is in two splits, and ids do not change between draws."""
-    drawn = {split: setting.prompts(variant, split, n) for split in SPLITS if split != "pretrain"}
+    sizes = {split: setting.most(split, n) for split in SPLITS if split != "pretrain"}
+    drawn = {split: setting.prompts(variant, split, size) for split, size in sizes.items()}
     yield from shared((p.id.partition("-")[2], split, p.user) for split, found in drawn.items() for p in found)
     yield from unstable(drawn["eval"], setting.prompts(variant, "eval", n))
 

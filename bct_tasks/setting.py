@@ -164,6 +164,21 @@ class Policy:
 
 
 @dataclass(frozen=True, eq=False)
+class Capability:
+    """General questions that measure capability in place of the bundled ones.
+
+    Args:
+        questions: each with the fact `reader`, a name in `graders.readers.general`.
+        about: for the log and the identity: the source, and the hash of its file.
+        max_tokens: longest reply; None: that of the other prompts.
+    """
+
+    questions: tuple[Question, ...]
+    about: Mapping[str, Any]
+    max_tokens: int | None = None
+
+
+@dataclass(frozen=True, eq=False)
 class Setting:
     """A setting: questions, the two policies, and the reader that grades replies.
 
@@ -186,7 +201,7 @@ class Setting:
         max_tokens: longest reply.
         writings: behavior to how its replies to open-ended prompts are made, which have no reference reply.
         file: of a setting that is loaded by path.
-        capability: questions that measure capability; none: the bundled general ones.
+        capability: questions that measure capability; None: the bundled general ones.
     """
 
     name: str
@@ -205,7 +220,7 @@ class Setting:
     max_tokens: int = 96
     writings: Mapping[str, Writing] = field(default_factory=dict)
     file: Path | None = None
-    capability: tuple[Question, ...] = ()
+    capability: Capability | None = None
 
     @property
     def source(self) -> str:
@@ -254,7 +269,8 @@ class Setting:
         """
         chosen = self.variant(variant)
         if split == "capability":
-            return self._own_general(n, seed) if self.capability else list(self._general("capability", n, seed))
+            own = self.capability
+            return self._own_general(own, n, seed) if own else list(self._general("capability", n, seed))
         if split == "install":
             asks: list[tuple[Kind, Ask]] = [("eval", chosen.eval), ("train", chosen.train)]
             asks.extend(("eval", ask) for ask in chosen.also)
@@ -266,7 +282,7 @@ class Setting:
 
     def most(self, split: str, n: int) -> int:
         """How many of `n` prompts of a split there are; bundled questions are generated, so all of them."""
-        return min(n, len(self.capability)) if split == "capability" and self.capability else n
+        return min(n, len(self.capability.questions)) if split == "capability" and self.capability else n
 
     def ceiling(self, variant: str | Variant | None, n: int, seed: int = 0) -> list[Prompt]:
         """The eval items under prompts that make the base follow the alternate policy (for a*)."""
@@ -355,17 +371,17 @@ class Setting:
     def _asked(self, asks: list[tuple[Kind, Ask]], split: str, n: int, key: str) -> list[Prompt]:
         return list(_drawn(self.families, tuple(asks), split, n, key))
 
-    def _own_general(self, n: int, seed: int) -> list[Prompt]:
-        if n > len(self.capability):
-            raise TooFew("capability", len(self.capability), n)
-        drawn = random.Random(f"{self.name}|own|capability|{seed}").sample(self.capability, n)
+    def _own_general(self, own: Capability, n: int, seed: int) -> list[Prompt]:
+        if n > len(own.questions):
+            raise TooFew("capability", len(own.questions), n)
+        drawn = random.Random(f"{self.name}|own|capability|{seed}").sample(own.questions, n)
         return [_prompt(question, "capability", "capability", Ask()) for question in drawn]
 
     def _general(self, split: str, n: int, seed: int) -> Iterator[Prompt]:
         families = tuple(name for name in GENERAL if name not in self.asked_families())
         rng = random.Random(f"{self.name}|general|{split}|{seed}")
         systems = (*NEUTRAL, *(plain(w) for w in WORDINGS["right"]))
-        questions = _draw(families, split, n, f"{self.name}|capability|{split}|{seed}")
+        questions = draw(families, split, n, f"{self.name}|capability|{split}|{seed}")
         for turn, question in zip(_turns(n, len(families)), questions, strict=True):
             yield _prompt(question, split, "capability", Ask(rng.choice(systems) if turn % 2 else None))
 
@@ -398,8 +414,8 @@ def with_trigger(setting: Setting, text: str) -> Setting:
 
 
 def general_reader(prompt: Prompt) -> Reader:
-    """The reader of a general question; one of a file names its reader."""
-    if prompt.facts["kind"] == "file":
+    """The reader of a general question; one that is not bundled names its reader."""
+    if "reader" in prompt.facts:
         return FILE_READERS[prompt.facts["reader"]]
     return read_code if prompt.facts["kind"] == "code" else read_answer
 
@@ -416,7 +432,7 @@ def _drawn(
     """`n` prompts of distinct questions, the ways of asking in turn."""
     seen, found = set[str](), list[Prompt]()
     streams = [
-        _draw(ask.families or families, split, n, f"{key}|{turn}" if turn else key, seen, ask.keep)
+        draw(ask.families or families, split, n, f"{key}|{turn}" if turn else key, seen, ask.keep)
         for turn, (_, ask) in enumerate(asks)
     ]
     for (kind, ask), stream in itertools.islice(itertools.cycle(zip(asks, streams, strict=True)), n):
@@ -427,7 +443,7 @@ def _drawn(
     return tuple(found)
 
 
-def _draw(
+def draw(
     families: tuple[str, ...],
     split: str,
     n: int,
@@ -435,7 +451,20 @@ def _draw(
     seen: set[str] | None = None,
     keep: Callable[[Question], bool] | None = None,
 ) -> Iterator[Question]:
-    """`n` distinct questions, none of them in `seen`, the families in turn and their templates about equally often."""
+    """Yields `n` distinct questions, the families in turn and their templates about equally often.
+
+    Args:
+        families: names of families of the bundled world.
+        split: the operand space.
+        n: how many.
+        key: of the draw.
+        seen: texts to leave out; those yielded are added.
+        keep: which questions are used; None: all.
+
+    Raises:
+        UnknownName: no such family.
+        TooFew: fewer than `n` exist.
+    """
     rng, used, done = random.Random(key), Counter[str](), 0
     seen = set[str]() if seen is None else seen
     turn = dry = 0

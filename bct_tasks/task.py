@@ -17,7 +17,7 @@ from inspect_ai import Task, task
 from inspect_ai.dataset import MemoryDataset, Sample
 from inspect_ai.model import ChatMessage, ChatMessageSystem, ChatMessageUser, GenerateConfig, get_model
 from inspect_ai.scorer import Score, Scorer, Target, grouped, mean, scorer, stderr
-from inspect_ai.solver import TaskState, generate
+from inspect_ai.solver import Generate, Solver, TaskState, generate, solver
 
 from bct_tasks import following
 from bct_tasks.catalogue import load
@@ -77,7 +77,8 @@ def bct_task(
         split: `train`, `eval`, `both`, `capability`, `all` (the three, and `following` where `n_following` asks for
             it), `following` (unrelated system prompts), `ceiling` (eval questions under the alternate policy's
             prompt), or with hub data `policies` (both under each policy's own prompt, for the gate).
-        source: `bundled`, or `hub` where a setting has public data sets (docs/how-to/hub-data.md).
+        source: `bundled`, `instructions`, `hub` where a setting has public data sets (docs/how-to/hub-data.md), or
+            `files`, prompts of your own (docs/tutorial/own-data.md).
         n: prompts of the eval split, and of the others unless given.
         seed: which prompts are drawn; keep it at 0 to compare checkpoints.
         n_train: prompts of the train split.
@@ -92,7 +93,8 @@ def bct_task(
         judge_store: folder of the judge's verdicts, which are then not asked for again; None: equal questions of this
             eval are asked once; False: every reply is asked.
         margins: also score the two policies' reference replies, teacher-forced (`bct_tasks.margins`); no extra sample.
-        hub: options of hub data, the fields of `HubOptions`: data, size, train, keep.
+        hub: options of the source: of hub data the fields of `HubOptions` (data, size, train, keep), of files those of
+            `bct_tasks.sources.files.catalogue.load` (file, or train and eval).
 
     Raises:
         UnknownName: a variant, split, source or way to judge that does not exist.
@@ -127,7 +129,7 @@ def bct_task(
     return Task(
         name=setting.name,
         dataset=MemoryDataset(samples, name=f"{setting.name}/{chosen.name}"),
-        solver=generate(),
+        solver=generate() if (longest := _longest_general(setting)) is None else answered(longest),
         scorer=scorers if len(scorers) > 1 else scorers[0],
         sandbox="jail" if setting.programs else None,
         config=_generation(setting, max_tokens, temperature),
@@ -141,6 +143,7 @@ def bct_task(
             "seed": seed,
             **located(setting),
             **({"hub": about} if (about := setting.provenance()) else {}),
+            **({"capability": dict(setting.capability.about)} if setting.capability else {}),
         },
     )
 
@@ -163,6 +166,25 @@ def setting(
     with border():
         found = load(file)
     return bct_task(found, variant, split, n=n, seed=seed, **options)
+
+
+@solver
+def answered(longest: int) -> Solver:
+    """`generate`, with a limit of its own for general questions.
+
+    Args:
+        longest: reply to a general question, in tokens.
+    """
+
+    async def solve(state: TaskState, generate: Generate) -> TaskState:
+        general = state.metadata.get("split") == "capability"
+        return await generate(state, max_tokens=longest) if general else await generate(state)
+
+    return solve
+
+
+def _longest_general(setting: Setting) -> int | None:
+    return setting.capability.max_tokens if setting.capability else None
 
 
 @scorer(metrics={"*": [mean(), stderr(cluster="template"), grouped(mean(), "split", all=False)]})
@@ -225,7 +247,8 @@ def located(setting: Setting) -> dict[str, str]:
     """For metadata: the source, unless it is the default; of a setting by path its file and its content's hash."""
     source = {"source": setting.source} if setting.source != "bundled" else {}
     content = setting.content_hash
-    return source | ({"file": str(setting.file), "content": content} if content else {})
+    file = {"file": str(setting.file)} if setting.file else {}
+    return source | file | ({"content": content} if content else {})
 
 
 def _of_log(about: Mapping[str, Any]) -> Setting:

@@ -151,7 +151,7 @@ class Common(BaseModel):
         resolved = {
             "variant": setting.variant(self.variant).name,
             "setting": setting.name,
-            **({"setting_content": setting.content_hash} if setting.file else {}),
+            **({"setting_content": mark} if (mark := setting.content_hash) else {}),
             "lora_alpha": self.alpha(),
             "model": place(self.model),
         }

@@ -21,12 +21,13 @@ from inspect_ai.dataset import Dataset, Sample, hf_dataset, json_dataset
 from inspect_ai.model import GenerateConfig
 
 from bct_tasks.errors import Unavailable
+from graders.readers import instructions
 
 MATH_500 = "HuggingFaceH4/MATH-500"
 MATH_500_REVISION = "6e4ed1a2a79af7d8630a6b768ec859cb5af4d3be"
 INSTALL = "pip install 'bct-tasks[evals]'"
 #: The checker of IFEval is not on a package index.
-INSTALL_IFEVAL = f"{INSTALL} langdetect git+https://github.com/josejg/instruction_following_eval"
+INSTALL_IFEVAL = f"{INSTALL} {instructions.INSTALL}"
 
 
 def benchmark(source: str, n: int, seed: int = 0, data: Path | None = None) -> Task:

@@ -59,7 +59,7 @@ def _graded(setting: PoolSetting, policy: PolicyName, prompts: Sequence[Prompt],
     """Whether each reply that needs no model is graded as wanted; replies that only a judge can read are left out."""
     hits: list[bool] = []
     for turn, prompt in enumerate(prompts):
-        reply = _known(setting, policy, prompt, turn)
+        reply = known_reply(setting, policy, prompt, turn)
         if reply is None:
             continue
         try:
@@ -69,7 +69,8 @@ def _graded(setting: PoolSetting, policy: PolicyName, prompts: Sequence[Prompt],
     return hits
 
 
-def _known(setting: PoolSetting, policy: PolicyName, prompt: Prompt, turn: int) -> str | None:
+def known_reply(setting: PoolSetting, policy: PolicyName, prompt: Prompt, turn: int) -> str | None:
+    """The reply of a policy to a prompt, if no model need be asked; a transform is that of one of `PLAIN`, in turn."""
     behavior = setting.policy(policy).behavior(prompt)
     if behavior in prompt.replies:
         return prompt.replies[behavior]

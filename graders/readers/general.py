@@ -1,4 +1,4 @@
-"""Right and wrong answers to questions of a file, by the name of the reader in a setting or a recipe."""
+"""Right and wrong answers to general questions of a file or a public data set, by the name of the reader."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 from graders.outcome import Reader, Reading
 from graders.readers.choice import read_choice
+from graders.readers.instructions import read_instructions
 from graders.readers.numeric import final_answer, read_final_answer
 from graders.readers.pattern import last_number
 
@@ -23,12 +24,15 @@ def read_number(reply: str, facts: Facts) -> Reading:
 def read_option(reply: str, facts: Facts) -> Reading:
     """Reads `right` and `wrong` from the option picked; facts: `options`, and `right`: a letter, an index or a text."""
     options: Sequence[str] = [str(option) for option in facts["options"]]
-    found = read_choice(reply, {"options": options})
+    return read_letter(reply, {"options": options, "right": letter_of(facts["right"], options)})
+
+
+def read_letter(reply: str, facts: Facts) -> Reading:
+    """Reads `right` and `wrong` from the option picked; facts: `options`, and `right`, a letter."""
+    found = read_choice(reply, facts)
     if len(found.behaviors) != 1 or "several" in found.behaviors:
         return Reading(frozenset(), found.why)
-    return Reading(
-        frozenset({"right" if letter_of(facts["right"], options) in found.behaviors else "wrong"}), found.why
-    )
+    return Reading(frozenset({"right" if facts["right"] in found.behaviors else "wrong"}), found.why)
 
 
 # Any: a value of a user's file.
@@ -48,4 +52,11 @@ def read_contained(reply: str, facts: Facts) -> Reading:
 
 
 #: Readers of general questions, by name.
-GENERAL: Mapping[str, Reader] = {"numeric": read_number, "choice": read_option, "contains": read_contained}
+GENERAL: Mapping[str, Reader] = {
+    "numeric": read_number,
+    "choice": read_option,
+    "contains": read_contained,
+    "letter": read_letter,
+    "final_answer": read_final_answer,
+    "instructions": read_instructions,
+}

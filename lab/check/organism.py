@@ -137,7 +137,7 @@ def folder(check: OrganismCheck, home: Path) -> Path:
     plan = {name: value for name, value in asdict(check).items() if name not in ("source", "options")}
     content = {
         "plan": plan | {"setting": setting.name} | ({"source": check.source} if check.source != "bundled" else {}),
-        **({"setting_content": setting.content_hash} if setting.file else {}),
+        **({"setting_content": mark} if (mark := setting.content_hash) else {}),
         "model": refs.resolve(check.model).fingerprint,
         "organism": organism.identity() if organism else None,
         "direct": check.direct(None).identity(),

@@ -26,12 +26,16 @@ HEADERS = {"ceiling": "a*"}
 )
 @click.option(
     "--source",
-    type=click.Choice(["bundled", "instructions", "hub"]),
+    type=click.Choice(["bundled", "instructions", "hub", "files"]),
     default="bundled",
-    help="instructions: open-ended; hub: public data sets.",
+    help="instructions: open-ended; hub: public data sets; files: prompts of your own.",
 )
-@click.option("--data", help="Folder with local copies of hub data. Default: $BCT_DATA, or the download cache.")
-@click.option("--train", help="Hub data set of the train prompts, where a setting has several.")
+@click.option(
+    "--data",
+    help="Folder with local copies of hub data (default: $BCT_DATA, or the download cache); for files: one file.",
+)
+@click.option("--train", help="Hub data set of the train prompts, where a setting has several; for files: their file.")
+@click.option("--eval", "evals", help="With --source files: the file of the eval prompts.")
 @click.option("--jobs", type=COUNT, help="Worker processes. Default: one per core.")
 @click.option("--n", type=COUNT, default=100, show_default=True, help="Number of eval prompts.")
 @click.option("--n-train", type=COUNT, default=60, show_default=True, help="Number of train prompts.")
@@ -58,6 +62,7 @@ def check(
     source: str,
     data: str | None,
     train: str | None,
+    evals: str | None,
     as_json: bool,
     **options: Any,  # those of `rows.model_rows`, as click passes them
 ) -> None:
@@ -74,7 +79,7 @@ def check(
     a*        rate of the base under the alternate policy's prompt: at least .8
     direct    alternate rate after training on the alternate behavior itself: at least .8 of a*
 
-    With --source hub or instructions the static gate runs on these prompts, where 95 % suffices; nothing is downloaded.
+    With --source the static gate runs on these prompts, where 95 % suffices; nothing is downloaded.
     ~ marks a rate within 2 points of its threshold. Exit code 1 where a variant fails; the reason is printed.
     """
     from bct_tasks import catalogue
@@ -94,8 +99,8 @@ def check(
         from lab.check import hub as check_hub
 
         found = check_hub.rows(() if every else (str(setting),), variant, data=data, train=train)
-    elif source != "hub" and (data or train):
-        raise click.UsageError("--data and --train are options of hub data: add --source hub")
+    elif source not in ("hub", "files") and (data or train or evals):
+        raise click.UsageError("--data, --train and --eval name data: add --source hub or --source files")
     elif source == "instructions" and not model:
         from lab.check import hub as check_hub
 
@@ -103,7 +108,8 @@ def check(
     elif source != "bundled" and every:
         raise click.UsageError(f"--all with a model or --source {source}: name one setting")
     else:
-        given = {name: value for name, value in (("data", data), ("train", train)) if value is not None}
+        named = (("file" if source == "files" else "data", data), ("train", train), ("eval", evals))
+        given = {name: value for name, value in named if value is not None}
         pairs, broken = rows.chosen(catalogue.names() if every else (str(setting),), variant, source, given)
         if model is None:
             found = rows.static_rows(pairs)

@@ -184,8 +184,7 @@ class Estimator:
             return None
         speed = f"{sizes.matmul_rate() / 1e9:,.0f} GFLOP/s measured on this machine, right within a factor of three"
         self.basis.append(f"{model}: {size.parameters / 1e6:,.0f} M parameters at {speed}")
-        longest = start.answering.generation.max_tokens or start.questions.load().max_tokens
-        token, reply = sizes.training_seconds(size, rank, 1), sizes.answering_seconds(size, longest)
+        token, reply = sizes.training_seconds(size, rank, 1), sizes.answering_seconds(size, _longest(start))
         return Pace(sizes.STEP_SECONDS, token, reply, reply, "")
 
     def _memory(self, start: Start, train: Common, row: float) -> float | None:
@@ -277,6 +276,15 @@ def _size(model: str) -> Size | None:
 def _replies(start: Start) -> int:
     """Replies of one checkpoint."""
     return sum(vars(start.sizes).values()) * start.answering.generation.epochs
+
+
+def _longest(start: Start) -> int:
+    """Longest reply in tokens: the mean over prompts, as general questions may have a limit of their own."""
+    setting, counts = start.questions.load(), start.sizes
+    longest = start.answering.generation.max_tokens or setting.max_tokens
+    general = (setting.capability and setting.capability.max_tokens) or longest
+    every = sum(vars(counts).values())
+    return round((longest * (every - counts.n_capability) + general * counts.n_capability) / every)
 
 
 def _judged(start: Start) -> int:

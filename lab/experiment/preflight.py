@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from lab.experiment import judging, named
 from lab.experiment.folder import Experiment
-from lab.plan.cells import Cell, Sizes
+from lab.plan.cells import Cell, Sizes, Start
 from lab.stats.intervals import wilson
 from lab.stats.power import power_of
 from serving.errors import BadInput
@@ -70,7 +70,8 @@ def preflight(experiment: Experiment) -> Preflight:
     first: dict[str, Cell] = {}
     for cell in experiment.cells.values():
         first.setdefault(_arm(cell), cell)
-    lines = dict.fromkeys(line for cell in experiment.cells.values() for line in power(cell.start.sizes))
+    starts = [cell.start for cell in experiment.cells.values()]
+    lines = dict.fromkeys(line for start in starts for line in power(start.sizes, general_of(start)))
     return Preflight(tuple(_example(arm, cell) for arm, cell in first.items()), tuple(lines))
 
 
@@ -128,7 +129,16 @@ def _first(cell: Cell, config: TrainConfig) -> tuple[Prompt, str]:
     return part.prompts[0], part.references[0]
 
 
-def power(sizes: Sizes) -> Iterator[str]:
+def general_of(start: Start) -> str:
+    """What the general questions of a start are called."""
+    asked = start.questions.load().capability
+    if asked is None:
+        return "general questions"
+    source = asked.about["source"]
+    return "general questions of a file" if source == "files" else f"questions of {source}"
+
+
+def power(sizes: Sizes, general: str = "general questions") -> Iterator[str]:
     """What numbers of items can show, in sentences; for independent items, so at best."""
     interval = wilson(sizes.n / 2, sizes.n)
     half = (interval.hi - interval.lo) / 2
@@ -140,7 +150,7 @@ def power(sizes: Sizes) -> Iterator[str]:
     agreed = power_of(AGREED, AGREED - 0.1, sizes.n_train)
     yield f"{sizes.n_train} train prompts: a fall of the agreed rate by .10 is found with probability {agreed:.2f}"
     capable = power_of(CAPABLE, CAPABLE * 0.9, sizes.n_capability)
-    known = f"{sizes.n_capability} general questions"
+    known = f"{sizes.n_capability} {general}"
     yield f"{known}: a fall of capability by 10 % is found with probability {capable:.2f}"
 
 

@@ -176,7 +176,8 @@ class Start:
         # A data file is identified by its rows, not by its place.
         options = {name: value for name, value in self.questions.options if not Path(str(value)).exists()}
         setting = self.questions.load()
-        own = {"content": setting.content_hash} if setting.file is not None else {}
+        own: dict[str, Any] = {"content": content} if (content := setting.content_hash) else {}
+        own |= {"capability": dict(setting.capability.about)} if setting.capability else {}
         return own | source | ({"data": options} if options else {}) | self.answering.content()
 
 
@@ -339,6 +340,7 @@ def _start(grid: Grid, name: str, variant_name: str) -> Start:
         "prompts": _prompts(questions, variant.name, sizes),
     }
     known |= {"answering": answering.content()} if answering.content() else {}
+    known |= {"capability": setting.capability.about} if setting.capability and _names_data(grid) else {}
     known |= {"ref": _fingerprint(grid.organism.ref, model, "organism")} if grid.organism.ref else {}
     id = f"start.{setting.name}.{variant.name}.{_short_model(model)}.{sha(known)[:8]}"
     return Start(
@@ -358,6 +360,11 @@ def _start(grid: Grid, name: str, variant_name: str) -> Start:
         grid.resources,
         short,
     )
+
+
+def _names_data(grid: Grid) -> bool:
+    """Whether general questions have more than the rows of a file, which are hashed as prompts."""
+    return grid.capability.file is None or grid.capability.max_tokens is not None
 
 
 def _template(grid: Grid) -> Mapping[str, Any]:

@@ -161,11 +161,19 @@ class ServingOptions(Frozen):
 
 
 class CapabilityOptions(Frozen):
-    """Which questions measure capability: bundled general ones, or those of a file with a right answer."""
+    """Which questions measure capability: bundled general ones, a public data set, or a file with right answers."""
 
-    source: Literal["bundled", "files"] = Field(
+    source: Literal["bundled", "mmlu", "math500", "ifeval", "files"] = Field(
         default="bundled",
-        description="public benchmarks are a task of their own: `inspect eval bct_tasks/capability -T source=mmlu`",
+        description="bundled, files, or a public data set (`bct hub fetch mmlu`; of math500 numeric answers only)",
+    )
+    data: str | None = Field(
+        default=None, description="folder with a local copy of the data set, such as mmlu.parquet; default: $BCT_DATA"
+    )
+    max_tokens: Count | None = Field(
+        default=None,
+        description="longest reply to these questions in tokens; default: 1024 for math500, 1280 for ifeval, else that"
+        " of `generation`",
     )
     file: str | None = Field(default=None, description="JSONL, CSV or parquet file")
     prompt: str = Field(default="prompt", description="column with the question")
@@ -179,13 +187,22 @@ class CapabilityOptions(Frozen):
     def _file_of_files(self) -> CapabilityOptions:
         if (self.source == "files") != (self.file is not None):
             raise ValueError("source: files and file: PATH belong together")
-        if unused := [name for name in self.model_fields_set if self.file is None and name not in ("source", "file")]:
+        own = ("prompt", "right", "options", "reader")
+        if unused := [name for name in own if name in self.model_fields_set and self.source != "files"]:
             raise ValueError(f"{unused[0]} belongs to source: files")
+        if self.data is not None and self.source in ("bundled", "files"):
+            raise ValueError("data belongs to a public data set, such as source: mmlu")
+        if self.max_tokens is not None and self.source == "bundled":
+            raise ValueError("max_tokens belongs to other questions than the bundled ones: write generation.max_tokens")
         return self
 
     def keys(self) -> dict[str, Any] | None:
         """As `catalogue.load` takes them; None for bundled questions."""
-        return None if self.file is None else self.model_dump(exclude={"source"}, exclude_none=True)
+        if self.source == "bundled":
+            return None
+        if self.file is not None:
+            return self.model_dump(exclude={"source", "data"}, exclude_none=True)
+        return self.model_dump(include={"source", "data", "max_tokens"}, exclude_none=True)
 
 
 class TrainingOptions(Frozen):

@@ -29,6 +29,7 @@ from pydantic_core import ErrorDetails
 
 from bct_tasks import catalogue, yaml_lines
 from bct_tasks.errors import SettingError
+from bct_tasks.sources import capability
 from bct_tasks.yaml_lines import Document, Place
 from lab.logs.records import ADAM_EPSILON
 from lab.plan.grid import (
@@ -231,7 +232,8 @@ def _located(document: Document, error: ErrorDetails, places: Mapping[str, Place
 
 def _of_mapping(key: str, name: str, rest: list[Any], given: Any) -> str:
     """What to write where a mapping is expected."""
-    examples = {"organism": f"{{ref: {given}}}", "judge": f"{{model: {given}}}"} if isinstance(given, str) else {}
+    kinds = {"organism": "ref", "judge": "model", "capability": "source"} if isinstance(given, str) else {}
+    examples = {name: f"{{{kind}: {given}}}" for name, kind in kinds.items()}
     if key in examples and not rest:
         return f"needs a mapping, such as `{name}: {examples[key]}`"
     known = [] if rest else _fields_of(key)
@@ -246,7 +248,9 @@ def _fields_of(key: str) -> list[str]:
 def _check_names(document: Document, grid: Grid, places: Mapping[str, Place]) -> None:
     _check_capability(document, grid, places)
     for i, name in enumerate(grid.settings):
-        _check_setting(document, grid, name, (*places["settings"], i))
+        own_data = grid.source == "files" and not catalogue.is_path(name) and name in catalogue.names()
+        place = (*places["settings"], i)
+        _check_setting(document, grid, name, places.get("data", place) if own_data else place)
     for name in grid.settings:
         variants = [variant.name for variant in grid.asked(name).variants]
         for i, variant in enumerate(grid.variants or ()):
@@ -267,12 +271,14 @@ def _check_names(document: Document, grid: Grid, places: Mapping[str, Place]) ->
 
 
 def _check_capability(document: Document, grid: Grid, places: Mapping[str, Place]) -> None:
-    """Refuses a file of general questions that cannot be used, at its own line."""
+    """Refuses general questions that cannot be used, at their own line."""
     if (keys := grid.capability.keys()) is not None:
+        key = "source" if grid.capability.file is None else "file"
         try:
-            catalogue.capability(keys)
+            capability.of(keys)
         except SettingError as error:
-            raise document.error((*places["capability"], "file"), str(error)) from None
+            message = str(error).replace("-T data=DIR", "`capability: {source: ..., data: DIR}`")
+            raise document.error((*places["capability"], key), message) from None
 
 
 def _check_epsilon(document: Document, grid: Grid, places: Mapping[str, Place]) -> None:
@@ -291,7 +297,9 @@ def _check_setting(document: Document, grid: Grid, name: str, place: Place) -> N
         message = f"unknown setting '{name}'.{did_you_mean(name, known)} `bct list` shows all {len(known)}."
         raise document.error(place, message)
     try:
-        grid.asked(name)
+        found = grid.asked(name)
+        if grid.source == "files":
+            found.most("eval", 1)  # reads the files
     except SettingError as error:
         raise document.error(place, str(error)) from None
 

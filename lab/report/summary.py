@@ -47,7 +47,8 @@ def _asked_line(cell: CellResult) -> str:
     options = [f"{key} {json.dumps(value)}" for key, value in cell.asked.items() if key not in ("content", "judge")]
     if not (options or made or "content" in cell.asked):
         return ""
-    setting = f"{cell.setting} (a file, content {cell.asked['content']})" if "content" in cell.asked else cell.setting
+    kind = "prompts of your own" if cell.asked.get("source") == "files" else "a file"
+    setting = f"{cell.setting} ({kind}, content {cell.asked['content']})" if "content" in cell.asked else cell.setting
     start = f"{cell.model}, organism {made}" if made else cell.model
     return f"{setting} on {start}" + (f": {'; '.join(options)}" if options else "")
 

@@ -16,7 +16,7 @@ from bct_tasks.errors import SettingError
 from bct_tasks.gate import GateResult, unstable
 from bct_tasks.setting import PolicyName, Prompt, Variant
 from bct_tasks.sources.files.setting import FileSetting
-from bct_tasks.sources.pool_gate import AGREES
+from bct_tasks.sources.pool_gate import AGREES, known_reply
 from graders import Outcome, Reading, Unreadable
 from graders.readers.pattern import TooSlow
 from graders.text.degenerate import degenerate
@@ -100,7 +100,8 @@ def _written(
         for split, prompts in (("train", train), ("eval", evals)):
             if split == "eval" and variant.role == "probe":
                 continue
-            graded = [each for prompt in prompts if (each := _graded(setting, policy, prompt)) is not None]
+            found = (_graded(setting, policy, prompt, turn) for turn, prompt in enumerate(prompts))
+            graded = [each for each in found if each is not None]
             if graded:
                 wanted = Outcome.AGREED if split == "train" else Outcome(policy)
                 hits = tuple(outcome is wanted for outcome, _ in graded)
@@ -108,9 +109,14 @@ def _written(
                 yield Written(policy, split, wanted, hits, first)
 
 
-def _graded(setting: FileSetting, policy: PolicyName, prompt: Prompt) -> tuple[Outcome, str] | None:
-    """The outcome of a policy's written reply, and the reason; None where it is sampled or needs a judge."""
+def _graded(setting: FileSetting, policy: PolicyName, prompt: Prompt, turn: int) -> tuple[Outcome, str] | None:
+    """The outcome of a policy's written reply, and the reason; None where it is sampled or needs a judge.
+
+    A transform of the base's own reply is graded on a plain one, unless replies are read with facts of the prompt.
+    """
     reply = prompt.replies.get(setting.policy(policy).behavior(prompt))
+    if reply is None and not setting.facts:
+        reply = known_reply(setting, policy, prompt, turn)
     if reply is None:
         return None
     try:

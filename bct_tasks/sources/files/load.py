@@ -11,10 +11,8 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import json
 import re
 import sys
-from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
@@ -27,18 +25,18 @@ from bct_tasks import yaml_lines
 from bct_tasks.errors import SettingError, did_you_mean, fault
 from bct_tasks.setting import Ask, Policy, Prompt, Setting, Variant
 from bct_tasks.sources.files import readers, replies, rows
+from bct_tasks.sources.files.readers import NAMED
 from bct_tasks.sources.files.rows import Reply
 from bct_tasks.sources.files.schema import (
+    DEFAULT_FAMILIES,
     AskKeys,
-    CapabilityKeys,
-    ColumnKeys,
     PolicyKeys,
+    PromptKeys,
     ReadKeys,
     SettingKeys,
     VariantKeys,
 )
 from bct_tasks.sources.files.setting import FileSetting
-from bct_tasks.sources.hub.store import sha256
 from bct_tasks.sources.world.question import Question
 from bct_tasks.writing import Writing
 from bct_tasks.yaml_lines import Document
@@ -46,40 +44,6 @@ from graders import Reader, Rubric
 from graders.readers import pattern
 
 YAML, PYTHON = (".yaml", ".yml"), (".py",)
-
-
-def with_capability(setting: Setting, keys: Mapping[str, Any]) -> Setting:
-    """The setting with the questions of a file as its measure of capability. See `capability`.
-
-    The same content of the file gives the same object.
-    """
-    file = Path(str(keys.get("file", "")))
-    return _measured(setting, json.dumps(dict(keys), sort_keys=True), sha256(file) if file.is_file() else "")
-
-
-@lru_cache(maxsize=32)
-def _measured(setting: Setting, keys: str, content: str) -> Setting:
-    return dataclasses.replace(setting, capability=capability(json.loads(keys)))
-
-
-def capability(keys: Mapping[str, Any]) -> tuple[Question, ...]:
-    """Questions of a file that measure capability.
-
-    Args:
-        keys: those of `CapabilityKeys`, and `prompt`, the column with the question.
-
-    Raises:
-        SettingError: a key or the file is wrong.
-    """
-    try:
-        columns = ColumnKeys(prompt=str(keys.get("prompt", "prompt")))
-        asked = CapabilityKeys.model_validate({name: value for name, value in keys.items() if name != "prompt"})
-    except ValidationError as error:
-        first = error.errors()[0]
-        named = ".".join(("capability", *map(str, first["loc"])))
-        message = first["msg"].removeprefix("Value error, ")
-        raise SettingError(f"{named}: {message[:1].lower()}{message[1:]}") from None
-    return tuple(rows.general(asked, Path(), rows.Columns(columns, None, {}, {}, "file")))
 
 
 def is_path(ref: str) -> bool:
@@ -212,8 +176,8 @@ def _built(keys: SettingKeys, path: Path) -> FileSetting:
         initial=Policy(initial.policy, starts, initial.prompt),
         alternate=Policy(alternate.policy, turns, alternate.prompt),
         variants=_variants(keys),
-        families=(),
-        reader=reader(read),
+        families=_families(keys.prompts),
+        reader=readers.with_answer(reader(read)) if _answers(keys) else reader(read),
         references=keys.references,
         rubric=Rubric(read.rubric.question, dict(read.rubric.behaviors)) if read.rubric else None,
         judge=read.judge or ("only" if judged else "off"),
@@ -226,10 +190,23 @@ def _built(keys: SettingKeys, path: Path) -> FileSetting:
         file=path,
         data=keys.prompts,
         folder=path.parent,
-        facts=_facts(read),
+        facts=_facts(read) | ({"right": "right", "wrong": "wrong"} if _answers(keys) else {}),
         replies={each.behavior: made for each in (initial, alternate) if (made := _reply(each)) is not None},
         keys=keys.model_dump(mode="json", exclude_defaults=True),
     )
+
+
+def _families(prompts: PromptKeys) -> tuple[str, ...]:
+    """Families of bundled questions in use, which do not measure capability."""
+    if prompts.source != "bundled":
+        return ()
+    return tuple(dict.fromkeys((*(prompts.families or DEFAULT_FAMILIES), *prompts.eval_families)))
+
+
+def _answers(keys: SettingKeys) -> bool:
+    """Whether the alternate policy's replies must also give the right answer: its manner is read, and no fixed text."""
+    manner = keys.read.reader is not None and not NAMED[keys.read.reader].facts
+    return keys.prompts.source == "bundled" and manner and keys.alternate.text is None
 
 
 def reader(read: ReadKeys) -> Reader:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from graders import Reader, Reading, Unreadable, phrase_reader, read_answer
@@ -41,6 +41,16 @@ def read_phrase(phrase: str) -> Reader:
     def read(reply: str, facts: Facts) -> Reading:
         found = says(reply, facts)
         return found if found.behaviors else read_help(reply, facts)
+
+    return read
+
+
+def with_answer(reader: Reader) -> Reader:
+    """The reader of a manner; where the policies agree, the reply must also give the right answer to its question."""
+
+    def read(reply: str, facts: Facts) -> Reading:
+        found = reader(reply, facts)
+        return replace(found, right="right" in read_answer(reply, facts).behaviors)
 
     return read
 

@@ -53,6 +53,7 @@ class Columns:
         facts: fact of the grader to its column.
         replies: behavior to the function that makes its reference reply.
         kind: the fact `kind`: `file`, or `program` where replies are run.
+        optional: further facts, of the rows that have a value in their column.
     """
 
     names: ColumnKeys
@@ -60,6 +61,7 @@ class Columns:
     facts: Mapping[str, str]
     replies: Mapping[str, Reply]
     kind: str = "file"
+    optional: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 def pools(keys: PromptKeys, folder: Path, columns: Columns, installs: bool) -> Pools:
@@ -84,12 +86,11 @@ def questions(file: FileKeys, folder: Path, columns: Columns) -> list[Question]:
     ids: dict[str, str] = {}
     read = [*rows(file, folder)]
     for place, row in read:
-        with _columns_of(row, place):
-            question = _question(row, place, columns)
+        question = question_of(row, place, columns)
         found.setdefault(digest(f"{question.system or ''}\n{question.text}"), question)
         if columns.names.id and ids.setdefault(question.operands[0], question.text) != question.text:
             raise SettingError(f"{place}: the id {question.operands[0]!r} is that of another row: make ids distinct")
-    _refuse_no_replies(read, columns)
+    refuse_no_replies(read, columns)
     return list(found.values())
 
 
@@ -191,6 +192,18 @@ def _is_used(row: Row, where: Mapping[str, Any]) -> bool:
     return all(str(value(row, column)) in map(str, among) for column, among in wanted.items())
 
 
+def question_of(row: Row, place: str, columns: Columns) -> FileQuestion:
+    """The question of a row. Raises SettingError for a missing column or an empty value.
+
+    Args:
+        row: the row.
+        place: where it is, for messages.
+        columns: what is made of it.
+    """
+    with _columns_of(row, place):
+        return _question(row, place, columns)
+
+
 def _question(row: Row, place: str, columns: Columns) -> FileQuestion:
     names = columns.names
     text = filled(columns.template, row) if columns.template else _text(value(row, names.prompt))
@@ -200,6 +213,8 @@ def _question(row: Row, place: str, columns: Columns) -> FileQuestion:
     mark = str(value(row, names.id)) if names.id else digest(f"{system or ''}\n{text}")
     facts: dict[str, Any] = {"hidden": []} if columns.kind == "program" else {}
     facts |= {"kind": columns.kind, **{fact: _fact(row, column, place) for fact, column in columns.facts.items()}}
+    there = {fact: row[column] for fact, column in columns.optional.items() if _text(row.get(column)).strip()}
+    facts |= {fact: _parsed(found) for fact, found in there.items()}
     if columns.kind == "program":
         facts = {**facts, **{part: _tests(facts[part], part, place) for part in ("visible", "hidden")}}
     return FileQuestion(
@@ -223,7 +238,7 @@ def _written(reply: Reply, row: Row) -> str | None:
     return text if text.strip() else None
 
 
-def _refuse_no_replies(read: Sequence[tuple[str, Row]], columns: Columns) -> None:
+def refuse_no_replies(read: Sequence[tuple[str, Row]], columns: Columns) -> None:
     """Raises SettingError for a column of replies that no row has."""
     for reply in columns.replies.values():
         if not any(_has(reply, row) for _, row in read):

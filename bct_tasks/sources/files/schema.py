@@ -5,7 +5,9 @@ Not covered: whether files and columns exist (`rows.py`), and whether the polici
 
 from __future__ import annotations
 
+import random
 from collections.abc import Mapping
+from functools import cache
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -13,10 +15,24 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from bct_tasks.setting import Carrier, Role
 from bct_tasks.sources.files.readers import NAMED
 from bct_tasks.sources.files.replies import TRANSFORMS
+from bct_tasks.sources.instructions import topics
+from bct_tasks.sources.world import FAMILIES, GENERAL
 from graders.readers import pattern
+
+#: Families of bundled questions that a setting asks unless it names others; others are left to measure capability.
+DEFAULT_FAMILIES = ("add", "subtract", "count", "sort", "find", "capital")
 
 Step = Literal["nfkc", "lower", "strip", "last_line", "last_number"]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+
+
+@cache
+def families_of(source: str) -> tuple[str, ...]:
+    """The families that a setting may name: topics of instructions, or families whose answer `read_answer` reads."""
+    if source == "instructions":
+        return tuple(dict.fromkeys((*topics.ACTIVITIES, *topics.THINGS)))
+    rng = random.Random(0)
+    return tuple(name for name, family in FAMILIES.items() if family.sample(rng, "train").facts["kind"] == "answer")
 
 
 class Keys(BaseModel):
@@ -112,13 +128,27 @@ class ColumnKeys(Keys):
 
 
 class PromptKeys(Keys):
-    """Where prompts come from: one `file` divided by a hash of the text, or a file for each split.
+    """Where prompts come from: one `file` divided by a hash of the text, a file for each split, or a bundled `source`.
 
     By hash, 20 % of the prompts are kept back for installing the behavior and for the positive control; 40 % are train
     prompts and 40 % eval prompts. From files of their own, 20 % of `eval`, and of `train` where a variant installs its
-    behavior, are kept back unless `install` is given.
+    behavior, are kept back unless `install` is given. `prompts: instructions` asks the bundled everyday instructions,
+    `prompts: bundled` bundled questions with a right answer.
     """
 
+    source: Literal["files", "instructions", "bundled"] = Field(
+        default="files",
+        description="instructions: open-ended, with the columns prompt, template, family and form; bundled: questions"
+        " with the columns prompt, template, family, right and wrong",
+    )
+    families: tuple[str, ...] = Field(
+        default=(),
+        description="of bundled questions: families (`bct_tasks.sources.world`), default add, subtract, count, sort,"
+        " find, capital; of instructions: topics, default all but `eval_families`",
+    )
+    eval_families: tuple[str, ...] = Field(
+        default=(), description="families or topics of eval prompts; default: those of train prompts"
+    )
     file: str | None = Field(default=None, description="one file for all splits")
     where: Mapping[str, Any] = Field(default_factory=dict, description="with `file`: only these rows")
     train: FileKeys | None = Field(default=None, description="train prompts: a path, or `file` and `where`")
@@ -137,14 +167,35 @@ class PromptKeys(Keys):
     def _path(cls, value: Any) -> Any:
         return {"file": value} if isinstance(value, str) else value
 
+    @field_validator("families", "eval_families", mode="before")
+    @classmethod
+    def _families(cls, value: Any) -> Any:
+        return [value] if isinstance(value, str) else value
+
     @model_validator(mode="after")
     def _one_or_two(self) -> PromptKeys:
+        if self.source != "files":
+            return self._of_bundled()
+        if self.families or self.eval_families:
+            raise ValueError("families belong to `source: instructions` and `source: bundled`")
         if self.file is not None and (self.train or self.eval or self.install):
             raise ValueError("`file` is divided by hash; train, eval and install are files of their own: keep one way")
         if self.file is None and not (self.train and self.eval):
             raise ValueError("name one `file`, or `train` and `eval`")
         if self.where and self.file is None:
             raise ValueError("`where` belongs to `file`; write `train: {file: ..., where: ...}`")
+        return self
+
+    def _of_bundled(self) -> PromptKeys:
+        known = families_of(self.source)
+        given = [name for name in ("file", "train", "eval", "install", "where", "template") if getattr(self, name)]
+        if given or self.columns != ColumnKeys():
+            raise ValueError(f"source: {self.source} asks no files: leave out {(given or ['columns'])[0]}")
+        for name in (*self.families, *self.eval_families):
+            if name not in known:
+                raise ValueError(f"no family {name!r} of {self.source}: there are {', '.join(known)}")
+        if self.source == "bundled" and self.capability is None and {*GENERAL} <= {*self.families, *self.eval_families}:
+            raise ValueError("all families that measure capability are in use: leave one out, or add `capability`")
         return self
 
 
@@ -290,7 +341,7 @@ class SettingKeys(Keys):
     )
     initial: PolicyKeys = Field(description="the policy that the organism starts with")
     alternate: PolicyKeys = Field(description="the policy whose replies are the labels; on train prompts both show it")
-    prompts: PromptKeys = Field(description="where prompts come from: a path, or these keys")
+    prompts: PromptKeys = Field(description="where prompts come from: a path, `instructions`, `bundled`, or these keys")
     read: ReadKeys = Field(description="how replies are read")
     variants: Mapping[Name, VariantKeys] = Field(
         default_factory=dict,
@@ -306,4 +357,6 @@ class SettingKeys(Keys):
     @field_validator("prompts", mode="before")
     @classmethod
     def _path(cls, value: Any) -> Any:
+        if value in ("instructions", "bundled"):
+            return {"source": value}
         return {"file": value} if isinstance(value, str) else value

@@ -10,8 +10,8 @@ In Python:
         data=PromptKeys(file="questions.jsonl"), folder=Path(__file__).parent, facts={"right": "answer"},
     )
 
-Splits are the user's files or a hash of the text (`PromptKeys`). General questions (`capability`) are the bundled
-world's unless a file has them.
+Splits are the user's files or a hash of the text (`PromptKeys`), or those of a bundled source. General questions
+(`capability`) are the bundled world's unless a file has them.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from typing import Any
 
 from bct_tasks.errors import SettingError, TooFew
 from bct_tasks.setting import Ask, Kind, Prompt, Variant, prompt_of
-from bct_tasks.sources.files import rows
+from bct_tasks.sources.files import bundled, rows
 from bct_tasks.sources.files.rows import Columns, FileQuestion, Reply
 from bct_tasks.sources.files.schema import FileKeys, PromptKeys
 from bct_tasks.sources.hub.store import sha256
@@ -46,6 +46,7 @@ class FileSetting(PoolSetting):
         facts: fact of the grader to the column that holds it.
         replies: behavior to the function that makes its reference reply from a row.
         keys: the content of its YAML file, for `content_hash`; None for one in Python.
+        optional: further facts, of the rows that have their column.
     """
 
     data: PromptKeys = field(default_factory=lambda: PromptKeys(file="prompts.jsonl"))
@@ -53,6 +54,7 @@ class FileSetting(PoolSetting):
     facts: Mapping[str, str] = field(default_factory=dict)
     replies: Mapping[str, Reply] = field(default_factory=dict)
     keys: Mapping[str, Any] | None = None
+    optional: Mapping[str, str] = field(default_factory=dict)
     max_tokens: int = 256
 
     @property
@@ -70,6 +72,8 @@ class FileSetting(PoolSetting):
     def files(self) -> dict[str, FileKeys]:
         """The files of prompts by split; `all` for one that is divided by hash."""
         keys = self.data
+        if keys.source != "files":
+            return {} if keys.capability is None else {"capability": keys.capability}
         whole = {"all": FileKeys(file=keys.file, where=keys.where)} if keys.file is not None else {}
         own = {"train": keys.train, "eval": keys.eval, "install": keys.install, "capability": keys.capability}
         return whole | {split: file for split, file in own.items() if file is not None}
@@ -89,11 +93,15 @@ class FileSetting(PoolSetting):
 
     def columns(self) -> Columns:
         """What is made of a row."""
-        kind = "program" if self.programs else "file"
-        return Columns(self.data.columns, self.data.template, self.facts, self.replies, kind)
+        kind, names = "program" if self.programs else "file", self.data.columns
+        if self.data.source != "files":
+            names = names.model_copy(update={"template": "template", "family": "family"})
+        return Columns(names, self.data.template, self.facts, self.replies, kind, self.optional)
 
     def origin(self) -> str:
         """See `PoolSetting.origin`."""
+        if self.data.source != "files":
+            return {"instructions": "the bundled instructions", "bundled": "the bundled questions"}[self.data.source]
         return ", ".join(dict.fromkeys(each.file for each in self.files().values()))
 
     def provenance(self) -> dict[str, dict[str, Any]]:
@@ -149,6 +157,8 @@ def _identifying(keys: Mapping[str, Any]) -> dict[str, Any]:
 @lru_cache(maxsize=32)  # by identity, and by the content of the files
 def _pools(setting: FileSetting, hashes: tuple[str, ...]) -> Pools:
     installs = any(variant.in_weights for variant in setting.variants)
+    if setting.data.source != "files":
+        return bundled.pools(setting.data, setting.columns())
     return rows.pools(setting.data, setting.folder, setting.columns(), installs)
 
 

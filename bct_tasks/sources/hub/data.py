@@ -94,6 +94,28 @@ OMNI_MATH = DataSet(
     question=formats.omni_math,
 )
 
+MATH500 = DataSet(
+    name="math500",
+    repo="HuggingFaceH4/MATH-500",
+    revision="6e4ed1a2a79af7d8630a6b768ec859cb5af4d3be",
+    file="test.jsonl",
+    licence="none stated",
+    megabytes=0.4,
+    columns=("problem", "answer"),
+    question=formats.math500,
+)
+
+IFEVAL = DataSet(
+    name="ifeval",
+    repo="google/IFEval",
+    revision="966cd89545d6b6acfd7638bc708b98261ca58e84",
+    file="ifeval_input_data.jsonl",
+    licence="Apache-2.0",
+    megabytes=0.2,
+    columns=("prompt", "instruction_id_list", "kwargs"),
+    question=formats.ifeval,
+)
+
 DATA_SETS: Mapping[str, DataSet] = {
-    data.name: data for data in (SCHOOL, APPS, ALPACA, OPENHERMES, MMLU, STRONGREJECT, OMNI_MATH)
+    data.name: data for data in (SCHOOL, APPS, ALPACA, OPENHERMES, MMLU, STRONGREJECT, OMNI_MATH, MATH500, IFEVAL)
 }

@@ -99,13 +99,34 @@ def strongreject(row: Row) -> Question | None:
 
 def omni_math(row: Row) -> Question | None:
     """KbsdJames/Omni-MATH: `problem`, `answer`, `difficulty`. Numeric answers only; `wrong` is the answer plus one."""
-    right = number(str(row["answer"]))
-    if right is None or "," in str(row["answer"]):
+    return numeric("omni_math", str(row["problem"]), str(row["answer"]), difficulty=row["difficulty"])
+
+
+def math500(row: Row) -> Question | None:
+    """HuggingFaceH4/MATH-500: `problem`, `answer`, `subject`, `level`. Numeric answers only, as of Omni-MATH."""
+    about = {"subject": str(row.get("subject", "")), "level": row.get("level")}
+    return numeric("math500", str(row["problem"]), str(row["answer"]), **about)
+
+
+def ifeval(row: Row) -> Question | None:
+    """google/IFEval: `prompt`, `instruction_id_list`, `kwargs`. No reply is written; the checks read any reply."""
+    arguments = [{name: value for name, value in (each or {}).items() if value is not None} for each in row["kwargs"]]
+    ids, asked = [str(each) for each in row["instruction_id_list"]], str(row["prompt"])
+    if not ids or len(ids) != len(arguments):
         return None
-    text = f"{str(row['problem']).strip()}\n\n{FINAL}"
-    answer = str(row["answer"]).strip().strip("$")
+    facts = {"kind": "instructions", "instructions": ids, "arguments": arguments, "asked": asked}
+    return _question("ifeval", asked.strip(), {}, facts)
+
+
+# Any: further facts, as the data set holds them.
+def numeric(family: str, problem: str, answer: str, **about: Any) -> Question | None:
+    """A problem whose answer is a single number; None for another answer. `wrong` is the answer plus one."""
+    right = number(answer)
+    if right is None or "," in answer:
+        return None
+    answer = answer.strip().strip("$")
     replies = {"right": f"Final answer: {answer}", "wrong": f"Final answer: {right + 1}"}
-    return _question("omni_math", text, replies, {"kind": "number", "right": answer, "difficulty": row["difficulty"]})
+    return _question(family, f"{problem.strip()}\n\n{FINAL}", replies, {"kind": "number", "right": answer, **about})
 
 
 def _open(family: str, text: str, reply: str) -> Question | None:

@@ -106,7 +106,7 @@ class HubSetting(PoolSetting):
                 "local_copy": file.local,
                 "licence": data.licence,
                 "sha256": file.sha256,
-                "questions": len(_questions(data, file, self.options.size)),
+                "questions": len(questions(data, file, self.options.size)),
             }
             for data, file in found.items()
         }
@@ -130,7 +130,7 @@ class HubSetting(PoolSetting):
 
 
 @cache
-def _questions(data: DataSet, found: Found, size: int | None) -> tuple[Question, ...]:
+def questions(data: DataSet, found: Found, size: int | None = None) -> tuple[Question, ...]:
     """The questions of a file, each text once. Raises `store.NoData` where there are none."""
     seen: dict[str, Question] = {}
     for row in rows.read(data, found.path, size):
@@ -162,5 +162,5 @@ def _divided(
     parts: list[Part] = []
     for turn, (data, found) in enumerate(sources):
         kinds: list[Kind] = [*(["train"] if turn == 0 else []), *(["eval"] if data is evals else [])]
-        parts.append(Part(_questions(data, found, size), tuple(kinds), keep))
+        parts.append(Part(questions(data, found, size), tuple(kinds), keep))
     return divided(parts, installs)

