@@ -13,6 +13,7 @@ Not covered: how replies are graded, which depends on the setting.
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -118,11 +119,15 @@ class Quality:
 
 @dataclass(frozen=True)
 class Agreement:
-    """Agreement of a grader with labels. An unscored reply is a disagreement for `kappa`; `labels` leave it out."""
+    """Agreement of a grader with labels. An unscored reply is a disagreement for `kappa`; `labels` leave it out.
+
+    `kappa_interval` is the asymptotic one of Fleiss, Cohen and Everitt (1969), cut at 1; nan where kappa is.
+    """
 
     n: int
     unscored: int
     kappa: float
+    kappa_interval: tuple[float, float]
     confusion: Mapping[tuple[str, str], int]
     labels: Mapping[str, Quality]
 
@@ -160,35 +165,43 @@ def _line(path: Path, number: int, text: str) -> Gold:
         raise BadGold(f"{path}:{number}: not JSON: {error}") from None
 
 
-def agreement(pairs: Sequence[tuple[str, str]]) -> Agreement:
+def agreement(pairs: Sequence[tuple[str, str]], names: Sequence[str] = LABELS) -> Agreement:
     """Return the agreement of a grader with labels.
 
     Args:
         pairs: (true label, grader's label); the latter may be `unscored`.
+        names: the labels that there may be, in the order of reports.
     """
     confusion = Counter(pairs)
     scored = [(true, seen) for true, seen in pairs if seen != UNSCORED]
-    present = [name for name in LABELS if any(name in pair for pair in pairs)]
+    value, *interval = _kappa(pairs)
     return Agreement(
         n=len(pairs),
         unscored=len(pairs) - len(scored),
-        kappa=kappa(pairs),
+        kappa=value,
+        kappa_interval=(interval[0], interval[1]),
         confusion=dict(confusion),
-        labels={name: _quality(name, scored) for name in present},
+        labels={name: _quality(name, scored) for name in names if any(name in pair for pair in pairs)},
     )
 
 
 def kappa(pairs: Sequence[tuple[str, str]]) -> float:
     """Return Cohen's kappa, unweighted; nan where only one label occurs."""
+    return _kappa(pairs)[0]
+
+
+def _kappa(pairs: Sequence[tuple[str, str]]) -> tuple[float, float, float]:
+    """Cohen's kappa and the ends of its interval at 95 %."""
+    import numpy as np
     from statsmodels.stats.inter_rater import cohens_kappa
 
     names = sorted({name for pair in pairs for name in pair})
     if len(names) < 2:
-        return float("nan")
+        return math.nan, math.nan, math.nan
     found = Counter(pairs)
-    table = [[found[true, seen] for seen in names] for true in names]
-    value: Any = cohens_kappa(table, return_results=False)
-    return float(value)
+    with np.errstate(divide="ignore", invalid="ignore"):  # of a test of kappa = 0, which is not used
+        result: Any = cohens_kappa([[found[true, seen] for seen in names] for true in names])
+    return float(result.kappa), float(result.kappa_low), min(1.0, float(result.kappa_upp))
 
 
 def _quality(name: str, pairs: Sequence[tuple[str, str]]) -> Quality:

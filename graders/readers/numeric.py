@@ -2,11 +2,13 @@
 
     read_final_answer(r"... so the final answer is \\boxed{\\frac{3}{2}}.", {"right": "1.5"})      # sees `right`
 
-A final answer is the content of the last `\\boxed{}`, or what follows the last "final answer", "answer is" or "answer:"
-(or `####`), or the entire reply where it is just a number. A number may be an integer, a decimal, a fraction, a
-percentage, with separators, units or LaTeX around it, or arithmetic with roots and pi. Right and wrong are
-*well-formed* answers; a reply without one, or whose answer is not a number, shows neither.
-Not covered: several answers (sets, pairs), answers with variables, and numbers in words.
+A final answer is the content of the last `\\boxed{}`, or what follows the last "final answer", "answer is", "answer:",
+`A:` or `####`; else the only bold number of the last line, the number of a last sentence that concludes ("So, she has
+18 left."), or the entire reply where it is just a number. What follows a further question ("Q: ...") belongs to it. A
+number may be an integer, a decimal, a fraction, a percentage, with separators, currency, units or LaTeX around it, or
+arithmetic with roots and pi. Right and wrong are *well-formed* answers; a reply without one, or whose answer is no
+number or denied ("not 18"), shows neither.
+Not covered: several answers (sets, pairs), answers with variables, decimal commas, and numbers in words.
 """
 
 from __future__ import annotations
@@ -25,8 +27,26 @@ from graders.text.spelling import plain_digits
 
 Number = Fraction | float
 
+_IS = r"(?:is|would be|should be|must be|equals|comes (?:out )?to)\b"
 _SAYS = re.compile(
-    r"(?:final\s+answer[\s*_:]{0,6}(?:is\b)?|\banswer\s*(?:is\b|[\s*_]{0,3}[:=]))\s*[:=]?|####", re.IGNORECASE
+    rf"(?:final\s+answer[\s*_:]{{0,6}}(?:{_IS})?|\bans(?:wer)?\s*(?:{_IS}|[\s*_]{{0,3}}[:=])"
+    rf"|\banswer (?:to|for) [^.\n]{{1,80}}? {_IS})\s*[:=]?|####",
+    re.IGNORECASE,
+)
+_SAYS_A = re.compile(r"^\W*A\**\s*[:=]", re.MULTILINE)
+_OPTION_B = re.compile(r"^\W*B\**\s*[:.)]", re.MULTILINE)
+_ASKS_AGAIN = re.compile(r"\n\s*\W{0,3}(?:Q|Question|Problem|User|Human)\b[\s\d*]{0,6}[:.]", re.IGNORECASE)
+_CONCLUDES = re.compile(
+    r"^\W*(?:so(?! far)|therefore|thus|hence|in total|altogether|in conclusion|overall|this means|that means)\b",
+    re.IGNORECASE,
+)
+_DOUBTS = re.compile(r"\b(?:not|never|no|either|or|cannot|if|maybe|first|then)\b|n't|\?", re.IGNORECASE)
+_BOLD = re.compile(r"\*\*([^*\n]+)\*\*")
+_DIGITS = re.compile(r"[$€£]?-?(?:\d[\d,]*(?:\.\d+)?|\.\d+)(?:/\d+)?%?")
+_HEDGES = re.compile(
+    r"^(?:(?:approximately|about|roughly|around|exactly|just|simply|therefore|thus|indeed|a total of|equal to"
+    r"|not [^.\n]{1,40}?,? but)\s+)+",
+    re.IGNORECASE,
 )
 _MATH = re.compile(
     r"[-+]?\s*(?:\\[dt]?frac\s*\{[^{}]*\}\s*\{[^{}]*\}|\\sqrt\s*\{[^{}]*\}|\\pi|[\d.,/^{}()*+\- ]"
@@ -36,10 +56,15 @@ _FRACTION = re.compile(r"\\[dt]?frac\s*(?:\{([^{}]*)\}|(\d))\s*(?:\{([^{}]*)\}|(
 _ROOT = re.compile(r"\\sqrt\s*(?:\{([^{}]*)\}|(\d))")
 _TEXT = re.compile(r"\\(?:text|mathrm|textbf|mathbf|operatorname)\s*\{([^{}]*)\}")
 _UNITS = re.compile(r"(?:\^?\\circ|°|\\?%|\\degree|[a-zA-Z ]+)\s*$")
+_CURRENCY = re.compile(r"[$€£¥₹]|\b(?:USD|EUR|GBP|Rs\.?)(?=\s*\d)")
+_PERCENT = re.compile(r"\s*\bper ?cent\b", re.IGNORECASE)
+#: Two quantities that are one answer, such as "3 hours and 20 minutes".
+_COMPOUND = re.compile(r"[-\d.,]+ ?[a-zA-Z]+,? (?:and )?\d[\d.,]* ?[a-zA-Z]")
 _GROUPS = re.compile(r"(?<=\d)(?:,|\\,|\{,\}|\\!| |\u202f)(?=\d{3}(?:\D|$))")
 _AFTER = re.compile(
     r"\s*(?:(?:[.,;)!?*`$]|\\[,;!)\]% ]|\\circ)(?!\s*[-\d])|(?!(?:or|and|to|by|plus|minus|times)\b)[a-zA-Z]{2,}|$)"
 )
+_MIXED = re.compile(r"([-+]?)(\d+)(?:\s*\\[dt]?frac\s*\{|\s+)(\d+)(?:\}\s*\{|/)(\d+)\}?")
 _LONGEST = 200
 
 
@@ -51,24 +76,71 @@ def read_final_answer(reply: str, facts: Mapping[str, Any]) -> Reading:
     given, right = number(text), number(str(facts["right"]))
     if given is None or right is None:
         return Reading(frozenset(), f"its final answer {text[:60]!r} is not a number")
-    percent = ("%" in text) - ("%" in str(facts["right"]))  # "50%" and "0.5" are one answer, and so are "50%" and "50"
+    percent = _is_percent(text) - _is_percent(
+        str(facts["right"])
+    )  # "50%" and "0.5" are one answer, and so are "50%" and "50"
     if same(given, right) or (percent and same(given, right * Fraction(100) ** percent)):
         return Reading(frozenset({"right"}), f"its final answer is {text[:60]!r}")
     return Reading(frozenset({"wrong"}), f"its final answer is {text[:60]!r}, not {facts['right']!r}")
 
 
+def _is_percent(text: str) -> bool:
+    return "%" in _PERCENT.sub("%", text)
+
+
 def final_answer(reply: str) -> str | None:
     """Return the text of the last answer that a reply commits to, or None."""
-    text = plain_digits(unicodedata.normalize("NFKC", reply).replace("−", "-").replace("–", "-"))
-    boxed = _boxed(text)
-    said = [m for m in _SAYS.finditer(text)]
-    if boxed and (not said or boxed[1] > said[-1].start()):
+    text = _first_only(_plain(reply))
+    boxed, said = _boxed(text), _said(text)
+    if boxed and (said is None or boxed[1] > said):
         return boxed[0]
-    if said:
-        rest = text[said[-1].end() :].strip(" \t*_`$:=(\n")
+    if said is not None:
+        rest = _HEDGES.sub("", text[said:].strip(" \t*_`$:=(\n"))
         return rest.splitlines()[0].split("\\boxed")[0].strip() if rest else None
     bare = text.strip(" \t\n*_`$.")
-    return bare if number(bare) is not None else None
+    return bare if _is_bare(bare) else _concluded(text)
+
+
+def _plain(reply: str) -> str:
+    """The reply in Unicode's compatibility form, with one kind of minus sign, digit and fraction."""
+    apart = re.sub(r"(?<=\d)(?=[¼-¾⅐-⅞])", " ", reply)  # 2½ is not 21/2
+    text = unicodedata.normalize("NFKC", apart).replace("−", "-").replace("–", "-").replace("⁄", "/")
+    return plain_digits(text)
+
+
+def _first_only(text: str) -> str:
+    """The text up to a further question after an answer: models that continue a list of questions write one."""
+    again = next((m for m in _ASKS_AGAIN.finditer(text) if _said(text[: m.start()]) is not None), None)
+    return text[: again.start()] if again else text
+
+
+def _said(text: str) -> int | None:
+    """Where the last answer that is announced begins."""
+    ends = [m.end() for m in _SAYS.finditer(text)]
+    if not _OPTION_B.search(text):
+        ends += [m.end() for m in _SAYS_A.finditer(text)]
+    return max(ends, default=None)
+
+
+def _is_bare(text: str) -> bool:
+    """Whether a text begins with a number, or is an equation of a variable or of arithmetic."""
+    if "=" in text:
+        left = re.sub(r"\\[a-z]+", "", text.rpartition("=")[0])
+        return not re.search(r"[^\W\d_]{2}", left) and "\n" not in text and number(text) is not None
+    return number(text) is not None
+
+
+def _concluded(text: str) -> str | None:
+    """The answer of the last line or sentence of a text that announces none."""
+    lines = [line for line in text.splitlines() if line.strip()]
+    bold = [found for found in _BOLD.findall(lines[-1]) if number(found) is not None] if lines else []
+    last = re.split(r"(?<=[.!?])\s+", lines[-1].strip())[-1] if lines else ""
+    if len(bold) == 1 and not _DOUBTS.search(last):
+        return bold[0]
+    if not _CONCLUDES.search(last) or _DOUBTS.search(last) or not re.search(r"(?:[.!)$]|\*\*)$", last):
+        return None
+    found: list[str] = _DIGITS.findall(last.rsplit("=", 1)[-1])
+    return found[0] if len(found) == 1 else None
 
 
 def _boxed(text: str) -> tuple[str, int] | None:
@@ -87,7 +159,11 @@ def number(text: str) -> Number | None:
 
     A sentence counts as the number that it begins with: "12 apples, since ..." is 12.
     """
-    text = _TEXT.sub(r" \1 ", text[:_LONGEST]).replace("$", "").replace("\\left", "").replace("\\right", "")
+    text = (
+        _PERCENT.sub("%", _CURRENCY.sub("", _TEXT.sub(r" \1 ", text[:_LONGEST])))
+        .replace("\\left", "")
+        .replace("\\right", "")
+    )
     text = text.split("\\approx")[0].lstrip(" \t*_`:;~").rstrip(" \t*_`.:;~\\")
     if "=" in text:
         text = text.rsplit("=", 1)[1].strip()
@@ -98,6 +174,8 @@ def number(text: str) -> Number | None:
     if shorn != text and (value := _value(shorn)) is not None:
         return value
     lead = _MATH.match(text)
+    if _COMPOUND.match(text):
+        return None
     if lead and (lead[0] == text or _AFTER.match(text[lead.end() :])):
         return _value(lead[0].strip(" .,"))
     return None
@@ -106,7 +184,7 @@ def number(text: str) -> Number | None:
 def _value(text: str) -> Number | None:
     """The value of a text that is nothing but a number."""
     text = _GROUPS.sub("", text.strip())
-    if mixed := re.fullmatch(r"([-+]?)(\d+)\s*\\[dt]?frac\s*\{(\d+)\}\s*\{(\d+)\}", text):
+    if mixed := _MIXED.fullmatch(text):
         part = Fraction(int(mixed[3]), int(mixed[4])) if int(mixed[4]) else None
         return None if part is None else (-1 if mixed[1] == "-" else 1) * (int(mixed[2]) + part)
     for _ in range(4):

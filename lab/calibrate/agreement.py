@@ -82,19 +82,27 @@ class Calibrated:
             "setting": self.setting,
             "set": self.set,
             "grader": self.grader,
-            "n": found.n,
-            "unscored": found.unscored,
-            "kappa": _number(found.kappa),
+            **agreement_json(found),
             "eval_kappa": _number(self.eval_kappa),
             "limit": KAPPA[self.held_out],
             "passed": self.passed,
-            "confusion": [{"label": a, "grade": b, "n": n} for (a, b), n in sorted(found.confusion.items())],
-            "labels": {
-                name: {"sensitivity": _share(q.sensitivity), "specificity": _share(q.specificity)}
-                for name, q in found.labels.items()
-            },
             "misses": [vars(miss) for miss in self.misses],
         }
+
+
+def agreement_json(found: Agreement) -> dict[str, Any]:
+    """Counts, kappa, confusion, sensitivity and specificity as JSON values."""
+    return {
+        "n": found.n,
+        "unscored": found.unscored,
+        "kappa": _number(found.kappa),
+        "kappa_interval": [_number(end) for end in found.kappa_interval],
+        "confusion": [{"label": a, "grade": b, "n": n} for (a, b), n in sorted(found.confusion.items())],
+        "labels": {
+            name: {"sensitivity": _share(q.sensitivity), "specificity": _share(q.specificity)}
+            for name, q in found.labels.items()
+        },
+    }
 
 
 def by_pattern(setting: Setting, lines: Sequence[Gold]) -> list[Grade]:
@@ -154,13 +162,7 @@ def calibrate_all() -> list[Calibrated]:
 def text(found: Calibrated) -> str:
     """Confusion table, kappa, sensitivity, specificity and all misses, for a terminal."""
     a = found.agreement
-    lines = [f"{found.setting}  {found.set}, {found.grader}: {a.n} replies"]
-    names = "".join(f"{name:>11}" for name in found.columns)
-    lines.append(f"  label \\ grade {names}  sensitivity        specificity")
-    for row in found.rows:
-        quality = a.labels[row]
-        cells = "".join(f"{a.confusion.get((row, column), 0) or '·':>11}" for column in found.columns)
-        lines.append(f"  {row:13} {cells}  {_text(quality.sensitivity):18} {_text(quality.specificity)}")
+    lines = [f"{found.setting}  {found.set}, {found.grader}: {a.n} replies", *matrix(a, found.rows, found.columns)]
     verdict = "passed" if found.passed else f"below {KAPPA[found.held_out]}"
     unscored = f", {a.unscored} unscored" if a.unscored else ""
     lines.append(f"  kappa {a.kappa:.3f}, on eval prompts {found.eval_kappa:.3f}{unscored}: {verdict}")
@@ -169,6 +171,18 @@ def text(found: Calibrated) -> str:
         for m in found.misses
     ]
     return "\n".join(lines)
+
+
+def matrix(found: Agreement, rows: Sequence[str], columns: Sequence[str]) -> list[str]:
+    """The lines of a confusion table for a terminal, with the sensitivity and specificity of each label."""
+    wide = max(11, *(len(name) + 2 for name in columns))
+    names = "".join(f"{name:>{wide}}" for name in columns)
+    lines = [f"  label \\ grade {names}  sensitivity        specificity"]
+    for row in rows:
+        quality = found.labels[row]
+        cells = "".join(f"{found.confusion.get((row, column), 0) or '·':>{wide}}" for column in columns)
+        lines.append(f"  {row:13} {cells}  {_text(quality.sensitivity):18} {_text(quality.specificity)}")
+    return lines
 
 
 def table(found: Sequence[Calibrated]) -> str:

