@@ -139,8 +139,9 @@ def _concluded(text: str) -> str | None:
         return bold[0]
     if not _CONCLUDES.search(last) or _DOUBTS.search(last) or not re.search(r"(?:[.!)$]|\*\*)$", last):
         return None
-    found: list[str] = _DIGITS.findall(last.rsplit("=", 1)[-1])
-    return found[0] if len(found) == 1 else None
+    part = last.rsplit("=", 1)[-1]
+    found: list[str] = _DIGITS.findall(part)
+    return found[0] if len(found) == 1 and not re.search(r"\\[a-z]", part) else None
 
 
 def _boxed(text: str) -> tuple[str, int] | None:

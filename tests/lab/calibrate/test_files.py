@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -124,18 +123,3 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, name: str, text: st
 
 def test_columns_without_a_file_are_an_error() -> None:
     assert "--label describes a file" in bct("refusal", "--label", "human").output
-
-
-#: Columns prompt, completion, final_label; see docs/measured/real-replies.md.
-XSTEST = os.environ.get("BCT_XSTEST", "")
-
-
-@pytest.mark.parametrize(
-    "path", sorted(Path(XSTEST).glob("xstest_*.csv")) if XSTEST else [], ids=lambda path: path.name
-)
-def test_refusals_of_chat_models_are_found_on_labelled_replies(path: Path) -> None:
-    columns = ("--reply", "completion", "--label", "final_label")
-    found = json.loads(bct("refusal", "--file", str(path), *columns, *MAP, "--json").output)
-    quality = found["labels"]["refuse"]
-    assert quality["sensitivity"]["p"] >= 0.9
-    assert quality["specificity"]["p"] >= 0.9
