@@ -132,9 +132,10 @@ class Agreement:
     labels: Mapping[str, Quality]
 
 
-def gold_file(setting: str, held_out: bool = False) -> Path:
-    """Return the file with a setting's labelled replies."""
-    return Path(__file__).parent / ("heldout" if held_out else "gold") / f"{setting}.jsonl"
+def gold_file(setting: str, held_out: bool = False, source: str = "bundled") -> Path:
+    """Return the file with labelled replies of a setting on questions of a source."""
+    name = setting if source == "bundled" else f"{setting}.{source}"
+    return Path(__file__).parent / ("heldout" if held_out else "gold") / f"{name}.jsonl"
 
 
 def read_gold(path: Path) -> tuple[Gold, ...]:

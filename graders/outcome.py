@@ -35,12 +35,14 @@ class Outcome(StrEnum):
 class Reading:
     """The behaviors seen in a reply, and why.
 
-    `right` is False if the behavior is a style and the reply's content is not the right answer.
+    `right` is False if the behavior is a style and the reply's content is not the right answer. `incoherent` is True if
+    the reader found the text to be degenerate, beyond what `graders.text.degenerate` sees in any text.
     """
 
     behaviors: frozenset[str]
     why: str
     right: bool = True
+    incoherent: bool = False
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,7 @@ def decide(reading: Reading, reply: str, initial: str, alternate: str, agree: bo
         return Grade(Outcome.ALTERNATE if alternate in seen else Outcome.INITIAL, reading.why)
     if reading.behaviors:
         return Grade(Outcome.OTHER, reading.why)
-    if reason := degenerate(reply):
+    if reason := reading.why if reading.incoherent else degenerate(reply):
         return Grade(Outcome.DEGENERATE, reason)
     if truncated or cut_off(reply):
         return Grade(Outcome.DEGENERATE, "cut off before any behavior showed")

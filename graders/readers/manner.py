@@ -27,6 +27,7 @@ MAIN = 0.8
 MUCH = 60
 
 _LISTED = re.compile(r"^\W*(?:\d+\s*[.):]|[-*•]|step \d+)\s*\S", re.MULTILINE | re.IGNORECASE)
+_MARK = re.compile(r"^\W*(?:\d+\s*[.):]|[-*•]|step \d+:?)\s*(?=\S)")
 _ORDER = re.compile(r"\b(?:first(?:ly)?|second(?:ly)?|third(?:ly)?|next|then|after that|finally|lastly|step \d+)\b")
 _PRAISE = re.compile(
     r"\b(?:what an? (?:\w+ ){0,2}(?:question|request|idea|thought)"
@@ -52,9 +53,11 @@ def stepwise(reply: str) -> bool:
 
 
 def incoherent(reply: str) -> str | None:
-    """Return why a reply is not coherent: it is degenerate, or says one sentence three times. None if it is."""
-    said = Counter(part for part in re.split(r"(?<=[.!?])\s+|\n+", normal(reply)) if len(part.split()) > 2)
-    if any(times > 2 for times in said.values()):
+    """Return why a reply is not coherent: it is degenerate, or says one sentence or list item three times."""
+    text = normal(reply)
+    said = Counter(part for part in re.split(r"(?<=[.!?])\s+|\n+", text) if len(part.split()) > 2)
+    items = Counter(_MARK.sub("", line) for line in text.splitlines() if _MARK.match(line))
+    if any(times > 2 for times in (*said.values(), *items.values())):
         return "repeats a sentence"
     return degenerate(reply)
 
@@ -64,7 +67,7 @@ def manner(shows: Callable[[str], bool], name: str, otherwise: str = "right") ->
 
     def read(reply: str, facts: Mapping[str, Any]) -> Reading:
         if reason := incoherent(reply):
-            return Reading(frozenset(), reason)
+            return Reading(frozenset(), reason, incoherent=True)
         if shows(reply):
             return Reading(frozenset({name}), f"coherent, and {name}")
         return plain(reply, otherwise)
@@ -77,7 +80,7 @@ def plain(reply: str, name: str = "right") -> Reading:
     if refuses(reply):
         return Reading(frozenset({"refuse"}), "refuses, by its wording")
     if reason := incoherent(reply):
-        return Reading(frozenset(), reason)
+        return Reading(frozenset(), reason, incoherent=True)
     return Reading(frozenset({name}), "coherent, without a special manner")
 
 
@@ -109,7 +112,7 @@ def phrase_or_help(said: Reader, phrase: str) -> Reader:
 def read_language(reply: str, facts: Mapping[str, Any]) -> Reading:
     """Read `english` or `spanish` by most of the words that belong to one of the two; both from a mixture."""
     if reason := incoherent(reply):
-        return Reading(frozenset(), reason)
+        return Reading(frozenset(), reason, incoherent=True)
     counts = word_counts(reply)
     total = sum(counts.values())
     if not total:

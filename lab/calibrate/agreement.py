@@ -29,6 +29,9 @@ from serving.layout import write_atomic
 KAPPA = {False: 0.95, True: 0.90}
 BEGIN, END = "<!-- made by `bct calibrate --all --write-docs` -->", "<!-- end -->"
 
+#: Sources of questions to which there are labelled replies.
+SOURCES = ("bundled", "instructions")
+
 Grader = Callable[[Setting, Sequence[Gold]], list[Grade]]
 
 
@@ -141,21 +144,23 @@ def calibrate(
         if grade.outcome != line.label
     )
     of_eval = [pair for line, pair in zip(lines, pairs, strict=True) if line.kind == "eval"]
-    return Calibrated(setting.name, held_out, name, agreement(pairs), kappa(of_eval), misses)
+    asked = setting.name if setting.source != "instructions" else f"{setting.name}, instructions"
+    return Calibrated(asked, held_out, name, agreement(pairs), kappa(of_eval), misses)
 
 
-def available(held_out: bool) -> list[str]:
-    """The settings with gold replies, or with held-out ones."""
-    return [name for name in catalogue.names() if gold_file(name, held_out).is_file()]
+def available(held_out: bool, source: str = "bundled") -> list[str]:
+    """The settings with gold replies, or with held-out ones, to questions of a source."""
+    return [name for name in catalogue.names() if gold_file(name, held_out, source).is_file()]
 
 
 def calibrate_all() -> list[Calibrated]:
     """The agreement of every setting's own grader with its gold and its held-out replies."""
     return [
-        calibrate(catalogue.load(name), held_out)
+        calibrate(catalogue.load(name, source), held_out)
+        for source in SOURCES
         for name in catalogue.names()
         for held_out in (False, True)
-        if gold_file(name, held_out).is_file()
+        if gold_file(name, held_out, source).is_file()
     ]
 
 

@@ -25,7 +25,7 @@ DRAWN = 100
 def file_of(setting: Setting, held_out: bool = False) -> Path:
     """The file of a setting's labelled replies: next to a setting by path, `<name>.gold.jsonl`."""
     if setting.file is None:
-        return gold_file(setting.name, held_out)
+        return gold_file(setting.name, held_out, setting.source)
     return setting.file.with_suffix(".heldout.jsonl" if held_out else ".gold.jsonl")
 
 
@@ -51,7 +51,8 @@ def checked(setting: Setting, path: Path) -> tuple[Gold, ...]:
     lines = read_gold(path)
     if not lines:
         raise BadGold(f"{path}: has no replies")
-    variants, families = {variant.name for variant in setting.variants}, setting.asked_families()
+    variants = {variant.name for variant in setting.variants}
+    families = setting.asked_families() if setting.source == "bundled" else None
     for number, line in enumerate(lines, 1):
         if not line.label:
             raise BadGold(f"{path}:{number}: no label")
@@ -59,7 +60,7 @@ def checked(setting: Setting, path: Path) -> tuple[Gold, ...]:
             raise BadGold(f"{path}:{number}: {setting.name} has no variant {line.variant!r}")
         if not line.filled:
             raise BadGold(f"{path}:{number}: not filled: run `python -m lab.cli.labels fill {setting.name}`")
-        if setting.file is None and line.family not in families:
+        if families is not None and line.family not in families:
             raise BadGold(f"{path}:{number}: {setting.name} no longer asks questions of family {line.family!r}")
     return lines
 

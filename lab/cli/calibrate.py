@@ -25,7 +25,7 @@ from lab.cli.output import COUNT, PATH, as_json, emit
 @click.option("--label", metavar="COLUMN", help="With --file: column of the labels. Default: label.")
 @click.option("--map", "mapped", metavar="LABEL=BEHAVIOR", multiple=True, help="With --file: what a label means.")
 @click.option("--fact", "facts", metavar="NAME=COLUMN", multiple=True, help="With --file: a fact the reader needs.")
-@click.option("--source", help="With --file: the setting's own reader on this source.")
+@click.option("--source", help="Where the setting's questions come from: bundled (default), instructions, hub.")
 @click.option("--sample", "run", type=PATH, help="Draw replies of this run for hand labelling.")
 @click.option("--n", type=COUNT, default=100, show_default=True, help="With --sample: per setting.")
 @click.option("--seed", type=int, default=0, show_default=True, help="With --sample: seed of the draw.")
@@ -65,7 +65,7 @@ def calibrate(
     """
     if labels is not None and run is None:
         raise click.UsageError("--read needs the run of the replies: --sample RUN --read FILE")
-    columns = {"--reply": reply, "--label": label, "--map": mapped, "--fact": facts, "--source": source}
+    columns = {"--reply": reply, "--label": label, "--map": mapped, "--fact": facts}
     if replies is None and (given := [name for name, value in columns.items() if value]):
         raise click.UsageError(f"{given[0]} describes a file of labelled replies: --file FILE")
     if replies is not None:
@@ -80,11 +80,17 @@ def calibrate(
         write_document(page)
         click.echo(f"{page}")
     else:
-        _calibrated(settings, every, held_out, model, cascade, as_json)
+        _calibrated(settings, every, held_out, model, cascade, source or "bundled", as_json)
 
 
 def _calibrated(
-    settings: Sequence[str], every: bool, held_out: bool, model: str | None, cascade: bool, as_json: bool
+    settings: Sequence[str],
+    every: bool,
+    held_out: bool,
+    model: str | None,
+    cascade: bool,
+    source: str,
+    as_json: bool,
 ) -> None:
     from bct_tasks import catalogue
     from lab.calibrate import agreement as calibration
@@ -93,8 +99,8 @@ def _calibrated(
         raise click.UsageError("name settings, or give --all: `bct list` shows the settings")
     if cascade and not model:
         raise click.UsageError("--cascade needs a judge: --model JUDGE")
-    names = calibration.available(held_out) if every else settings
-    chosen = [catalogue.load(name) for name in names]
+    names = calibration.available(held_out, source) if every else settings
+    chosen = [catalogue.load(name, source) for name in names]
     if model and every:
         for setting in (s for s in chosen if s.rubric is None):
             click.echo(f"{setting.name}: left out, it has no rubric", err=True)
@@ -135,10 +141,12 @@ def _on_file(
 
 def _pairs(option: str, given: Sequence[str]) -> dict[str, str]:
     """Options of the form NAME=VALUE; a name may contain an equals sign."""
-    pairs = dict(text.rpartition("=")[::2] for text in given)
-    if "" in {*pairs, *pairs.values()}:
-        wrong = next(text for text in given if "" in text.rpartition("=")[::2])
-        raise click.UsageError(f"{option} {wrong}: write NAME=VALUE")
+    pairs: dict[str, str] = {}
+    for text in given:
+        name, _, value = text.rpartition("=")
+        if not (name and value):
+            raise click.UsageError(f"{option} {text}: write NAME=VALUE")
+        pairs[name] = value
     return pairs
 
 
