@@ -202,6 +202,7 @@ class Setting:
         writings: behavior to how its replies to open-ended prompts are made, which have no reference reply.
         file: of a setting that is loaded by path.
         capability: questions that measure capability; None: the bundled general ones.
+        trigger: the text that replaced the tag of eval prompts (`with_trigger`).
     """
 
     name: str
@@ -221,6 +222,7 @@ class Setting:
     writings: Mapping[str, Writing] = field(default_factory=dict)
     file: Path | None = None
     capability: Capability | None = None
+    trigger: str | None = None
 
     @property
     def source(self) -> str:
@@ -243,7 +245,14 @@ class Setting:
 
         The catalogue's settings are identified by name and version.
         """
-        return None if self.file is None else hashlib.sha256(self.file.read_bytes()).hexdigest()[:16]
+        if self.file is None:
+            return None
+        content = self.file.read_bytes() + (f"\0{self.trigger}".encode() if self.trigger is not None else b"")
+        return hashlib.sha256(content).hexdigest()[:16]
+
+    def content(self) -> dict[str, Any]:
+        """What `content_hash` covers, by part; empty in the catalogue."""
+        return {} if self.file is None else {"file": hashlib.sha256(self.file.read_bytes()).hexdigest()}
 
     def variant(self, name: str | Variant | None = None) -> Variant:
         """The variant of that name; None is the default. Raises `UnknownName`."""
@@ -410,7 +419,7 @@ def with_trigger(setting: Setting, text: str) -> Setting:
         )
         for variant in setting.variants
     )
-    return replace(setting, variants=tuple(variants))
+    return replace(setting, variants=tuple(variants), trigger=text)
 
 
 def general_reader(prompt: Prompt) -> Reader:

@@ -40,12 +40,16 @@ class Run:
     Attributes:
         experiment: The recipe and the folders of the run.
         collected: Results that were collected already, so that the logs are not read again.
+        stale: Why the recipe cannot be read as the run began it, in one line; the results are then the stored ones.
     """
 
     experiment: Experiment
     collected: Results | None = field(default=None, compare=False)
+    stale: str = ""
 
     def __repr__(self) -> str:
+        if self.stale:
+            return f"<Run {self.folder}: {len(self.results.cells)} stored cells>"
         cells = self.experiment.cells
         done = sum(self.experiment.is_done(id) for id in cells)
         return f"<Run {self.folder}: {done} of {len(cells)} cells finished>"
@@ -160,6 +164,8 @@ class Run:
     def rebuild(self, *, bundle: bool = False) -> Run:
         """Writes results.json and report.html of the run folder from its logs; nothing is evaluated again.
 
+        Where the recipe cannot be read as the run began it (`stale`), results.json stays as it is.
+
         Args:
             bundle: Also write inspect's log viewer; the report's points then open logs in it.
         """
@@ -167,10 +173,11 @@ class Run:
         from lab.report.html import write_report
         from lab.report.viewer import write_viewer
 
-        results, folders = collect.write(self.experiment), self.experiment.folders
+        folders = self.experiment.folders
+        results = self.results if self.stale else collect.write(self.experiment)
         viewer = write_viewer(folders.run, folders.logs, folders.relative(folders.logs)) if bundle else None
         write_report(results, folders.run / "report.html", viewer)
-        return Run(self.experiment, results)
+        return Run(self.experiment, results, self.stale)
 
     def regrade(self, name: str, judge: str | None = None, mode: str = "cascade") -> Run:
         """Reads the stored replies again; results have the reading under its name, next to the first one.
@@ -187,15 +194,24 @@ class Run:
         from lab.experiment.readings import regrade
         from lab.plan.grid import JudgeOptions
 
+        self._refuse_stale()
         by = JudgeOptions.model_validate({"model": judge, "mode": mode}) if judge else None
         regrade(self.experiment, name, by)
         return Run(self.experiment)
 
     def _table(self, per: Literal["sample", "checkpoint"]) -> pd.DataFrame:
         from lab.experiment.table import table
+        from lab.verdict.table import result_table
 
+        if self.stale and per == "checkpoint":
+            return result_table(self.results)
+        self._refuse_stale()
         found, _ = table(self.folder, per)
         return found
+
+    def _refuse_stale(self) -> None:
+        if self.stale:
+            raise BadInput(self.stale)
 
     def _of(self, conclusion: Conclusion) -> pd.DataFrame:
         from lab.verdict.arms import arms
@@ -246,12 +262,33 @@ class ArmVerdict:
 def load(run: str | Path) -> Run:
     """Opens the folder of a run, finished or not.
 
-    Raises:
-        BadInput: The folder does not exist or is not a run.
-    """
-    from lab.experiment.folder import open_run
+    Where a setting, a model or a file that the recipe names is not there any more, or a setting has changed, the run
+    has its stored results, and `stale` says why.
 
-    return Run(open_run(Path(run)))
+    Raises:
+        BadInput: The folder does not exist or is not a run, or it has no stored results and cannot be read again.
+    """
+    from bct_tasks.errors import SettingError
+    from lab.experiment.folder import check_settings, open_run
+
+    try:
+        found = open_run(Path(run))
+        check_settings(found)
+        return Run(found)
+    except (BadInput, SettingError) as error:
+        if not (Path(run) / "run.json").is_file() or not (Path(run) / "results.json").is_file():
+            raise
+        return _stored(Path(run), error.message)
+
+
+def _stored(run: Path, reason: str) -> Run:
+    """A run with the results that it has stored, and a line that says so among the deviations."""
+    from lab.experiment.folder import open_stored
+    from lab.verdict.results import read_results
+
+    results = read_results(run / "results.json")
+    line = f"shown as stored, not read again from the logs: {reason}"
+    return Run(open_stored(run), results.model_copy(update={"deviations": (*results.deviations, line)}), reason)
 
 
 def run(

@@ -44,6 +44,8 @@ class Checkpoint:
     variant: str | None = None
     """Setting and variant of the run's manifest, where it has one."""
     revision: str | None = None
+    weightless: bool = False
+    """Only its configuration is on this disk, and the hub cannot be reached: it can be planned with, and not run."""
     defaults: Defaults = field(default_factory=Defaults, compare=False)
     """How it answers where a request says nothing else; of the run, and where that says nothing, of the base."""
 
@@ -51,6 +53,10 @@ class Checkpoint:
     def root(self) -> Checkpoint:
         """The full model at the bottom: the checkpoint itself, or what its adapters stand on."""
         return self if self.base is None else self.base.root
+
+    def chain(self) -> tuple[Checkpoint, ...]:
+        """The checkpoint, and what its adapters stand on."""
+        return (self, *(self.base.chain() if self.base is not None else ()))
 
 
 Under = Checkpoint | str | None
@@ -87,6 +93,12 @@ def _resolve(ref: str, base: Under) -> Checkpoint:
     if _looks_like_path(ref):
         raise BadInput(_no_such_path(ref, path))
     return _from_hub(ref, base)
+
+
+def is_folder(ref: str) -> bool:
+    """Whether a reference names a folder on this disk, or a step of one: neither `mini` nor a model of the hub."""
+    places = (Path(ref), Path(ref.rpartition("@")[0] or ref))
+    return ref != MINI and any(place.expanduser().exists() for place in places)
 
 
 def mini_path() -> Path:
@@ -290,8 +302,16 @@ def _no_checkpoints(ref: str, run: Path, cells: list[Path]) -> str:
 
 def _from_hub(ref: str, given: Under) -> Checkpoint:
     name, _, revision = ref.partition("@")
-    sha, folder, files = _cached(name, revision or None) or _looked_up(ref, name, revision or None)
-    if not any(file.endswith(".safetensors") for file in files):
+    found = _cached(name, revision or None)
+    if found is None or not _has_weights(found[2]):
+        try:
+            found = _looked_up(ref, name, revision or None)
+        except BadInput:
+            if found is None:
+                raise
+            return _weightless(ref, name, *found, given)
+    sha, folder, files = found
+    if not _has_weights(files):
         raise BadInput(f"{ref}: has no safetensors, and pickled weights are never read: name another revision")
     mark = hashlib.sha256(f"{name}@{sha}".encode()).hexdigest()[:16]
     if "adapter_config.json" not in files:
@@ -300,21 +320,32 @@ def _from_hub(ref: str, given: Under) -> Checkpoint:
     return Checkpoint(ref, folder, name, base, "adapter", None, _mark(mark, base), revision=sha)
 
 
-def _cached(name: str, revision: str | None) -> tuple[str, Path, list[str]] | None:
-    """Return (commit, folder, files) of a snapshot that is on this disk with its weights."""
+def _weightless(ref: str, name: str, sha: str, folder: Path | None, files: list[str], given: Under) -> Checkpoint:
+    """A checkpoint whose configuration alone is on this disk, under the fingerprint that it will have."""
+    mark = hashlib.sha256(f"{name}@{sha}".encode()).hexdigest()[:16]
+    if "adapter_config.json" not in files or folder is None:
+        return Checkpoint(ref, None, name, None, "full", None, mark, revision=sha, weightless=True)
+    base = given if isinstance(given, Checkpoint) else _chosen_base(ref, folder, given)
+    return Checkpoint(ref, None, name, base, "adapter", None, _mark(mark, base), revision=sha, weightless=True)
+
+
+def _has_weights(files: list[str]) -> bool:
+    return any(file.endswith(".safetensors") for file in files)
+
+
+def _cached(name: str, revision: str | None) -> tuple[str, Path | None, list[str]] | None:
+    """Return (commit, folder, files) of a snapshot whose configuration is on this disk."""
     from huggingface_hub import try_to_load_from_cache
 
     for file in ("config.json", "adapter_config.json"):
         found = try_to_load_from_cache(name, file, revision=revision)
         if isinstance(found, str):
             folder = Path(found).parent
-            files = [path.name for path in folder.iterdir()]
-            if any(file.endswith(".safetensors") for file in files):
-                return folder.name, folder, files
+            return folder.name, folder, [path.name for path in folder.iterdir()]
     return None
 
 
-def _looked_up(ref: str, name: str, revision: str | None) -> tuple[str, None, list[str]]:
+def _looked_up(ref: str, name: str, revision: str | None) -> tuple[str, Path | None, list[str]]:
     """Return (commit, None, files) from the hub."""
     from huggingface_hub import HfApi
 

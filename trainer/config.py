@@ -264,7 +264,10 @@ class TrainConfig(Common):
         """
         if self.organism is None:
             return refs.resolve(self.model)
-        return refs.resolve(self.organism, self.model if "model" in self.model_fields_set else None)
+        return refs.resolve(self.organism, self._named_base())
+
+    def _named_base(self) -> str | None:
+        return self.model if "model" in self.model_fields_set else None
 
     def teacher(self) -> str | None:
         """Reference of the model whose replies are the labels; None if it is the organism."""
@@ -272,9 +275,9 @@ class TrainConfig(Common):
         return source.removeprefix(MODEL) if source.startswith(MODEL) else None
 
     def identity(self) -> dict[str, Any]:
-        """See `Common.identity`. An organism under `organisms/` counts by its folder's name, which is a hash."""
+        """See `Common.identity`. An organism counts by its fingerprint; under `organisms/`, by its folder's name."""
         resolved = {"label_source": self.labels(), "checkpoints": list(self.saved_steps())}
-        content = super().identity() | resolved | {"organism": place(self.organism)}
+        content = super().identity() | resolved | {"organism": place(self.organism, self._named_base())}
         if content["label_system"] is None:  # as before the option existed
             del content["label_system"]
         return content

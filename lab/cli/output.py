@@ -41,7 +41,8 @@ def outcome(run: Run) -> dict[str, Any]:
     folder, results = run.folder, run.results
     cells = [{"id": c.id, "name": c.verdict.name, "flags": list(c.verdict.flags)} for c in results.cells]
     paths = {"results": str(folder / "results.json"), "report": str(folder / "report.html"), "logs": str(run.logs)}
-    return {**paths, "cells": cells, "failures": list(results.failures)}
+    stale = {"stale": run.stale} if run.stale else {}
+    return {**paths, "cells": cells, "failures": list(results.failures), **stale}
 
 
 def print_outcome(run: Run, took: str | None = None) -> None:

@@ -14,7 +14,7 @@ from rich.console import Console
 from bct_tasks import static_gate as gate
 from lab.experiment import collect, judging, lock, named
 from lab.experiment.board import Board, Ended, Jobs
-from lab.experiment.folder import Experiment, keep
+from lab.experiment.folder import Experiment, check_settings, keep
 from lab.experiment.jobs import RunJobs
 from lab.experiment.live import Display
 from lab.experiment.local import LocalExecutor, default_jobs
@@ -73,15 +73,18 @@ def run(experiment: Experiment, how: How, force: bool, console: Console) -> tupl
         The results, and the error of every job that failed, by job.
 
     Raises:
-        BadInput: A setting fails its static gate without `force`, the trainer would refuse an option, a judge cannot be
-            used, or another driver is running in the folder.
+        BadInput: A setting fails its static gate without `force` or has changed since the run began, the trainer would
+            refuse an option, a judge cannot be used, or another driver is running in the folder.
         WorkFailed: The run was stopped by Ctrl-C.
     """
-    if any(_names_options(cell.train) for cell in experiment.cells.values()):
-        check_options(experiment)
-    named.check(experiment)
+    check_settings(experiment)
+    with experiment.recipe.lines():
+        if any(_names_options(cell.train) for cell in experiment.cells.values()):
+            check_options(experiment)
+        named.check(experiment)
+        named.check_weights(experiment)
+        judging.check(experiment)
     static = static_gate(experiment, force)
-    judging.check(experiment)
     jobs = RunJobs(experiment, force)
     with lock.held(experiment.folders.run):
         keep(experiment, static)

@@ -16,12 +16,14 @@ from statistics import median
 from typing import Any
 
 from bct_tasks.setting import Prompt, Setting, Variant
+from lab.experiment import context
 from lab.experiment.folder import Experiment
 from lab.experiment.status import duration
 from lab.plan.cells import Cell, Questions, Start
 from serving import layout, refs
 from serving.errors import BadInput
 from trainer.config import Common
+from trainer.identity import place
 from trainer.methods import is_sampled
 from trainer.methods.prompts import OPEN_CHARACTERS
 from trainer.run import size as sizes
@@ -170,7 +172,7 @@ class Estimator:
 
     def _pace(self, start: Start, rank: int | None) -> Pace | None:
         model = start.model
-        seen = [one for one in self._seen if one["model"] == model]
+        seen = [one for one in self._seen if one["model"] in (model, place(model))]
         if seen:
             self.basis.append(f"{model}: time from {len(seen)} finished cell{'s' * (len(seen) > 1)}")
             token, reply = (median(one[name] for one in seen) for name in ("token", "reply"))
@@ -194,8 +196,8 @@ class Estimator:
 
     def _row(self, cell: Cell) -> float:
         start = cell.start
-        same = (start.model, start.setting, start.variant)
-        seen = [one["row"] for one in self._seen if (one["model"], one["setting"], one["variant"]) == same]
+        same = [(name, start.setting, start.variant) for name in (start.model, place(start.model))]
+        seen = [one["row"] for one in self._seen if (one["model"], one["setting"], one["variant"]) in same]
         return median(seen) if seen else _row_tokens(start.questions, start.variant, start.model)
 
     def _checkpoint(self, model: str, rank: int | None) -> int | None:
@@ -249,13 +251,10 @@ def _label(source: Setting, variant: Variant, prompt: Prompt) -> str:
 
 
 def _counter(model: str) -> Any:
-    folder = _folder(model)
-    if folder is None or not (folder / "tokenizer.json").is_file():
+    known = context.tokenizer_of(refs.resolve(model))
+    if known is None:
         return lambda text: len(text) // 4
-    from tokenizers import Tokenizer
-
-    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-    return lambda text: len(tokenizer.encode(text, add_special_tokens=False).ids)
+    return lambda text: len(known.encode(text, add_special_tokens=False).ids)
 
 
 @cache

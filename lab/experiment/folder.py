@@ -22,12 +22,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from bct_tasks import catalogue
 from lab.experiment.names import names, renamed
 from lab.plan import recipe as recipes
 from lab.plan.cells import IDENTITY, Cell, Start, cells_of, starts_of
 from lab.plan.recipe import Recipe
+from lab.verdict.schema import Thresholds
 from serving import layout
 from serving.errors import BadInput
+from trainer.identity import sha
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,7 @@ class Folders:
 
     def organism(self, start: Start) -> Path | None:
         """The folder of an organism that the run makes; None if cells start from the base, or from another organism."""
-        return self.run / "organisms" / start.organism.digest() if start.organism else None
+        return self.run / "organisms" / str(start.organism_key) if start.organism else None
 
     def start(self, start: Start) -> Path:
         """The file with the measurements at step 0."""
@@ -128,8 +131,9 @@ def keep(experiment: Experiment, static_gate: Mapping[str, list[str]]) -> None:
     if recipe.path.resolve() != target.resolve():
         shutil.copyfile(recipe.path, target)
     content: dict[str, Any] = {"name": recipe.name, "recipe": str(recipe.path), "logs": folders.relative(folders.logs)}
-    content |= {"static_gate": dict(static_gate), "home": str(recipe.path.resolve().parent)}
-    content |= {"identity": IDENTITY, "names": dict(experiment.names)}
+    home = recipe.path.resolve().parent
+    content |= {"static_gate": dict(static_gate), "home": str(home), "home_from_here": folders.relative(home)}
+    content |= {"identity": IDENTITY, "names": dict(experiment.names), "settings": _parts(experiment)}
     layout.write_json_atomic(folders.run / "run.json", content)
 
 
@@ -137,12 +141,62 @@ def open_run(run: Path) -> Experiment:
     """The experiment in a folder, as `keep` wrote it.
 
     Raises:
-        BadInput: the folder is not a run.
+        BadInput: the folder is not a run, or something that its recipe names is not there or wrong.
     """
+    origin = _origin(run)
+    recipe = recipes.load(run / "recipe.yaml", _home(run, origin))
+    recipe = recipe.model_copy(update={"name": origin["name"], "path": Path(origin["recipe"])})
+    return Experiment(recipe, _folders(run, origin))
+
+
+def open_stored(run: Path) -> Experiment:
+    """The folders of a run, with a recipe of no cells: for a run whose recipe cannot be read again."""
+    origin = _origin(run)
+    recipe = Recipe(name=origin["name"], path=Path(origin["recipe"]), arms=(), thresholds=Thresholds())
+    return Experiment(recipe, _folders(run, origin))
+
+
+def check_settings(experiment: Experiment) -> None:
+    """Raises BadInput where the file of a setting is not the one that the run began with, with the changed parts."""
+    known: dict[str, dict[str, str]] = (layout.read_if_there(experiment.folders.run / "run.json") or {}).get(
+        "settings", {}
+    )
+    for name, parts in _parts(experiment).items():
+        before = known.get(name, parts)
+        changed = [part for part in sorted({*before, *parts}) if before.get(part) != parts.get(part)]
+        if changed:
+            raise BadInput(
+                f"{experiment.folders.run}: the setting {name} has changed since the run began ({', '.join(changed)}):"
+                " restore it, or choose another --out"
+            )
+
+
+def _parts(experiment: Experiment) -> dict[str, dict[str, str]]:
+    """A hash of each part of each setting that has a file of its own."""
+    found = (catalogue.load(ref) for ref in {start.questions.setting for start in experiment.starts.values()})
+    return {
+        setting.name: {part: sha(content)[:16] for part, content in setting.content().items()}
+        for setting in found
+        if setting.file is not None
+    }
+
+
+def _origin(run: Path) -> dict[str, Any]:
     origin = layout.read_if_there(run / "run.json")
     if origin is None:
         problem = "not a run folder" if run.is_dir() else "no such folder"
         raise BadInput(f"{run}: {problem}. Name the folder that `bct run` wrote, such as runs/quickstart.")
-    recipe = recipes.load(run / "recipe.yaml", Path(origin["home"]) if "home" in origin else None)
-    recipe = recipe.model_copy(update={"name": origin["name"], "path": Path(origin["recipe"])})
-    return Experiment(recipe, Folders(run, Path(os.path.normpath(run / origin["logs"]))))
+    return origin
+
+
+def _home(run: Path, origin: Mapping[str, Any]) -> Path | None:
+    """The folder of the recipe: where it was, else where it lies now if it was moved together with the run."""
+    if "home" not in origin:
+        return None
+    home, beside = Path(origin["home"]), Path(os.path.normpath(run / origin.get("home_from_here", ".")))
+    moved = not (home / Path(origin["recipe"]).name).is_file() and (beside / Path(origin["recipe"]).name).is_file()
+    return beside if moved else home
+
+
+def _folders(run: Path, origin: Mapping[str, Any]) -> Folders:
+    return Folders(run, Path(os.path.normpath(run / origin["logs"])))

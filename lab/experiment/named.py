@@ -1,6 +1,6 @@
 """What a recipe names for its jobs: models of labels and teachers, arguments of chat templates, options of the backend.
 
-    check(experiment)                 # BadInput before any work, in one line
+    check(experiment)                 # BadInput before any work, in one line that begins with the recipe's key
 
 Loads tokenizers, no weights. Not covered: whether a model answers, and whether vLLM takes an option.
 """
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from lab.experiment import context
 from lab.experiment.folder import Experiment
 from lab.plan.cells import Cell, Start
 from serving import backends, refs
@@ -29,6 +30,19 @@ def check(experiment: Experiment) -> None:
     for start in experiment.starts.values():
         _check_backend(start)
         _check_template(start)
+        context.check(start)
+
+
+def check_weights(experiment: Experiment) -> None:
+    """Raises BadInput for the first model whose configuration is on this disk and whose weights cannot be had."""
+    for start in experiment.starts.values():
+        for key, found in (("organism", start.checkpoint()), ("model", refs.resolve(start.model))):
+            lacking = next((each for each in found.chain() if each.weightless), None)
+            if lacking is not None:
+                raise BadInput(
+                    f"{key}: the weights of {lacking.ref} are missing: the hub cannot be reached, and its cache has the"
+                    f" configuration only. Run `hf download {lacking.hub}` where there is a network"
+                )
 
 
 def _models(cell: Cell) -> Iterator[tuple[str, str]]:

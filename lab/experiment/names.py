@@ -1,8 +1,8 @@
 """Names of cells and starts in a run folder that was begun under another identity (`lab.plan.cells.IDENTITY`).
 
 An id ends in a hash, and what goes into the hash may change with a release. A run of an earlier release keeps its
-names: each start and cell of the recipe is matched with the folder that has its readable part and its content, so that
-finished work is not repeated.
+names: each start, organism and cell of the recipe is matched with the folder that has its readable part and its
+content, so that finished work is not repeated.
 Not covered: a start that was not finished, which is measured again under its present id.
 """
 
@@ -19,10 +19,12 @@ from lab.logs.reader import read_items
 from lab.plan.cells import IDENTITY, Cell, Start, items_of, starts_of
 from serving import layout, refs
 from serving.errors import BadInput
+from trainer.config import OrganismConfig
+from trainer.identity import same_place
 
 
 def names(run: Path, cells: Sequence[Cell]) -> Mapping[str, str]:
-    """Present id of a start or cell to its name in the run folder, for all that were matched.
+    """Present id of a start or cell, or hash of an organism, to its name in the run folder, for all that were matched.
 
     The match is recorded in run.json, so it is computed once.
 
@@ -36,7 +38,9 @@ def names(run: Path, cells: Sequence[Cell]) -> Mapping[str, str]:
         return (known or {}).get("names", {})
     found: dict[str, str] = {}
     for start in starts_of(list(cells)):
-        found.update((start.id, name) for name in _starts(run, start))
+        if start.organism is not None:
+            found |= {start.organism.digest(): _organism(run, start.organism)}
+        found.update((start.id, name) for name in _starts(run, _renamed(start, found)))
     for cell in cells:
         if cell.start.id in found:
             found.update((cell.id, name) for name in _cells(run, renamed(cell, found)))
@@ -52,14 +56,32 @@ def renamed(cell: Cell, names: Mapping[str, str]) -> Cell:
         cell,
         id=name,
         digest=name.rpartition(".")[2],
-        start=replace(cell.start, id=names.get(cell.start.id, cell.start.id)),
+        start=_renamed(cell.start, names),
         after=renamed(cell.after, names) if cell.after else None,
     )
 
 
+def _renamed(start: Start, names: Mapping[str, str]) -> Start:
+    made = names.get(start.organism.digest()) if start.organism else None
+    return replace(start, id=names.get(start.id, start.id), made=made)
+
+
+def _organism(run: Path, config: OrganismConfig) -> str:
+    """The folder of an organism: its hash, or that of an earlier identity with the same content."""
+    digest, identity = config.digest(), config.identity()
+    if (run / "organisms" / digest).is_dir():
+        return digest
+    base = _fingerprint(config.model, config.model)
+    for file in sorted((run / "organisms").glob(f"[!.]*/{layout.MANIFEST}")):
+        known = layout.read_json(file)["identity"]
+        if known["base"] == base and _agrees(known["config"], identity):
+            return file.parent.name
+    return digest
+
+
 def _starts(run: Path, start: Start) -> Iterator[str]:
     """The names of finished starts with this organism and these items."""
-    ref = str(run / "organisms" / start.organism.digest()) if start.organism else start.ref or start.model
+    ref = str(run / "organisms" / str(start.organism_key)) if start.organism else start.ref or start.model
     for path in _alike(run / "starts", start.id, ".json"):
         measured = layout.read_json(path)
         log = run / measured["logs"]["start"]
@@ -89,14 +111,20 @@ def _is_of(identity: Mapping[str, Any], cell: Cell, run: Path) -> bool:
     from trainer.run.plan import plan_of
 
     made = cell.start.organism
-    organism = str(run / "organisms" / made.digest()) if made else cell.start.ref
+    organism = str(run / "organisms" / str(cell.start.organism_key)) if made else cell.start.ref
     if cell.after is not None:
         organism = f"{run / 'cells' / cell.after.id}@{cell.at}"
     config = cell.train.model_copy(update={"organism": organism})
-    now = config.identity()
-    if any(now.get(key) != value for key, value in identity["config"].items()):  # later options are missing there
+    if not _agrees(identity["config"], config.identity()):
         return False
-    return plan_of(config).identity["prompts"] == identity["prompts"]
+    now = plan_of(config).identity
+    there = [(known["prompts"], known["organism"]["fingerprint"]) for known in (identity, now)]
+    return there[0] == there[1]
+
+
+def _agrees(before: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
+    """Whether a configuration is the same; later options are missing in the earlier one."""
+    return all(same_place(value, now.get(key)) for key, value in before.items())
 
 
 def _has_items(log: Path, start: Start) -> bool:

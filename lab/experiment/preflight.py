@@ -64,9 +64,10 @@ def preflight(experiment: Experiment) -> Preflight:
     Raises:
         BadInput: the trainer would refuse an option; one line that names it.
     """
-    check_options(experiment)
-    named.check(experiment)
-    judging.known(experiment)
+    with experiment.recipe.lines():
+        check_options(experiment)
+        named.check(experiment)
+        judging.known(experiment)
     first: dict[str, Cell] = {}
     for cell in experiment.cells.values():
         first.setdefault(_arm(cell), cell)

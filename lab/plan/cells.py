@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
 #: Increased when ids are computed from other things. A run folder of an earlier identity keeps its names:
 #: `lab.experiment.names`.
-IDENTITY = 2
+IDENTITY = 3
 
 # Training prompts that go into the hash: enough to meet every template and family of a setting.
 HASHED_ROWS = 128
@@ -130,6 +130,7 @@ class Start:
         ref: an organism that exists; its base is `model`.
         margins: score both policies' reference replies too; changes no reply, and so no id.
         short: where fewer prompts exist than the recipe asks for, in sentences.
+        made: name of the organism's folder in a run of an earlier identity; default: its hash.
     """
 
     id: str
@@ -147,12 +148,13 @@ class Start:
     margins: bool = True
     resources: Resources = field(default_factory=Resources)
     short: tuple[str, ...] = ()
+    made: str | None = None
 
     @property
     def organism_key(self) -> str | None:
         """Name of the organism: its hash, or the name of one that exists; None where the base itself starts."""
         if self.organism is not None or self.ref is None:
-            return self.organism.digest() if self.organism else None
+            return self.made or self.organism.digest() if self.organism else None
         return _public(self.ref, self.model)
 
     @property
@@ -238,9 +240,10 @@ class Cell:
 def cells_of(recipe: Recipe) -> list[Cell]:
     """All cells of a recipe, in its order, each once. Raises BadInput where a model or a setting cannot be used."""
     found: dict[str, Cell] = {}
-    for grid in recipe.grids:
-        for cell in _cells(grid):
-            found.setdefault(cell.id, cell)
+    with recipe.lines():
+        for grid in recipe.grids:
+            for cell in _cells(grid):
+                found.setdefault(cell.id, cell)
     return list(found.values())
 
 
@@ -444,9 +447,7 @@ def _public(ref: str, base: str | None = None) -> str:
 
 def _folder(ref: str) -> str | None:
     """The own name of a model's folder, with the step asked for; None for `mini` and models of the hub."""
-    places = (Path(ref), Path(ref.rpartition("@")[0] or ref))
-    local = ref != refs.MINI and any(place.expanduser().exists() for place in places)
-    return Path(ref).name if local else None
+    return Path(ref).name if refs.is_folder(ref) else None
 
 
 def _fingerprint(model: str, base: str | None = None, key: str = "model") -> str:

@@ -5,10 +5,10 @@ A recipe is one grid, or one for each entry of its `arms`. A grid becomes the pr
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from bct_tasks import catalogue
 from bct_tasks.setting import Setting
@@ -71,16 +71,31 @@ Ref = Annotated[str, AfterValidator(_not_empty)]
 LabelSource = Annotated[str, AfterValidator(_label_source)]
 
 
+# Any: a value of YAML.
+def as_list(value: Any) -> Any:
+    """A single value as a list of one; lists and None as they are."""
+    return value if isinstance(value, list | tuple) or value is None else [value]
+
+
 class Frozen(BaseModel):
     """A part of a recipe: immutable, and an unknown key is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_flag_as_a_number(cls, value: Any, info: ValidationInfo) -> Any:
+        """`true` is 1 for pydantic."""
+        kinds = set(_kinds(cls.model_fields[str(info.field_name)].annotation))
+        if kinds & {int, float} and bool not in kinds and any(isinstance(one, bool) for one in as_list(value) or ()):
+            raise ValueError("a number is expected")
+        return value
 
-# Any: a value of YAML.
-def as_list(value: Any) -> Any:
-    """A single value as a list of one; lists and None as they are."""
-    return value if isinstance(value, list | tuple) or value is None else [value]
+
+def _kinds(annotation: Any) -> Iterator[Any]:
+    yield annotation
+    for part in get_args(annotation):
+        yield from _kinds(part)
 
 
 class ModelOptions(Frozen):

@@ -21,10 +21,11 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field, ValidationError
+from pydantic import Field, PrivateAttr, ValidationError
 from pydantic_core import ErrorDetails
 
 from bct_tasks import catalogue, yaml_lines
@@ -32,6 +33,7 @@ from bct_tasks.errors import SettingError
 from bct_tasks.sources import capability
 from bct_tasks.yaml_lines import Document, Place
 from lab.logs.records import ADAM_EPSILON
+from lab.plan import lines
 from lab.plan.grid import (
     BLOCKS,
     EPSILON,
@@ -90,6 +92,11 @@ class Recipe(Frozen):
     expect: tuple[Expectation, ...] = Field(
         default=(), description="predictions: a sentence, or claims that the report checks"
     )
+    _document: Document | None = PrivateAttr(default=None)
+
+    def lines(self) -> AbstractContextManager[None]:
+        """Adds file and line to the errors of a block that are about a key of this recipe."""
+        return lines.named(self._document)
 
 
 def load(path: Path, home: Path | None = None) -> Recipe:
@@ -110,7 +117,7 @@ def load(path: Path, home: Path | None = None) -> Recipe:
     content = document.content
     home = (home or path.parent).resolve()
     grids = tuple(_grid(document, overrides, place, home) for overrides, place in _overrides(document))
-    return Recipe(
+    found = Recipe(
         name=_slug(str(content.get("name", path.stem))),
         path=path,
         question=" ".join(str(content.get("question", "")).split()),
@@ -118,6 +125,8 @@ def load(path: Path, home: Path | None = None) -> Recipe:
         thresholds=_part(document, Thresholds, "thresholds"),
         expect=_expectations(document, grids),
     )
+    found._document = document
+    return found
 
 
 def _slug(name: str) -> str:

@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+import math
 import tempfile
-from collections.abc import Container
+from collections.abc import Container, Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar, cast, get_args, get_type_hints
 
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 from transformers import TrainingArguments
 
 from serving.errors import BadInput, did_you_mean
@@ -60,6 +62,24 @@ RESERVED = {
     "logging_nan_inf_filter": None,
     "disable_tqdm": None,
 }
+
+#: TRL's arguments with a range that it does not check.
+RANGES = {
+    "adam_beta1": (0.0, 1.0),
+    "adam_beta2": (0.0, 1.0),
+    "adam_epsilon": (0.0, math.inf),
+    "warmup_ratio": (0.0, 1.0),
+    "label_smoothing_factor": (0.0, 1.0),
+    "label_smoothing": (0.0, 0.5),
+    "neftune_noise_alpha": (0.0, math.inf),
+    "epsilon": (0.0, math.inf),
+    "epsilon_high": (0.0, math.inf),
+    "top_p": (0.0, 1.0),
+    "min_p": (0.0, 1.0),
+    "repetition_penalty": (0.0, math.inf),
+}
+#: Types in words.
+WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
 
 
 @cache
@@ -145,11 +165,66 @@ def values(config: Common, steps: int, folder: Path) -> dict[str, Any]:
 
 
 def build(kind: type[Arguments], decided: dict[str, Any], given: dict[str, Any]) -> Arguments:
-    """TRL's arguments; `given` overrides `decided`. Raises BadInput if TRL refuses them."""
+    """TRL's arguments; `given` overrides `decided`. Raises BadInput if TRL refuses them, or would at its first step."""
+    own = typed(kind, given)
     try:
-        return kind(**(decided | given))
+        return kind(**(decided | own))
     except (ValueError, TypeError, ImportError) as error:
         raise BadInput(f"TRL: {' '.join(str(error).split())}") from error
+
+
+def typed(kind: type[TrainingArguments], given: Mapping[str, Any]) -> dict[str, Any]:
+    """TRL's arguments as the types that it declares and does not check: YAML reads `1e-8` as a text.
+
+    Raises:
+        BadInput: a value is of another type, not finite, outside its range, or a reporter that is not here.
+    """
+    hints = get_type_hints(kind)
+    found = {name: _typed(name, value, hints[name]) if name in hints else value for name, value in given.items()}
+    for name, value in found.items():
+        _check_range(name, value)
+    if "report_to" in found:
+        _check_reporters(found["report_to"])
+    return found
+
+
+def _typed(name: str, value: Any, hint: Any) -> Any:
+    kinds = {hint, *get_args(hint)}
+    flag = isinstance(value, bool) and bool not in kinds and Any not in kinds
+    try:
+        adapter = TypeAdapter(hint, config=ConfigDict(arbitrary_types_allowed=True))
+        if not flag:
+            return adapter.validate_python(value)
+    except ValidationError:
+        pass
+    words = [word for each, word in WORDS.items() if each in kinds]
+    raise BadInput(f"trl.{name}: {' or '.join(words) or 'another value'} is expected, not {value!r}")
+
+
+def _check_range(name: str, value: Any) -> None:
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return
+    least, most = RANGES.get(name, (-math.inf, math.inf))
+    if not math.isfinite(value):
+        raise BadInput(f"trl.{name}: a finite number is expected, not {value!r}")
+    if not least <= value <= most:
+        upper = f" to {most:g}" if math.isfinite(most) else " or more"
+        raise BadInput(f"trl.{name}: a number of {least:g}{upper} is expected, not {value!r}")
+
+
+def _check_reporters(value: str | list[str] | None) -> None:
+    from transformers.integrations.integration_utils import (
+        INTEGRATION_TO_CALLBACK,
+        get_available_reporting_integrations,
+    )
+
+    here = get_available_reporting_integrations()
+    for name in [value] if isinstance(value, str) else value or []:
+        if name not in (*INTEGRATION_TO_CALLBACK, "all", "none"):
+            near = did_you_mean(name, INTEGRATION_TO_CALLBACK)
+            raise BadInput(f"trl.report_to: unknown '{name}'.{near or ' Known: ' + ', '.join(INTEGRATION_TO_CALLBACK)}")
+        if name in INTEGRATION_TO_CALLBACK and name not in here:
+            raise BadInput(f"trl.report_to: {name} is not installed here: install it, or leave report_to out")
 
 
 def micro_batch(config: Common) -> int:

@@ -23,6 +23,7 @@ from serving.errors import BadInput
 from serving.recorded import ANSWERING
 from serving.template import facts
 from trainer.config import Common
+from trainer.identity import same_place
 from trainer.run import ranks
 
 SCHEMA = "1"
@@ -73,7 +74,7 @@ def differences(known: Mapping[str, Any], asked: Mapping[str, Any], path: str = 
         if isinstance(value, Mapping) and isinstance(before, Mapping):
             inner = cast("Mapping[str, Any]", value)
             yield from differences(cast("Mapping[str, Any]", before), inner, f"{path}{key}.")
-        elif before != value:
+        elif not same_place(before, value):
             yield f"{path}{key}: was {_short(before)}, now {_short(value)}"
 
 

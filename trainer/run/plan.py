@@ -12,7 +12,6 @@ from serving.refs import Checkpoint
 from trainer.config import TrainConfig
 from trainer.data import rows, tokens
 from trainer.data.rows import Part
-from trainer.identity import place
 from trainer.run import manifest, ranks
 
 if TYPE_CHECKING:
@@ -59,10 +58,11 @@ def plan_of(config: TrainConfig) -> Plan:
     parts = rows.parts(setting, config)
     prompts = [prompt for part in parts for prompt in part.prompts]
     replies = [reply for part in parts for reply in part.references]
+    resolved = config.identity()
     identity = {
-        "config": config.identity(),
+        "config": resolved,
         "prompts": rows.prompts_hash(prompts, replies),
-        "organism": {"name": place(config.organism or config.model), "fingerprint": start.fingerprint},
+        "organism": {"name": resolved["organism"] or resolved["model"], "fingerprint": start.fingerprint},
         **({"teacher": teacher.fingerprint} if other is not None else {}),
     }
     return Plan(config, setting, start, teacher, parts, identity)

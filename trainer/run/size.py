@@ -58,8 +58,23 @@ def size_of(checkpoint: Checkpoint) -> Size | None:
 
     None if not even the configuration can be read here.
     """
-    folder = checkpoint.root.path or _config_folder(checkpoint.root)
+    folder = folder_of(checkpoint)
     return None if folder is None else _size(folder)
+
+
+def folder_of(checkpoint: Checkpoint) -> Path | None:
+    """The folder with the configuration of a checkpoint's full model; None if it cannot be read here."""
+    return checkpoint.root.path or _config_folder(checkpoint.root)
+
+
+def context_of(checkpoint: Checkpoint) -> int | None:
+    """The longest text in tokens that a checkpoint's configuration allows; None if it does not say."""
+    folder = folder_of(checkpoint)
+    if folder is None or not (folder / "config.json").is_file():
+        return None
+    said = layout.read_json(folder / "config.json")
+    text: Mapping[str, Any] = said.get("text_config", said)
+    return text.get("max_position_embeddings")
 
 
 @cache

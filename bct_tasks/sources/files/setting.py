@@ -66,8 +66,14 @@ class FileSetting(PoolSetting):
     def content_hash(self) -> str | None:
         """See `Setting.content_hash`: the keys of its YAML file or the text of its Python file, and the data files."""
         known: Any = super().content_hash if self.keys is None else _identifying(self.keys)
-        content = json.dumps([known, [*self.hashes().values()]], sort_keys=True, ensure_ascii=False)
+        triggered = [] if self.keys is None or self.trigger is None else [self.trigger]
+        content = json.dumps([known, [*self.hashes().values()], *triggered], sort_keys=True, ensure_ascii=False)
         return hashlib.sha256(content.encode()).hexdigest()[:16]
+
+    def content(self) -> dict[str, Any]:
+        """See `Setting.content`."""
+        known = super().content() if self.keys is None else _identifying(self.keys)
+        return known | {f"rows of {split}": mark for split, mark in self.hashes().items()}
 
     def files(self) -> dict[str, FileKeys]:
         """The files of prompts by split; `all` for one that is divided by hash."""
