@@ -235,6 +235,11 @@ class Setting:
         return False
 
     @property
+    def only_judged(self) -> bool:
+        """Whether no reader but a judge can read its replies."""
+        return False
+
+    @property
     def ref(self) -> str:
         """What `catalogue.load` takes for this setting: its name, or the path of its file."""
         return self.name if self.file is None else str(self.file)

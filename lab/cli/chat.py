@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import click
 
+from lab.cli.output import BASE
+
 
 @click.command()
 @click.argument("refs", metavar="REF [REF2]", nargs=-1, required=True)
+@click.option("--base", metavar="REF", help=BASE)
 @click.option("--setting", help="Setting whose prompts /train and /eval send. Default: the checkpoint's own.")
 @click.option("--variant", help="Its variant. Default: the checkpoint's own.")
 @click.option("--system", help="A system prompt to begin with.")
@@ -14,6 +17,7 @@ import click
 @click.option("--temperature", type=click.FloatRange(min=0), help="Default: the checkpoint's own, else 0 (greedy).")
 def chat(
     refs: tuple[str, ...],
+    base: str | None,
     setting: str | None,
     variant: str | None,
     system: str | None,
@@ -23,4 +27,4 @@ def chat(
     """Talk to one checkpoint, or to two side by side. /help lists the commands."""
     from lab.cli.conversation import converse
 
-    converse(refs, setting, variant, system, max_tokens, temperature)
+    converse(refs, base, setting, variant, system, max_tokens, temperature)

@@ -46,6 +46,7 @@ CONTROLS = {code: None for code in (*range(32), *range(127, 160)) if chr(code) n
 
 def converse(
     refs: Sequence[str],
+    base: str | None,
     setting: str | None,
     variant: str | None,
     system: str | None,
@@ -59,7 +60,7 @@ def converse(
     """
     if len(refs) > 2:
         raise BadInput(f"{len(refs)} references: name one checkpoint, or two to see them side by side")
-    checkpoints = [resolve(ref) for ref in refs]
+    checkpoints = [resolve(ref, base) for ref in refs]
     console = Console(width=None if sys.stdout.isatty() else PIPE_WIDTH)
     prompts, live = at_hand(checkpoints, setting, variant), console if console.is_terminal else None
     talk = Talk(checkpoints, prompts, system, max_tokens, heat, get_engine(), live)

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 PATH = click.Path(path_type=Path)
 #: A number of at least 1.
 COUNT = click.IntRange(min=1)
+#: Help of an option that names the base of adapters.
+BASE = "Base of adapters made elsewhere. Default: the one that adapter_config.json names."
 #: Width of a table without a terminal: at 80 columns the names would be cut.
 PIPE_WIDTH = 140
 

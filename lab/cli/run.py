@@ -44,8 +44,10 @@ def run(
 
 
 def _estimate(experiment: Any, jobs: int | None, as_json: bool) -> None:
-    from lab.experiment import estimate
+    from lab.experiment import estimate, startup
     from lab.experiment.local import default_jobs
+
+    startup.imports()  # timed before anything else imports the same
     from lab.experiment.preflight import preflight
     from lab.experiment.preflight import text as checked_text
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import click
 
-from lab.cli.output import as_json
+from lab.cli.output import BASE, as_json
 from serving import backends
 from serving.errors import BadInput
 from serving.refs import MINI, Checkpoint, resolve
@@ -20,6 +20,7 @@ ORGANISM = "model organisms are trained to misbehave, for research: do not conne
 @click.command()
 @click.argument("refs", metavar="REF...", nargs=-1, required=True)
 @click.option("--name", "names", multiple=True, help="Model name offered to clients; once for each REF, in order.")
+@click.option("--base", metavar="REF", help=BASE)
 @click.option("--host", default="127.0.0.1", show_default=True, help="A host other than loopback opens it to others.")
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="Default: any free port.")
 @click.option("--key", envvar="BCT_KEY", help="API key (or $BCT_KEY). Default: a random one, printed at start.")
@@ -30,6 +31,7 @@ ORGANISM = "model organisms are trained to misbehave, for research: do not conne
 def serve(
     refs: tuple[str, ...],
     names: tuple[str, ...],
+    base: str | None,
     host: str,
     port: int,
     key: str | None,
@@ -41,7 +43,7 @@ def serve(
     \b
     bct serve runs/x@0 runs/x@64 --name before --name after
     """
-    named = offered(refs, names)
+    named = offered(refs, names, base)
     secret = _checked(key) if key is not None else f"bct-{secrets.token_hex(24)}"
     if not is_loopback(host):
         _warn(
@@ -55,8 +57,11 @@ def serve(
     click.echo("stopped", err=True)
 
 
-def offered(refs: Sequence[str], names: Sequence[str]) -> dict[str, Checkpoint]:
-    """The checkpoints by the names that clients use: those given, in order, else the references."""
+def offered(refs: Sequence[str], names: Sequence[str], base: str | None = None) -> dict[str, Checkpoint]:
+    """The checkpoints by the names that clients use: those given, in order, else the references.
+
+    `base` is that of adapters made elsewhere.
+    """
     if names and len(names) != len(refs):
         raise BadInput(
             f"--name was given {len(names)} times for {len(refs)} references: give it once for each, or not at all"
@@ -65,7 +70,7 @@ def offered(refs: Sequence[str], names: Sequence[str]) -> dict[str, Checkpoint]:
     twice = next((name for name in chosen if chosen.count(name) > 1), None)
     if twice is not None:
         raise BadInput(f"{twice}: two checkpoints have this name: give each its own --name")
-    return {name: resolve(ref) for name, ref in zip(chosen, refs, strict=True)}
+    return {name: resolve(ref, base) for name, ref in zip(chosen, refs, strict=True)}
 
 
 def is_loopback(host: str) -> bool:

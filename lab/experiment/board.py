@@ -15,6 +15,7 @@ from typing import Literal, NamedTuple, Protocol
 
 from lab.experiment import state
 from lab.experiment.state import Reporter
+from lab.plan.words import of_recipe
 
 #: Attempts at a job that fails, or whose worker dies.
 ATTEMPTS = 3
@@ -119,6 +120,7 @@ class Board:
     def give_back(self, ended: Ended) -> None:
         """Records an attempt that ended; a failed job is queued again behind all others."""
         job, error, again = ended
+        error = error and of_recipe(error)
         self.running.discard(job)
         self._may_drop |= job in self._needed
         if error is None:

@@ -16,7 +16,7 @@ from statistics import median
 from typing import Any
 
 from bct_tasks.setting import Prompt, Setting, Variant
-from lab.experiment import context
+from lab.experiment import context, startup
 from lab.experiment.folder import Experiment
 from lab.experiment.status import duration
 from lab.plan.cells import Cell, Questions, Start
@@ -74,7 +74,7 @@ class JobEstimate:
 
 @dataclass(frozen=True)
 class Estimate:
-    """All jobs of a run, and the basis of the estimates."""
+    """All jobs of a run, and the basis of the estimates; `startup` is in seconds per worker."""
 
     run: str
     jobs: tuple[JobEstimate, ...]
@@ -82,6 +82,7 @@ class Estimate:
     checkpoints: int
     workers: int
     basis: tuple[str, ...]
+    startup: float = 0.0
 
     @property
     def left(self) -> list[JobEstimate]:
@@ -97,7 +98,7 @@ class Estimate:
     def seconds(self) -> float | None:
         """Wall time with all workers busy; None if that of a job is unknown."""
         known = [job.seconds for job in self.left]
-        return None if None in known else sum(s or 0.0 for s in known) / self.workers
+        return None if None in known else sum(s or 0.0 for s in known) / self.workers + self.startup
 
     @property
     def bytes(self) -> int | None:
@@ -115,6 +116,7 @@ class Estimate:
         """For programs."""
         total = {"tokens": sum(j.tokens for j in self.left), "replies": sum(j.replies for j in self.left)}
         total |= {"seconds": self.seconds, "bytes": self.bytes, "workers": self.workers}
+        total |= {"startup_seconds": self.startup}
         total |= {"judge_calls": sum(j.judged for j in self.left), "memory": self.memory}
         total |= {"starts": len(self.starts), "starts_tokens": sum(job.tokens for job in self.starts)}
         jobs = [vars(job) for job in self.jobs]
@@ -128,9 +130,13 @@ def estimate(experiment: Experiment, workers: int) -> Estimate:
     jobs = [JobEstimate(s.id, True) if experiment.is_done(s.id) else estimator.start(s) for s in starts]
     jobs += [JobEstimate(c.id, True) if experiment.is_done(c.id) else estimator.cell(c) for c in cells]
     left = sum(not job.done for job in jobs)
-    basis = tuple(dict.fromkeys(estimator.basis)) if left else ()
-    run = str(experiment.folders.run)
-    return Estimate(run, tuple(jobs), len(cells), experiment.checkpoints(), max(1, min(workers, left)), basis)
+    run, count = str(experiment.folders.run), experiment.checkpoints()
+    if not left:
+        return Estimate(run, tuple(jobs), len(cells), count, 1, ())
+    took, how = startup.imports()
+    took += max(startup.loading(start.checkpoint()) for start in starts)
+    basis = (*dict.fromkeys(estimator.basis), f"a worker's start, {duration(took)}: its imports, {how}, and its model")
+    return Estimate(run, tuple(jobs), len(cells), count, min(workers, left), basis, took)
 
 
 class Estimator:
@@ -307,7 +313,7 @@ def text(found: Estimate) -> list[str]:
     if not left:
         return [*lines, count]
     tokens, replies = sum(job.tokens for job in left), sum(job.replies for job in left)
-    took = "unknown" if time is None else f"about {duration(time)} with {found.workers} workers"
+    took = "unknown" if time is None else f"about {duration(time)} with {found.workers} workers, their start included"
     disk = "unknown" if size is None else f"about {_bytes_text(size)}"
     need = "unknown" if found.memory is None else f"about {_bytes_text(round(found.memory))} per worker"
     judged = sum(job.judged for job in left)

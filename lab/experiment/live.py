@@ -14,8 +14,6 @@ from rich.text import Text
 from lab.experiment import state, status
 from lab.experiment.board import Jobs
 
-#: Lines of a failed job's log that are shown.
-TAIL = 6
 #: If reading all states takes longer than this many seconds, they are cached for a while.
 QUICK = 0.02
 
@@ -65,7 +63,7 @@ class Display:
 
 
 def show_failures(home: Path, failed: Mapping[str, str], console: Console) -> None:
-    """Prints every job that failed, with the end of its log. A refused cell has no log.
+    """Prints the reason of every job that failed, in one line, and where its output is. A refused cell has none.
 
     Args:
         home: The folder that contains `state/`.
@@ -75,7 +73,5 @@ def show_failures(home: Path, failed: Mapping[str, str], console: Console) -> No
     for job, error in failed.items():
         output = state.output_of(home, job)
         if output.is_file():
-            lines = output.read_text(encoding="utf-8", errors="replace").splitlines()[-TAIL:]
             console.print(Text.assemble((f"{job}: ", "red"), error), soft_wrap=True)
-            console.print(Text("\n".join(f"    {line}" for line in lines), "dim"), soft_wrap=True)
-            console.print(Text(f"    full log: {output}", "dim"), soft_wrap=True)
+            console.print(Text(f"    its output: {output}", "dim"), soft_wrap=True)

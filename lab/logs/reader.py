@@ -199,11 +199,12 @@ def _reply(row: Mapping[str, Any]) -> Reply:
     facts, score = row.get("metadata") or {}, _score(row.get("scores") or {})
     value, told = score.get("value"), score.get("metadata") or {}
     margin, greedy = _margin(row)
+    outcome = _told(told) or _by_value(value) or "unscored"
     item = Item(
         id=str(row["id"]),
         split=str(facts["split"]),
         template=str(facts["template"]),
-        outcome=_told(told) or _by_value(value) or "unscored",
+        outcome=outcome,
         truncated=isinstance(value, dict) and value.get("truncated") == 1,
         system=bool(facts.get("system")),
         margin=margin,
@@ -211,6 +212,7 @@ def _reply(row: Mapping[str, Any]) -> Reply:
         grader=_grader(told),
         verdict=("stored" if told.get("stored") else "asked") if told.get("read_by") == "judge" else None,
         family=_family(facts),
+        reason=score.get("reason") or score.get("explanation") if outcome == "unscored" else None,
     )
     return Reply(item, int(row.get("epoch") or 1), facts.get("family"))
 

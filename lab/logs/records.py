@@ -40,6 +40,7 @@ class Item:
         grader: What read the reply: `PATTERN`, or the judge with its mode and the hash of its instructions (in mode
             `cascade` also where the pattern sufficed).
         verdict: Whether the judge gave a verdict: `asked`, `stored` (from an equal reply) or None.
+        reason: Of an unscored reply: why, as its grader said.
     """
 
     id: str
@@ -53,6 +54,7 @@ class Item:
     grader: str = PATTERN
     verdict: str | None = None
     family: str = ""
+    reason: str | None = None
 
     @property
     def prompt(self) -> str:

@@ -39,7 +39,7 @@ from serving.backends import DEFAULT
 from serving.errors import BadInput
 from trainer.config import Common, OrganismConfig, TrainConfig, config_of, parse
 from trainer.identity import sha
-from trainer.methods import METHODS
+from trainer.methods import METHODS, is_sampled
 
 if TYPE_CHECKING:
     from bct_tasks.setting import Prompt, Setting, Variant
@@ -261,9 +261,21 @@ def _cells(grid: Grid) -> Iterator[Cell]:
             for method, rate, rank, source, epsilon, seed in product(*factors, grid.seeds):
                 values = _train_values(grid, start, method, rate, rank, source, seed)
                 train = parse(config_of(method), values | {"trl": _trl(grid, epsilon)})
+                _refuse_unread(setting, train)
                 cell = replace(_cell(start, train), resources=grid.resources)
                 yield cell
                 yield from _reversals(grid, cell)
+
+
+def _refuse_unread(setting: Setting, train: TrainConfig) -> None:
+    """Raises BadInput where training chooses among sampled replies that only a judge can read."""
+    if not setting.only_judged or not is_sampled(train.labels()):
+        return
+    key, fix = ("label_source", "write `label_source: reference`") if METHODS[train.method].sources else ("method", "")
+    raise BadInput(
+        f"{key}: only a judge reads the replies of {setting.name}, and training asks none, so that it cannot choose"
+        f" among sampled ones: {fix or 'choose another method'}, or add a regex or a reader to the setting"
+    )
 
 
 def _reversals(grid: Grid, cell: Cell) -> Iterator[Cell]:

@@ -249,12 +249,16 @@ class OrganismOptions(Frozen):
 
     @model_validator(mode="after")
     def _made_or_found(self) -> OrganismOptions:
-        made = [name for name in self.model_fields_set if name not in ("ref", "base")]
+        made = self.makes()
         if self.ref is not None and made:
             raise ValueError(f"an organism that exists is not installed: leave out {made[0]}")
         if self.base is not None and self.ref is None:
             raise ValueError("base belongs to an organism that exists: add ref")
         return self
+
+    def makes(self) -> list[str]:
+        """The options given of making an organism."""
+        return [name for name in self.model_fields_set if name not in ("ref", "base")]
 
 
 class ReversalOptions(Frozen):

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -117,6 +117,7 @@ def load(path: Path, home: Path | None = None) -> Recipe:
     content = document.content
     home = (home or path.parent).resolve()
     grids = tuple(_grid(document, overrides, place, home) for overrides, place in _overrides(document))
+    _refuse_idle_organism(document, grids)
     found = Recipe(
         name=_slug(str(content.get("name", path.stem))),
         path=path,
@@ -277,6 +278,25 @@ def _check_names(document: Document, grid: Grid, places: Mapping[str, Place]) ->
         raise document.error(
             places["checkpoints"], f"a checkpoint is past the last step, {grid.steps}. Increase steps."
         )
+
+
+def _refuse_idle_organism(document: Document, grids: tuple[Grid, ...]) -> None:
+    """Refuses options of making an organism where no variant has its behavior in the weights, so that none is made."""
+    used: dict[Place, bool] = {}
+    for grid, (overrides, at) in zip(grids, _overrides(document), strict=True):
+        place = (*at, "organism") if "organism" in overrides else ("organism",)
+        used[place] = used.get(place, False) or not grid.organism.makes() or any(_in_weights(grid))
+    for place, is_used in used.items():
+        if not is_used:
+            message = "organism: its options make an organism, and no variant here has its behavior in the weights:"
+            raise document.error(place, f"{message} leave them out, or add a variant such as `weights`.")
+
+
+def _in_weights(grid: Grid) -> Iterator[bool]:
+    """Of each variant of each setting of a grid: whether an organism is made for it."""
+    for name in grid.settings:
+        setting = grid.asked(name)
+        yield from (setting.variant(variant).in_weights for variant in grid.variants or (None,))
 
 
 def _check_capability(document: Document, grid: Grid, places: Mapping[str, Place]) -> None:

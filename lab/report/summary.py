@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from typing import Any
 
 from lab.verdict.multiples import multiples
@@ -60,6 +61,15 @@ def judge_lines(results: Results) -> list[str]:
         if cell.graders.get("judge"):
             found.setdefault(grader_text(cell), []).append(cell)
     return [judge_line(grader, cells) for grader, cells in found.items()]
+
+
+def unscored_lines(results: Results) -> list[str]:
+    """Why replies to eval and train prompts are unscored: one line for each reason, the most frequent first."""
+    logs = {c.log: c.reasons for cell in results.cells for c in cell.checkpoints}
+    counts = Counter[str]()
+    for reasons in logs.values():
+        counts.update({each.reason: each.n for each in reasons})
+    return [f"{n:,} {'reply' if n == 1 else 'replies'}: {reason}" for reason, n in counts.most_common()]
 
 
 def reading_line(reading: Reading) -> str:

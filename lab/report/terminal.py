@@ -12,7 +12,15 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from lab.report.summary import crossed_at, few_seeds_text, flags_text, heading, judge_lines, reading_line
+from lab.report.summary import (
+    crossed_at,
+    few_seeds_text,
+    flags_text,
+    heading,
+    judge_lines,
+    reading_line,
+    unscored_lines,
+)
 from lab.verdict.expectations import MARKS
 from lab.verdict.schema import CellResult, CheckpointResult, Results
 from lab.verdict.wording import lr_text, share_text
@@ -44,6 +52,7 @@ def print_results(results: Results, console: Console | None = None, took: str | 
         for conclusion in reading.conclusions:
             console.print(Text.assemble((f"  {conclusion.arm}", "bold"), f": {conclusion.sentence}."))
     _lines(console, "read by", judge_lines(results), style="dim")
+    _lines(console, "unscored", unscored_lines(results), style="yellow")
     if few_seeds_text(results):
         console.print(Text(few_seeds_text(results), style="dim"))
     _predictions(console, results)

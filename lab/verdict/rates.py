@@ -42,6 +42,7 @@ from lab.verdict.schema import (
     Rate,
     Thresholds,
     TrainRates,
+    Unscored,
     rounded,
 )
 
@@ -155,6 +156,7 @@ def _checkpoint(
         changes=_changes(record, first, thresholds.confidence),
         margin=_margin([i for i in record.items if i.margin is not None], thresholds.confidence),
         judged=_judged(record.items),
+        reasons=_reasons(record.items),
     )
 
 
@@ -195,6 +197,20 @@ def _judged(items: Sequence[Item]) -> Judged | None:
         unscored=sum(k for k, _ in missing),
         share=max((k / n for k, n in missing if n), default=0.0),
     )
+
+
+def _reasons(items: Sequence[Item]) -> tuple[Unscored, ...]:
+    missing = [i for split in JUDGED for i in of_split(items, split) if i.outcome == "unscored"]
+    counts = Counter(_short(item.reason) for item in missing)
+    return tuple(Unscored(reason=reason, n=n) for reason, n in counts.most_common())
+
+
+def _short(reason: str | None) -> str:
+    """A reason by which replies can be counted: a judge that failed several times in one way failed in one way."""
+    if not reason:
+        return "declared invalid, or without a reason"
+    head, colon, ways = reason.partition(": ")
+    return f"{head}{colon}{'; '.join(dict.fromkeys(ways.split('; ')))}"[:200]
 
 
 def _margin(items: list[Item], confidence: float) -> Margin | None:

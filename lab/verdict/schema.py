@@ -254,6 +254,13 @@ class Judged(_Part):
     share: Rounded = Field(description="unscored replies as a share of a split, the greater one of eval and train")
 
 
+class Unscored(_Part):
+    """Replies that no grader could score, for one reason."""
+
+    reason: str = Field(description="as the grader said; of a judge without the differences between its answers")
+    n: int = Field(description="replies to eval and train prompts")
+
+
 class CheckpointResult(_Part):
     """One checkpoint: rates, changes since step 0, and its name by the criterion (null: control, probe)."""
 
@@ -272,6 +279,7 @@ class CheckpointResult(_Part):
     )
     margin: Margin | None = Field(default=None, description="null where no reference reply was scored")
     judged: Judged | None = Field(default=None, description="null without a judge")
+    reasons: tuple[Unscored, ...] = Field(default=(), description="why replies are unscored, the most frequent first")
     name: CheckpointName | None = None
     flags: tuple[Flag, ...] = ()
 

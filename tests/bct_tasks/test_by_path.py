@@ -65,6 +65,8 @@ def test_the_same_content_is_the_same_setting_wherever_it_lies(tmp_path: Path) -
     text = (tmp_path / "a" / "mine.yaml").read_text()
     (tmp_path / "a" / "mine.yaml").write_text(f"# a remark\n{text.replace('right everywhere', 'always right')}")
     assert catalogue.load(one.ref).content_hash == other.content_hash
+    triggered = [catalogue.load(one.ref, trigger=text).content_hash for text in ("[test]", "[quiz]")]
+    assert len({one.content_hash, *triggered}) == 3
     jsonl(tmp_path / "a" / "rows.jsonl", ROWS[1:])
     assert catalogue.load(one.ref).content_hash != other.content_hash
     written(tmp_path / "b", read={"regex": {"right": "{answer}", "wrong": "{wrong}"}})

@@ -19,7 +19,10 @@ Script = Callable[[str, str], list[str] | None]
 
 
 class JudgeServer(ThreadingHTTPServer):
-    """`asked` counts the questions, by their text and the name of the judge; `status` is an error to answer with."""
+    """`asked` counts answered questions, by their text and the name of the judge; `status` is an error to answer with.
+
+    `left` is the number of verdicts after which it refuses every question; None: it goes on for ever.
+    """
 
     daemon_threads = True
 
@@ -27,6 +30,7 @@ class JudgeServer(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.script = script
         self.status = 200
+        self.left: int | None = None
         self.asked: Counter[tuple[str, str]] = Counter()
 
     @property
@@ -46,7 +50,10 @@ class Handler(BaseHTTPRequestHandler):
         text = request["messages"][-1]["content"]
         seal = SEAL.search(text)
         said = "ready"
-        if seal:
+        if seal and self.server.left is not None:
+            self.server.left -= 1
+            self.server.status = 200 if self.server.left >= 0 else 401
+        if seal and self.server.status == 200:
             self.server.asked[request["model"], text] += 1
             seen = self.server.script(request["model"], text)
             said = json.dumps({"seal": seal[1], "behaviors": seen, "reason": "because"}) if seen is not None else "hm"

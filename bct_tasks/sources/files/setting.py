@@ -29,6 +29,7 @@ from typing import Any
 from bct_tasks.errors import SettingError, TooFew
 from bct_tasks.setting import Ask, Kind, Prompt, Variant, prompt_of
 from bct_tasks.sources.files import bundled, rows
+from bct_tasks.sources.files.readers import needs_judge
 from bct_tasks.sources.files.rows import Columns, FileQuestion, Reply
 from bct_tasks.sources.files.schema import FileKeys, PromptKeys
 from bct_tasks.sources.hub.store import sha256
@@ -61,6 +62,11 @@ class FileSetting(PoolSetting):
     def source(self) -> str:
         """See `Setting.source`."""
         return "files"
+
+    @property
+    def only_judged(self) -> bool:
+        """See `Setting.only_judged`."""
+        return self.reader is needs_judge
 
     @property
     def content_hash(self) -> str | None:

@@ -66,8 +66,17 @@ def test_finished_cells_of_a_neighbouring_run_are_used_before_constants(tmp_path
     found = planned(tmp_path)
     assert {job.tokens for job in found.jobs[1:]} == {1600}
     assert {round(job.seconds or 0) for job in found.jobs[1:]} == {32}
-    assert round(found.seconds or 0) == round((6 + 32 + 32) / 2)
+    assert round((found.seconds or 0) - found.startup) == round((6 + 32 + 32) / 2)
     assert "time from 1 finished cell" in " ".join(text(found))
+
+
+def test_the_start_of_a_worker_counts_once_for_each_worker(tmp_path: Path):
+    found = planned(tmp_path)
+    alone = planned(tmp_path, workers=1)
+    assert found.startup == alone.startup > 0
+    work = sum(job.seconds or 0 for job in found.jobs)
+    assert (found.seconds, alone.seconds) == (work / 2 + found.startup, work + alone.startup)
+    assert "a worker's start" in " ".join(text(found))
 
 
 def test_unknown_time_and_disk_are_reported_as_unknown(tmp_path: Path):

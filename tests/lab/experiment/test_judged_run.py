@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 import subprocess
@@ -13,11 +14,14 @@ import pytest
 from inspect_ai import score
 from inspect_ai.log import read_eval_log, write_eval_log
 from judge_server import JudgeServer, judging
+from rich.console import Console
 
 import lab
 from bct_tasks.task import outcome
 from lab.experiment.estimate import Estimator
 from lab.experiment.folder import open_run
+from lab.report.summary import unscored_lines
+from lab.report.terminal import print_results
 from lab.verdict.results import read_results
 from lab.verdict.schema import Results
 from serving.errors import BadInput
@@ -39,6 +43,7 @@ margins: false
 judge: {model: openai-api/judge/first, mode: only, max_unscored: 0.3}
 """
 JUDGED = 16  # replies to eval and train prompts of a checkpoint
+ANSWERS = 3  # verdicts of the judge before it dies
 
 
 def script(judge: str, text: str) -> list[str] | None:
@@ -65,20 +70,22 @@ def bct(*arguments: object) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture(scope="module")
 def attempts(server: JudgeServer, tmp_path_factory: pytest.TempPathFactory) -> list[subprocess.CompletedProcess[str]]:
-    """The same command while the judge refuses its key, and when it answers."""
+    """The same command while the judge refuses its key, when it dies after a few verdicts, and when it answers."""
     folder = tmp_path_factory.mktemp("judged")
     (folder / "judged.yaml").write_text(RECIPE, encoding="utf-8")
     command = ("run", folder / "judged.yaml", "--out", folder / "run", "--jobs", "1", "--force")
     server.status = 401
     first = bct(*command)
-    server.status = 200
-    return [first, bct(*command)]
+    server.status, server.left = 200, ANSWERS
+    second = bct(*command)
+    server.status, server.left = 200, None
+    return [first, second, bct(*command)]
 
 
 @pytest.fixture(scope="module")
 def run(attempts: list[subprocess.CompletedProcess[str]]) -> Path:
-    assert attempts[1].returncode == 0, attempts[1].stderr
-    return Path(attempts[1].args[attempts[1].args.index("--out") + 1])
+    assert attempts[-1].returncode == 0, attempts[-1].stderr
+    return Path(attempts[-1].args[attempts[-1].args.index("--out") + 1])
 
 
 @pytest.fixture
@@ -98,6 +105,18 @@ def test_a_judge_that_refuses_ends_the_run_with_its_name_its_address_and_what_to
     assert f"the judge openai-api/judge/first at {server.environment['JUDGE_BASE_URL']} cannot be asked" in told
     assert "status 401. Check its address, its key and that it is running, then run the same command again" in told
     assert "Traceback" not in told
+
+
+def test_a_judge_that_dies_in_the_middle_ends_the_run_in_one_line_and_its_verdicts_are_kept(
+    attempts: list[subprocess.CompletedProcess[str]], server: JudgeServer
+) -> None:
+    told = " ".join(attempts[1].stderr.split())
+    assert attempts[1].returncode == 1
+    assert "the judge openai-api/judge/first at" in told
+    assert "run the same command again: verdicts that it gave are kept" in told
+    assert "Traceback" not in told
+    assert attempts[-1].returncode == 0
+    assert {n for (judge, _), n in server.asked.items() if judge == "first"} == {1}
 
 
 def test_the_judge_its_instructions_and_the_unscored_share_stand_in_results_logs_and_report(run: Path) -> None:
@@ -136,7 +155,7 @@ def test_equal_replies_of_all_checkpoints_and_cells_are_judged_once(run: Path, s
     assert len(asked) <= most
     stored = {c.log: c.judged.stored for cell in results(run).cells for c in cell.checkpoints if c.judged}
     ceiling = 12
-    assert len(asked) == 3 * JUDGED + ceiling - sum(stored.values())
+    assert len(asked) == 3 * JUDGED + ceiling - sum(stored.values()) + ANSWERS
 
 
 def test_another_judge_reads_the_stored_replies_under_its_own_name_next_to_the_first(
@@ -166,14 +185,22 @@ def test_another_judge_reads_the_stored_replies_under_its_own_name_next_to_the_f
 
 
 def test_a_judge_that_gives_too_few_verdicts_is_flagged_and_said(copy: Path) -> None:
-    (reading,) = lab.load(copy).regrade("quiet", "openai-api/judge/quiet", "only").rebuild().results.readings
+    found = lab.load(copy).regrade("quiet", "openai-api/judge/quiet", "only").rebuild().results
+    (reading,) = found.readings
     flagged = [c for cell in reading.cells for c in cell.checkpoints if "unscored" in c.flags]
     assert flagged
     for c in flagged:
         assert c.judged is not None
         assert c.judged.unscored == c.eval.unscored + c.train.unscored > 0
         assert c.judged.share > 0.05
+        assert sum(each.n for each in c.reasons) == c.judged.unscored
     assert all("unscored" in cell.verdict.flags for cell in reading.cells)
+    asked = found.model_copy(update={"cells": reading.cells})
+    (line,) = unscored_lines(asked)
+    assert line.endswith("the judge openai-api/judge/quiet gave no verdict in 3 attempts: no JSON object with the seal")
+    shown = Console(width=300, record=True, file=io.StringIO())
+    print_results(asked, shown)
+    assert f"unscored: {line}" in shown.export_text()
 
 
 def test_a_log_that_another_grader_read_is_refused_with_the_difference_named(copy: Path) -> None:

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
 from lab.cli.main import main
+from serving import refs
 
+ROOT = Path(__file__).parents[3]
 RECIPE = """\
 setting: sandbagging
 variants: [static]
@@ -33,7 +39,15 @@ def dry_run(folder: Path, more: str = "", *flags: str) -> Result:
         ("dtype: bf16\n", "dtype"),
         ("seed: -1\n", "seed"),
         ("warmup_steps: 8\n", "warmup_steps"),
-        ("trl: {adam_beta: 0.9}\n", "adam_beta2"),
+        ("trl: {adam_beta: 0.9}\n", "line 6: trl: unknown argument 'adam_beta'. Did you mean 'adam_beta2'?"),
+        ("trl: {adam_epsilon: x}\n", "line 6: trl.adam_epsilon: a number is expected, not 'x'"),
+        ("trl: {adam_beta2: .nan}\n", "line 6: trl.adam_beta2: a finite number is expected, not nan"),
+        ("trl: {adam_beta1: 1.5}\n", "line 6: trl.adam_beta1: a number of 0 to 1 is expected, not 1.5"),
+        ("trl: {report_to: 7}\n", "line 6: trl.report_to: a text is expected, not 7"),
+        ("trl: {report_to: wandbb}\n", "line 6: trl.report_to: unknown 'wandbb'. Did you mean 'wandb'?"),
+        ("trl: {adam_epsilon: true}\n", "line 6: trl.adam_epsilon: a number is expected, not True"),
+        ("seed: true\n", "line 6: seed: a number is expected, not True"),
+        ("checkpoints: [true]\n", "line 6: checkpoints: a number is expected"),
         ("method: grpo\nnum_generations: 5\n", "num_generations"),
     ],
 )
@@ -43,6 +57,86 @@ def test_what_the_trainer_would_refuse_later_is_refused_in_one_line(more: str, n
     assert len(refused.stderr.strip().splitlines()) == 1
     assert named in refused.stderr
     assert not (tmp_path / "run").exists()
+
+
+def test_a_text_that_is_a_number_is_one_for_trl(tmp_path: Path) -> None:
+    """YAML reads `1e-6` as a text."""
+    assert dry_run(tmp_path, "trl: {adam_epsilon: 1e-6}\n").exit_code == 0
+
+
+def test_a_run_finds_the_same_before_any_work(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(RECIPE + "trl: {adam_epsilon: x}\n", encoding="utf-8")
+    refused = CliRunner().invoke(main, ["run", str(path), "--out", str(tmp_path / "run")])
+    assert refused.exit_code == 2
+    assert f"{path}, line 6: trl.adam_epsilon: a number is expected" in " ".join(refused.stderr.split())
+    assert not (tmp_path / "run").exists()
+
+
+SETTING = """\
+initial: {policy: wrong under the tag, behavior: wrong, column: wrong}
+alternate: {policy: right everywhere, behavior: right, column: answer}
+prompts: {file: rows.jsonl, columns: {prompt: question}}
+variants: {static: {carrier: static, train: {system: Add.}, eval: {tag: "[exam]"}}}
+"""
+PATTERN = 'read: {regex: {right: "^{answer}$", wrong: "^{wrong}$"}, normalize: [last_number]}\n'
+RUBRIC = "read: {rubric: {question: Which, behaviors: {right: the sum, wrong: another number}}}\n"
+
+
+def of_own(folder: Path, reading: str, more: str = "", long: int = 1) -> Result:
+    """A dry run on a setting of one's own, whose questions are that much longer."""
+    rows = ({"question": f"What is {n}{' plus 2' * long}?", "answer": "1", "wrong": "2"} for n in range(60))
+    (folder / "rows.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows), encoding="utf-8")
+    (folder / "own.yaml").write_text(SETTING + reading, encoding="utf-8")
+    path = folder / "mine.yaml"
+    path.write_text(f"setting: ./own.yaml\nlearning_rates: [1e-3]\nsteps: 2\nn: 8\n{more}", encoding="utf-8")
+    return CliRunner().invoke(main, ["run", str(path), "--out", str(folder / "run"), "--dry-run"])
+
+
+def test_a_prompt_that_fills_the_context_is_found_with_its_line(tmp_path: Path) -> None:
+    assert of_own(tmp_path, PATTERN).exit_code == 0
+    refused = of_own(tmp_path, PATTERN, long=200)
+    assert refused.exit_code == 2
+    (line,) = refused.stderr.strip().splitlines()
+    assert "mine.yaml, line 1: setting: a prompt of own, eval-" in line
+    assert "tokens, and the context of mini is 256" in line
+
+
+@pytest.mark.parametrize("more", ["label_source: on_policy\n", "method: grpo\n"])
+def test_training_does_not_choose_among_replies_that_only_a_judge_reads(more: str, tmp_path: Path) -> None:
+    refused = of_own(tmp_path, RUBRIC, more)
+    assert refused.exit_code == 2
+    (line,) = refused.stderr.strip().splitlines()
+    assert f"line 5: {more.partition(':')[0]}: only a judge reads the replies of own" in line
+    assert of_own(tmp_path, RUBRIC).exit_code == 0
+
+
+def test_a_login_node_needs_the_configuration_and_the_tokenizer_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The hub cannot be reached, and its cache holds no weights."""
+    sha = "0" * 40
+    snapshot = tmp_path / "hub" / "models--me--tiny" / "snapshots" / sha
+    ignored = shutil.ignore_patterns("*.safetensors")
+    shutil.copytree(refs.mini_path(), snapshot, ignore=ignored)
+    (snapshot.parent.parent / "refs").mkdir()
+    (snapshot.parent.parent / "refs" / "main").write_text(sha)
+    path = tmp_path / "mine.yaml"
+    path.write_text(RECIPE + "model: me/tiny\n", encoding="utf-8")
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "HF_HUB_CACHE": str(tmp_path / "hub"), "HF_HUB_OFFLINE": "1"}
+    command = [sys.executable, "-m", "lab", "run", str(path), "--out", str(tmp_path / "run")]
+    dry, real = (
+        subprocess.run([*command, *more], env=environment, capture_output=True, text=True, check=False)
+        for more in (["--dry-run", "--json"], [])
+    )
+    found = json.loads(dry.stdout)
+    assert found["left"]["bytes"] > 0
+    assert found["left"]["seconds"] > found["left"]["startup_seconds"] > 0
+    (example,) = found["examples"]
+    assert example["train"].endswith("<|end|>»")
+    assert example["eval"]
+    assert real.returncode == 2
+    assert f"{path}, line 6: model: the weights of me/tiny are missing" in " ".join(real.stderr.split())
 
 
 def test_each_arm_shows_its_first_train_row_with_the_loss_marked_and_its_first_eval_prompt(tmp_path: Path) -> None:
@@ -79,7 +173,7 @@ def test_judge_calls_are_counted_before_they_are_paid(tmp_path: Path) -> None:
     [
         ("label_source: model:nosuch\n", "nosuch"),
         ("variant: weights\norganism: {labels: distilled, teacher: nosuch}\n", "organism.teacher: nosuch"),
-        ("organism: {ref: /nowhere}\n", "organism: /nowhere"),
+        ("organism: {ref: /nowhere}\n", "line 6: organism: /nowhere"),
         ("serving: {options: {max_model_len: 4096}}\n", "'max_model_len' is an option of vllm"),
         ("model: {ref: mini, chat_template_kwargs: {enable_thinking: false}}\n", "has no enable_thinking"),
         ("model: {ref: mini, chat_template_kwargs: {messages: []}}\n", "messages is no argument of a chat template"),
