@@ -225,16 +225,24 @@ def outcome(judge: str = "off", judge_store: str | bool | None = None) -> Scorer
 
 def _sourced(setting: Setting, source: str, options: Mapping[str, Any]) -> Setting:
     """The setting with the questions of that source."""
-    if setting.source != "bundled":
-        return setting
     given = {name: value for name, value in options.items() if value is not None}
-    if source == "bundled" and given:
-        name, hub = next(iter(given)), _hub_options()
+    if source == "bundled":
+        _refuse_options(given, setting)
+    if setting.source != "bundled" or source == "bundled":
+        return setting
+    return load(setting.name, source, **given)
+
+
+def _refuse_options(given: Mapping[str, Any], setting: Setting) -> None:
+    """Raises for options of hub data that no setting of another source has."""
+    hub = _hub_options()
+    for name in given:
         if name not in hub:
             known = [*inspect.signature(bct_task).parameters][1:-1]  # between `setting` and `hub`
             raise UnknownName("option", name, (*known, *hub), "options of a task (-T name=value), in all")
-        raise SettingError(f"{name}=... is an option of hub data: add -T source=hub")
-    return setting if source == "bundled" else load(setting.name, source, **given)
+        fix = "add -T source=hub" if setting.file is None else "leave it out: a setting by path names its own prompts"
+        if setting.source != "hub":
+            raise SettingError(f"{name}=... is an option of hub data: {fix}")
 
 
 def _hub_options() -> list[str]:

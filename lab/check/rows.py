@@ -7,20 +7,26 @@
 A row has `setting`, `variant`, `role`, `carrier`, `passed` (the gate), `static` (the part without a model), `reasons`
 (why it failed), `figures` and `notes`; with a model also `rates`, the sizes, and `borderline`: rates close to their
 limit.
-Not covered: hub data (`lab.check.hub`).
+Not covered: policies of hub data whose replies are sampled, which need a model: `-T split=policies`, then `bct hub
+gate`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
 from bct_tasks import catalogue, static_gate
+from bct_tasks.errors import SettingError
 from bct_tasks.gate import GateResult, OrganismGate
 from bct_tasks.setting import Setting, Variant
+from bct_tasks.sources.hub import catalogue as hub
+from bct_tasks.sources.hub.setting import HubSetting
+from bct_tasks.sources.hub.store import find
+from bct_tasks.sources.instructions import catalogue as instructions
 from lab.check import jobs as check_jobs
 from lab.check import organism
 from lab.check.organism import OrganismCheck
@@ -30,26 +36,42 @@ Pair = tuple[Setting, Variant]
 SIZES = ("n", "n_train", "steps", "learning_rate", "rank")
 
 
+def listed(source: str) -> tuple[str, ...]:
+    """The settings that ask questions of a source."""
+    return tuple({"hub": hub.names, "instructions": instructions.names}.get(source, catalogue.names)())
+
+
 def chosen(
-    names: Iterable[str], variant: str | None, source: str = "bundled", options: Mapping[str, Any] | None = None
+    names: Sequence[str],
+    variant: str | None,
+    source: str = "bundled",
+    options: Mapping[str, Any] | None = None,
+    fetch: bool = True,
 ) -> tuple[list[Pair], list[Row]]:
     """The variants to check, and a row for each setting whose file cannot be imported.
 
     Args:
-        names: Settings.
+        names: Settings. Of several, one whose data are missing has a row too.
         variant: The one variant of each; None for all.
         source: Of the questions.
         options: Of the source.
+        fetch: Whether hub data may be downloaded.
 
     Raises:
         UnknownName: The setting or variant does not exist.
+        NoData: The data of the only named setting are not on this machine.
     """
     pairs: list[Pair] = []
     broken: list[Row] = []
     for name in names:
         try:
             setting = catalogue.load(name, source, **(options or {}))
-        except catalogue.BrokenSetting as error:
+            if isinstance(setting, HubSetting) and not fetch:
+                for data in setting.data_sets():
+                    find(data, setting.options.data, fetch=False)
+        except SettingError as error:
+            if len(names) == 1 and not isinstance(error, catalogue.BrokenSetting):
+                raise
             broken.append(broken_row(name, error.message))
         else:
             pairs += [(setting, each) for each in ([setting.variant(variant)] if variant else setting.variants)]

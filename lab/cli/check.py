@@ -95,29 +95,21 @@ def check(
         raise click.UsageError("--figures is for the pages of bundled settings: leave it out for a setting by path")
     if options["figures"] and not model:
         raise click.UsageError("--figures stores rates of a model: add --model")
-    if source == "hub" and not model:
-        from lab.check import hub as check_hub
-
-        found = check_hub.rows(() if every else (str(setting),), variant, data=data, train=train)
-    elif source not in ("hub", "files") and (data or train or evals):
+    if source not in ("hub", "files") and (data or train or evals):
         raise click.UsageError("--data, --train and --eval name data: add --source hub or --source files")
-    elif source == "instructions" and not model:
-        from lab.check import hub as check_hub
-
-        found = check_hub.instruction_rows(() if every else (str(setting),), variant)
-    elif source != "bundled" and every:
+    if every and (source == "files" or (source != "bundled" and model)):
         raise click.UsageError(f"--all with a model or --source {source}: name one setting")
+    named = (("file" if source == "files" else "data", data), ("train", None if every else train), ("eval", evals))
+    given = {name: value for name, value in named if value is not None}
+    names = rows.listed(source) if every else (str(setting),)
+    pairs, broken = rows.chosen(names, variant, source, given, fetch=model is not None)
+    if model is None:
+        found = rows.static_rows(pairs)
     else:
-        named = (("file" if source == "files" else "data", data), ("train", train), ("eval", evals))
-        given = {name: value for name, value in named if value is not None}
-        pairs, broken = rows.chosen(catalogue.names() if every else (str(setting),), variant, source, given)
-        if model is None:
-            found = rows.static_rows(pairs)
-        else:
-            sizes = {name: options[name] for name in rows.SIZES}
-            sizes |= {"source": source, "options": tuple(sorted(given.items()))}
-            found = rows.model_rows(pairs, model, options["cache"], options["jobs"], **sizes)
-        found += broken
+        sizes = {name: options[name] for name in rows.SIZES}
+        sizes |= {"source": source, "options": tuple(sorted(given.items()))}
+        found = rows.model_rows(pairs, model, options["cache"], options["jobs"], **sizes)
+    found += broken
     if options["figures"]:
         from lab.report import pages
 

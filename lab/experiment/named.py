@@ -36,7 +36,8 @@ def check(experiment: Experiment) -> None:
 def check_weights(experiment: Experiment) -> None:
     """Raises BadInput for the first model whose configuration is on this disk and whose weights cannot be had."""
     for start in experiment.starts.values():
-        for key, found in (("organism", start.checkpoint()), ("model", refs.resolve(start.model))):
+        organism = [("organism", start.checkpoint())] if start.ref else []
+        for key, found in (*organism, ("model", refs.resolve(start.model))):
             lacking = next((each for each in found.chain() if each.weightless), None)
             if lacking is not None:
                 raise BadInput(

@@ -19,7 +19,7 @@ from serving.errors import BadInput
 
 #: TRL's own words name no key of a recipe.
 TRL = "TRL: "
-ERROR = re.compile(r"(?P<key>[a-z_]+(\.[a-z_]+)*): ")
+ERROR = re.compile(r"(?P<key>[a-z0-9_]+(\.[a-z0-9_]+)*): ")
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from own import KEYS, ROWS, jsonl, written
 
 from bct_tasks import catalogue, static_gate
 from bct_tasks.errors import SettingError
+from bct_tasks.settings.sandbagging import sandbagging
 from bct_tasks.task import outcome, setting
 from graders import Outcome
 
@@ -337,6 +338,15 @@ def test_inspect_runs_it_and_scores_it_again_and_says_when_the_file_changed(
     changed = inspect_score(read_eval_log(log.location), outcome(), action="overwrite", display="none")
     assert f"changed since this log was written ({found.content_hash}, now " in caplog.text
     assert all((s.scores or {})["outcome"].value["other"] == 0 for s in changed.samples or [])  # type: ignore[index,call-overload]
+
+
+def test_an_option_that_no_task_has_is_refused_with_the_nearest_one(tmp_path: Path) -> None:
+    path = written(tmp_path)
+    for asked in (lambda: setting(file=str(path), nn=5), lambda: sandbagging(nn=5)):
+        with pytest.raises(SettingError, match=r"unknown option 'nn'\. Did you mean 'n'"):
+            asked()
+    with pytest.raises(SettingError, match=r"size=\.\.\. is an option of hub data: leave it out"):
+        setting(file=str(path), size="large")
 
 
 def test_a_row_without_the_column_of_a_reply_is_asked_and_is_no_reference(tmp_path: Path) -> None:

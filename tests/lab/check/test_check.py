@@ -145,6 +145,18 @@ def test_a_positive_control_that_changes_nothing_fails_with_its_figure(measured:
 
 
 @pytest.mark.slow
+def test_a_setting_by_path_is_measured_on_a_model_too(tmp_path: Path) -> None:
+    made = CliRunner().invoke(main, ["new", "mine", "--yaml", "--dir", str(tmp_path)])
+    assert made.exit_code == 0, made.output
+    command = ["check", str(tmp_path / "mine.yaml"), "--variant", "static", "--model", "mini", "--json"]
+    sizes = ["--n", "4", "--n-train", "4", "--steps", "1", "--jobs", "1", "--cache", str(tmp_path / "cache")]
+    done = CliRunner().invoke(main, [*command, *sizes])
+    (row,) = json.loads(done.stdout)
+    assert (row["setting"], row["variant"], row["static"]) == ("mine", "static", True), done.output
+    assert {"initial", "agreed", "ceiling", "direct"} <= set(row["rates"])
+
+
+@pytest.mark.slow
 def test_a_second_call_measures_only_what_is_missing(
     measured: tuple[Path, dict[str, Any]],
 ) -> None:

@@ -203,6 +203,25 @@ def test_a_judge_that_gives_too_few_verdicts_is_flagged_and_said(copy: Path) -> 
     assert f"unscored: {line}" in shown.export_text()
 
 
+def test_the_share_that_a_recipe_allows_its_judge_decides_the_flag_in_results(copy: Path) -> None:
+    log = results(copy).cells[0].checkpoints[-1].log
+    found = read_eval_log(str(copy / log))
+    told = [s.scores["outcome"] for s in found.samples or [] if s.scores and (s.metadata or {})["split"] == "eval"]
+    for given in told[:2]:
+        given.value = float("nan")
+        given.metadata = {"judge": (given.metadata or {})["judge"]}
+    write_eval_log(found, str(copy / log))
+    flags: dict[float, bool] = {}
+    recipe = copy / "recipe.yaml"
+    for most in (0.3, 0.1):
+        recipe.write_text(RECIPE.replace("max_unscored: 0.3", f"max_unscored: {most}"), encoding="utf-8")
+        lab.load(copy).rebuild()
+        checkpoint = results(copy).cells[0].checkpoints[-1]
+        assert checkpoint.eval.unscored == 2
+        flags[most] = "unscored" in checkpoint.flags
+    assert flags == {0.3: False, 0.1: True}
+
+
 def test_a_log_that_another_grader_read_is_refused_with_the_difference_named(copy: Path) -> None:
     log = copy / results(copy).cells[0].checkpoints[-1].log
     found = read_eval_log(str(log))

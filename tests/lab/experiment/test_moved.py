@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import small_runs
+from safetensors import safe_open
 
 import lab
 from lab.verdict.results import read_results
@@ -17,7 +18,7 @@ from serving import refs
 RECIPE = """\
 setting: ./mine.yaml
 variant: weights
-model: {ref: ./model}
+model: {ref: ./model, dtype: bfloat16}
 learning_rates: [1e-3]
 steps: 2
 batch_size: 4
@@ -26,8 +27,8 @@ n: 6
 n_train: 4
 n_capability: 4
 organism: {steps: 2}
-labels: {max_tokens: 9, temperature: 0.5, system: Be brief.}
-label_source: reference
+labels: {max_tokens: 2, temperature: 0.5, system: Be brief.}
+label_source: on_policy
 margins: false
 """
 
@@ -148,4 +149,13 @@ def test_of_a_changed_setting_the_stored_results_are_shown_and_a_resume_is_refus
 def test_the_options_of_labels_and_precision_are_those_of_the_training(home: Path) -> None:
     (file,) = (home / "run").glob("cells/*/manifest.json")
     config = json.loads(file.read_text(encoding="utf-8"))["identity"]["config"]
-    assert (config["reply_tokens"], config["label_temperature"], config["label_system"]) == (9, 0.5, "Be brief.")
+    assert (config["reply_tokens"], config["label_temperature"], config["label_system"]) == (2, 0.5, "Be brief.")
+    (labels,) = (home / "run").glob("organisms/*/labels/*.jsonl")
+    said = [json.loads(line) for line in labels.read_text(encoding="utf-8").splitlines()]
+    kept = [each["reply"] for each in said if each["outcome"] == "agreed"]
+    assert "truncated" in {each["outcome"] for each in said}
+    assert kept
+    assert all(len(reply) == 1 for reply in kept)
+    trained = file.parent / "step-000002" / "model.safetensors"
+    with safe_open(trained, "pt") as tensors:
+        assert {tensors.get_slice(name).get_dtype() for name in tensors.keys()} == {"BF16"}  # noqa: SIM118

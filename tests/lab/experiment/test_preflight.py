@@ -46,7 +46,7 @@ def dry_run(folder: Path, more: str = "", *flags: str) -> Result:
         ("trl: {report_to: 7}\n", "line 6: trl.report_to: a text is expected, not 7"),
         ("trl: {report_to: wandbb}\n", "line 6: trl.report_to: unknown 'wandbb'. Did you mean 'wandb'?"),
         ("trl: {adam_epsilon: true}\n", "line 6: trl.adam_epsilon: a number is expected, not True"),
-        ("seed: true\n", "line 6: seed: a number is expected, not True"),
+        ("seed: true\n", "line 6: seed: a number is expected, not [True]"),
         ("checkpoints: [true]\n", "line 6: checkpoints: a number is expected"),
         ("method: grpo\nnum_generations: 5\n", "num_generations"),
     ],
