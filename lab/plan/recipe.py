@@ -94,6 +94,11 @@ class Recipe(Frozen):
     )
     _document: Document | None = PrivateAttr(default=None)
 
+    def read_from(self, document: Document) -> Recipe:
+        """The recipe, which then knows its lines."""
+        self._document = document
+        return self
+
     def lines(self) -> AbstractContextManager[None]:
         """Adds file and line to the errors of a block that are about a key of this recipe."""
         return lines.named(self._document)
@@ -126,8 +131,7 @@ def load(path: Path, home: Path | None = None) -> Recipe:
         thresholds=_part(document, Thresholds, "thresholds"),
         expect=_expectations(document, grids),
     )
-    found._document = document
-    return found
+    return found.read_from(document)
 
 
 def _slug(name: str) -> str:
