@@ -21,7 +21,7 @@ from serving.recorded import Recorded, recorded
 from serving.request import Defaults
 
 MINI = "mini"
-NAME_BASE = "name it, as in organism: {ref: ..., base: ...}, --base or -M base=..., or add a base.json"
+NAME_BASE = "name it, as in organism: {ref: ..., base: ...} or -M base=... (chat, serve: --base), or add a base.json"
 NAMED = 8  # cells named in an error
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 
