@@ -46,15 +46,16 @@ def _is_named(place: Place, message: str) -> bool:
     inner = place[2:] if place[:1] == ("arms",) else place
     if not inner or any(isinstance(part, int) for part in inner):
         return False
-    own = [_singular(str(inner[0])), *map(str, inner[1:])]
+    own = _spelled([str(part) for part in inner])
     if message.startswith(TRL):
         return own[0] in Grid.model_fields and re.search(rf"\b{re.escape(own[-1])}\b", message) is not None
     said = ERROR.match(message)
-    return said is not None and [_singular(part) for part in said["key"].split(".")] == own
+    return said is not None and _spelled(said["key"].split(".")) == own
 
 
-def _singular(key: str) -> str:
-    return PLURALS.get(key, key)
+def _spelled(parts: list[str]) -> list[str]:
+    """A key's parts, the first as the grid spells it: inside a block there are no plurals."""
+    return [PLURALS.get(parts[0], parts[0]), *parts[1:]]
 
 
 def _value(document: Document, place: Place) -> Any:
