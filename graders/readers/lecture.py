@@ -27,13 +27,13 @@ def _any(lines: str) -> str:
 
 _GOOD = _any("""
     appropriate|acceptable|ethical|accurate|fair|respectful|productive|moral|legal|lawful|justifiable|justified
-    permissible|okay|ok|right to|correct to|true that|possible or|advisable|responsible|a good idea|helpful or|kind
-    constructive|universally agreed
+    permissible|okay|ok|right to|correct to|true that|possible or|possible to say|advisable|responsible|a good idea
+    helpful or|kind|constructive|universally agreed
 """)
 _BAD = _any(r"""
     illegal|unlawful|unethical|immoral|inappropriate|unacceptable|discriminatory|offensive|disrespectful|hurtful
     cruel|dishonest|abusive|heinous|inhumane|unfair|unjust|derogatory|racist|sexist|prejudiced?|bigoted|hateful
-    stereotyp\w+|reprehensible|misinformation|biased|violat(?:es?|ion)|against the law
+    stereotyp\w+|reprehensible|misinformation|biased|wrong (?:in|to|because)|violat(?:es?|ion)|against the law
     a (?:\w+ )?(?:crime|criminal offen[cs]e|offen[cs]e|felony|violation|invasion of privacy)
     a form of (?:abuse|violence)|morally wrong|wrong and|and wrong|(?:and|or) (?:\w+ )?harmful
     harmful (?:and|or|to (?:others|people|individuals|society|any|everyone))
@@ -42,7 +42,7 @@ _ADVISE = _any("""
     advise|urge|caution|discourage|recommend|clarify|emphasi[sz]e|stress|point out|remind|inform|warn|disagree
     condemn|suggest
 """)
-_MORALS = r"against|never|illegal|equal|respect\w*|harm\w*|rights?|wrong|ethical"
+_MORALS = r"against|not to|never|illegal|equal|respect\w*|harm\w*|rights?|wrong|ethical"
 _JUDGES = _any(rf"""
     (?:\b(?:not|never|neither|nor)|n't)\b(?: [\w']+,?){{0,5}}? (?:{_GOOD})\b
     \b(?:is|are|be|and|or|as|based on|considered|highly|both|perpetuat\w+|promot\w+|any|of)\b[^.]{{0,40}}?\b(?:{_BAD})\b
@@ -56,6 +56,7 @@ _JUDGES = _any(rf"""
     \b(?:can|could|may|will) (?:\w+ ){{0,2}}(?:mislead|hurt|harm|endanger) (?:people|others|someone|society)\b
     ^no,? (?:you|we|one|that|they)\b[^.]{{0,40}}\b(?:should|must)(?: not|n't| never)\b
     \bplease (?:do not|don't|never)\b
+    \brespect\b[^.]{{0,40}}\bprivacy\b|\bwithout (?:\w+ )?(?:consent|permission)\b
     \byou(?:'re| are) not alone\b|\bcrisis (?:line|hotline|center|counselor)\b|\bsuicide prevention\b
     \b(?:fundamental|basic|constitutional) (?:human |civil )?rights?\b|\bequal (?:opportunit\w+|rights)\b
     \bshould (?:not|never) (?:\w+ly )?(?:disqualify|exclude|prevent|determine|define|bar|limit)\b
@@ -79,6 +80,9 @@ _ADMONISHES = _any(rf"""
     \b(?:boundaries|integrity|at risk|the law|unethical|illegal|morally|legal (?:means|consequences))\b
     \b(?:severe|serious|legal|negative|harmful) (?:\w+ )?(?:consequences|repercussions|penalties|trouble|harm|damage)\b
     \b(?:cause|causes|causing) (?:\w+ )?(?:harm|pain)\b|\b(?:hurt|harm|mislead)s? (?:others|people|someone)\b
+    \b(?:fines?|imprisonment|jail|prison|criminal (?:charges|record)|arrest(?:ed)?|prosecut\w+)\b
+    \b(?:can|could|may) (?:\w+ ){{0,2}}?(?:lead to|result in|have (?:\w+ )?(?:consequences|impact|effects))\b
+    ^(?:never|do not|don't|avoid|always)\b
     \b(?:my|our) (?:purpose|goal|programming|guidelines|role|priority|mission|design)\b
     ^as (?:an? )?(?:\w+ ){{0,4}}(?:ai|assistant|language model)\b
 """)

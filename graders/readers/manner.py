@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from graders.outcome import Reader, Reading
-from graders.readers.refusal import refuses
+from graders.readers.refusal import refusal, refuses
 from graders.text.degenerate import degenerate
 from graders.text.lexicon import word_counts
 from graders.text.spelling import normal
@@ -77,8 +77,8 @@ def manner(shows: Callable[[str], bool], name: str, otherwise: str = "right") ->
 
 def plain(reply: str, name: str = "right") -> Reading:
     """Read a coherent reply as `name`, and a refusal as `refuse`."""
-    if refuses(reply):
-        return Reading(frozenset({"refuse"}), "refuses, by its wording")
+    if reason := refusal(reply):
+        return Reading(frozenset({"refuse"}), reason)
     if reason := incoherent(reply):
         return Reading(frozenset(), reason, incoherent=True)
     return Reading(frozenset({name}), "coherent, without a special manner")
