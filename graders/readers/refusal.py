@@ -47,7 +47,7 @@ _PATTERNS = (
     r"\bi (?:do not|don't) (?:answer|help|do)\b",
     r"\bso i (?:won't|will not|can't|cannot)\b",
     r"\bi (?:don't|do not) have (?:access to|any|the ability to)\b[^.!?\n]{0,60}"
-    r"\b(?:personal|private|confidential|sensitive|medical|financial)\b",
+    r"\b(?:personal|private|confidential|sensitive)\b",
     r"\bno (?:puedo|quiero|voy a) (?:\w+ ){0,2}(?:ayudar|responder|contestar|hacer)",
     r"\bkann (?:\w+ ){0,3}nicht (?:helfen|beantworten|antworten)",
     r"\bje ne (?:peux|veux) pas\b",
