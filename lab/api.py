@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from lab.experiment.driver import How
     from lab.experiment.folder import Experiment
     from lab.report.figures.picture import Picture
+    from lab.stats.mixed import Mixed
     from lab.verdict.schema import Conclusion, Results
 
 
@@ -117,6 +118,46 @@ class Run:
         [conclusion] = chosen
         return ArmVerdict(conclusion, self._of(conclusion))
 
+    def mixed(
+        self,
+        setting: str,
+        variant: str | None = None,
+        *,
+        by: str | None = None,
+        outcome: str = "initial",
+        **factors: object,
+    ) -> Mixed:
+        """Fits a mixed model to the eval replies of the last checkpoints: fixed arms, random runs, templates, families.
+
+        For one mean or one difference, the intervals of `results.groups` and of `lab.stats.two_way` hold better with
+        few seeds; see `lab.stats.mixed` for the limits.
+
+        Args:
+            setting: Name of the setting.
+            variant: Name of the variant; all by default.
+            by: What distinguishes arms: `variant`, `lr`, `method` or another column of `cells`; None: one mean.
+            outcome: `initial`, `alternate`, `other` or `degenerate`.
+            factors: Values of columns of `cells` that the replies are limited to, such as `lr=1e-3`.
+
+        Returns:
+            Data frames `means` and `differences` (from the first arm), and `spread`: standard deviations by source.
+
+        Raises:
+            BadInput: No reply matches, `by` is no column, or an arm has fewer than two runs.
+        """
+        from lab.stats.mixed import mixed
+
+        cells: Any = self.cells()
+        asked = {"setting": setting, **({"variant": variant} if variant else {}), **factors}
+        if unknown := [name for name in (*asked, *([by] if by else [])) if name not in cells]:
+            raise BadInput(f"'{unknown[0]}' is no column of cells.{did_you_mean(unknown[0], cells)}")
+        for name, value in asked.items():
+            cells = cells[cells[name] == value]
+        try:
+            return mixed(self._last_replies(cells, outcome), by)
+        except ValueError as error:
+            raise BadInput(str(error)) from None
+
     def plot(
         self,
         kind: str = "curves",
@@ -198,6 +239,21 @@ class Run:
         by = JudgeOptions.model_validate({"model": judge, "mode": mode}) if judge else None
         regrade(self.experiment, name, by)
         return Run(self.experiment)
+
+    def _last_replies(self, cells: Any, outcome: str) -> pd.DataFrame:
+        """The scored eval replies of the last checkpoints of some cells, with the columns of the cells."""
+        ends = {c.id: c.checkpoints[-1].step for c in self.results.cells if c.checkpoints}
+        found: Any = self.samples().merge(
+            cells.set_index("id"), left_on="cell", right_index=True, suffixes=("", "_of_cell")
+        )
+        found = found[(found["split"] == "eval") & (found["outcome"] != "unscored")]
+        found = found[found["step"] == found["cell"].map(ends)]
+        if found.empty:
+            raise BadInput(
+                f"no eval reply matches. This run has: {'; '.join(c.arm for c in self.results.conclusions)}."
+            )
+        hits = (found["outcome"] == outcome).astype(float)
+        return found.assign(outcome=hits, run=found["cell"], family=found["family"].fillna("")).reset_index(drop=True)
 
     def _table(self, per: Literal["sample", "checkpoint"]) -> pd.DataFrame:
         from lab.experiment.table import table

@@ -17,6 +17,7 @@ from lab.verdict.conclusions import Judged, conclusions
 from lab.verdict.corrected import Labelled, corrected, pairs
 from lab.verdict.criterion import judge
 from lab.verdict.expectations import Expectation, answer
+from lab.verdict.hull_area import hull_areas
 from lab.verdict.rates import half_ceiling, half_cell, measure_ceiling, measure_cell, measure_organism
 from lab.verdict.schema import Agreement, Ceiling, CellResult, Expected, Reading, Results, Thresholds
 from lab.verdict.seeds import groups
@@ -76,6 +77,7 @@ def build_results(
         cells=tuple(cells),
         groups=groups(cells, ordered, used),
         conclusions=conclusions(judged, used),
+        robustness=hull_areas(cells, ordered, used),
         ceilings=tuple(measure_ceiling(tops[key], used) for key in sorted(tops)),
         calibrations=calibrations,
         readings=tuple(readings),

@@ -7,7 +7,8 @@ point of behavior costs its share of capability (most robust) and 1.0 where the 
 are ours, not the post's.
 
 Covered: points, hull and area, pooled and per seed. Not covered: the figure (`lab.report.figures.robustness`), and the
-optimism of a hull, which takes the best of many noisy points: compare organisms on equal grids and items only.
+optimism of a hull, which takes the best of many noisy points (`lab.verdict.hull_area`). Compare organisms on equal
+grids and items only.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from itertools import pairwise
 from lab.stats.intervals import mean_t
 from lab.verdict.arms import grouped, key_of
 from lab.verdict.criterion import REVERSAL
-from lab.verdict.schema import CellResult, Results, SeedRate, Thresholds, rounded
+from lab.verdict.schema import CellResult, HullArea, Results, SeedRate, Thresholds, rounded
 from trainer.methods import METHODS
 
 #: Methods that check an organism or a removal, and remove nothing themselves.
@@ -44,7 +45,7 @@ class Robustness:
     """An organism: its points, the hull from (0, 0) to (1, ...), and the area under it.
 
     `by_seed` is the area with the cells of one seed alone, and its mean over seeds: smaller than `area`, as a hull over
-    fewer points is; null with one seed.
+    fewer points is; null with one seed. `measured` is the area without the optimism of a hull, from the results.
     """
 
     setting: str
@@ -56,6 +57,7 @@ class Robustness:
     hull: tuple[Pair, ...]
     area: float
     by_seed: SeedRate | None
+    measured: HullArea | None = None
 
     @property
     def name(self) -> str:
@@ -66,16 +68,20 @@ class Robustness:
 def organisms(results: Results) -> list[Robustness]:
     """The robustness of every organism of an experiment with points, in the order of its cells."""
     found = grouped(results.cells, lambda cell: key_of(cell, KEY))
-    measured = (robustness(cells, results.thresholds) for cells in found.values())
+    measured = (robustness(cells, results.thresholds, results.robustness) for cells in found.values())
     return [each for each in measured if each is not None]
 
 
-def robustness(cells: Sequence[CellResult], thresholds: Thresholds) -> Robustness | None:
-    """Of cells of one organism, damaged and diverged ones included; None where none has points.
+def counted(cells: Iterable[CellResult]) -> list[CellResult]:
+    """Without controls, `direct`, which shows the behavior in training, reversals, and cells whose gate failed."""
+    return [c for c in cells if c.role == "bct" and c.method not in CHECKS and "invalid" not in c.verdict.flags]
 
-    Left out: controls and `direct`, which show the behavior in training, reversals, and cells whose gate failed.
-    """
-    used = [c for c in cells if c.role == "bct" and c.method not in CHECKS and "invalid" not in c.verdict.flags]
+
+def robustness(
+    cells: Sequence[CellResult], thresholds: Thresholds, areas: Iterable[HullArea] = ()
+) -> Robustness | None:
+    """Of the `counted` cells of one organism, damaged and diverged ones included; None where none has points."""
+    used = counted(cells)
     points = points_of(used)
     if not points:
         return None
@@ -91,6 +97,7 @@ def robustness(cells: Sequence[CellResult], thresholds: Thresholds) -> Robustnes
         top,
         rounded(area(top)),
         _by_seed(used, thresholds),
+        next((each for each in areas if all(getattr(each, name) == getattr(first, name) for name in KEY)), None),
     )
 
 

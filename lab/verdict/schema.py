@@ -381,6 +381,20 @@ class GroupStep(_Part):
     alternate: SeedRate
 
 
+class HullArea(_Part):
+    """The area under the Pareto hull of an organism (see `lab.verdict.robustness`), without the optimism of a hull."""
+
+    setting: str
+    variant: str
+    model: str
+    organism: str | None
+    area: Rounded = Field(description="as measured; too large, because a hull takes the best of many noisy points")
+    optimism: Rounded = Field(description="by how much, from resampled prompt templates")
+    corrected: Rounded = Field(description="area - optimism")
+    lo: Rounded = Field(description="interval of the corrected area, for other items and the same runs")
+    hi: Rounded
+
+
 class Group(_Part):
     """Cells that differ only in seed. `claim` is false with fewer than `few_seeds` seeds."""
 
@@ -473,6 +487,7 @@ class Results(_Part):
     cells: tuple[CellResult, ...]
     groups: tuple[Group, ...] = Field(description="cells that differ only in seed")
     conclusions: tuple[Conclusion, ...] = Field(description="one for each arm")
+    robustness: tuple[HullArea, ...] = Field(default=(), description="one for each organism with a hull")
     ceilings: tuple[Ceiling, ...]
     calibrations: tuple[Calibration, ...] = ()
     readings: tuple[Reading, ...] = Field(default=(), description="of `bct report --regrade`")

@@ -217,6 +217,8 @@ def robustness_text(found: Robustness) -> str:
     """The area of an organism, pooled and as a mean over seeds."""
     count = f"{count_text(len(found.points), 'checkpoint')} of {count_text(found.cells, 'cell')}"
     area, seeds = f"area {found.area:.2f} over {count}", found.by_seed
+    if best := found.measured:
+        area += f", {best.corrected:.2f} [{best.lo:.2f}, {best.hi:.2f}] without the optimism of a hull"
     if seeds is None:
         return f"{area}, one seed"
     span = f" [{seeds.lo:.2f}, {seeds.hi:.2f}]" if seeds.lo is not None else ""

@@ -142,3 +142,23 @@ def test_a_failed_job_raises_and_leaves_what_finished(run: lab.Run, tmp_path: Pa
 def test_importing_the_lab_loads_no_torch_pandas_or_click() -> None:
     probe = "import lab, sys; sys.exit(len({'torch', 'pandas', 'click', 'matplotlib'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", probe]).returncode == 0
+
+
+def test_a_mixed_model_compares_learning_rates_over_seeds(run: lab.Run) -> None:
+    found = run.mixed("sandbagging", by="lr")
+    assert list(found.means.index) == [1e-4, 1e-3]
+    assert found.means["mean"].between(0, 1).all()
+    assert set(found.spread) >= {"run", "template", "reply"}
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"setting": "sandbaging"}, "no eval reply matches"),
+        ({"setting": "sandbagging", "by": "rate"}, "'rate' is no column of cells"),
+        ({"setting": "sandbagging", "by": "seed"}, "needs at least two"),
+    ],
+)
+def test_a_mixed_model_of_nothing_is_refused(run: lab.Run, asked: dict[str, str], message: str) -> None:
+    with pytest.raises(lab.BadInput, match=message):
+        run.mixed(**asked, lr=1e-3)  # pyright: ignore[reportArgumentType]

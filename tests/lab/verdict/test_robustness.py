@@ -73,3 +73,20 @@ def test_controls_and_the_positive_control_are_left_out():
     assert organisms(made([FREE], role="control")) == []
     assert organisms(made([FREE], method="direct")) == []
     assert robustness([], Thresholds()) is None
+
+
+def test_the_optimism_of_a_hull_grows_with_its_points_and_is_taken_out():
+    path = [(0.9, 0.8), (0.7, 0.7), (0.5, 0.6), (0.3, 0.4), (0.1, 0.2)]
+    few, many = (organisms(made([path[: n + 1]]))[0].measured for n in (1, 4))
+    assert few is not None
+    assert many is not None
+    assert 0 < few.optimism < many.optimism
+    assert many.lo < many.corrected < many.area < many.hi
+    assert many.corrected == pytest.approx(many.area - many.optimism, abs=1e-6)
+
+
+def test_points_without_noise_have_no_optimism():
+    (found,) = organisms(made([COSTLY[::2]]))
+    assert found.measured is not None
+    assert found.measured.area == pytest.approx(0.5)
+    assert "without the optimism" in robustness_text(found)
