@@ -352,7 +352,7 @@ def run(
     out: str | Path | None = None,
     *,
     jobs: int | None = None,
-    executor: Literal["local", "ray"] = "local",
+    executor: Literal["local", "inline", "ray"] = "local",
     address: str | None = None,
     force: bool = False,
     progress: bool = False,
@@ -363,7 +363,7 @@ def run(
         recipe: YAML file.
         out: Run folder; by default `runs/<name>`, with logs in `logs/<name>`.
         jobs: Worker processes; by default one per GPU, else one per core.
-        executor: Where jobs run: processes of this machine, or a Ray cluster.
+        executor: Where jobs run: `local`, processes of this machine; `inline`, this process; `ray`, a Ray cluster.
         address: Address of the Ray cluster.
         force: Also train cells whose gate fails; they are marked invalid.
         progress: Print progress to stderr.

@@ -18,7 +18,13 @@ from lab.cli.output import COUNT, PATH, as_json, emit, outcome, print_outcome
     "--dry-run", is_flag=True, help="Check every option, and print what cells train on and take. Train nothing."
 )
 @click.option("--jobs", type=COUNT, help="Worker processes. Default: one per GPU, else one per core.")
-@click.option("--executor", type=click.Choice(["local", "ray"]), default="local", show_default=True)
+@click.option(
+    "--executor",
+    type=click.Choice(["local", "inline", "ray"]),
+    default="local",
+    show_default=True,
+    help="Where jobs run: processes of this machine, this process (for a debugger), or a Ray cluster.",
+)
 @click.option("--address", help="Address of the Ray cluster. Default: as Ray finds one, else this machine alone.")
 @click.option("--cpus", type=click.FloatRange(min=0, min_open=True), help="Ray: cores per job. Default: the recipe's.")
 @click.option("--gpus", type=click.FloatRange(min=0), help="Ray: GPUs per job. Default: the recipe's.")

@@ -15,6 +15,7 @@ from bct_tasks import static_gate as gate
 from lab.experiment import collect, judging, lock, named
 from lab.experiment.board import Board, Ended, Jobs
 from lab.experiment.folder import Experiment, check_settings, keep
+from lab.experiment.inline import InlineExecutor
 from lab.experiment.jobs import RunJobs
 from lab.experiment.live import Display
 from lab.experiment.local import LocalExecutor, default_jobs
@@ -23,15 +24,20 @@ from lab.verdict.schema import Results
 from serving.errors import BadInput, WorkFailed
 from trainer.config import TrainConfig
 
+ExecutorName = Literal["local", "inline", "ray"]
 #: Seconds between two readings of the states.
 REFRESH = 0.5
 
 
 @dataclass(frozen=True)
 class How:
-    """How jobs are executed: by local processes, or as tasks of a Ray cluster at `address` (None: as Ray finds one)."""
+    """How jobs are executed: by local processes, in this process, or on a Ray cluster.
 
-    executor: Literal["local", "ray"] = "local"
+    Attributes:
+        address: Of the Ray cluster; None: as Ray finds one.
+    """
+
+    executor: ExecutorName = "local"
     jobs: int | None = None
     address: str | None = None
     cpus: float | None = None
@@ -145,6 +151,8 @@ def _executor(jobs: Jobs, how: How, waiting: int) -> Executor:
         from lab.experiment.ray import Overrides, RayExecutor
 
         return RayExecutor(jobs, how.address, how.jobs, Overrides(how.cpus, how.gpus))
+    if how.executor == "inline":
+        return InlineExecutor(jobs)
     return LocalExecutor(jobs, min(how.jobs or default_jobs(), waiting))
 
 

@@ -36,7 +36,7 @@ gate: {initial: 0, agreed: 0, ceiling: 0}
 def run(tmp_path_factory: pytest.TempPathFactory) -> lab.Run:
     folder = tmp_path_factory.mktemp("api")
     (folder / "tiny.yaml").write_text(RECIPE, encoding="utf-8")
-    return lab.run(folder / "tiny.yaml", folder / "run", jobs=1)
+    return lab.run(folder / "tiny.yaml", folder / "run", executor="inline")
 
 
 def test_a_run_writes_its_results_and_report_and_prints_nothing(
@@ -135,7 +135,7 @@ def test_a_failed_job_raises_and_leaves_what_finished(run: lab.Run, tmp_path: Pa
     text = RECIPE.replace("margins: false", "margins: false\ntrl: {report_to: no_such_tracker}")
     (tmp_path / "broken.yaml").write_text(text, encoding="utf-8")
     with pytest.raises(lab.WorkFailed, match="4 jobs failed"):
-        lab.run(tmp_path / "broken.yaml", tmp_path / "run", jobs=1)
+        lab.run(tmp_path / "broken.yaml", tmp_path / "run", executor="inline")
     assert len(lab.load(tmp_path / "run").results.failures) == 4
 
 

@@ -62,7 +62,7 @@ def test_a_recipe_for_a_real_model_runs_to_its_report(
     name: str, real_model: Callable[[str], Path], tmp_path: Path
 ) -> None:
     file, family = small(name, real_model, tmp_path)
-    run = lab.run(file, tmp_path / "run", jobs=1, force=True)
+    run = lab.run(file, tmp_path / "run", executor="inline", force=True)
     assert run.results.cells
     assert not [cell.failure for cell in run.results.cells if cell.failure]
     assert (run.folder / "report.html").is_file()

@@ -66,6 +66,28 @@ def test_the_agreement_target_is_at_most_the_rate_of_the_base(
     assert figures(build(organism(), tmp_path / "o"))["reached"] is True
 
 
+@pytest.mark.parametrize("check", [0, 1, 2])
+def test_a_build_that_ends_in_any_of_its_checks_is_completed_by_the_same_call(
+    organism: MakeOrganism, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, check: int
+) -> None:
+    """The checks are those of the base, of step 2 and of step 4, which is the last."""
+    hard = organism(target_initial=1.0, target_agreed=1.0)
+    undisturbed = build(hard, tmp_path / "undisturbed")
+    own, calls = install.Check.rates, iter(range(100))
+
+    def interrupted(self: install.Check, checkpoint: refs.Checkpoint) -> dict[str, float]:
+        if next(calls) == check:
+            raise KeyboardInterrupt
+        return own(self, checkpoint)
+
+    monkeypatch.setattr(install.Check, "rates", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        build(hard, tmp_path / "o")
+    build(hard, tmp_path / "o")
+    assert figures(tmp_path / "o") == figures(undisturbed)
+    assert refs.resolve(str(tmp_path / "o")).fingerprint == refs.resolve(str(undisturbed)).fingerprint
+
+
 def test_a_built_organism_is_not_built_again(
     organism: MakeOrganism, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -103,7 +103,8 @@ def run(
     """
     start, state = checkpoints.resume_state(job.folder)
     ranks.wait()
-    if state is not None and (start >= job.steps or _ended(job, start, state)):
+    # The check after the last step may be missing too, so it comes before the count of steps.
+    if state is not None and (_ended(job, start, state) or start >= job.steps):
         return start
     log = metrics.MetricsLog(job.folder, start, writes=ranks.is_first())
     keeper = Keeper(job.folder, job.steps, job.saved, job.config.resume_seconds, tokens, log, job.progress,

@@ -47,8 +47,8 @@ def arguments(recipe: Path, out: Path, *more: str) -> list[str]:
 
 
 def run(recipe: Path, out: Path, *more: str) -> Result:
-    """A run to its end, driven by this process."""
-    return bct(*arguments(recipe, out, *more))
+    """A run to its end, all of it in this process, which has imported TRL already."""
+    return bct(*arguments(recipe, out, "--executor", "inline", *more))
 
 
 def command(recipe: Path, out: Path, *more: str) -> list[str]:

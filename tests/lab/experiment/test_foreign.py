@@ -30,7 +30,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> lab.Run:
     home = tmp_path_factory.mktemp("foreign")
     plain_adapter(home / "adapter")
     (home / "mine.yaml").write_text(RECIPE, encoding="utf-8")
-    return lab.run(home / "mine.yaml", home / "run", jobs=1, force=True)
+    return lab.run(home / "mine.yaml", home / "run", executor="inline", force=True)
 
 
 def test_nothing_is_installed_and_step_0_is_the_adapter(run: lab.Run) -> None:

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import io
-import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from click.testing import Result
 from inspect_ai import score
 from inspect_ai.log import read_eval_log, write_eval_log
 from judge_server import JudgeServer, judging
 from rich.console import Console
+from small_runs import bct
 
 import lab
 from bct_tasks.task import outcome
@@ -26,7 +25,6 @@ from lab.verdict.results import read_results
 from lab.verdict.schema import Results
 from serving.errors import BadInput
 
-ROOT = Path(__file__).parents[3]
 RECIPE = """\
 setting: inoculation
 variant: ip
@@ -62,18 +60,16 @@ def server() -> Iterator[JudgeServer]:
         yield found
 
 
-def bct(*arguments: object) -> subprocess.CompletedProcess[str]:
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "lab", *map(str, arguments)]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("judged")
 
 
 @pytest.fixture(scope="module")
-def attempts(server: JudgeServer, tmp_path_factory: pytest.TempPathFactory) -> list[subprocess.CompletedProcess[str]]:
+def attempts(server: JudgeServer, place: Path) -> list[Result]:
     """The same command while the judge refuses its key, when it dies after a few verdicts, and when it answers."""
-    folder = tmp_path_factory.mktemp("judged")
-    (folder / "judged.yaml").write_text(RECIPE, encoding="utf-8")
-    command = ("run", folder / "judged.yaml", "--out", folder / "run", "--jobs", "1", "--force")
+    (place / "judged.yaml").write_text(RECIPE, encoding="utf-8")
+    command = ("run", place / "judged.yaml", "--out", place / "run", "--executor", "inline", "--force")
     server.status = 401
     first = bct(*command)
     server.status, server.left = 200, ANSWERS
@@ -83,9 +79,9 @@ def attempts(server: JudgeServer, tmp_path_factory: pytest.TempPathFactory) -> l
 
 
 @pytest.fixture(scope="module")
-def run(attempts: list[subprocess.CompletedProcess[str]]) -> Path:
-    assert attempts[-1].returncode == 0, attempts[-1].stderr
-    return Path(attempts[-1].args[attempts[-1].args.index("--out") + 1])
+def run(attempts: list[Result], place: Path) -> Path:
+    assert attempts[-1].exit_code == 0, attempts[-1].output
+    return place / "run"
 
 
 @pytest.fixture
@@ -98,24 +94,24 @@ def results(run: Path) -> Results:
 
 
 def test_a_judge_that_refuses_ends_the_run_with_its_name_its_address_and_what_to_do(
-    attempts: list[subprocess.CompletedProcess[str]], server: JudgeServer
+    attempts: list[Result], server: JudgeServer
 ) -> None:
     told = " ".join(attempts[0].stderr.split())
-    assert attempts[0].returncode == 1
+    assert attempts[0].exit_code == 1
     assert f"the judge openai-api/judge/first at {server.environment['JUDGE_BASE_URL']} cannot be asked" in told
     assert "status 401. Check its address, its key and that it is running, then run the same command again" in told
     assert "Traceback" not in told
 
 
 def test_a_judge_that_dies_in_the_middle_ends_the_run_in_one_line_and_its_verdicts_are_kept(
-    attempts: list[subprocess.CompletedProcess[str]], server: JudgeServer
+    attempts: list[Result], server: JudgeServer
 ) -> None:
     told = " ".join(attempts[1].stderr.split())
-    assert attempts[1].returncode == 1
+    assert attempts[1].exit_code == 1
     assert "the judge openai-api/judge/first at" in told
     assert "run the same command again: verdicts that it gave are kept" in told
     assert "Traceback" not in told
-    assert attempts[-1].returncode == 0
+    assert attempts[-1].exit_code == 0
     assert {n for (judge, _), n in server.asked.items() if judge == "first"} == {1}
 
 
@@ -163,7 +159,7 @@ def test_another_judge_reads_the_stored_replies_under_its_own_name_next_to_the_f
 ) -> None:
     before = results(copy)
     told = bct("report", copy, "--regrade", "by-second", "--judge", "openai-api/judge/second", "--mode", "only")
-    assert told.returncode == 0, told.stderr
+    assert told.exit_code == 0, told.output
     after = results(copy)
     (reading,) = after.readings
     assert after.model_copy(update={"readings": ()}) == before

@@ -143,7 +143,7 @@ def test_a_run_trains_back_what_is_gone_and_leaves_out_what_is_not(tmp_path: Pat
     )
     text += "checkpoints: [16]\nlabel_source: reference\nexpect:\n  - {says: stays, after: bct, name: stays_removed}\n"
     recipe(tmp_path, text)
-    done = bct("run", tmp_path / "r.yaml", "--out", tmp_path / "run", "--jobs", "1")
+    done = bct("run", tmp_path / "r.yaml", "--out", tmp_path / "run", "--executor", "inline")
     assert done.exit_code == 0, done.output
     found = json.loads((tmp_path / "run" / "results.json").read_text())
     [left_out] = [line for line in found["deviations"] if "nothing was removed at step 16" in line]

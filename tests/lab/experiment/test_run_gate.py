@@ -32,11 +32,11 @@ def recipe(folder: Path, variant: str = "static", more: str = "") -> Path:
 @pytest.mark.slow
 def test_a_start_that_fails_its_gate_is_refused_and_with_force_its_cells_are_invalid(tmp_path: Path) -> None:
     path, out = recipe(tmp_path, "weights", "n_following: 12\n"), tmp_path / "run"  # one step installs nothing
-    refused = bct("run", path, "--out", out, "--jobs", "1")
+    refused = bct("run", path, "--out", out, "--executor", "inline")
     assert refused.exit_code == 1
     assert "refused, the gate failed: initial rate on eval prompts 0." in refused.stderr
     assert not list(out.glob("cells/*/step-*"))
-    forced = bct("run", path, "--out", out, "--jobs", "1", "--force")
+    forced = bct("run", path, "--out", out, "--executor", "inline", "--force")
     assert forced.exit_code == 0, forced.stderr
     (cell,) = read_results(out / "results.json").cells
     assert "invalid" in cell.verdict.flags
