@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -10,6 +11,9 @@ from typing import Any, Literal
 from serving.errors import BadInput
 
 MAX_LOGPROBS = 20
+MAX_TOP_K = 2**31 - 1
+SEEDS = range(-(2**63), 2**64)  # what torch's generators take
+MAX_STOPS, LONGEST_STOP = 64, 1000  # every stop string is searched for at every token
 DEFAULT_MAX_TOKENS = 2048  # of a client or task that names no limit
 
 StopReason = Literal["stop", "max_tokens", "model_length"]
@@ -66,12 +70,16 @@ class Request:
         """Raise BadInput for an invalid value."""
         if self.max_tokens < 1:
             raise BadInput(f"max_tokens {self.max_tokens}: must be at least 1")
-        if self.temperature < 0:
-            raise BadInput(f"temperature {self.temperature}: must not be negative")
+        if not (self.temperature >= 0 and math.isfinite(self.temperature)):
+            raise BadInput(f"temperature {self.temperature}: must be a finite number, 0 or more")
         if not 0 < self.top_p <= 1:
             raise BadInput(f"top_p {self.top_p}: must be above 0 and at most 1")
-        if self.top_k is not None and self.top_k < 1:
-            raise BadInput(f"top_k {self.top_k}: must be at least 1")
+        if self.top_k is not None and not 1 <= self.top_k <= MAX_TOP_K:
+            raise BadInput(f"top_k {self.top_k}: must be at least 1 and at most {MAX_TOP_K}")
+        if self.seed is not None and self.seed not in SEEDS:
+            raise BadInput(f"seed {self.seed}: must be at least -2^63 and below 2^64")
+        if len(self.stop) > MAX_STOPS or any(len(each) > LONGEST_STOP for each in self.stop):
+            raise BadInput(f"stop: at most {MAX_STOPS} strings of at most {LONGEST_STOP} characters")
         if "" in self.stop:
             raise BadInput("stop: an empty stop string would end every reply")
         if self.logprobs is not None and not 0 <= self.logprobs <= MAX_LOGPROBS:

@@ -1,11 +1,13 @@
 """An OpenAI-compatible endpoint over anything that answers in this process: /v1/models and /v1/chat/completions.
 
 Every request needs the key. A streamed reply is sent in pieces as it is decoded, once its batch has begun; the row of a
-client that disconnects is freed. Not covered: TLS, other endpoints (completions, embeddings, responses), tools, images.
+client that disconnects is freed, streamed or not. Bodies, connections and waiting times are limited (`limits`).
+Not covered: TLS, other endpoints (completions, embeddings, responses), tools, images.
 """
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import json
 import secrets
@@ -16,6 +18,7 @@ from contextlib import aclosing, suppress
 from typing import Protocol
 
 import uvicorn
+from anyio import CancelScope
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request as HttpRequest
@@ -24,12 +27,15 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from serving.endpoint.completions import Form, Refused, read
+from serving.endpoint.limits import MAX_CONNECTIONS, Limited, Punctual
 from serving.errors import BadInput
 from serving.refs import Checkpoint
 from serving.request import Reply, Request
 
 # How long a Ctrl-C waits for replies in progress.
 LONGEST_GOODBYE_S = 5
+# As nginx counts them; nobody reads the response.
+CLIENT_GONE = 499
 
 
 class Engine(Protocol):
@@ -53,7 +59,7 @@ def application(named: Mapping[str, Checkpoint], key: str, engine: Engine) -> AS
         Route("/v1/chat/completions", offer.chat, methods=["POST"]),
     ]
     handlers = {Refused: _refused, HTTPException: _no_such_route, Exception: _failed}
-    return _Locked(Starlette(routes=routes, exception_handlers=handlers), key)
+    return _Locked(Limited(Starlette(routes=routes, exception_handlers=handlers)), key)
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -83,6 +89,8 @@ def run(app: ASGIApp, place: socket.socket) -> None:
         access_log=False,
         lifespan="off",
         ws="none",
+        http=Punctual,
+        limit_concurrency=MAX_CONNECTIONS,
         server_header=False,
         timeout_graceful_shutdown=LONGEST_GOODBYE_S,
     )
@@ -103,18 +111,15 @@ class _Offer:
         return JSONResponse(self._card(self._known(http.path_params["name"])))
 
     async def chat(self, http: HttpRequest) -> Response:
-        try:
-            content = await http.json()
-        except ValueError as error:
-            raise Refused(400, f"the body is not JSON: {error}") from error
-        asked = read(content, lambda name: self._named[self._known(name)].defaults)
+        asked = read(await _content(http), lambda name: self._named[self._known(name)].defaults)
         checkpoint = self._named[asked.model]
         form = Form(f"chatcmpl-{secrets.token_hex(12)}", int(time.time()), asked.model, checkpoint.fingerprint)
         try:
-            if not asked.stream:
-                return JSONResponse(form.whole(await self._engine.agenerate(checkpoint, asked.request)))
             pieces = self._engine.astream(checkpoint, asked.request)
+            if not asked.stream:
+                return await _whole(http, form, pieces)
             first = await anext(pieces)  # an error before the first piece can still be sent as a status
+            _refuse_beyond_context(first)
         except BadInput as error:
             raise Refused(400, error.message) from error
         return StreamingResponse(_events(form, first, pieces, asked.include_usage), media_type="text/event-stream")
@@ -129,6 +134,43 @@ class _Offer:
         checkpoint = self._named[name]
         known = {field: getattr(checkpoint, field) for field in ("fingerprint", "step", "setting", "variant")}
         return {"id": name, "object": "model", "created": self._since, "owned_by": "bct", **known}
+
+
+async def _content(http: HttpRequest) -> object:
+    """The body of a request, parsed. Raises Refused where it is not JSON, too deep, or not text."""
+    try:
+        content = await http.json()
+        json.dumps(content, ensure_ascii=False).encode()
+    except (ValueError, RecursionError) as error:
+        reason = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
+        raise Refused(400, f"the body is not JSON: {reason}") from error
+    return content
+
+
+async def _whole(http: HttpRequest, form: Form, pieces: AsyncGenerator[str | Reply]) -> Response:
+    """The reply in one body. A client that disconnects ends it."""
+    with CancelScope() as scope:
+        watch = asyncio.create_task(_cancel_if_gone(http, scope))
+        try:
+            async with aclosing(pieces):
+                reply = [piece async for piece in pieces if isinstance(piece, Reply)][-1]
+            _refuse_beyond_context(reply)
+            return JSONResponse(form.whole(reply))
+        finally:
+            watch.cancel()
+    return Response(status_code=CLIENT_GONE)
+
+
+async def _cancel_if_gone(http: HttpRequest, scope: CancelScope) -> None:
+    while (await http.receive())["type"] != "http.disconnect":
+        pass
+    scope.cancel()
+
+
+def _refuse_beyond_context(reply: str | Reply) -> None:
+    if isinstance(reply, Reply) and reply.stop_reason == "model_length" and not reply.output_tokens:
+        message = f"the prompt has {reply.input_tokens} tokens, which leaves none of the model's context for a reply"
+        raise Refused(400, f"{message}: shorten it", "context_length_exceeded", "messages")
 
 
 class _Locked:

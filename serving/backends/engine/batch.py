@@ -1,6 +1,7 @@
-"""From jobs to answers: tokens, batches that fit into memory, replies and scores. Out of memory halves a batch.
+"""From jobs to answers: tokens, batches that fit into memory, replies and scores. An error halves a batch.
 
-An error of one job leaves the others of its batch alone. Not thread-safe: the engine's worker runs it.
+So a batch too large for the memory is split, and an error of one job leaves the others of its batch alone.
+Not thread-safe: the engine's worker runs it.
 """
 
 from __future__ import annotations
@@ -24,10 +25,12 @@ from serving.backends.engine.score import Forced, forced, teacher_forced
 from serving.backends.engine.stream import Pieces, Tell
 from serving.errors import BadInput
 from serving.request import Continuation, Reply, Request, Scored, StopReason, Token
-from serving.template import facts
+from serving.template import facts, refuse_arguments
 
 # More rows were faster on no measured device, and delay the first replies.
 MAX_ROWS = 256
+# Characters of a token, far above the mean of any text; a prompt that is longer than this allows is not tokenized.
+LONGEST_TOKEN = 64
 
 
 @dataclass
@@ -86,7 +89,7 @@ def _run(jobs: list[EngineJob], speaker: Speaker) -> None:
     error = _tried(jobs, speaker)
     if error is None:
         return
-    if len(jobs) > 1 and memory.ran_out(error):
+    if len(jobs) > 1:
         del error  # its traceback holds the batch's tensors
         memory.release(speaker.model.device)
         _run(jobs[: len(jobs) // 2], speaker)
@@ -140,12 +143,20 @@ def _prepare(job: EngineJob, speaker: Speaker) -> bool:
 
 
 def _row(request: Request, speaker: Speaker) -> PromptRow:
+    _refuse_hopeless(request, speaker)
     prompt = encode(speaker.tokenizer, request)
     room = speaker.context - len(prompt) if speaker.context else request.max_tokens
     seed = int.from_bytes(os.urandom(8), "little") if request.seed is None else request.seed
     limit = min(request.max_tokens, room)
     choice = (request.temperature, request.top_p, request.top_k, seed)
     return PromptRow(prompt, limit, *choice, tuple(request.stop), request.logprobs)
+
+
+def _refuse_hopeless(request: Request, speaker: Speaker) -> None:
+    """Raise BadInput for a prompt far beyond the context: tokenizing 50 MB takes minutes."""
+    letters = sum(len(message["content"]) for message in request.messages)
+    if speaker.context and letters > LONGEST_TOKEN * speaker.context:
+        raise BadInput(f"the prompt has {letters} characters and the model's context is {speaker.context} tokens")
 
 
 def _forced(asked: Continuation, speaker: Speaker) -> Forced:
@@ -160,7 +171,13 @@ def _forced(asked: Continuation, speaker: Speaker) -> Forced:
 
 # Any: tokenizers of transformers have no common type with `__call__`.
 def encode(tokenizer: Any, asked: Request | Continuation) -> list[int]:
-    """Return the prompt's tokens as the chat template writes them: no special token is added a second time."""
+    """Return the prompt's tokens as the chat template writes them: no special token is added a second time.
+
+    Raises:
+        BadInput: An argument is not the template's own, such as `return_tensors`.
+    """
+    if asked.chat_template_kwargs:
+        refuse_arguments(tokenizer, asked.chat_template_kwargs)
     continues = asked.messages[-1]["role"] == "assistant"
     return tokenizer.apply_chat_template(
         [dict(message) for message in asked.messages],
