@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from lab.stats.mixed import Mixed
     from lab.verdict.schema import Conclusion, Results
 
-
 #: Columns of `Run.cells`.
 CELL_COLUMNS = ("setting", "variant", "role", "carrier", "method", "model", "organism", "rank", "batch", "label_source")
 
@@ -372,12 +371,11 @@ def run(
         BadInput: The recipe is wrong, its gate fails without `force`, or another process runs it.
         WorkFailed: Jobs failed. What finished is in the run folder: open it with `load`.
     """
-    from rich.console import Console
-
     from lab.experiment.driver import How
+    from serving.terminal import terminal
 
     found = experiment(recipe, out)
-    console = Console(stderr=True, quiet=not progress)
+    console = terminal(stderr=True, quiet=not progress)
     finished, failed = execute(found, How(executor, jobs, address), force, console)
     if failed:
         job, error = next(iter(failed.items()))

@@ -11,13 +11,14 @@ from contextlib import contextmanager
 import click
 
 from serving.errors import LabError, WorkFailed, of_disk
+from serving.terminal import visible
 
 
 class OneLine(click.ClickException):
     """An error as click prints it."""
 
     def __init__(self, error: Exception) -> None:
-        super().__init__(str(getattr(error, "message", error)))
+        super().__init__(visible(str(getattr(error, "message", error))))
         self.exit_code: int = getattr(error, "exit_code", LabError.exit_code)  # pyright: ignore[reportIncompatibleVariableOverride]
 
 

@@ -22,6 +22,7 @@ from pydantic import AliasChoices
 from serving import layout
 from serving.border import one_line
 from serving.errors import BadInput, did_you_mean
+from serving.terminal import print_anything
 from trainer import cell
 from trainer.config import Common, TrainConfig, parse, read_yaml
 from trainer.run import metrics, ranks
@@ -46,6 +47,7 @@ def command(name: str, kind: type[Config], run: Run[Config], summary: Run[Config
     """
 
     def call(**given: Any) -> None:
+        print_anything()
         with one_line(interrupted="interrupted: the same command continues where it stopped"):
             _call(kind, run, summary, given)
 

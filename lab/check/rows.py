@@ -17,8 +17,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
 from bct_tasks import catalogue, static_gate
 from bct_tasks.errors import SettingError
 from bct_tasks.gate import GateResult, OrganismGate
@@ -30,6 +28,7 @@ from bct_tasks.sources.instructions import catalogue as instructions
 from lab.check import jobs as check_jobs
 from lab.check import organism
 from lab.check.organism import OrganismCheck
+from serving.terminal import terminal
 
 Row = dict[str, Any]
 Pair = tuple[Setting, Variant]
@@ -102,7 +101,7 @@ def model_rows(
     pairs = list(pairs)
     static = [_static(setting, variant) for setting, variant in pairs]
     checks = [OrganismCheck(setting.ref, variant.name, model, **sizes) for setting, variant in pairs]
-    failed = check_jobs.work(checks, home, jobs, Console(stderr=True))
+    failed = check_jobs.work(checks, home, jobs, terminal(stderr=True))
     return [_with_model(*each, home, failed) for each in zip(static, checks, strict=True)]
 
 

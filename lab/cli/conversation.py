@@ -27,6 +27,7 @@ from serving.backends.engine.engine import Engine, get_engine
 from serving.errors import BadInput, did_you_mean
 from serving.refs import Checkpoint, resolve
 from serving.request import Reply, Request
+from serving.terminal import terminal
 
 HELP = """\
 /prompts        the setting's prompts, numbered
@@ -61,7 +62,7 @@ def converse(
     if len(refs) > 2:
         raise BadInput(f"{len(refs)} references: name one checkpoint, or two to see them side by side")
     checkpoints = [resolve(ref, base) for ref in refs]
-    console = Console(width=None if sys.stdout.isatty() else PIPE_WIDTH)
+    console = terminal(width=None if sys.stdout.isatty() else PIPE_WIDTH)
     prompts, live = at_hand(checkpoints, setting, variant), console if console.is_terminal else None
     talk = Talk(checkpoints, prompts, system, max_tokens, heat, get_engine(), live)
     warn_of_organisms(checkpoints)
@@ -80,7 +81,7 @@ def lines(console: Console) -> Iterator[str]:
         with suppress(ImportError):
             import readline  # noqa: F401  (arrow keys and a history, where the platform has it)
     while True:
-        line = (console.input("[bold]> [/bold]") if sys.stdin.isatty() else input()).strip()
+        line = (console.input(Text("> ", "bold")) if sys.stdin.isatty() else input()).strip()
         if line:
             yield line
 

@@ -28,6 +28,7 @@ from lab.cli.show import show
 from lab.cli.status import status
 from lab.cli.table import table
 from serving.border import one_line
+from serving.terminal import print_anything
 
 COMMANDS = (
     run, audit, status, report, table, list_, show, check, new, calibrate, hub, power, explain, chat, serve, doctor,
@@ -39,6 +40,7 @@ class Border(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:  # whatever the command returns
         """As click's method, with plain exceptions converted."""
+        print_anything()
         try:
             with one_line():
                 return super().invoke(ctx)

@@ -28,14 +28,17 @@ as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON o
 
 def emit(content: object) -> None:
     """One JSON value on stdout."""
-    click.echo(json.dumps(content, indent=1, ensure_ascii=False))
+    from serving.terminal import visible
+
+    # Characters that JSON allows unescaped, such as U+202E, as their escapes.
+    click.echo(visible(json.dumps(content, indent=1, ensure_ascii=False)))
 
 
 def console() -> Console:
     """Rich's console for stdout: as wide as the terminal, or wide enough for a table in a pipe."""
-    from rich.console import Console
+    from serving.terminal import terminal
 
-    return Console() if sys.stdout.isatty() else Console(width=PIPE_WIDTH)
+    return terminal(width=None if sys.stdout.isatty() else PIPE_WIDTH)
 
 
 def outcome(run: Run) -> dict[str, Any]:

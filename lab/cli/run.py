@@ -67,15 +67,14 @@ def _estimate(experiment: Any, jobs: int | None, as_json: bool) -> None:
 
 
 def _run(experiment: Any, how: dict[str, Any], force: bool, as_json: bool) -> None:
-    from rich.console import Console
-
     from lab import api
     from lab.experiment.driver import How
     from lab.experiment.live import show_failures
     from lab.experiment.status import duration
     from serving.errors import WorkFailed
+    from serving.terminal import terminal
 
-    console, began = Console(stderr=True), time.monotonic()
+    console, began = terminal(stderr=True), time.monotonic()
     finished, failed = api.execute(experiment, How(**how), force, console)
     took = duration(time.monotonic() - began)
     emit(outcome(finished)) if as_json else print_outcome(finished, took)

@@ -24,6 +24,7 @@ from lab.report.summary import (
 from lab.verdict.expectations import MARKS
 from lab.verdict.schema import CellResult, CheckpointResult, Results
 from lab.verdict.wording import lr_text, share_text
+from serving.terminal import terminal
 
 BLOCKS = "▁▂▃▄▅▆▇█"
 STYLES = {
@@ -38,7 +39,7 @@ HEADERS = {"label_source": "labels", "adam_epsilon": "Adam's ε"}
 
 def print_results(results: Results, console: Console | None = None, took: str | None = None) -> None:
     """Prints heading, table, failures, conclusions and predictions. `took` is a duration in words."""
-    console = console or Console()
+    console = console or terminal()
     console.print()
     console.print(Text(heading(results) + (f", {took}" if took else ""), style="bold"))
     console.print()

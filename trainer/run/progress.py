@@ -6,10 +6,10 @@ import time
 from types import TracebackType
 from typing import Any, Protocol
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 
+from serving.terminal import terminal
 from trainer.run import ranks
 
 #: Seconds between two lines if stderr is not a terminal.
@@ -39,7 +39,7 @@ class Bar:
     """
 
     def __init__(self, title: str) -> None:
-        console = Console(stderr=True)
+        console = terminal(stderr=True)
         columns = (
             TextColumn("{task.description}"),
             BarColumn(),
