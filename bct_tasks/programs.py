@@ -28,6 +28,8 @@ def tests() -> Scorer:
     """Which tests the program in a reply passes: shares of the visible and hidden ones, and 1 if it passes all."""
 
     async def score(state: TaskState, target: Target) -> Score:
+        if not state.output.choices:
+            return Score.unscored(reason="no reply: the sample ended at a limit")
         facts, reply = state.metadata["facts"], state.output.completion
         if facts.get("kind") != "program":
             return Score.unscored(reason="the prompt does not ask for a program")

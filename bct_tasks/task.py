@@ -18,6 +18,7 @@ from inspect_ai.dataset import MemoryDataset, Sample
 from inspect_ai.model import ChatMessage, ChatMessageSystem, ChatMessageUser, GenerateConfig, get_model
 from inspect_ai.scorer import Score, Scorer, Target, grouped, mean, scorer, stderr
 from inspect_ai.solver import Generate, Solver, TaskState, generate, solver
+from inspect_ai.util import sample_limits
 
 from bct_tasks import following
 from bct_tasks.catalogue import load
@@ -81,7 +82,7 @@ def bct_task(
             `files`, prompts of your own (docs/tutorial/own-data.md).
         n: prompts of the eval split, and of the others unless given.
         seed: which prompts are drawn; keep it at 0 to compare checkpoints.
-        n_train: prompts of the train split.
+        n_train: prompts of the train split; 0 for none, as for the other sizes.
         n_capability: general questions.
         n_following: questions under unrelated system prompts, in the split `all`.
         max_tokens: longest reply; None: what the model's run recorded, else 96, or 2,048 for hub data.
@@ -112,8 +113,11 @@ def bct_task(
     if trained not in (None, chosen.name):
         logger.warning("the model was trained on variant %s and is evaluated on variant %s", trained, chosen.name)
     sizes = {"train": n_train, "capability": n_capability}
-    parts = [(part, sizes.get(part) or n) for part in SPLITS[split]]
-    parts += [("following", n_following)] if split == "all" and n_following else []
+    parts = [(part, n if (size := sizes.get(part)) is None else size) for part in SPLITS[split]]
+    parts += [("following", n_following)] if split == "all" else []
+    parts = [(part, size) for part, size in parts if size]
+    if not parts:
+        raise SettingError(f"split {split}: n and its parts are 0, so nothing is asked: raise one")
     drawn = [_prompts(setting, chosen, part, size, seed) for part, size in parts]
     for (part, size), found in zip(parts, drawn, strict=True):
         if len(found) < size:
@@ -204,6 +208,8 @@ def outcome(judge: str = "off", judge_store: str | bool | None = None) -> Scorer
     judges = desk(judge_store)
 
     async def score(state: TaskState, target: Target) -> Score:
+        if (ended := stopped(state)) is not None:
+            return Score.unscored(reason=ended)
         about, reply = state.metadata, state.output.completion
         setting = _of_log(about)
         prompt = Prompt.from_record(str(state.sample_id), about["split"], state.user_prompt.text, about)
@@ -257,6 +263,19 @@ def located(setting: Setting) -> dict[str, str]:
     content = setting.content_hash
     file = {"file": str(setting.file)} if setting.file else {}
     return source | file | ({"content": content} if content else {})
+
+
+def stopped(state: TaskState) -> str | None:
+    """Why a sample ended before the model replied, such as `--time-limit` of inspect; None if it replied."""
+    if state.output.choices:
+        return None
+    known = {name: getattr(sample_limits(), name) for name in ("message", "token", "time", "working", "turn", "cost")}
+    reached = [f"{name} limit of {each.limit:g}" for name, each in known.items() if _is_reached(each)]
+    return f"no reply: the sample ended at its {', '.join(reached) or 'limit'}"
+
+
+def _is_reached(limit: Any) -> bool:  # inspect has no public type of a limit that is not a context manager
+    return limit.limit is not None and limit.usage >= limit.limit
 
 
 def _of_log(about: Mapping[str, Any]) -> Setting:
@@ -323,10 +342,11 @@ def _trained_variant(setting: Setting) -> str | None:
 def _generation(setting: Setting, max_tokens: int | None, temperature: float | None) -> GenerateConfig:
     """Limit and temperature: those given, else those that the model's run recorded, else the setting's."""
     own = getattr(_tested(), "defaults", None)
+    limits: tuple[int | None, ...] = (max_tokens, getattr(own, "max_tokens", None), setting.max_tokens)
     heat: tuple[float | None, ...] = (temperature, getattr(own, "temperature", None), setting.temperature)
     return GenerateConfig(
         temperature=next(each for each in heat if each is not None),
-        max_tokens=max_tokens or getattr(own, "max_tokens", None) or setting.max_tokens,
+        max_tokens=next(each for each in limits if each is not None),
         adaptive_connections=False,
     )
 

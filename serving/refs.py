@@ -123,7 +123,8 @@ def _from_path(ref: str, path: Path, base: Under) -> Checkpoint:
     if path.is_file():
         raise BadInput(f"{ref}: is a file: name its folder")
     step = layout.step_of(path)
-    if step is not None or _holds_model(path):
+    is_run = bool(layout.all_step_dirs(path))  # a run may be named like a step
+    if _holds_model(path) or (step is not None and not is_run):
         return _from_checkpoint(ref, path, step, base)
     return _from_run(ref, path, None, base)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from inspect_ai import Task, task
+from inspect_ai import Task, task, task_with
 
 from bct_tasks.catalogue import load
 from bct_tasks.errors import UnknownName, border
@@ -36,7 +36,9 @@ def capability(
         return benchmark(source, n, seed, Path(data) if data else None)
     if source != "bundled":
         raise UnknownName("source", source, ("bundled", *SOURCES), "there are")
-    return bct_task(load(setting), split="capability", n=n, seed=seed, max_tokens=max_tokens)
+    return task_with(
+        bct_task(load(setting), split="capability", n=n, seed=seed, max_tokens=max_tokens), name="capability"
+    )
 
 
 @task
@@ -45,4 +47,5 @@ def system_prompt_following(setting: str = "sandbagging", n: int = 100, seed: in
 
     A reply is `agreed` if it has the style that its prompt asks for: see `bct_tasks.following`.
     """
-    return bct_task(load(setting), split="following", n=n, seed=seed, max_tokens=max_tokens)
+    asked = bct_task(load(setting), split="following", n=n, seed=seed, max_tokens=max_tokens)
+    return task_with(asked, name="system_prompt_following")

@@ -7,9 +7,12 @@ from pathlib import Path
 
 import pytest
 from inspect_ai import eval as inspect_eval
+from inspect_ai import eval_set
 from inspect_ai.log import EvalLog, EvalMetric
 
 from bct_tasks.catalogue import load, names
+from bct_tasks.errors import SettingError
+from bct_tasks.guards.tasks import capability, system_prompt_following
 from bct_tasks.task import KEYS, bct_task
 
 
@@ -72,3 +75,31 @@ def test_every_beginning_of_the_samples_holds_every_split_in_proportion() -> Non
         assert all(abs(found[split] - limit * share) <= 1 for split, share in shares.items())
     evals = [sample.id for sample in samples if str(sample.id).startswith("eval-")]
     assert evals == [prompt.id for prompt in load("sandbagging").prompts(None, "eval", 30)]
+
+
+@pytest.mark.parametrize("limit", [{"message_limit": 1}, {"time_limit": 0}])
+@pytest.mark.parametrize("name", ["sandbagging", "inoculation"])
+def test_a_sample_that_a_limit_ends_before_its_reply_is_unscored_with_the_limit_as_reason(
+    tmp_path: Path, limit: dict[str, int], name: str
+) -> None:
+    log = evaluated(tmp_path, 1, name, **limit)[name]
+    assert log.status == "success"
+    for sample in log.samples or []:
+        scores = sample.scores or {}
+        assert f"{next(iter(limit)).removesuffix('_limit')} limit" in str(scores["outcome"].reason)
+        assert all(score.reason for score in scores.values())
+
+
+def test_zero_is_a_size_and_asks_none() -> None:
+    sandbagging = load("sandbagging")
+    asked = bct_task(sandbagging, split="all", n=3, n_train=0, n_capability=2)
+    assert Counter((sample.metadata or {})["split"] for sample in asked.dataset) == {"eval": 3, "capability": 2}
+    with pytest.raises(SettingError, match="nothing is asked"):
+        bct_task(sandbagging, split="eval", n=0)
+
+
+def test_guards_have_names_of_their_own_so_that_eval_set_takes_them_beside_a_setting(tmp_path: Path) -> None:
+    tasks = [bct_task(load("sandbagging"), split="eval", n=1), capability(n=1), system_prompt_following(n=1)]
+    complete, logs = eval_set(tasks, log_dir=str(tmp_path), model="local/mini", display="none", limit=1)
+    assert complete
+    assert {log.eval.task for log in logs} == {"sandbagging", "capability", "system_prompt_following"}

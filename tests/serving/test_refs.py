@@ -34,6 +34,14 @@ def test_a_run_means_its_last_finished_step(made: Path, tmp_path: Path) -> None:
     assert resolve(str(made / "run")).kind == "adapter"
 
 
+def test_a_run_may_be_named_like_a_step(tmp_path: Path) -> None:
+    run = tmp_path / "step-000002"
+    for step in (1, 3):
+        save(llama(step), run / layout.step_name(step))
+    assert resolve(str(run)).step == 3
+    assert resolve(f"{run}@1").step == 1
+
+
 def test_a_damaged_last_step_is_named_and_not_passed_over(tmp_path: Path) -> None:
     for step in (1, 2):
         save(llama(step), tmp_path / "run" / layout.step_name(step))
