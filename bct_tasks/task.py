@@ -133,7 +133,7 @@ def bct_task(
     return Task(
         name=setting.name,
         dataset=MemoryDataset(samples, name=f"{setting.name}/{chosen.name}"),
-        solver=generate() if (longest := _longest_general(setting)) is None else answered(longest),
+        solver=_solver(setting),
         scorer=scorers if len(scorers) > 1 else scorers[0],
         sandbox="jail" if setting.programs else None,
         config=_generation(setting, max_tokens, temperature),
@@ -173,22 +173,27 @@ def setting(
 
 
 @solver
-def answered(longest: int) -> Solver:
+def answered(longest: int | None = None, weights: str | None = None) -> Solver:
     """`generate`, with a limit of its own for general questions.
 
     Args:
-        longest: reply to a general question, in tokens.
+        longest: reply to a general question, in tokens; None: as to every other one.
+        weights: fingerprint of the model under test. It changes no reply: arguments of a solver are part of a task's
+            identity in `inspect eval-set`, which so asks again when a folder holds other weights.
     """
 
     async def solve(state: TaskState, generate: Generate) -> TaskState:
-        general = state.metadata.get("split") == "capability"
+        general = longest is not None and state.metadata.get("split") == "capability"
         return await generate(state, max_tokens=longest) if general else await generate(state)
 
     return solve
 
 
-def _longest_general(setting: Setting) -> int | None:
-    return setting.capability.max_tokens if setting.capability else None
+def _solver(setting: Setting) -> Solver:
+    longest = setting.capability.max_tokens if setting.capability else None
+    weights: str | None = getattr(_tested(), "fingerprint", None)
+    given = {name: value for name, value in (("longest", longest), ("weights", weights)) if value is not None}
+    return answered(**given) if given else generate()
 
 
 @scorer(metrics={"*": [mean(), stderr(cluster="template"), grouped(mean(), "split", all=False)]})

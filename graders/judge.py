@@ -354,7 +354,8 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def _down(model: Model, reason: str) -> str:
-    address = f" at {model.api.base_url}" if model.api.base_url else ""
+    url = model.api.base_url or ""
+    address = f" at {url}" if url.startswith("http") else ""
     return (
         f"the judge {model}{address} cannot be asked: {reason}. Check its address, its key and that it is running, "
         "then run the same command again: verdicts that it gave are kept"

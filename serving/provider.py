@@ -11,6 +11,7 @@ Not supported, and rejected by name: tools, images, penalties, several choices, 
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -74,9 +75,16 @@ class LocalAPI(ModelAPI):
         found = self.checkpoint.fingerprint
         if expected not in (None, found):
             raise BadInput(f"local/{self.model_name}: has fingerprint {found}, not {expected}: it was trained again")
+        # Inspect's cache of replies knows a model by its name and this address; so it never answers for other weights.
+        self.base_url = f"weights:{found}:{_hash(self._template, dtype, engine, base_url)}"
         options = Options(self._template, dtype, device, base_url, api_key, model_args)
         name = backends.choose(engine, [self.checkpoint], served=base_url is not None)
         self._answering = backends.load(name).open(self.checkpoint, options)
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of the weights that answer."""
+        return self.checkpoint.fingerprint
 
     @property
     def trained_on(self) -> tuple[str, str] | None:
@@ -162,6 +170,11 @@ def _or_raise(output: ModelOutput | Exception) -> ModelOutput:
     if isinstance(output, Exception):
         raise output
     return output
+
+
+def _hash(*decides: object) -> str:
+    """What else decides a reply, as eight digits."""
+    return hashlib.sha256(repr(decides).encode()).hexdigest()[:8]
 
 
 def _mapping(value: Any) -> dict[str, Any]:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-from inspect_ai import Task, eval
+from inspect_ai import Task, eval, eval_set
 from inspect_ai.dataset import Sample
 from inspect_ai.log import EvalLog, read_eval_log
-from inspect_ai.model import GenerateConfig, get_model
+from inspect_ai.model import GenerateConfig, Model, get_model
 from inspect_ai.scorer import includes
 from inspect_ai.solver import generate
 from inspect_ai.tool import ToolInfo
@@ -44,6 +45,54 @@ def ask(model: Any, logs: Path, **options: Any) -> EvalLog:
     task = Task(dataset=samples, solver=generate(), scorer=includes(), config=config)
     [log] = eval(task, model=model, log_dir=str(logs), display="none")
     return log
+
+
+def replaced(folder: Path, seed: int) -> None:
+    """Other weights at the same place."""
+    shutil.rmtree(folder, ignore_errors=True)
+    save(llama(seed), folder)
+
+
+def as_in_a_new_process(folder: Path) -> Model:
+    """Without inspect's memory of the models of this process."""
+    return get_model(f"local/{folder}", memoize=False)
+
+
+def said(log: EvalLog) -> list[str]:
+    return [sample.output.completion for sample in read_eval_log(log.location).samples or []]
+
+
+def test_a_cached_reply_is_never_that_of_weights_which_are_no_longer_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("INSPECT_CACHE_DIR", str(tmp_path / "cache"))
+    replies = []
+    for seed in (1, 2, 1):
+        replaced(tmp_path / "model", seed)
+        replies.append(said(ask(as_in_a_new_process(tmp_path / "model"), tmp_path / "logs", cache=True)))
+    assert replies[0] == replies[2] != replies[1]
+
+
+def test_an_eval_set_asks_again_when_a_folder_holds_other_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # inspect takes files of tasks relative to the working folder only
+    file = tmp_path / "own.py"
+    lines = ("from inspect_ai import task", "from bct_tasks.settings.sandbagging import sandbagging", "")
+    file.write_text("\n".join((*lines, "@task", "def own():", "    return sandbagging(split='eval', n=2)", "")))
+    logs = []
+    for seed in (1, 1, 2):
+        replaced(tmp_path / "model", seed)
+        complete, [log] = eval_set(
+            file.name,
+            model=as_in_a_new_process(tmp_path / "model"),
+            log_dir=str(tmp_path / "logs"),
+            log_dir_allow_dirty=True,
+            display="none",
+        )
+        assert complete
+        logs.append(Path(log.location).name)
+    assert logs[0] == logs[1] != logs[2]
 
 
 def test_an_eval_logs_the_engines_replies_usage_and_fingerprint(made: Path, tmp_path: Path) -> None:
