@@ -29,6 +29,7 @@ from serving.errors import BadInput
 POINTER = "pointer.json"
 BASE = "base.json"
 ADAPTER = "adapter_model.safetensors"
+WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
 MANIFEST = "manifest.json"
 TRAINED = "trained.json"  # the facts of a finished training
 DONE = "done.json"  # a cell is trained, and all its checkpoints are evaluated
@@ -126,6 +127,8 @@ def check_whole(folder: Path) -> None:
 
 def problem(folder: Path) -> str | None:
     """Return what is wrong with a checkpoint folder, in one line with the fix; None if it is complete."""
+    if (unclear := _index_problem(folder)) is not None:
+        return unclear
     missing = missing_files(folder)
     if missing == [ADAPTER] and (folder / "adapter_model.bin").is_file():
         return f"its weights are pickled, which is never read: save them as {ADAPTER} (PEFT's save_pretrained does)"
@@ -137,6 +140,21 @@ def problem(folder: Path) -> str | None:
         reason = safetensors_problem(file)
         if reason is not None:
             return f"{file.name} is damaged ({reason}): copy the file again, or delete the folder and train again"
+    return None
+
+
+def _index_problem(folder: Path) -> str | None:
+    """Return why it is not clear which files a model is loaded from; what is hashed must be what is loaded."""
+    index = folder / INDEX
+    if not index.is_file() or (folder / "adapter_config.json").is_file():
+        return None
+    named = read_json(index).get("weight_map")
+    if not (isinstance(named, dict) and named and all(isinstance(name, str) for name in named.values())):
+        return f"{INDEX} names no file: restore it, or delete it if the weights are in {WEIGHTS}"
+    if (folder / WEIGHTS).is_file() and set(named.values()) != {WEIGHTS}:
+        return f"has both {WEIGHTS} and {INDEX}, which names other files: delete the one that is not its weights"
+    if any(Path(name).name != name for name in named.values()):
+        return f"{INDEX} names a file outside of the folder: put the weights next to it"
     return None
 
 
@@ -157,11 +175,12 @@ def weight_files(folder: Path) -> list[Path]:
     """Return the safetensors files that a checkpoint needs: one, all shards of its index, or the adapter."""
     if (folder / "adapter_config.json").is_file():
         return [folder / ADAPTER]
-    index = folder / "model.safetensors.index.json"
+    index = folder / INDEX
     if not index.is_file():
-        return [folder / "model.safetensors"]
-    shards = cast("dict[str, str]", read_json(index).get("weight_map", {}))
-    return [folder / name for name in sorted(set(shards.values()))]
+        return [folder / WEIGHTS]
+    shards = read_json(index).get("weight_map")
+    names = cast("dict[str, Any]", shards).values() if isinstance(shards, dict) else ()
+    return [folder / name for name in sorted({name for name in names if isinstance(name, str)})]
 
 
 def safetensors_problem(file: Path) -> str | None:
@@ -337,8 +356,9 @@ _hashes: dict[tuple[str, int, int], str] = {}
 def fingerprint(folder: Path) -> str:
     """Return 16 hex digits of what determines a checkpoint's replies: weights, configs, tokenizer, chat template.
 
-    An adapter's includes its base's, as written in `base.json`. It does not depend on the folder's path and the
-    versions of the libraries that wrote it. File hashes are cached by path, size and time of change.
+    An adapter's includes its base's, as written in `base.json`; `serving.refs` adds one that is not written there.
+    It does not depend on the folder's path and the versions of the libraries that wrote it. File hashes are cached by
+    path, size and time of change.
     """
     digest = hashlib.sha256()
     for file in [*weight_files(folder), *(folder / name for name in ANSWERING_FILES)]:

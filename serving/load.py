@@ -6,18 +6,19 @@ precision elsewhere.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, cast
 
 import torch
-from peft import PeftModel
+from peft import PeftModel, get_peft_model_state_dict
 from safetensors import safe_open
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging as transformers_logging
 
 from serving import layout, template
 from serving.errors import BadInput
-from serving.refs import Checkpoint
+from serving.refs import Checkpoint, present_fingerprint
 
 
 def pick_device(device: str | None = None) -> torch.device:
@@ -57,14 +58,17 @@ def load_full(checkpoint: Checkpoint, dtype: str = "auto", device: str | None = 
     place = pick_device(device)
     _quiet()
     try:
-        model = AutoModelForCausalLM.from_pretrained(
+        model, told = AutoModelForCausalLM.from_pretrained(
             **_where(checkpoint),
             dtype=pick_dtype(dtype, place),
             use_safetensors=True,
             trust_remote_code=False,
+            output_loading_info=True,
         )
-    except (ValueError, KeyError, OSError) as error:
+    except (ValueError, KeyError, OSError, RuntimeError) as error:
         raise BadInput(f"{checkpoint.ref}: cannot be loaded: {_first_line(error)}") from error
+    _refuse_other_tensors(checkpoint, told["missing_keys"], told["unexpected_keys"])
+    refuse_nan(checkpoint, model)
     return cast("PreTrainedModel", cast("Any", model).to(place).eval().requires_grad_(False))
 
 
@@ -72,15 +76,18 @@ def attach(model: PreTrainedModel, checkpoint: Checkpoint, name: str = "default"
     """Add an adapter under this name to its base model; raises BadInput if it does not fit."""
     check_unchanged(checkpoint)
     try:
-        return PeftModel.from_pretrained(model, **_adapter_where(checkpoint), adapter_name=name).eval()
+        wrapped = PeftModel.from_pretrained(model, **_adapter_where(checkpoint), adapter_name=name).eval()
     except (RuntimeError, ValueError) as error:  # other shapes, or none of the layers it was trained on
         raise BadInput(f"{checkpoint.ref}: this adapter does not fit its base: {_short(error)}") from error
+    _check_adapter(wrapped, checkpoint, name)
+    return wrapped
 
 
 def attach_another(model: PeftModel, checkpoint: Checkpoint, name: str) -> None:
     """Add another adapter to a base that already has some. Takes longer the more there are."""
     check_unchanged(checkpoint)
     model.load_adapter(**_adapter_where(checkpoint), adapter_name=name)
+    _check_adapter(model, checkpoint, name)
     model.eval()
 
 
@@ -141,13 +148,41 @@ def replace_weights(model: PreTrainedModel, folder: Path) -> bool:
     return True
 
 
+def _refuse_other_tensors(checkpoint: Checkpoint, missing: Iterable[str], unexpected: Iterable[str]) -> None:
+    """Raise BadInput where a model would answer with random weights, or leave some of its file's out."""
+    for names, what in ((sorted(missing), "lacks"), (sorted(unexpected), "has, and its config does not know,")):
+        if names:
+            more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+            raise BadInput(f"{checkpoint.ref}: {what} the tensor {names[0]}{more}: copy the checkpoint again")
+
+
+def refuse_nan(checkpoint: Checkpoint, model: torch.nn.Module) -> None:
+    """Raise BadInput for weights that are no numbers. Our own training flags such a step as diverged instead."""
+    if checkpoint.step is not None:
+        return
+    for name, weight in model.named_parameters():
+        if not bool(torch.isfinite(weight).all()):
+            raise BadInput(f"{checkpoint.ref}: the tensor {name} has values that are NaN or infinite")
+
+
+def _check_adapter(model: PeftModel, checkpoint: Checkpoint, name: str) -> None:
+    """Raise BadInput where the adapter's file lacks tensors of its configuration, or has others."""
+    if checkpoint.path is None:
+        return
+    [file] = layout.weight_files(checkpoint.path)
+    given = set(layout.tensor_shapes(file))
+    wanted = set(get_peft_model_state_dict(model, adapter_name=name, save_embedding_layers=False))
+    own = {key for key in given if "lora_" in key}  # embeddings may be saved with an adapter
+    _refuse_other_tensors(checkpoint, wanted - given, own - wanted)
+    refuse_nan(checkpoint, model)
+
+
 def check_unchanged(checkpoint: Checkpoint) -> None:
     """Raise BadInput where a folder on this disk changed after the reference was resolved."""
     if checkpoint.path is None or checkpoint.hub is not None:
         return
     layout.check_whole(checkpoint.path)
-    foreign = checkpoint.base is not None and not (checkpoint.path / layout.BASE).is_file()
-    if not foreign and layout.fingerprint(checkpoint.path) != checkpoint.fingerprint:
+    if present_fingerprint(checkpoint.path, checkpoint.base) != checkpoint.fingerprint:
         raise BadInput(f"{checkpoint.ref}: {checkpoint.path} changed while it was in use: run the command again")
 
 

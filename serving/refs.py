@@ -184,17 +184,22 @@ def _named(found: Checkpoint, step: int | None, known: Recorded) -> Checkpoint:
 
 
 def _adapter(ref: str, folder: Path, given: Under) -> Checkpoint:
-    mark = layout.fingerprint(folder)
-    if (folder / layout.BASE).is_file():
-        base = _follow(ref, folder / layout.BASE)
-    else:
-        base = _found_base(ref, folder, given)
-        mark = _mark(mark, base)
-    return Checkpoint(ref, folder, None, base, "adapter", None, mark, defaults=base.defaults)
+    named = (folder / layout.BASE).is_file()
+    base = _follow(ref, folder / layout.BASE) if named else _found_base(ref, folder, given)
+    return Checkpoint(
+        ref, folder, None, base, "adapter", None, present_fingerprint(folder, base), defaults=base.defaults
+    )
 
 
-def _mark(own: str, base: Checkpoint) -> str:
-    """The fingerprint of an adapter that does not say its base's."""
+def present_fingerprint(folder: Path, base: Checkpoint | None) -> str:
+    """Return the fingerprint of a folder's files as they are now, with that of a base which they do not say."""
+    own, file = layout.fingerprint(folder), folder / layout.BASE
+    if base is None or (file.is_file() and layout.read_pointer(file).fingerprint):
+        return own
+    return _with_base(own, base)
+
+
+def _with_base(own: str, base: Checkpoint) -> str:
     return hashlib.sha256(f"{own}:{base.fingerprint}".encode()).hexdigest()[:16]
 
 
@@ -318,7 +323,7 @@ def _from_hub(ref: str, given: Under) -> Checkpoint:
     if "adapter_config.json" not in files:
         return Checkpoint(ref, folder, name, None, "full", None, mark, revision=sha)
     base = _found_base(ref, folder or _download_config(name, sha), given)
-    return Checkpoint(ref, folder, name, base, "adapter", None, _mark(mark, base), revision=sha)
+    return Checkpoint(ref, folder, name, base, "adapter", None, _with_base(mark, base), revision=sha)
 
 
 def _weightless(ref: str, name: str, sha: str, folder: Path | None, files: list[str], given: Under) -> Checkpoint:

@@ -121,6 +121,7 @@ class Residents:
         folder = full.path
         if folder is None or not load.replace_weights(model, folder):
             return None
+        load.refuse_nan(full, model)
         model.generation_config = _generation_config(full, model)
         return Resident(full, model)
 
