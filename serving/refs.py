@@ -332,7 +332,7 @@ def _weightless(ref: str, name: str, sha: str, folder: Path | None, files: list[
     if "adapter_config.json" not in files or folder is None:
         return Checkpoint(ref, None, name, None, "full", None, mark, revision=sha, weightless=True)
     base = given if isinstance(given, Checkpoint) else _chosen_base(ref, folder, given)
-    return Checkpoint(ref, None, name, base, "adapter", None, _mark(mark, base), revision=sha, weightless=True)
+    return Checkpoint(ref, None, name, base, "adapter", None, _with_base(mark, base), revision=sha, weightless=True)
 
 
 def _has_weights(files: list[str]) -> bool:
