@@ -7,9 +7,8 @@ that ends its process, which ends the driver too.
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 
 from lab.experiment.board import Ended, Jobs
 from lab.experiment.worker import Errand
@@ -47,13 +46,14 @@ class InlineExecutor:
 
 @contextmanager
 def _output_kept() -> Iterator[None]:
-    """Gives this process its output back after a job, which prints into a file of its own."""
-    streams = (sys.stdout, sys.stderr)
+    """Lets a job print into a file of its own, and gives this process its output back afterwards."""
     kept = [os.dup(number) for number in (1, 2)]
     try:
-        yield
+        # A notebook or a test has put streams of its own in the place of these.
+        out, err = open(1, "w", closefd=False), open(2, "w", closefd=False)  # noqa: SIM115 (entered below)
+        with out, err, redirect_stdout(out), redirect_stderr(err):
+            yield
     finally:
-        for stream, number, copy in zip(streams, (1, 2), kept, strict=True):
-            stream.flush()
+        for number, copy in zip((1, 2), kept, strict=True):
             os.dup2(copy, number)
             os.close(copy)

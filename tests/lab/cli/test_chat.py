@@ -198,4 +198,4 @@ def test_more_than_two_checkpoints_are_refused() -> None:
     from lab.cli.conversation import converse
 
     with pytest.raises(BadInput, match="name one checkpoint, or two"):
-        converse(["mini"] * 3, None, None, None, 8, 0.0)
+        converse(["mini"] * 3, None, None, None, None, 8, 0.0)
