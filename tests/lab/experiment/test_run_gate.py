@@ -14,7 +14,6 @@ from lab.verdict.results import read_results
 RECIPE = """\
 setting: sandbagging
 variants: [{variant}]
-organism: {{steps: 1, accept: true}}
 learning_rates: [1e-3]
 steps: 1
 n: 12
@@ -25,7 +24,8 @@ n_capability: 6
 
 def recipe(folder: Path, variant: str = "static", more: str = "") -> Path:
     path = folder / "mine.yaml"
-    path.write_text(RECIPE.format(variant=variant) + more, encoding="utf-8")
+    installed = "organism: {steps: 1, accept: true}\n" if variant == "weights" else ""
+    path.write_text(RECIPE.format(variant=variant) + installed + more, encoding="utf-8")
     return path
 
 
