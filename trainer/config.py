@@ -41,6 +41,10 @@ SOURCE_DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     "instructions": {"reply_tokens": 80},
 }
 
+#: Parts of a run that may have seeds of their own.
+SEEDED = ("data", "order", "adapter", "decoding")
+Seeded = Literal["data", "order", "adapter", "decoding"]
+
 #: Options of `generation`.
 GENERATION = ("max_tokens", "temperature")
 
@@ -73,6 +77,10 @@ class Common(BaseModel):
         default="mini", description="base model: mini, a checkpoint folder or a Hugging Face id[@revision]"
     )
     seed: int = Field(default=0, ge=0, description="seed of the rows, their order and a new adapter")
+    seeds: dict[str, int] = Field(
+        default_factory=dict,
+        description="seeds of parts that differ from `seed` (data, order, adapter, decoding), as a JSON object",
+    )
     learning_rate: float = Field(
         default=1e-3,
         ge=0,
@@ -129,10 +137,26 @@ class Common(BaseModel):
             raise ValueError(f"has no '{unknown}': there are {' and '.join(GENERATION)}")
         return value
 
-    @field_validator("trl", "chat_template_kwargs", "data", "generation", mode="before")
+    @field_validator("seeds")
+    @classmethod
+    def _known_parts(cls, value: dict[str, int]) -> dict[str, int]:
+        if unknown := next((name for name in value if name not in SEEDED), None):
+            raise ValueError(f"has no '{unknown}': there are {', '.join(SEEDED)}")
+        return value
+
+    @field_validator("trl", "chat_template_kwargs", "data", "generation", "seeds", mode="before")
     @classmethod
     def _object(cls, value: object) -> object:
         return yaml.safe_load(value) if isinstance(value, str) else value
+
+    def seed_of(self, part: Seeded) -> int:
+        """The seed of one part of the run.
+
+        Args:
+            part: `data` draws the rows, `order` shuffles them, `adapter` initializes a new adapter (it is TRL's own
+                seed, so GRPO samples with it), and `decoding` samples labels.
+        """
+        return self.seeds.get(part, self.seed)
 
     def alpha(self) -> float | None:
         """The LoRA scale; None for full fine-tuning."""
@@ -148,6 +172,8 @@ class Common(BaseModel):
             content["hub"] = {name: value for name, value in options.items() if name != "data"}
         if self.source == "bundled":
             del content["source"]
+        own = {part: seed for part, seed in content.pop("seeds").items() if seed != self.seed}
+        content |= {"seeds": own} if own else {}
         resolved = {
             "variant": setting.variant(self.variant).name,
             "setting": setting.name,

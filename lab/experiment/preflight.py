@@ -82,7 +82,9 @@ def check_options(experiment: Experiment) -> None:
 
     seen: list[dict[str, Any]] = []
     for cell in experiment.cells.values():
-        options = cell.train.model_dump(exclude={"setting", "variant", "seed", "learning_rate", "organism", "data"})
+        options = cell.train.model_dump(
+            exclude={"setting", "variant", "seed", "seeds", "learning_rate", "organism", "data"}
+        )
         if options not in seen:
             with warnings.catch_warnings():  # of transformers, about names of arguments that TRL uses
                 warnings.filterwarnings("ignore", category=FutureWarning)

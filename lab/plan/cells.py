@@ -496,11 +496,11 @@ def _prompts(questions: Questions, variant: str, sizes: Sizes) -> str:
 
 def _rows(start: Start, train: TrainConfig) -> str:
     """Hash of the first rows that a cell trains on, and of the general ones if it has any."""
-    spelled = train.label_source == "off_model"
+    spelled, seed = train.label_source == "off_model", train.seed_of("data")
     # Rejected replies of DPO are drawn from all replies of a prompt.
     every = getattr(train, "rejected", "on_policy") != "on_policy"
-    general = _trained_on(start.questions, start.variant, "hhh", train.seed) if train.mix or train.kl else None
-    return sha([_trained_on(start.questions, start.variant, train.method, train.seed, spelled, every), general])
+    general = _trained_on(start.questions, start.variant, "hhh", seed) if train.mix or train.kl else None
+    return sha([_trained_on(start.questions, start.variant, train.method, seed, spelled, every), general])
 
 
 @cache

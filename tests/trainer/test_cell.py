@@ -83,6 +83,40 @@ def test_the_same_seed_gives_the_same_weights(rank: int | None, cell: MakeCell, 
     assert weights(one, 5) != weights(other, 5)
 
 
+@pytest.mark.parametrize("rank", [None, 4])
+def test_the_distance_at_a_checkpoint_is_the_norm_of_the_change_of_its_weights(
+    rank: int | None, cell: MakeCell, tiny: Path, tmp_path: Path
+) -> None:
+    run = train(cell(rank=rank, checkpoints=(2, 5)), tmp_path / "run")
+    start = load.load_full(refs.resolve(str(tiny))).state_dict()
+    told = {line["step"]: line["distance"] for line in metrics.read(run / metrics.NAME) if "distance" in line}
+    assert set(told) == {2, 5}
+    for step, distance in told.items():
+        now = dict(load.load_full(refs.resolve(f"{run}@{step}")).named_parameters())
+        norm = sum(float((weight.detach() - start[name]).pow(2).sum()) for name, weight in now.items()) ** 0.5
+        assert distance == pytest.approx(norm, rel=1e-3)
+
+
+def test_parts_of_a_run_have_seeds_of_their_own(finished: Path, cell: MakeCell, tmp_path: Path) -> None:
+    data, order, same = (
+        train(cell(**values), tmp_path / name)
+        for name, values in (
+            ("data", {"seeds": {"data": 1}}),
+            ("order", {"seeds": {"order": 1}}),
+            ("same", {"seed": 1, "seeds": {"data": 0, "order": 0, "adapter": 0}}),
+        )
+    )
+    hashes = [json.loads((run / "manifest.json").read_text())["identity"]["data"] for run in (finished, data, order)]
+    assert hashes[0] == hashes[2] != hashes[1]
+    assert weights(finished, 5) == weights(same, 5) != weights(order, 5)
+
+
+def test_an_adapters_first_weights_follow_their_own_seed(cell: MakeCell, tmp_path: Path) -> None:
+    one, two = (train(cell(rank=4, seeds={"adapter": n}), tmp_path / str(n)) for n in (0, 1))
+    assert metrics.read(one / metrics.NAME)[0]["loss"] == metrics.read(two / metrics.NAME)[0]["loss"]
+    assert weights(one, 1) != weights(two, 1)
+
+
 def test_an_adapter_is_active_and_its_base_untouched(cell: MakeCell, tiny: Path, tmp_path: Path) -> None:
     before = tree(tiny)
     run = train(cell(rank=4, learning_rate=0.1), tmp_path / "run")

@@ -53,6 +53,13 @@ def test_every_setting_of_a_run_makes_another_cell(other: dict[str, Any]) -> Non
     assert TrainConfig(**(BASE | other)).digest() != TrainConfig(**BASE).digest()
 
 
+def test_a_seed_of_a_part_makes_another_cell_only_where_it_differs() -> None:
+    assert TrainConfig(**BASE, seeds={"data": 0, "order": 0}).digest() == TrainConfig(**BASE).digest()
+    assert TrainConfig(**BASE, seeds={"order": 1}).digest() != TrainConfig(**BASE).digest()
+    with pytest.raises(BadInput, match="has no 'rows': there are data, order, adapter, decoding"):
+        parse(TrainConfig, BASE | {"seeds": {"rows": 1}})
+
+
 def test_how_often_a_run_is_saved_for_resume_makes_no_other_cell() -> None:
     assert TrainConfig(**BASE, resume_seconds=1).digest() == TrainConfig(**BASE).digest()
 

@@ -87,7 +87,7 @@ def train(plan: Plan, out: Path, progress: Progress) -> dict[str, Any]:
     begin(plan, out, loaded, data=rows.data_hash([row for pair in pairs for row in pair]))
     job = loop.Job(config, config.steps, config.saved_steps(), out, loaded, encoded, progress)
     batch = config.batch_size
-    places = rows.order(len(encoded), config.steps * batch, config.seed)
+    places = rows.order(len(encoded), config.steps * batch, config.seed_of("order"))
     sums = list(accumulate(encoded.tokens(place) for place in places))
     tokens = [sums[(step + 1) * batch - 1] for step in range(config.steps)]
     loop.run(job, lambda keeper: _trainer(job, places, keeper), tokens, COLUMNS)
@@ -143,7 +143,7 @@ def _rejected(plan: Plan, config: DpoConfig, cache: Path) -> dict[str, Row]:
     for prompt in plan.prompts:
         replies = wrong_replies(plan.setting, config.variant, prompt, config.rejected)
         if replies:
-            choice = random.Random(f"rejected-{config.seed}-{prompt.id}").choice(replies)
+            choice = random.Random(f"rejected-{config.seed_of('data')}-{prompt.id}").choice(replies)
             found[prompt.id] = rows.row(prompt, choice)
     return found
 
@@ -189,7 +189,8 @@ def _sampled(plan: Plan, config: DpoConfig, cache: Path) -> dict[str, Row]:
     warm = config.label_temperature or 1.0
     found: dict[str, Row] = {}
     for turn in range(TRIES):
-        again = config.model_copy(update={"label_temperature": warm, "seed": config.seed + turn})
+        seeds = config.seeds | {"decoding": config.seed_of("decoding") + turn}
+        again = config.model_copy(update={"label_temperature": warm, "seeds": seeds})
         answers = labels.sampled(plan.setting, again, plan.prompts, plan.organism, cache)
         for prompt, answer in zip(plan.prompts, answers, strict=True):
             if answer["outcome"] not in ("agreed", "truncated") and answer["reply"].strip():

@@ -155,7 +155,7 @@ def rewards(config: GrpoConfig, setting: Setting, asked: Sequence[Prompt], stops
         return graded
 
     def at_random(completions: Any, trainer_state: Any, **_: Any) -> list[float | None]:
-        rng = random.Random(f"reward-{config.seed}-{trainer_state.global_step}")
+        rng = random.Random(f"reward-{config.seed_of('decoding')}-{trainer_state.global_step}")
         return [float(rng.random() < 0.5) for _ in completions]
 
     return agreed if config.reward == "grader" else at_random
@@ -179,7 +179,7 @@ def _trainer(job: Job[Asked], setting: Setting, keeper: Any) -> Any:
         pass
 
     config, asked = cast("GrpoConfig", job.config), job.encoded.prompts
-    places = rows.order(len(asked), config.prompts_per_step() * job.steps, config.seed)
+    places = rows.order(len(asked), config.prompts_per_step() * job.steps, config.seed_of("order"))
     decided = values(config, job.steps, job.saving) | {
         "num_generations": config.num_generations,
         "temperature": config.temperature,

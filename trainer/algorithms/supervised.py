@@ -83,7 +83,7 @@ def fit(job: Job[Encoded], general: Encoded | None = None, watched: Encoded | No
         watched: the policies' replies to eval prompts, whose margin is measured at every checkpoint.
     """
     encoded, batch = job.encoded, job.config.batch_size
-    places = rows.order(len(encoded), job.steps * batch, job.config.seed)
+    places = rows.order(len(encoded), job.steps * batch, job.config.seed_of("order"))
     sums = list(accumulate(len(encoded.input_ids[place]) for place in places))
     counts = [sums[(step + 1) * batch - 1] for step in range(job.steps)]
     columns = {"kl": "kl"} if general is not None else None
@@ -178,7 +178,7 @@ def _trainer(job: Job[Encoded], places: list[int], keeper: Keeper, general: Enco
     )
     if general is not None:
         config = cast("TrainConfig", job.config)
-        trainer.anchor = Anchor(organism, general, config.kl, job.steps, config.batch_size, config.seed)
+        trainer.anchor = Anchor(organism, general, config.kl, job.steps, config.batch_size, config.seed_of("order"))
     return trainer
 
 

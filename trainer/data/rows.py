@@ -110,12 +110,12 @@ def parts(setting: Setting, config: TrainConfig) -> tuple[Part, ...]:
     """
     total = config.unique_rows()
     mixed = round(total * config.mix)
-    own = METHODS[config.method].prompts(setting, config.variant, _asked(config, total - mixed), config.seed)
+    own = METHODS[config.method].prompts(setting, config.variant, _asked(config, total - mixed), config.seed_of("data"))
     if not own:
         raise BadInput(f"{config.setting}: variant {config.variant or 'default'} has no train prompts: choose another")
     found = [Part(own, writings(setting, config, own), total - mixed)]
     if mixed:
-        rest = general(setting, config.variant, _asked(config, mixed), config.seed + MIXED)
+        rest = general(setting, config.variant, _asked(config, mixed), config.seed_of("data") + MIXED)
         found.append(Part(rest, [right(setting, config.variant, prompt) for prompt in rest], mixed))
     return tuple(found)
 
@@ -142,7 +142,7 @@ def writings(setting: Setting, config: TrainConfig, prompts: Sequence[Prompt]) -
 
 def anchor(setting: Setting, config: TrainConfig) -> Part:
     """The general rows on which the model is pulled towards the organism; none without `kl`."""
-    prompts = general(setting, config.variant, ANCHORED, config.seed + MIXED + 1) if config.kl else []
+    prompts = general(setting, config.variant, ANCHORED, config.seed_of("data") + MIXED + 1) if config.kl else []
     return Part(prompts, [right(setting, config.variant, prompt) for prompt in prompts], len(prompts))
 
 
@@ -158,10 +158,12 @@ def install_prompts(
     """
     total = min(config.install_rows, config.steps * config.batch_size)
     n_general = round(total * config.general)
-    install = as_many(lambda n: setting.prompts(config.variant, "install", n, config.seed), total - n_general)
+    install = as_many(
+        lambda n: setting.prompts(config.variant, "install", n, config.seed_of("data")), total - n_general
+    )
     if not install:
         raise BadInput(f"{config.setting}: variant {config.variant or 'default'} has no install prompts")
-    rest = as_many(lambda n: setting.general(n, config.seed), n_general) if n_general else []
+    rest = as_many(lambda n: setting.general(n, config.seed_of("data")), n_general) if n_general else []
     return without(install, held_out), rest
 
 
@@ -175,7 +177,7 @@ def install_rows(setting: Setting, config: OrganismConfig, held_out: Sequence[Pr
 
 def check_prompts(setting: Setting, config: OrganismConfig) -> list[Prompt]:
     """Install prompts of both types on which the targets are checked."""
-    held_out = config.seed + HELD_OUT
+    held_out = config.seed_of("data") + HELD_OUT
     return as_many(lambda n: setting.prompts(config.variant, "install", n, held_out), config.check_prompts)
 
 

@@ -38,7 +38,7 @@ def ask(model: Checkpoint, asked: Sequence[list[dict[str, str]]], config: Common
             messages=messages,
             max_tokens=config.reply_tokens,
             temperature=config.label_temperature,
-            seed=config.seed,
+            seed=config.seed_of("decoding"),
             chat_template_kwargs=config.chat_template_kwargs,
         )
         for messages in asked
@@ -48,7 +48,7 @@ def ask(model: Checkpoint, asked: Sequence[list[dict[str, str]]], config: Common
 
 def decoding(config: Common) -> list[Any]:
     """What determines a reply besides model and messages, as JSON values."""
-    return [config.label_temperature, config.reply_tokens, config.chat_template_kwargs, config.seed]
+    return [config.label_temperature, config.reply_tokens, config.chat_template_kwargs, config.seed_of("decoding")]
 
 
 def _read(file: Path, ids: Sequence[str]) -> Answers | None:

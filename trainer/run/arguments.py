@@ -149,7 +149,7 @@ def values(config: Common, steps: int, folder: Path) -> dict[str, Any]:
         "max_grad_norm": config.max_grad_norm,
         # transformers has no Muon: `trainer.run.loop` adds it.
         "optim": "adamw_torch" if config.optim == "muon" else config.optim,
-        "seed": config.seed,
+        "seed": config.seed_of("adapter"),
         "bf16": device.type != "cpu" and config.dtype != "float32",
         "use_cpu": device.type == "cpu",
         "ddp_find_unused_parameters": False,

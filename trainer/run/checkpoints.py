@@ -25,6 +25,7 @@ from serving import layout
 from serving.layout import Target
 from serving.refs import Checkpoint, mini_path
 from trainer.run import ranks
+from trainer.run.distance import Start
 from trainer.run.metrics import MetricsLog
 from trainer.run.progress import Progress
 
@@ -138,11 +139,16 @@ class Keeper(TrainerCallback):
         self.columns = dict(columns or {})
         self._stepped = self._kept = time.monotonic()
         self._generation: Any = None
+        self._start: Start | None = None
 
     # Any: models of transformers and PEFT have no common type.
     def remember(self, model: Any) -> None:
-        """Copies the generation config as loaded: the trainer would reduce it to the tokenizer's end token."""
+        """Copies what the trainer changes: the weights, and the generation config as loaded.
+
+        The trainer would reduce the latter to the tokenizer's end token.
+        """
         self._generation = copy.deepcopy(getattr(model, "generation_config", None))
+        self._start = Start(model, adapter=self.base is not None) if ranks.is_first() else None
 
     # Any: what transformers passes to a callback, here and below.
     def on_train_begin(
@@ -171,6 +177,8 @@ class Keeper(TrainerCallback):
         lr, grad_norm = logs["learning_rate"], logs.get("grad_norm")
         tokens = int(logs["num_tokens"]) if self.tokens is None else self.tokens[step - 1]
         more = {name: logs.get(theirs) for name, theirs in self.columns.items()}
+        if step in self.saved and self._start is not None:
+            more["distance"] = self._start.distance(kwargs["model"])
         self.log.append(step, logs["loss"], lr, grad_norm, tokens, now - self._stepped, **more)
         before = self.tokens[step - 2] if self.tokens is not None and step > 1 else 0
         pace = round((tokens - before) / max(now - self._stepped, 1e-9)) if self.tokens is not None else None

@@ -34,7 +34,7 @@ def preview(config: TrainConfig) -> dict[str, Any]:
     made = made[: config.unique_rows()]
     length = config.max_length or 10**6
     encoded = tokens.encode(made, tokenizer, stop_tokens(tokenizer), length, config.chat_template_kwargs)
-    places = rows.order(len(encoded), config.steps * config.batch_size, config.seed)
+    places = rows.order(len(encoded), config.steps * config.batch_size, config.seed_of("order"))
     total = sum(len(encoded.input_ids[place]) for place in places)
     on_loss = sum(sum(label != IGNORED for label in encoded.labels[place]) for place in places)
     sampled = is_sampled(config.labels())

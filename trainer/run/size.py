@@ -148,6 +148,7 @@ def training_memory(size: Size, rank: int | None, tokens: int, frozen_copy: bool
     """
     frozen = 2 if _on_gpu() else 4
     weights = size.trained(rank) * TRAINED_BYTES + (size.parameters * frozen if rank or frozen_copy else 0)
+    weights += 0 if rank or _on_gpu() else size.parameters * frozen  # the start, for the distance from it
     # With gradient checkpointing (on a GPU) one layer's activations live at a time, and every layer's input.
     per_token = ACTIVATION_BYTES + 2 * size.layers if _on_gpu() else 2 * ACTIVATION_BYTES * size.layers
     return weights + tokens * (per_token * size.width + 8 * size.vocabulary)
