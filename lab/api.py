@@ -99,6 +99,20 @@ class Run:
         """
         return self._table("sample")
 
+    def contrasts(self) -> pd.DataFrame:
+        """The contrasts that the recipe names (`compare`): one row each, second level - first level.
+
+        Returns:
+            Columns `factor`, `first`, `second`, the fields that both sides have in common, `first_seeds`,
+            `second_seeds`, for the rates `initial` and `alternate` the columns `RATE_first`, `RATE_second`, `RATE`
+            (the difference), `RATE_lo`, `RATE_hi`, `RATE_equivalent_within` and `RATE_n`, and `sentence`.
+        """
+        import pandas as pd
+
+        from lab.verdict.contrasts import rows
+
+        return pd.DataFrame(rows(self.results.contrasts))
+
     def verdict(self, setting: str, variant: str | None = None, **factors: object) -> ArmVerdict:
         """The conclusion about one arm.
 

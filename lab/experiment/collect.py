@@ -41,6 +41,7 @@ def collect(experiment: Experiment) -> Results:
         recipe.thresholds,
         question=recipe.question,
         expectations=recipe.expect,
+        compare=recipe.compare,
         deviations=[*left_out, *_short(experiment), *_without_margins(experiment, records)],
         command=f"bct run {recipe.path}",
         log_dir=folders.relative(folders.logs),

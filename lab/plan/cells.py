@@ -131,6 +131,7 @@ class Start:
         margins: score both policies' reference replies too; changes no reply, and so no id.
         short: where fewer prompts exist than the recipe asks for, in sentences.
         made: name of the organism's folder in a run of an earlier identity; default: its hash.
+        pooled: whether the recipe has organisms that differ from this one only in seed.
     """
 
     id: str
@@ -149,6 +150,7 @@ class Start:
     resources: Resources = field(default_factory=Resources)
     short: tuple[str, ...] = ()
     made: str | None = None
+    pooled: bool = False
 
     @property
     def organism_key(self) -> str | None:
@@ -214,12 +216,23 @@ class Cell:
             "label_source": train.labels(),
             "lr": train.learning_rate,
             "seed": train.seed,
+            **self._seeds(),
             "steps": train.steps,
             "rows": train.rows,
             "factors": self.factors(),
             "asked": start.asked(),
             **asdict(start.sizes),
         }
+
+    def _seeds(self) -> dict[str, Any]:
+        """Seeds of parts, and what organisms that are pooled have in common; empty where nothing of this is asked."""
+        own = {part: seed for part, seed in self.train.seeds.items() if seed != self.train.seed}
+        found: dict[str, Any] = {"seeds": own} if own else {}
+        made = self.start.organism
+        if made is None or not self.start.pooled:
+            return found
+        arm = made.model_copy(update={"seed": 0}).digest()
+        return found | {"organism_seed": made.seed, "organism_arm": arm}
 
     def factors(self) -> dict[str, Any]:
         """Other fields that distinguish arms, if not the default."""
@@ -256,15 +269,26 @@ def _cells(grid: Grid) -> Iterator[Cell]:
     for name in grid.settings:
         setting = grid.asked(name)
         for asked in grid.variants or (None,):
-            start = _start(grid, name, setting.variant(asked).name)
-            factors = (grid.methods, grid.learning_rates, grid.ranks, grid.label_sources, grid.adam_epsilons)
-            for method, rate, rank, source, epsilon, seed in product(*factors, grid.seeds):
-                values = _train_values(grid, start, method, rate, rank, source, seed)
-                train = parse(config_of(method), values | {"trl": _trl(grid, epsilon)})
-                _refuse_unread(setting, train)
-                cell = replace(_cell(start, train), resources=grid.resources)
-                yield cell
-                yield from _reversals(grid, cell)
+            for start in _starts(grid, name, setting.variant(asked)):
+                yield from _of_start(grid, setting, start)
+
+
+def _starts(grid: Grid, name: str, variant: Variant) -> Iterator[Start]:
+    """One start, or one for each seed of an organism that is made."""
+    seeds = grid.organism.seeds if variant.in_weights else None
+    for seed in seeds or (None,):
+        yield _start(grid, name, variant.name, seed)
+
+
+def _of_start(grid: Grid, setting: Setting, start: Start) -> Iterator[Cell]:
+    factors = (grid.methods, grid.learning_rates, grid.ranks, grid.label_sources, grid.adam_epsilons)
+    for method, rate, rank, source, epsilon, (seed, own) in product(*factors, grid.seeded()):
+        values = _train_values(grid, start, method, rate, rank, source, seed) | {"seeds": own}
+        train = parse(config_of(method), values | {"trl": _trl(grid, epsilon)})
+        _refuse_unread(setting, train)
+        cell = replace(_cell(start, train), resources=grid.resources)
+        yield cell
+        yield from _reversals(grid, cell)
 
 
 def _refuse_unread(setting: Setting, train: TrainConfig) -> None:
@@ -327,7 +351,7 @@ def _of_model(grid: Grid, questions: Questions) -> dict[str, Any]:
     return found | {"setting": questions.setting, "source": questions.source}
 
 
-def _start(grid: Grid, name: str, variant_name: str) -> Start:
+def _start(grid: Grid, name: str, variant_name: str, seed: int | None = None) -> Start:
     capability = grid.capability.keys() or {}
     questions = Questions(name, grid.source, tuple(sorted(grid.data.items())), tuple(sorted(capability.items())))
     setting = questions.load()
@@ -335,7 +359,8 @@ def _start(grid: Grid, name: str, variant_name: str) -> Start:
     organism = None
     if variant.in_weights and grid.organism.ref is None:
         _refuse_trained(model)
-        options = _of_model(grid, questions) | grid.organism.model_dump(exclude_none=True)
+        options = _of_model(grid, questions) | grid.organism.model_dump(exclude_none=True, exclude={"seeds"})
+        options |= {} if seed is None else {"seed": seed}
         organism = parse(OrganismConfig, {"variant": variant.name, "model": model, **options}, "organism")
     wanted = {"eval": grid.n, "train": grid.n_train, "capability": grid.n_capability}
     found = {split: setting.most(split, n) for split, n in wanted.items()}
@@ -374,6 +399,7 @@ def _start(grid: Grid, name: str, variant_name: str) -> Start:
         grid.margins,
         grid.resources,
         short,
+        pooled=seed is not None,
     )
 
 
@@ -435,7 +461,8 @@ def _cell(start: Start, train: TrainConfig, after: Cell | None = None, at: int =
     rank = [f"r{train.rank}"] if train.rank else []
     source = [train.label_source] if train.label_source else []
     parts = [start.setting, start.variant, *before, train.method, *source, *rank]
-    parts += [_rate(train.learning_rate), str(train.seed)]
+    own = [f"{part}{seed}" for part, seed in train.seeds.items() if seed != train.seed]
+    parts += [_rate(train.learning_rate), "-".join([str(train.seed), *own])]
     readable = re.sub(r"[^a-z0-9._-]", "-", ".".join(parts).lower())
     return Cell(f"{readable}.{digest}", digest, start, train, after=after, at=at)
 

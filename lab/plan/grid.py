@@ -6,15 +6,26 @@ A recipe is one grid, or one for each entry of its `arms`. A grid becomes the pr
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import product
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from bct_tasks import catalogue
 from bct_tasks.setting import Setting
 from lab.verdict.criterion import REVERSAL
 from serving.errors import did_you_mean
-from trainer.config import Dtype, Source, TrainConfig
+from trainer.config import SEEDED, Dtype, Source, TrainConfig
 from trainer.methods import METHODS as REGISTRY
 from trainer.methods import is_source
 
@@ -96,6 +107,31 @@ def _kinds(annotation: Any) -> Iterator[Any]:
     yield annotation
     for part in get_args(annotation):
         yield from _kinds(part)
+
+
+def _once(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    if len(set(values)) < len(values):
+        raise ValueError("a value occurs twice")
+    return values
+
+
+class SeedOptions(Frozen):
+    """Seeds of parts of a training that vary apart: every combination is a run. What is not named stays at 0."""
+
+    data: tuple[Seed, ...] = Field((0,), min_length=1, description="which rows are drawn")
+    order: tuple[Seed, ...] = Field((0,), min_length=1, description="in which order they are trained on")
+    adapter: tuple[Seed, ...] = Field((0,), min_length=1, description="first weights of a new adapter; GRPO's samples")
+    decoding: tuple[Seed, ...] = Field((0,), min_length=1, description="labels that are sampled at a temperature")
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _lists(cls, value: Any) -> Any:
+        return as_list(value)
+
+    @field_validator("*")
+    @classmethod
+    def _no_value_twice(cls, values: tuple[int, ...]) -> tuple[int, ...]:
+        return _once(values)
 
 
 class ModelOptions(Frozen):
@@ -236,6 +272,9 @@ class OrganismOptions(Frozen):
         default=None, description="its base, for a* and the gate; default: that of adapter_config.json, else `model`"
     )
     seed: Seed | None = None
+    seeds: tuple[Seed, ...] | None = Field(
+        default=None, min_length=1, description="several organisms, one for each seed: results pool and split them"
+    )
     steps: Count | None = None
     learning_rate: LearningRate | None = None
     batch_size: Count | None = None
@@ -247,11 +286,23 @@ class OrganismOptions(Frozen):
         default=None, description="keep an organism whose initial rate clearly misses the gate's limit"
     )
 
+    @field_validator("seeds", mode="before")
+    @classmethod
+    def _lists(cls, value: Any) -> Any:
+        return as_list(value)
+
+    @field_validator("seeds")
+    @classmethod
+    def _no_value_twice(cls, values: tuple[int, ...] | None) -> tuple[int, ...] | None:
+        return values if values is None else _once(values)
+
     @model_validator(mode="after")
     def _made_or_found(self) -> OrganismOptions:
         made = self.makes()
         if self.ref is not None and made:
             raise ValueError(f"an organism that exists is not installed: leave out {made[0]}")
+        if self.seed is not None and self.seeds is not None:
+            raise ValueError("seed and seeds say the same: keep one of them")
         if self.base is not None and self.ref is None:
             raise ValueError("base belongs to an organism that exists: add ref")
         return self
@@ -297,6 +348,17 @@ class GateLimits(Frozen):
     ceiling: Share = Field(default=0.8, description="least ceiling a*")
 
 
+def _form(value: Any) -> str:
+    return "mapping" if isinstance(value, Mapping | SeedOptions) else "list"
+
+
+#: Seeds of runs, or seeds by part.
+Seeds = Annotated[
+    Annotated[tuple[Seed, ...], Field(min_length=1), Tag("list")] | Annotated[SeedOptions, Tag("mapping")],
+    Discriminator(_form),
+]
+
+
 class Grid(Frozen):
     """The product of its lists, with the same steps, batch size and eval items."""
 
@@ -314,7 +376,10 @@ class Grid(Frozen):
         description="options of the source; files are relative to the recipe",
     )
     learning_rates: tuple[LearningRate, ...] = Field(min_length=1, description="peak learning rates")
-    seeds: tuple[Seed, ...] = Field((0,), min_length=1)
+    seeds: Seeds = Field(
+        default=(0,),
+        description="seeds of a run: its rows, their order, a new adapter and sampled labels; or a mapping of parts",
+    )
     ranks: tuple[Count | None, ...] = Field((None,), min_length=1)
     label_sources: tuple[LabelSource | None, ...] = Field((None,), min_length=1)
     adam_epsilons: tuple[Epsilon | None, ...] = Field(
@@ -407,7 +472,7 @@ class Grid(Frozen):
     )
     @classmethod
     def _lists(cls, value: Any) -> Any:
-        return as_list(value)
+        return value if isinstance(value, Mapping | SeedOptions) else as_list(value)
 
     @field_validator("ranks", mode="before")
     @classmethod
@@ -425,10 +490,16 @@ class Grid(Frozen):
         "settings", "variants", "methods", "learning_rates", "seeds", "ranks", "label_sources", "adam_epsilons"
     )
     @classmethod
-    def _no_value_twice(cls, values: tuple[Any, ...] | None) -> tuple[Any, ...] | None:
-        if values and len(set(values)) < len(values):
-            raise ValueError("a value occurs twice")
-        return values
+    def _no_value_twice(cls, values: tuple[Any, ...] | SeedOptions | None) -> tuple[Any, ...] | SeedOptions | None:
+        return _once(values) if isinstance(values, tuple) else values
+
+    def seeded(self) -> tuple[tuple[int, dict[str, int]], ...]:
+        """The seed of each run, and the seeds of parts that differ from it."""
+        if not isinstance(self.seeds, SeedOptions):
+            return tuple((seed, {}) for seed in self.seeds)
+        parts = [getattr(self.seeds, part) for part in SEEDED]
+        named = [dict(zip(SEEDED, values, strict=True)) for values in product(*parts)]
+        return tuple((of["data"], {part: seed for part, seed in of.items() if seed != of["data"]}) for of in named)
 
     def asked(self, setting: str) -> Setting:
         """A setting of this grid, with the questions of its source."""
@@ -446,6 +517,7 @@ class Grid(Frozen):
 
 #: The mappings of a grid.
 BLOCKS: Mapping[str, type[Frozen]] = {
+    "seeds": SeedOptions,
     "model": ModelOptions,
     "organism": OrganismOptions,
     "reversal": ReversalOptions,

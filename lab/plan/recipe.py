@@ -33,7 +33,7 @@ from bct_tasks.errors import SettingError
 from bct_tasks.sources import capability
 from bct_tasks.yaml_lines import Document, Place
 from lab.logs.records import ADAM_EPSILON
-from lab.plan import lines
+from lab.plan import comparing, lines
 from lab.plan.grid import (
     BLOCKS,
     EPSILON,
@@ -46,6 +46,7 @@ from lab.plan.grid import (
     Grid,
     as_list,
 )
+from lab.verdict.contrasts import Compared
 from lab.verdict.expectations import Expectation
 from lab.verdict.schema import Thresholds
 from serving.errors import BadInput, did_you_mean
@@ -55,6 +56,8 @@ from trainer.methods import check_source
 UNIONS = (
     "literal['log2']",
     "literal['last']",
+    "list",
+    "mapping",
     "tuple[constrained-int, ...]",
     "constrained-int",
     "str",
@@ -76,7 +79,7 @@ SAYS = {
     "bool_parsing": "true or false is expected",
     "finite_number": "a finite number is expected",
 }
-SHARED = ("name", "question", "expect", "thresholds", "arms")
+SHARED = ("name", "question", "expect", "compare", "thresholds", "arms")
 
 
 class Recipe(Frozen):
@@ -91,6 +94,9 @@ class Recipe(Frozen):
     thresholds: Thresholds = Field(description="limits of the criterion that differ from the defaults")
     expect: tuple[Expectation, ...] = Field(
         default=(), description="predictions: a sentence, or claims that the report checks"
+    )
+    compare: tuple[Compared, ...] = Field(
+        default=(), description="contrasts: a factor with two or more levels, the reference first"
     )
     _document: Document | None = PrivateAttr(default=None)
 
@@ -130,6 +136,7 @@ def load(path: Path, home: Path | None = None) -> Recipe:
         arms=grids,
         thresholds=_part(document, Thresholds, "thresholds"),
         expect=_expectations(document, grids),
+        compare=comparing.read(document, grids),
     )
     return found.read_from(document)
 
@@ -388,7 +395,7 @@ def _check_reach(document: Document, expectation: Expectation, grids: tuple[Grid
         "after": {name for grid in grids if grid.reversal for name in grid.methods},
         "model": {grid.model.name for grid in grids},
         "lr": {lr for grid in grids for lr in grid.learning_rates},
-        "seed": {seed for grid in grids for seed in grid.seeds},
+        "seed": {seed for grid in grids for seed, _ in grid.seeded()},
         "rank": {rank for grid in grids for rank in grid.ranks},
         "adam_epsilon": {epsilon or ADAM_EPSILON for grid in grids for epsilon in grid.adam_epsilons},
     }

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Hashable, Iterable, Sequence
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from lab.verdict.schema import CellResult, Conclusion, Results
 
@@ -54,7 +54,13 @@ def but_for_rows(cell: CellResult) -> str:
 
 def key_of(cell: CellResult, fields: Sequence[str]) -> str:
     """The values of some fields of a cell, as JSON."""
-    return json.dumps({name: getattr(cell, name) for name in fields}, sort_keys=True)
+    return json.dumps(values_of(cell, fields), sort_keys=True)
+
+
+def values_of(cell: CellResult, fields: Sequence[str]) -> dict[str, Any]:
+    """Some fields of a cell by name. Organisms that differ only in seed are one organism."""
+    found = {name: getattr(cell, name) for name in fields}
+    return found | ({"organism": cell.organism_arm} if "organism" in found and cell.organism_arm else {})
 
 
 def by_lr(cells: Sequence[CellResult]) -> dict[float, list[CellResult]]:

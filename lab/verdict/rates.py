@@ -149,6 +149,7 @@ def _checkpoint(
         fingerprint=record.fingerprint,
         sum_lr=_number(metrics.get("sum_lr")),
         loss=_number(metrics.get("loss")),
+        distance=_number(metrics.get("distance")),
         eval=_eval(of_split(record.items, "eval"), thresholds.confidence),
         train=_train(of_split(record.items, "train"), thresholds.confidence),
         capability=_capability(capability, of_split(first.items, "capability"), thresholds.confidence),

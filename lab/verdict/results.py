@@ -14,6 +14,7 @@ from typing import Any
 
 from lab.logs.records import JUDGED, CeilingRecord, CellRecord, scored
 from lab.verdict.conclusions import Judged, conclusions
+from lab.verdict.contrasts import Compared, contrasts
 from lab.verdict.corrected import Labelled, corrected, pairs
 from lab.verdict.criterion import judge
 from lab.verdict.expectations import Expectation, answer
@@ -21,6 +22,7 @@ from lab.verdict.hull_area import hull_areas
 from lab.verdict.rates import half_ceiling, half_cell, measure_ceiling, measure_cell, measure_organism
 from lab.verdict.schema import Agreement, Ceiling, CellResult, Expected, Reading, Results, Thresholds
 from lab.verdict.seeds import groups
+from lab.verdict.variances import variances
 from serving.layout import write_atomic
 
 __all__ = ["Results", "Thresholds", "build_results", "read_results", "schema", "second_reading", "write_results"]
@@ -43,6 +45,7 @@ def build_results(
     versions: Mapping[str, str] | None = None,
     labelled: Iterable[Labelled] = (),
     readings: Iterable[Reading] = (),
+    compare: Iterable[Compared] = (),
 ) -> Results:
     """Everything the lab concludes from an experiment.
 
@@ -58,6 +61,7 @@ def build_results(
         versions: Of packages. Two runs may differ in them.
         labelled: Hand labels of this run's replies, which correct its rates. Names use raw rates.
         readings: Of the same replies by other graders (`second_reading`).
+        compare: Contrasts that the recipe names.
 
     Raises:
         ValueError: A record contradicts itself (two checkpoints of one step, `agreed` on an eval prompt).
@@ -78,6 +82,8 @@ def build_results(
         groups=groups(cells, ordered, used),
         conclusions=conclusions(judged, used),
         robustness=hull_areas(cells, ordered, used),
+        contrasts=contrasts(compare, cells, ordered, used),
+        variances=variances(cells, ordered, used),
         ceilings=tuple(measure_ceiling(tops[key], used) for key in sorted(tops)),
         calibrations=calibrations,
         readings=tuple(readings),
@@ -199,6 +205,9 @@ def _cell(record: CellRecord, top: CeilingRecord | None, thresholds: Thresholds)
         label_source=record.trained.get("label_source") or config.get("label_source"),
         lr=config["lr"],
         seed=config["seed"],
+        seeds=dict(config.get("seeds") or {}),
+        organism_seed=config.get("organism_seed"),
+        organism_arm=config.get("organism_arm"),
         steps=config["steps"],
         factors=_factors(config),
         asked=dict(config.get("asked") or {}),

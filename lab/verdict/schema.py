@@ -269,6 +269,7 @@ class CheckpointResult(_Part):
     fingerprint: str = Field(description="hash of the weights that answered")
     sum_lr: float | None = Field(description="sum of the learning rates of all steps so far")
     loss: float | None = Field(description="training loss")
+    distance: float | None = Field(default=None, description="L2 norm of the change of the weights since the start")
     eval: EvalRates
     train: TrainRates
     capability: Capability
@@ -323,6 +324,9 @@ class CellResult(_Part):
     label_source: str | None
     lr: float
     seed: int
+    seeds: dict[str, int] = Field(default_factory=dict[str, int], description="of parts that differ from `seed`")
+    organism_seed: int | None = Field(default=None, description="where the recipe asks for several organisms")
+    organism_arm: str | None = Field(default=None, description="hash of the organism without its seed; null as above")
     steps: int
     factors: dict[str, Any] = Field(description="other keys that vary in the grid")
     asked: dict[str, Any] = Field(
@@ -410,6 +414,55 @@ class Group(_Part):
     claim: bool
 
 
+class Difference(_Part):
+    """A rate of the second side minus that of the first, on the items that both answered (n)."""
+
+    n: int
+    first: Rounded
+    second: Rounded
+    estimate: Rounded
+    lo: Rounded | None = Field(description="null where one side has a single run and the other has several")
+    hi: Rounded | None
+    equivalent_within: Rounded | None = Field(
+        description="smallest margin within which two one-sided tests show both sides to be equivalent"
+    )
+
+
+class Contrast(_Part):
+    """Two levels of a factor with all else equal, at the last checkpoint; the first level is the reference."""
+
+    factor: str
+    first: Any = Field(description="level; null: full fine-tuning, or the default")
+    second: Any
+    matched: dict[str, Any] = Field(description="what both sides have in common")
+    first_seeds: tuple[int, ...]
+    second_seeds: tuple[int, ...]
+    initial: Difference | None = Field(description="null where no item was answered by both")
+    alternate: Difference | None
+    sentence: str
+
+
+class Component(_Part):
+    """The variance of a rate between runs that comes from one kind of seed; `share` is of the whole."""
+
+    kind: str
+    variance: Rounded
+    lo: Rounded
+    hi: Rounded
+    share: Rounded
+
+
+class Variances(_Part):
+    """How much of the spread of an arm's final rate comes from each kind of seed."""
+
+    key: dict[str, Any] = Field(description="what the runs have in common")
+    rate: Literal["initial", "alternate"]
+    runs: tuple[dict[str, Any], ...] = Field(description="seeds by kind, and the rate, of every run")
+    mean: Rounded
+    components: tuple[Component, ...]
+    sampling: Rounded = Field(description="variance from replies to finitely many items")
+
+
 class HalfRate(_Part):
     """The initial rate of one checkpoint on the half of the eval items that chose, and on the one that reports."""
 
@@ -488,6 +541,8 @@ class Results(_Part):
     groups: tuple[Group, ...] = Field(description="cells that differ only in seed")
     conclusions: tuple[Conclusion, ...] = Field(description="one for each arm")
     robustness: tuple[HullArea, ...] = Field(default=(), description="one for each organism with a hull")
+    contrasts: tuple[Contrast, ...] = Field(default=(), description="that the recipe names")
+    variances: tuple[Variances, ...] = Field(default=(), description="of arms whose seeds vary by kind")
     ceilings: tuple[Ceiling, ...]
     calibrations: tuple[Calibration, ...] = ()
     readings: tuple[Reading, ...] = Field(default=(), description="of `bct report --regrade`")

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from lab.logs.records import CellRecord, CheckpointRecord
 from lab.stats.intervals import clopper_pearson
 from lab.stats.two_way import answers, group_mean, shared
-from lab.verdict.arms import GROUP, grouped, key_of
+from lab.verdict.arms import GROUP, grouped, key_of, values_of
 from lab.verdict.schema import CellResult, Families, Group, GroupStep, Rate, SeedRate, Thresholds
 
 #: Rates of a group: the split and the outcome that counts.
@@ -60,7 +60,7 @@ def _group(cells: list[CellResult], replies: Sequence[Mapping[int, CheckpointRec
     ends = [steps[max(steps)] for steps in replies if steps]
     rates = {name: seed_rate(ends, name, thresholds) for name in RATES}
     return Group(
-        key={name: getattr(cells[0], name) for name in GROUP},
+        key=values_of(cells[0], GROUP),
         seeds=tuple(sorted(c.seed for c in cells)),
         verdicts={str(name): k for name, k in sorted(names.items())},
         intervals=_shares(names, thresholds.confidence) if claim else {},

@@ -51,7 +51,7 @@ SAMPLE = {
     **{"margin": NUMBER, "greedy": TEXT, "grader": TEXT},
 }
 CHECKPOINT = {
-    **{"step0_loss": NUMBER, "step": COUNT},
+    **{"step0_loss": NUMBER, "step": COUNT, "sum_lr": NUMBER, "distance": NUMBER},
     **dict.fromkeys(("name", "flags", "cell_name", "cell_flags"), TEXT),
     **{**_columns("eval"), "eval_templates": COUNT, "eval_families": TEXT},
     **{"eval_deff": NUMBER, "eval_deff_template": NUMBER, "eval_deff_family": NUMBER},
@@ -134,6 +134,8 @@ def _of_cell(cell: CellResult, checkpoint: CheckpointResult) -> dict[str, Any]:
     return {name: cell.id if name == "cell" else getattr(cell, name) for name in CELL} | {
         "step0_loss": cell.step0_loss,
         "step": checkpoint.step,
+        "sum_lr": checkpoint.sum_lr,
+        "distance": checkpoint.distance,
         "name": checkpoint.name,
         "flags": " ".join(checkpoint.flags),
         "cell_name": cell.verdict.name,

@@ -89,7 +89,7 @@ def arm_text(cell: CellResult, several: bool) -> str:
     if several:
         parts += [f"labels {cell.label_source}"] if cell.label_source else []
         parts += [f"rank {cell.rank}" if cell.rank else "full fine-tuning", f"batch {cell.batch}"]
-        parts += [f"organism {cell.organism}"] if cell.organism else []
+        parts += [f"organism {cell.organism_arm or cell.organism}"] if cell.organism else []
         parts += [f"{name} {value}" for name, value in sorted(cell.factors.items())]
     return ", ".join(parts)
 

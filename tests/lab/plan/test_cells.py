@@ -75,6 +75,23 @@ def test_adams_epsilon_is_a_factor_and_its_default_spelled_out_changes_no_id(tmp
     assert ids(found[1::2]) == ids(cells(tmp_path, trl="{adam_epsilon: 1.0e-6}", seeds="[0]"))
 
 
+def test_seeds_by_part_are_crossed_and_equal_parts_are_a_plain_seed(tmp_path: Path) -> None:
+    plain = ids(cells(tmp_path, seeds="[0]", variants="[static]"))
+    found = cells(tmp_path, seeds="{data: [0, 1], order: [0, 2]}", variants="[static]")
+    assert plain < ids(found)
+    parts = [(cell.config()["seed"], cell.config().get("seeds", {}).get("order")) for cell in found[:4]]
+    assert parts == [(0, None), (0, 2), (1, 0), (1, 2)]
+
+
+def test_several_organisms_are_starts_of_one_arm_and_each_is_the_organism_of_that_seed(tmp_path: Path) -> None:
+    found = cells(tmp_path, organism="{seeds: [0, 1]}")
+    made = {cell.start.id for cell in found if cell.start.variant == "weights"}
+    assert len(made) == 2
+    assert len({cell.config()["organism_arm"] for cell in found if cell.start.variant == "weights"}) == 1
+    assert ids(cells(tmp_path)) < ids(found)
+    assert "organism_arm" not in cells(tmp_path)[-1].config()
+
+
 def test_another_organism_makes_new_cells_only_where_there_is_one(tmp_path: Path) -> None:
     before, after = ids(cells(tmp_path)), ids(cells(tmp_path, organism="{steps: 7}"))
     assert {id.split(".")[1] for id in before & after} == {"static"}

@@ -106,6 +106,19 @@ def test_an_arm_overrides_what_the_recipe_says(tmp_path: Path) -> None:
             GOOD + "optim: sgd\nadam_epsilon: [1e-8, 1e-6]\n",
             "mine.yaml, line 8: adam_epsilon applies to Adam and muon, and optim is sgd. Leave it out.",
         ),
+        (
+            GOOD + "compare: {rnk: [8, full]}\n",
+            "mine.yaml, line 7: compare: unknown factor 'rnk'. Did you mean 'rank'?",
+        ),
+        (
+            GOOD + "compare: {rank: [8, full]}\n",
+            "mine.yaml, line 7: compare: no cell has rank 8. This recipe has: full.",
+        ),
+        (
+            GOOD + "compare: {variant: static}\n",
+            "mine.yaml, line 7: compare, variant: two or more different levels are expected.",
+        ),
+        (GOOD.replace("[0, 1]", "{dta: [0]}"), "mine.yaml, line 5: unknown key 'dta' in seeds. Did you mean 'data'?"),
         (GOOD + "checkpoints: [1, 99]\n", "mine.yaml, line 7: a checkpoint is past the last step, 8. Increase steps."),
     ],
 )

@@ -1,0 +1,77 @@
+"""The key `compare` of a recipe: contrasts between two levels of a factor, with all else equal.
+
+    compare: {rank: [8, full], adam_epsilon: [1.0e-8, 1.0e-5], reversal: true}
+
+Levels that no grid has are refused, at their line. Not covered: how cells are compared (`lab.verdict.contrasts`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from bct_tasks.yaml_lines import Document
+from lab.logs.records import ADAM_EPSILON
+from lab.plan.grid import PLURALS, REVERSAL, Grid, as_list
+from lab.verdict.contrasts import FACTORS, Compared
+from serving.errors import did_you_mean
+
+#: Names of factors in a recipe, where those of results.json differ.
+NAMES = {"learning_rate": "lr"}
+#: Levels of rank that are full fine-tuning.
+FULL = ("full", "none", "None")
+
+
+def read(document: Document, grids: Iterable[Grid]) -> tuple[Compared, ...]:
+    """The contrasts of a recipe.
+
+    Raises:
+        BadInput: A factor is unknown, has fewer than two levels, or a level that no grid has.
+    """
+    asked: Any = document.content.get("compare") or {}
+    if not isinstance(asked, Mapping):
+        raise document.error(("compare",), "compare: a mapping is expected, such as `compare: {rank: [8, full]}`.")
+    grids = list(grids)
+    return tuple(_compared(document, str(key), levels, grids) for key, levels in asked.items())
+
+
+def _compared(document: Document, key: str, levels: Any, grids: list[Grid]) -> Compared:
+    factor, known = NAMES.get(key, key), (*FACTORS, *NAMES, REVERSAL)
+    if key not in known:
+        near = did_you_mean(key, known) or f" Known: {', '.join(known)}."
+        raise document.error(("compare", key), f"compare: unknown factor '{key}'.{near}")
+    if factor == REVERSAL:
+        if levels is not True or all(grid.reversal is None for grid in grids):
+            raise document.error(("compare", key), "compare, reversal: write true, in a recipe with `reversal`.")
+        return Compared(REVERSAL, ())
+    found = tuple(_level(factor, level) for level in as_list(levels) or ())
+    if len(set(found)) < 2 or len(set(found)) < len(found):
+        raise document.error(("compare", key), f"compare, {key}: two or more different levels are expected.")
+    if (there := _present(factor, grids)) and (strange := [level for level in found if level not in there]):
+        near = did_you_mean(str(strange[0]), [str(level) for level in there])
+        shown = ", ".join(sorted("full" if level is None else str(level) for level in there))
+        raise document.error(
+            ("compare", key), f"compare: no cell has {key} {strange[0]!r}.{near} This recipe has: {shown}."
+        )
+    return Compared(factor, found)
+
+
+def _level(factor: str, level: Any) -> Any:
+    if factor == "rank" and level in FULL:
+        return None
+    if factor in ("lr", "adam_epsilon") and isinstance(level, str):
+        return float(level)  # YAML reads 1e-3 as text
+    return level
+
+
+def _present(factor: str, grids: list[Grid]) -> set[Any]:
+    """The levels of a factor in a recipe; empty where only results know them."""
+    lists = {"lr": "learning_rates", "adam_epsilon": "adam_epsilons"} | {v: p for v, p in PLURALS.items() if v != "lr"}
+    if factor == "label_source":
+        return set()  # a default is known when the cells are
+    if factor == "variant":
+        return {v for g in grids for s in g.settings for v in g.variants or (g.asked(s).variant(None).name,)}
+    if factor in lists:
+        values = {value for grid in grids for value in getattr(grid, lists[factor])}
+        return {ADAM_EPSILON if value is None else value for value in values} if factor == "adam_epsilon" else values
+    return {getattr(grid, factor) for grid in grids} if factor in Grid.model_fields else set()

@@ -1,0 +1,266 @@
+"""Contrasts that a recipe names: two levels of one factor, with all else equal.
+
+    compare: {rank: [8, full], label_source: [on_policy, reference], adam_epsilon: [1.0e-8, 1.0e-5], reversal: true}
+
+The first level is the reference. Cells of both levels are matched on everything else, and their replies at the last
+checkpoint are compared on the same items: second - first in the initial and the alternate rate. With several seeds on
+both sides the interval carries seeds and templates (`lab.stats.two_way`); with one seed on each it is Tango's for one
+pair of runs; between one seed and several there is none.
+
+Not covered: two runs (`lab.verdict.compare_runs`), and Holm's correction: an interval holds for its contrast alone.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+from lab.logs.records import CellRecord, Item, of_split, scored
+from lab.stats.intervals import Interval
+from lab.stats.paired import compare
+from lab.stats.two_way import Run, answers, equivalence_bound, group_difference, shared
+from lab.verdict.arms import grouped
+from lab.verdict.criterion import REVERSAL
+from lab.verdict.schema import CellResult, Contrast, Difference, Thresholds
+from lab.verdict.wording import lr_text, share_text, signed_text
+
+#: What can be compared, besides `reversal`. A factor of results.json that is not a field of a cell is None by default.
+FACTORS = (
+    *("variant", "method", "rank", "label_source", "adam_epsilon", "lr"),
+    *("rows", "mix", "kl", "optim", "weight_decay", "lr_scheduler_type", "warmup_steps", "dtype", "installed"),
+)
+OUTCOMES = ("initial", "alternate")
+#: Of a cell: fields on which both sides agree, unless the factor decides them.
+MATCHED = ("setting", "variant", "method", "model", "organism", "rank", "batch", "lr", "steps")
+DECIDES: Mapping[str, tuple[str, ...]] = {"variant": ("variant", "organism"), "lr": ("lr", "steps")}
+#: A difference of rates below this is called small where it is shown.
+SMALL = 0.10
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One entry of `compare`: a factor and its levels, the reference first."""
+
+    factor: str
+    levels: tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class _Side:
+    """The cells of one level, and the replies of each at the checkpoint that is compared."""
+
+    cells: tuple[CellResult, ...]
+    replies: tuple[Sequence[Item], ...]
+
+    def runs(self, outcome: str) -> list[Run]:
+        """Per cell: whether each reply has the outcome."""
+        return [answers(items, "eval", outcome) for items in self.replies]
+
+
+def contrasts(
+    asked: Iterable[Compared], cells: Iterable[CellResult], records: Iterable[CellRecord], thresholds: Thresholds
+) -> tuple[Contrast, ...]:
+    """All contrasts of a recipe, in its order. Cells without replies, or whose gate failed, are left out."""
+    known = {record.id: record for record in records}
+    used = [c for c in cells if c.checkpoints and "invalid" not in c.verdict.flags]
+    return tuple(
+        _contrast(each.factor, levels, matched, sides, thresholds)
+        for each in asked
+        for levels, matched, (first, second) in _pairs(each, used)
+        if (sides := (_side(first, known), _side(second, known)))
+    )
+
+
+def level_text(factor: str, level: Any) -> str:
+    """A level in words: `rank 8`, `full fine-tuning`, `labels reference`."""
+    if factor == "rank":
+        return f"rank {level}" if level else "full fine-tuning"
+    if factor in ("variant", "method", REVERSAL):
+        return str(level)
+    names = {"adam_epsilon": "Adam's ε", "label_source": "labels"}
+    shown = lr_text(level) if factor in ("adam_epsilon", "lr") else "default" if level is None else str(level)
+    return f"{names.get(factor, factor)} {shown}"
+
+
+def rows(found: Iterable[Contrast]) -> list[dict[str, Any]]:
+    """One flat row for each contrast, as `Run.contrasts` shows it."""
+    return [
+        {name: getattr(each, name) for name in ("factor", "first", "second")}
+        | each.matched
+        | {name: getattr(each, name) for name in ("first_seeds", "second_seeds")}
+        | {name: value for rate in OUTCOMES for name, value in _columns(rate, getattr(each, rate)).items()}
+        | {"sentence": each.sentence}
+        for each in found
+    ]
+
+
+def _columns(rate: str, found: Difference | None) -> dict[str, Any]:
+    known = found.model_dump() if found else dict.fromkeys(Difference.model_fields)
+    return {rate if name == "estimate" else f"{rate}_{name}": value for name, value in known.items()}
+
+
+# --- which cells are compared -------------------------------------------------------------------------------------
+
+_At = tuple[CellResult, int]  # a cell and the step that is compared
+_Pair = tuple[tuple[Any, Any], dict[str, Any], tuple[list[_At], list[_At]]]
+
+
+def _pairs(asked: Compared, cells: Sequence[CellResult]) -> Iterator[_Pair]:
+    if asked.factor == REVERSAL:
+        yield from _reversals(cells)
+        return
+    plain = [cell for cell in cells if cell.method != REVERSAL]
+    for alike in grouped(plain, lambda cell: _key(cell, asked.factor)).values():
+        matched = _matched(alike[0], asked.factor)
+        reference, *others = asked.levels
+        for other in others:
+            one, two = ([c for c in alike if _level(c, asked.factor) == level] for level in (reference, other))
+            for source, first, second in _by_labels(one, two, asked.factor):
+                yield (reference, other), matched | source, (_ends(first), _ends(second))
+
+
+def _by_labels(
+    first: list[CellResult], second: list[CellResult], factor: str
+) -> Iterator[tuple[dict[str, Any], list[CellResult], list[CellResult]]]:
+    """Both sides with the same label source; where they share none (sham has references only), each with each."""
+    if factor == "label_source":
+        yield from ([({}, first, second)] if first and second else [])
+        return
+    one, two = (grouped(side, lambda cell: cell.label_source) for side in (first, second))
+    if common := [source for source in one if source in two]:
+        yield from (({"label_source": source}, one[source], two[source]) for source in common)
+    else:
+        yield from (({}, one[a], two[b]) for a, b in product(one, two))
+
+
+def _reversals(cells: Sequence[CellResult]) -> Iterator[_Pair]:
+    """Each reversal at its end against the cells that it started from, at the step where it started."""
+    after = [cell for cell in cells if cell.method == REVERSAL]
+    for alike in grouped(after, lambda cell: _key(cell, REVERSAL) + str(cell.factors.get("after"))).values():
+        what, _, step = str(alike[0].factors.get("after", "")).rpartition(" at ")
+        before = [
+            (c, int(step))
+            for c in cells
+            if f"{c.method} {lr_text(c.lr)}" == what and _place(c) == _place(alike[0]) and step.isdigit()
+        ]
+        if before:
+            yield (what, f"reversal at {lr_text(alike[0].lr)}"), _matched(alike[0], REVERSAL), (before, _ends(alike))
+
+
+def _place(cell: CellResult) -> list[Hashable]:
+    return [getattr(cell, name) for name in ("setting", "variant", "model", "organism", "rank", "batch")]
+
+
+def _ends(cells: Iterable[CellResult]) -> list[_At]:
+    return [(cell, cell.checkpoints[-1].step) for cell in cells]
+
+
+def _level(cell: CellResult, factor: str) -> Any:
+    return getattr(cell, factor) if hasattr(cell, factor) else cell.factors.get(factor)
+
+
+def _key(cell: CellResult, factor: str) -> str:
+    factors = {name: value for name, value in cell.factors.items() if name != factor}
+    return json.dumps([_matched(cell, factor), factors], sort_keys=True)
+
+
+def _matched(cell: CellResult, factor: str) -> dict[str, Any]:
+    decided = DECIDES.get(factor, (factor,))
+    return {name: getattr(cell, name) for name in MATCHED if name not in decided}
+
+
+def _side(at: Iterable[_At], records: Mapping[str, CellRecord]) -> _Side:
+    found = [(cell, _replies(records[cell.id], step)) for cell, step in at]
+    kept = [(cell, items) for cell, items in found if items]
+    return _Side(tuple(cell for cell, _ in kept), tuple(items for _, items in kept))
+
+
+def _replies(record: CellRecord, step: int) -> list[Item]:
+    return [i for c in record.checkpoints if c.step == step for i in scored(of_split(c.items, "eval"))]
+
+
+# --- how they differ ----------------------------------------------------------------------------------------------
+
+
+def _contrast(
+    factor: str, levels: tuple[Any, Any], matched: dict[str, Any], sides: tuple[_Side, _Side], thresholds: Thresholds
+) -> Contrast:
+    differences = {outcome: _difference(*sides, outcome, thresholds.confidence) for outcome in OUTCOMES}
+    names = (level_text(factor, levels[0]), level_text(factor, levels[1]))
+    return Contrast(
+        factor=factor,
+        first=levels[0],
+        second=levels[1],
+        matched=matched,
+        first_seeds=tuple(cell.seed for cell in sides[0].cells),
+        second_seeds=tuple(cell.seed for cell in sides[1].cells),
+        **differences,
+        sentence=_sentence(names, matched, sides, differences["initial"], thresholds),
+    )
+
+
+def _difference(first: _Side, second: _Side, outcome: str, confidence: float) -> Difference | None:
+    """Second - first; None where a side has no replies or they share no item."""
+    one, two = first.runs(outcome), second.runs(outcome)
+    both = {i for run in one for i in run} & {i for run in two for i in run}
+    if not both:
+        return None
+    means = [sum(sum(run.values()) / len(run) for run in side) / len(side) for side in (one, two)]
+    found, bound = _interval(first, second, outcome, confidence)
+    return Difference(
+        n=len(both),
+        first=means[0],
+        second=means[1],
+        estimate=found.estimate if found else means[1] - means[0],
+        lo=found.lo if found else None,
+        hi=found.hi if found else None,
+        equivalent_within=bound,
+    )
+
+
+def _interval(first: _Side, second: _Side, outcome: str, confidence: float) -> tuple[Interval | None, float | None]:
+    """The interval of the difference, and the smallest margin within which both sides are shown to be equivalent."""
+    if len(first.replies) == len(second.replies) == 1:
+        wide, narrow = (
+            compare(first.replies[0], second.replies[0], outcome, confidence=level)
+            for level in (confidence, 2 * confidence - 1)
+        )
+        interval = wide.difference if wide else None
+        return interval, max(abs(narrow.difference.lo), abs(narrow.difference.hi)) if narrow else None
+    items = shared(i for replies in (*first.replies, *second.replies) for i in replies)
+    runs = first.runs(outcome), second.runs(outcome)
+    return group_difference(*runs, items, confidence), equivalence_bound(*runs, items, 1 - confidence)
+
+
+def _sentence(
+    names: tuple[str, str],
+    matched: Mapping[str, Any],
+    sides: tuple[_Side, _Side],
+    initial: Difference | None,
+    thresholds: Thresholds,
+) -> str:
+    """One sentence on the initial rate."""
+    about = [str(matched[name]) for name in ("setting", "variant", "method") if name in matched]
+    about += [f"lr {lr_text(matched['lr'])}"] if "lr" in matched else []
+    head = f"{', '.join(about)}: {names[1]} against {names[0]}"
+    if initial is None:
+        return f"{head}: no item was answered by both"
+    rates = f"initial {share_text(initial.second)} against {share_text(initial.first)}"
+    seeds = f"{len(sides[1].cells)} and {len(sides[0].cells)} runs"
+    return f"{head}: {_claim(initial)} ({rates}; {seeds}; {thresholds.level} intervals)"
+
+
+def _claim(found: Difference) -> str:
+    if found.lo is None or found.hi is None:
+        return f"{signed_text(found.estimate)}, without an interval, as one side has a single run"
+    shown = f"{signed_text(found.estimate)} [{signed_text(found.lo)}, {signed_text(found.hi)}]"
+    if found.lo > 0 or found.hi < 0:
+        return f"the initial rate is {'higher' if found.lo > 0 else 'lower'} by {shown}"
+    bound = found.equivalent_within
+    if bound is not None and bound < SMALL:
+        return f"equivalent within ±{share_text(bound)}: {shown}"
+    within = f"; a difference up to ±{share_text(bound)} is not excluded" if bound is not None else ""
+    return f"no difference is shown: {shown}{within}"

@@ -1,0 +1,107 @@
+"""Contrasts: what is compared with what, and what is said of the difference."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from made_up import KEPT, MOVED, ceiling, cell, checkpoint
+
+from lab.verdict.contrasts import Compared
+from lab.verdict.results import build_results
+from lab.verdict.schema import Contrast, Results
+
+SEEDS = (0, 1, 2)
+RETURNS = [(0.0, 0.97), (0.2, 0.7), (0.5, 0.4), (0.8, 0.1), (0.9, 0.07)]
+
+
+def results(cells: list[Any], *asked: Compared) -> Results:
+    return build_results("e", cells, [ceiling()], compare=asked)
+
+
+def contrast(cells: list[Any], factor: str, *levels: Any) -> Contrast:
+    (found,) = results(cells, Compared(factor, levels)).contrasts
+    return found
+
+
+def arm(path: Any, seeds: tuple[int, ...] = SEEDS, **config: Any) -> list[Any]:
+    made = [cell(path, seed=seed, **config) for seed in seeds]
+    name = "-".join(str(value) for value in config.values())
+    return [replace(c, id=f"{c.id}{name}") for c in made]
+
+
+def test_a_factor_is_compared_on_the_items_that_both_sides_answer_with_all_else_equal() -> None:
+    found = contrast([*arm(MOVED, rank=8), *arm(KEPT, rank=None)], "rank", 8, None)
+    assert (found.first, found.second, found.first_seeds, found.second_seeds) == (8, None, SEEDS, SEEDS)
+    assert found.matched["lr"] == 1e-3
+    assert "rank" not in found.matched
+    assert found.initial is not None
+    assert found.alternate is not None
+    assert found.initial.estimate == pytest.approx(0.95)
+    assert found.initial.lo is not None
+    assert found.initial.lo > 0.8
+    assert found.alternate.estimate < -0.8
+    assert "full fine-tuning against rank 8: the initial rate is higher by +.95" in found.sentence
+
+
+def test_equal_sides_are_equivalent_within_a_margin_that_shrinks_with_the_items() -> None:
+    found = contrast([*arm(KEPT), *arm(KEPT, factors={"adam_epsilon": 1e-5})], "adam_epsilon", 1e-8, 1e-5)
+    assert found.initial is not None
+    assert found.initial.estimate == 0
+    assert found.initial.equivalent_within is not None
+    assert 0 < found.initial.equivalent_within < 0.1
+    assert "Adam's ε 1e-5 against Adam's ε 1e-8: equivalent within" in found.sentence
+
+
+def test_cells_that_differ_in_something_else_are_not_compared() -> None:
+    assert not results([*arm(KEPT, rank=8), *arm(MOVED, batch=16)], Compared("rank", (8, None))).contrasts
+
+
+def test_one_run_against_one_is_paired_on_items_and_one_against_several_has_no_interval() -> None:
+    one = contrast([*arm(KEPT, (0,)), *arm(MOVED, (0,), rank=8)], "rank", None, 8)
+    assert one.initial is not None
+    assert one.initial.hi is not None
+    assert one.initial.hi < -0.8
+    few = contrast([*arm(KEPT, (0,)), *arm(MOVED, rank=8)], "rank", None, 8)
+    assert few.initial is not None
+    assert few.initial.lo is None
+    assert "without an interval" in few.sentence
+
+
+def test_methods_with_other_labels_are_compared_as_they_are() -> None:
+    sham = arm(KEPT, method="sham", label_source="reference")
+    found = contrast([*arm(MOVED), *sham], "method", "sham", "bct")
+    assert found.initial is not None
+    assert found.initial.estimate == pytest.approx(-0.95)
+
+
+def test_a_reversal_is_compared_with_the_cells_that_it_started_from() -> None:
+    back = arm(RETURNS, method="reversal", factors={"after": "bct 1e-3 at 8"})
+    back = [replace(c, organism=checkpoint(0, 0.95, 0.02)) for c in back]
+    found = contrast([*arm(MOVED), *back], "reversal")
+    assert (found.first, found.second) == ("bct 1e-3", "reversal at 1e-3")
+    assert found.initial is not None
+    assert found.initial.estimate == pytest.approx(0.9)
+
+
+def test_organisms_that_differ_in_seed_are_one_arm_and_their_share_of_the_spread_is_shown() -> None:
+    paths = {0: MOVED, 1: KEPT, 2: [(0.95, 0.02), (0.95, 0.02), (0.6, 0.3), (0.5, 0.4), (0.5, 0.4)]}
+    cells = [
+        record
+        for organism, path in paths.items()
+        for record in arm(path, organism=f"hash{organism}", organism_seed=organism, organism_arm="same")
+    ]
+    found = results(cells)
+    assert len(found.conclusions) == len(found.groups) == 1
+    assert found.groups[0].key["organism"] == "same"
+    initial = next(v for v in found.variances if v.rate == "initial")
+    shares = {component.kind: component.share for component in initial.components}
+    assert set(shares) == {"organism", "seed"}
+    assert shares["organism"] > 0.9
+    assert len(initial.runs) == 9
+    assert initial.runs[0]["organism"] == 0
+
+
+def test_plain_seeds_cannot_be_told_apart_by_kind() -> None:
+    assert not results(arm(KEPT)).variances
