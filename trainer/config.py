@@ -348,6 +348,13 @@ class OrganismConfig(Common):
         description="agreed rate on train-type prompts at which training stops, or the base's own",
     )
 
+    target: float | None = Field(
+        default=None,
+        ge=0,
+        le=1,
+        description="match organisms in rate: the check whose initial rate is nearest becomes the organism; default: the"
+        " first that meets target_initial",
+    )
     accept: bool = Field(
         default=False,
         description="keep an organism whose initial rate clearly misses the gate's limit, an error otherwise",
@@ -366,7 +373,10 @@ class OrganismConfig(Common):
         variants = [setting.variant(self.variant), *(v for v in setting.variants if v.name == self.teacher)]
         marks = [installed(self.setting, v.name, self.source) for v in variants if v.in_weights]
         mark = {"installed_from": "+".join(marks)} if marks else {}
-        return super().identity() | {"teacher": place(self.teacher)} | mark
+        content = super().identity() | {"teacher": place(self.teacher)} | mark
+        if content["target"] is None:  # as before the option existed
+            del content["target"]
+        return content
 
     def saved_steps(self) -> tuple[int, ...]:
         """The steps at which the targets are checked."""

@@ -220,13 +220,22 @@ class Check:
 
     def enough(self, step: int) -> bool:
         """Whether both targets are met. The target of the agreed rate is at most the base's rate minus `NOISE`."""
+        wanted = self.config.target_initial if self.config.target is None else self.config.target
+        return self.known()[str(step)]["initial"] >= wanted and self._agrees(step)
+
+    def _agrees(self, step: int) -> bool:
         rates, base = self.known()[str(step)], self.known()["0"]
-        agreed = min(self.config.target_agreed, base["agreed"] - NOISE)
-        return rates["initial"] >= self.config.target_initial and rates["agreed"] >= agreed
+        return rates["agreed"] >= min(self.config.target_agreed, base["agreed"] - NOISE)
 
     def best(self) -> int:
-        """The step that becomes the organism: the first that met the targets, else that with the highest lower rate."""
+        """The step that becomes the organism: the first that met the targets, else that with the highest lower rate.
+
+        With a `target`, of the steps whose agreed rate suffices (else of all) the nearest to it.
+        """
         steps = sorted(int(step) for step in self.known() if step != "0")
+        if (target := self.config.target) is not None:
+            near = [step for step in steps if self._agrees(step)] or steps
+            return min(near, key=lambda step: abs(self.known()[str(step)]["initial"] - target))
         met = [step for step in steps if self.enough(step)]
         return met[0] if met else max(steps, key=self._merit)
 

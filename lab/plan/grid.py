@@ -280,6 +280,8 @@ class OrganismOptions(Frozen):
     batch_size: Count | None = None
     general: Share | None = None
     rank: Count | None = None
+    check_every: Count | None = None
+    target: Share | None = None
     labels: Literal["reference", "distilled"] | None = None
     teacher: str | None = None
     accept: bool | None = Field(

@@ -23,9 +23,9 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import Field, PrivateAttr, ValidationError
+from pydantic import Field, PrivateAttr, ValidationError, WithJsonSchema
 from pydantic_core import ErrorDetails
 
 from bct_tasks import catalogue, yaml_lines
@@ -95,8 +95,9 @@ class Recipe(Frozen):
     expect: tuple[Expectation, ...] = Field(
         default=(), description="predictions: a sentence, or claims that the report checks"
     )
-    compare: tuple[Compared, ...] = Field(
-        default=(), description="contrasts: a factor with two or more levels, the reference first"
+    compare: Annotated[tuple[Compared, ...], WithJsonSchema({"type": "object"})] = Field(
+        default=(),
+        description="contrasts: factors with two or more levels each, the reference first, such as {rank: [8, full]}",
     )
     _document: Document | None = PrivateAttr(default=None)
 

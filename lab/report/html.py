@@ -24,6 +24,7 @@ from lab.report.summary import about
 from lab.report.templates import environment
 from lab.report.viewer import Viewer
 from lab.verdict.arms import Arm, arms
+from lab.verdict.contrasts import difference_text, label_text
 from lab.verdict.schema import CellResult, Margin, Results
 from lab.verdict.table import csv_text
 from lab.verdict.wording import FLAGS, LETTERS, MEANINGS, lr_text, share_text
@@ -71,6 +72,8 @@ def _environment(address: Callable[[str], str]) -> Environment:
         log=address,
         svg=lambda picture, name: Markup(inline_svg(picture.draw, name, picture.text, address)),
         about=_about,
+        contrast=label_text,
+        difference=difference_text,
         steps=steps_of,
         number=_number_text,
         unbroken=lambda v: re.sub(r"(\de)-(\d)", "\\1\N{NON-BREAKING HYPHEN}\\2", v),

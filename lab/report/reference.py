@@ -29,7 +29,7 @@ from trainer.config import OrganismConfig, TrainConfig
 HOME = Path("docs") / "reference"
 SINGULARS = {plural: singular for singular, plural in PLURALS.items() if singular != "lr"}
 #: Parts of a recipe whose models differ from the headings that readers look for.
-TITLES = {"Recipe": "Top level", "OrganismOptions": "organism", "ReversalOptions": "reversal", "Resources": "resources",
+TITLES = {"Recipe": "Top level", "OrganismOptions": "organism", "SeedOptions": "seeds", "ReversalOptions": "reversal", "Resources": "resources",
           "GateLimits": "gate", "Thresholds": "thresholds", "Expectation": "expect"}  # fmt: skip
 #: Headings of the parts of a setting.
 KEYS = {"SettingKeys": "Top level", "PolicyKeys": "initial and alternate", "PromptKeys": "prompts",
@@ -83,9 +83,9 @@ class _Tables:
         if "$ref" in part:
             title = self.titles.get(name := _name_of(part), name)
             return f"[{title}](#{title.lower().replace(' ', '-')})"
-        if "anyOf" in part:
-            options = [self._type(option) for option in part["anyOf"] if option != {"type": "null"}]
-            return " or ".join(options) + (self.null if len(options) < len(part["anyOf"]) else "")
+        if either := part.get("anyOf") or part.get("oneOf"):
+            options = [self._type(option) for option in either if option != {"type": "null"}]
+            return " or ".join(options) + (self.null if len(options) < len(either) else "")
         if "enum" in part or "const" in part:
             return ", ".join(f"`{value}`" for value in part.get("enum", [part.get("const")]))
         if part.get("type") == "array":

@@ -85,6 +85,24 @@ def level_text(factor: str, level: Any) -> str:
     return f"{names.get(factor, factor)} {shown}"
 
 
+def label_text(contrast: Contrast) -> str:
+    """A contrast in a few words: `sandbagging, weights, bct, lr 1e-3: rank 8 against full fine-tuning`."""
+    levels = [level_text(contrast.factor, level) for level in (contrast.second, contrast.first)]
+    return f"{about_text(contrast.matched)}: {' against '.join(levels)}"
+
+
+def difference_text(found: Difference) -> str:
+    """A difference with its interval, where there is one."""
+    within = "" if found.lo is None or found.hi is None else f" [{signed_text(found.lo)}, {signed_text(found.hi)}]"
+    return f"{signed_text(found.estimate)}{within}"
+
+
+def about_text(matched: Mapping[str, Any]) -> str:
+    """What both sides have in common, in a few words."""
+    about = [str(matched[name]) for name in ("setting", "variant", "method", "label_source") if name in matched]
+    return ", ".join([*about, *([f"lr {lr_text(matched['lr'])}"] if "lr" in matched else [])])
+
+
 def rows(found: Iterable[Contrast]) -> list[dict[str, Any]]:
     """One flat row for each contrast, as `Run.contrasts` shows it."""
     return [
@@ -243,9 +261,7 @@ def _sentence(
     thresholds: Thresholds,
 ) -> str:
     """One sentence on the initial rate."""
-    about = [str(matched[name]) for name in ("setting", "variant", "method") if name in matched]
-    about += [f"lr {lr_text(matched['lr'])}"] if "lr" in matched else []
-    head = f"{', '.join(about)}: {names[1]} against {names[0]}"
+    head = f"{about_text(matched)}: {names[1]} against {names[0]}"
     if initial is None:
         return f"{head}: no item was answered by both"
     rates = f"initial {share_text(initial.second)} against {share_text(initial.first)}"
@@ -256,7 +272,7 @@ def _sentence(
 def _claim(found: Difference) -> str:
     if found.lo is None or found.hi is None:
         return f"{signed_text(found.estimate)}, without an interval, as one side has a single run"
-    shown = f"{signed_text(found.estimate)} [{signed_text(found.lo)}, {signed_text(found.hi)}]"
+    shown = difference_text(found)
     if found.lo > 0 or found.hi < 0:
         return f"the initial rate is {'higher' if found.lo > 0 else 'lower'} by {shown}"
     bound = found.equivalent_within

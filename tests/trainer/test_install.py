@@ -58,6 +58,18 @@ def test_the_organism_is_the_step_nearest_to_both_policies(
     assert (kept["steps"], kept["organism"], kept["reached"]) == (4, {"initial": 0.7, "agreed": 0.8}, False)
 
 
+def test_an_organism_that_is_matched_in_rate_is_the_check_nearest_to_the_target(
+    organism: MakeOrganism, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rates = {0: (0.0, 0.9), 2: (0.5, 0.9), 4: (0.8, 0.9), 6: (1.0, 0.9)}
+    order = iter(sorted(rates))
+    monkeypatch.setattr(
+        install.Check, "rates", lambda *_: dict(zip(("initial", "agreed"), rates[next(order)], strict=True))
+    )
+    kept = figures(build(organism(steps=6, target=0.6), tmp_path / "o"))
+    assert (kept["steps"], sorted(kept["checks"])) == (2, ["0", "2", "4"])
+
+
 def test_the_agreement_target_is_at_most_the_rate_of_the_base(
     organism: MakeOrganism, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

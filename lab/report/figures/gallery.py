@@ -8,7 +8,18 @@ from pathlib import Path
 
 import pandas as pd
 
-from lab.report.figures import curves, halves, heat, overview, product, robustness, seeds, trade
+from lab.report.figures import (
+    contrasts,
+    curves,
+    halves,
+    heat,
+    overview,
+    product,
+    robustness,
+    seeds,
+    trade,
+    variances,
+)
 from lab.report.figures.picture import Kind, Picture
 from lab.report.figures.style import write_pdf, write_svg
 from lab.verdict.schema import Results
@@ -19,7 +30,9 @@ KINDS: tuple[Kind, ...] = (
     curves.KIND,
     heat.KIND,
     product.KIND,
+    contrasts.KIND,
     seeds.KIND,
+    variances.KIND,
     halves.KIND,
     trade.KIND,
     robustness.KIND,
