@@ -352,8 +352,8 @@ class OrganismConfig(Common):
         default=None,
         ge=0,
         le=1,
-        description="match organisms in rate: the check whose initial rate is nearest becomes the organism; default: the"
-        " first that meets target_initial",
+        description="match organisms in rate: the check whose initial rate is nearest becomes the organism; default:"
+        " the first that meets target_initial",
     )
     accept: bool = Field(
         default=False,

@@ -29,8 +29,9 @@ from trainer.config import OrganismConfig, TrainConfig
 HOME = Path("docs") / "reference"
 SINGULARS = {plural: singular for singular, plural in PLURALS.items() if singular != "lr"}
 #: Parts of a recipe whose models differ from the headings that readers look for.
-TITLES = {"Recipe": "Top level", "OrganismOptions": "organism", "SeedOptions": "seeds", "ReversalOptions": "reversal", "Resources": "resources",
-          "GateLimits": "gate", "Thresholds": "thresholds", "Expectation": "expect"}  # fmt: skip
+TITLES = {"Recipe": "Top level", "OrganismOptions": "organism", "ReversalOptions": "reversal", "Resources": "resources",
+          "GateLimits": "gate", "Thresholds": "thresholds", "Expectation": "expect",
+          "SeedOptions": "seeds"}  # fmt: skip
 #: Headings of the parts of a setting.
 KEYS = {"SettingKeys": "Top level", "PolicyKeys": "initial and alternate", "PromptKeys": "prompts",
         "FileKeys": "A file of prompts", "CapabilityKeys": "capability", "ColumnKeys": "columns", "ReadKeys": "read",

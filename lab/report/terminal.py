@@ -48,7 +48,7 @@ def print_results(results: Results, console: Console | None = None, took: str | 
     _lines(console, "failed", results.failures, style="red")
     for conclusion in results.conclusions:
         console.print(Text.assemble((conclusion.arm, "bold"), f": {conclusion.sentence}."))
-    _lines(console, "contrast", [contrast.sentence for contrast in results.contrasts])
+    _lines(console, "contrast", [contrast.sentence for contrast in results.contrasts], style="bold")
     for reading in results.readings:
         console.print(Text(reading_line(reading), style="bold"))
         for conclusion in reading.conclusions:
