@@ -10,18 +10,21 @@ Source: the posts on behavior-compatible training, in which 6 x N x S steps did 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from lab.verdict.arms import ROWS, alike, arms, by_lr
 from lab.verdict.criterion import GONE, gone_from
 from lab.verdict.rates import mean
-from lab.verdict.schema import CellResult, Results
+from lab.verdict.schema import CellResult, FlatState, Results
 
 
 @dataclass(frozen=True)
 class Low:
-    """Cells of one learning rate and length, against the steps of the high one; `rows`: unique rows, where limited."""
+    """Cells of one learning rate and length, against the steps of the high one.
+
+    `rows`: unique rows, where limited; `ends`: how many cells are flat, moving or neither over their last window.
+    """
 
     lr: float
     n: float
@@ -31,6 +34,7 @@ class Low:
     names: dict[str, int]
     initial: float | None
     rows: int | None = None
+    ends: Mapping[FlatState, int] = field(default_factory=dict["FlatState", int])
 
     @property
     def gone(self) -> int:
@@ -99,5 +103,7 @@ def _lows(cells: Sequence[CellResult], high: float, steps: int) -> tuple[Low, ..
         n = high / lr
         initial = mean(c.checkpoints[-1].eval.initial.p for c in of)
         names = Counter(c.verdict.name or "no name" for c in of)
-        found.append(Low(lr, n, taken, taken / (n * steps), tuple(c.seed for c in of), dict(names), initial, rows))
+        ends = Counter(c.flatness.state for c in of if c.flatness)
+        seeds = tuple(c.seed for c in of)
+        found.append(Low(lr, n, taken, taken / (n * steps), seeds, dict(names), initial, rows, dict(ends)))
     return tuple(found)

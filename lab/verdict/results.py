@@ -18,6 +18,7 @@ from lab.verdict.contrasts import Compared, contrasts
 from lab.verdict.corrected import Labelled, corrected, pairs
 from lab.verdict.criterion import judge
 from lab.verdict.expectations import Expectation, answer
+from lab.verdict.flatness import flatness
 from lab.verdict.hull_area import hull_areas
 from lab.verdict.rates import half_ceiling, half_cell, measure_ceiling, measure_cell, measure_organism
 from lab.verdict.schema import Agreement, Ceiling, CellResult, Expected, Reading, Results, Thresholds
@@ -218,6 +219,7 @@ def _cell(record: CellRecord, top: CeilingRecord | None, thresholds: Thresholds)
         ceiling=ceiling.alternate.p if ceiling else None,
         checkpoints=checkpoints,
         verdict=verdict,
+        flatness=flatness(record, thresholds),
         failure=record.failure,
     )
 

@@ -82,6 +82,9 @@ class Thresholds(_Part):
     deaf_drop: float = Field(default=0.10, description="prompt_deaf: fall of system-prompt following")
     reversal_start: float = Field(default=0.20, description="a reversal starts from a cell and step with r up to this")
     few_templates: int = Field(default=30, description="cells with fewer eval templates are flagged")
+    flat_change: float = Field(
+        default=0.10, description="flat: the interval of r's change over the last window is within"
+    )
     few_seeds: int = Field(default=3, description="fewer seeds support no claim over seeds")
 
     @property
@@ -307,6 +310,24 @@ class Verdict(_Part):
     largest_reversal: Reversal | None
 
 
+FlatState = Literal["flat", "moving", "not_shown"]
+
+
+class Flatness(_Part):
+    """The initial rate over the last window of a cell: its change by a linear fit, and its mean, with intervals."""
+
+    from_step: int
+    to_step: int
+    checkpoints: int
+    change: Rounded = Field(description="of the initial rate over the window")
+    lo: Rounded
+    hi: Rounded
+    mean: Rounded
+    mean_lo: Rounded
+    mean_hi: Rounded
+    state: FlatState = Field(description="flat: the change is within `flat_change`; moving: it excludes zero")
+
+
 class CellResult(_Part):
     """One training run and everything measured on it."""
 
@@ -343,6 +364,7 @@ class CellResult(_Part):
     ceiling: float | None = Field(description="a*, the alternate rate of the untouched base when prompted for it")
     checkpoints: tuple[CheckpointResult, ...]
     verdict: Verdict
+    flatness: Flatness | None = Field(default=None, description="whether it still moves at its end; null if unknown")
     failure: str | None = Field(description="why the cell has no result; null if it finished")
 
     @property

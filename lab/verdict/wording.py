@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from lab.logs.records import PATTERN, judge_text
-from lab.verdict.multiples import Multiples
+from lab.verdict.multiples import Low, Multiples
 from lab.verdict.robustness import Robustness
 from lab.verdict.schema import Capability, CellResult, Conclusion, CorrectedRate, Families, Rate, Thresholds
 
@@ -202,9 +202,16 @@ def multiples_text(found: Multiples) -> list[str]:
         rows = f"; {low.rows:,} unique rows, repeated" if low.rows else ""
         sentences.append(
             f"N = {low.n:.3g}: lr {lr_text(low.lr)} for {low.steps:,} steps, {low.covered:.2g}·N·S: {names}"
-            f" (initial {share_text(low.initial)}{rows})"
+            f" (initial {share_text(low.initial)}{rows}{_ends_text(low)})"
         )
     return sentences
+
+
+def _ends_text(low: Low) -> str:
+    """Whether cells still move over the last window of their checkpoints."""
+    words = {"flat": "flat at the end", "moving": "still moving at the end", "not_shown": "flatness not shown"}
+    told = [f"{words[state]} in {k} of {len(low.seeds)}" for state, k in sorted(low.ends.items())]
+    return f"; {', '.join(told)}" if told else ""
 
 
 def families_text(found: Families) -> str:
