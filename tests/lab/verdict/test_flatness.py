@@ -18,7 +18,7 @@ STEPS = (0, 32, 48, 64, 80, 96)
 def record(*rates: float, n: int = 160, **config: float) -> CellRecord:
     """A cell with these initial rates after a step 0 of .95."""
     points = [checkpoint(step, rate, 0.0, n=n, templates=40) for step, rate in zip(STEPS, (0.95, *rates), strict=True)]
-    return cell(points, **config)
+    return cell(points, steps=STEPS, **config)
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,7 @@ def test_only_the_last_window_counts_and_its_change_carries_the_items(rates: tup
 
 def test_few_items_cannot_show_flatness_of_a_noisy_end_and_one_checkpoint_shows_nothing() -> None:
     assert flatness(cell([(0.95, 0.0), (0.5, 0.0)], steps=(0, 8)), Thresholds()) is None
-    few = flatness(record(0.5, 0.4, 0.6, 0.4, 0.6, n=20), Thresholds())
+    few = flatness(record(0.5, 0.5, 0.5, 0.5, 0.6, n=20), Thresholds())
     assert few is not None
     assert few.state == "not_shown"
 
