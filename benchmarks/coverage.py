@@ -1,9 +1,10 @@
 """How often each interval of the lab contains the truth, over simulated experiments; writes docs/measured/coverage.md.
 
-    python -m benchmarks.coverage                 # 2,000 experiments per row, under a minute on one core
+    python -m benchmarks.coverage                 # 2,000 experiments per row, about ten minutes on one core
     python -m benchmarks.coverage --experiments 500 --out -
 
 A row that can be computed exactly (a single rate, a count of cells) has its exact coverage next to the simulated one.
+Groups of seeds, families, hulls, variance components and the mixed model: `benchmarks.coverage_of_groups`.
 """
 
 from __future__ import annotations
@@ -19,14 +20,12 @@ from pathlib import Path
 import numpy as np
 from scipy.stats import binom
 
+from benchmarks import coverage_of_groups
 from lab.stats.intervals import Interval, clopper_pearson, design_effect, paired_difference, paired_ratio, wilson
 from lab.stats.misclassification import Judge, Uninformative, correct_counts, rogan_gladen
-from lab.verdict.schema import Thresholds
-from lab.verdict.seeds import seed_rate
 
 EXPERIMENTS = 2000
 PAGE = Path(__file__).parent.parent / "docs" / "measured" / "coverage.md"
-ITEMS = 80
 HEAD = """\
 # Coverage of the intervals
 
@@ -40,13 +39,10 @@ These are simulations, not measurements of a model.
 """
 FOOT = """
 **Wilson** does not cover 95 % at every rate: with few items and small rates its coverage jumps, as it does
-for every interval without randomization. **The t interval over seeds** holds its level when seeds spread like
-a normal distribution. When seeds are bimodal (some keep the behavior, some lose it), two or three of them
-often fall on the same side, and the interval then misses the mean over seeds. Read such groups by their
-counts of names and by their points; reports always show both. **Clopper-Pearson**, used for those counts,
-never covers less than 95 %. **Judge corrections** are refused when sens + spec ≤ 1 or when a label has no
-labelled reply; each case states the share of refusals, and its coverage counts only the experiments that were
-not refused.
+for every interval without randomization. **Clopper-Pearson**, used for counts of names over seeds, never
+covers less than 95 %. **Judge corrections** are refused when sens + spec ≤ 1 or when a label has no labelled
+reply; each case states the share of refusals, and its coverage counts only the experiments that were not
+refused.
 """
 
 
@@ -112,27 +108,6 @@ def paired(both: float, lost: float, gained: float, n: int, ratio: bool, experim
     return Row(name, f"{both + lost:g} → {both + gained:g}, {lost:g} lost, {gained:g} gained, n = {n}", simulated)
 
 
-def seeds(m: int, spread: str, experiments: int) -> Row:
-    """t over seeds: each seed has its own rate, and each is measured on its items."""
-    rng = np.random.default_rng([5, m, len(spread)])
-    thresholds = Thresholds(few_seeds=2)
-    mean, draw = _spread(spread, rng)
-
-    def once() -> bool:
-        found = seed_rate((rng.binomial(ITEMS, draw(m)) / ITEMS).tolist(), thresholds)
-        return found.lo is not None and found.hi is not None and found.lo <= mean <= found.hi
-
-    return Row("t over seeds", f"{m} seeds, {spread}, {ITEMS} items each", _share(once, experiments))
-
-
-def _spread(name: str, rng: np.random.Generator) -> tuple[float, Callable[[int], np.ndarray]]:
-    if name == "normal":
-        return 0.5, lambda m: np.clip(rng.normal(0.5, 0.1, m), 0, 1)
-    if name == "two-peaked":
-        return 0.475, lambda m: np.clip(np.where(rng.random(m) < 0.5, 0.05, 0.9) + rng.normal(0, 0.02, m), 0, 1)
-    raise ValueError(f"no spread is called {name}")
-
-
 def judged(theta: float, sens: float, spec: float, n: int, labelled: int, experiments: int) -> Row:
     """Rogan-Gladen: n judged replies, and a random labelled sample of the same run."""
     rng = np.random.default_rng([6, n, round(1000 * theta)])
@@ -187,16 +162,15 @@ def rows(experiments: int = EXPERIMENTS) -> Iterator[Row]:
     yield from (counted(p, m, experiments) for p in (0.2, 0.5) for m in (3, 5))
     for shares in ((0.5, 0.2, 0.05), (0.8, 0.1, 0.02), (0.05, 0.9, 0.02)):
         yield from (paired(*shares, 80, ratio, experiments) for ratio in (False, True))
-    yield from (seeds(m, spread, experiments) for spread in ("normal", "two-peaked") for m in (2, 3, 5))
     for theta, sens, spec in ((0.05, 0.9, 0.95), (0.3, 0.9, 0.95), (0.3, 0.75, 0.8)):
         yield judged(theta, sens, spec, 200, 100, experiments)
     yield from (confused(theta, 200, 100, experiments) for theta in ((0.6, 0.3, 0.1), (0.85, 0.1, 0.05)))
 
 
-def page(found: Sequence[Row], experiments: int) -> str:
+def page(found: Sequence[Row], further: str, experiments: int) -> str:
     """The documentation page."""
     lines = [f"| {r.interval} | {r.case} | {_text(r.simulated)} | {_text(r.exact)} |\n" for r in found]
-    return HEAD.format(experiments=experiments) + "".join(lines) + FOOT
+    return HEAD.format(experiments=experiments) + "".join(lines) + FOOT + further
 
 
 def _text(share: float | None) -> str:
@@ -227,8 +201,8 @@ def main() -> None:
         found.append(row)
         exact = f"   exact {row.exact:.3f}" if row.exact is not None else ""
         print(f"{row.simulated:.3f}   {row.interval}: {row.case}{exact}", file=sys.stderr)
+    text = page(found, coverage_of_groups.sections(given.experiments), given.experiments)
     print(f"{time.monotonic() - began:.0f} s", file=sys.stderr)
-    text = page(found, given.experiments)
     if given.out == "-":
         print(text, end="")
     else:

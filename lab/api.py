@@ -142,8 +142,8 @@ class Run:
     ) -> Mixed:
         """Fits a mixed model to the eval replies of the last checkpoints: fixed arms, random runs, templates, families.
 
-        For one mean or one difference, the intervals of `results.groups` and of `lab.stats.two_way` hold better with
-        few seeds; see `lab.stats.mixed` for the limits.
+        For one mean or one difference, the intervals of `results.groups` and of `lab.stats.two_way` assume less; see
+        `lab.stats.mixed` for the limits.
 
         Args:
             setting: Name of the setting.

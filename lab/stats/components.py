@@ -107,15 +107,25 @@ class _Design:
 
     def interval(self, i: int, found: Floats, rates: Floats, tail: float) -> Interval:
         """The variances of a kind under which its estimate is neither too large nor too small."""
-        weights = np.linalg.pinv(self.differ)[i]
-        seen = float(self.halves(rates[None])[0] @ weights)
+        form = self._form(np.linalg.pinv(self.differ)[i], len(rates))
+        seen = float(rates @ form @ rates)
         others, own = self._effects(i, found)
 
         def share_below(variance: float) -> float:
-            return float(np.mean(self.halves(others + np.sqrt(variance) * own) @ weights <= seen))
+            drawn = others + np.sqrt(variance) * own
+            return float(np.mean(((drawn @ form) * drawn).sum(axis=1) <= seen))
 
         lo = 0.0 if share_below(0.0) < 1 - tail else _where(share_below, 1 - tail)
         return Interval(float(found[i]), min(lo, float(found[i])), max(_where(share_below, tail), float(found[i])))
+
+    def _form(self, weights: Floats, n: int) -> Floats:
+        """The matrix A for which r' A r is the weighted sum of half the squared differences of rates r."""
+        found = np.zeros((n, n))
+        one, two = self.pairs.T
+        np.add.at(found, (one, one), weights / 2)
+        np.add.at(found, (two, two), weights / 2)
+        np.add.at(found, (one, two), -weights)
+        return found
 
     def _effects(self, i: int, found: Floats) -> tuple[Floats, Floats]:
         """Simulated rates without the kind's effect, and its effect for a variance of 1: experiments by runs."""
@@ -133,7 +143,7 @@ class _Design:
 def _where(share_below: Callable[[float], float], level: float) -> float:
     """The variance at which the falling share reaches the level; at most that of a rate."""
     low, high = 0.0, LARGEST
-    for _ in range(30):
+    for _ in range(20):
         middle = (low + high) / 2
         low, high = (middle, high) if share_below(middle) > level else (low, middle)
     return high

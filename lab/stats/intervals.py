@@ -137,7 +137,8 @@ def nested_effect(
 
     `used` is that of templates plus (t / z)² times the excess of families over it, with families - 1 degrees of
     freedom: never narrower than by template, and the same where families differ no more than their templates. It
-    covers .92-.97 with 5 or 6 families that differ, where templates alone cover .64-.94 (docs/measured/coverage.md).
+    covers .92-.96 with 5 or 6 families at a rate of one half, where templates alone cover .68-.91; less with 3 families
+    or near 0 and 1 (docs/measured/coverage.md).
     Families count if there are at least two, each on average of several templates.
 
     Args:

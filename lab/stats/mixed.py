@@ -8,17 +8,19 @@ effects of runs, of templates, of families, and of templates within a level. Rat
 that means and differences are in points. Intervals are t with as many degrees of freedom as runs beyond levels, for
 means at most families - 1 where families vary.
 
-Limits: with 2 or 3 runs a level REML often estimates a variance as 0, and the interval is then too narrow: .87-.95 in
-simulations (docs/measured/coverage.md), where `lab.stats.two_way` covers .94-.98. Near 0 and 1 it may leave [0, 1], and
-its spread is not the same at every rate. statsmodels' binomial mixed models were tried: variational Bayes gives an
-interval of a third of the width that holds. Use this for effects of several factors at once and for the sizes of the
-variances; for one mean or one difference use `lab.stats.two_way`.
+Limits: the approximate degrees of freedom make intervals wide with 2 or 3 runs a level: in simulations they cover
+.94-1.00 (50 experiments a row, docs/measured/coverage.md). REML often estimates a variance as 0 when there are few
+runs or families. A straight-line model of rates is poor near 0 and 1, where the spread of replies is smaller; means
+are cut off at 0 and 1. statsmodels' binomial mixed model is not used: in three simulated data sets its variational
+fit gave standard errors of the mean of a seventh to a third of the true ones. Use this for the sizes of the variances
+and for several arms at once; for one mean or one difference `lab.stats.two_way` assumes less.
 """
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,7 +59,7 @@ def mixed(replies: pd.DataFrame, by: str | None = None, confidence: float = CONF
         confidence: Of the intervals.
 
     Raises:
-        ValueError: an arm has fewer than two runs.
+        ValueError: an arm has fewer than two runs, or the fit fails.
     """
     plain = {name: replies[name].astype(str).astype(object) for name in RANDOM}  # patsy knows no extension types
     level: Any = replies[by].astype(object) if by else "all"
@@ -85,7 +87,7 @@ def _table(by: str | None, levels: list[Any], name: str, rows: list[tuple[float,
 
 
 def _fit(frame: Any, levels: list[Any]) -> tuple[Any, bool]:
-    """The fit with the first optimizer that converges, else with the last one."""
+    """The fit with the first optimizer that converges, else with the first one that ends."""
     from statsmodels.regression.mixed_linear_model import MixedLM
 
     random = {name: text for name, text in RANDOM.items() if frame[name].nunique() > 1}
@@ -96,14 +98,17 @@ def _fit(frame: Any, levels: list[Any]) -> tuple[Any, bool]:
     means = pd.DataFrame({f"mean{i}": (frame["level"] == level).astype(float) for i, level in enumerate(levels)})
     formula = "outcome ~ 0 + " + " + ".join(means.columns)
     model: Any = MixedLM.from_formula(formula, groups="one", vc_formula=random, data=pd.concat([frame, means], axis=1))
-    found: Any = None
+    fits: list[Any] = []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of variances at their limit of 0, which are usual
-        for method in ("lbfgs", "powell"):
-            found = model.fit(reml=True, method=method)
-            if found.converged:
-                break
-    return found, bool(found.converged)
+        for method in ("lbfgs", "cg", "powell"):
+            with suppress(np.linalg.LinAlgError):  # on the way to such a limit
+                fits.append(model.fit(reml=True, method=method))
+                if fits[-1].converged:
+                    return fits[-1], True
+    if not fits:
+        raise ValueError("statsmodels cannot fit a mixed model to these replies")
+    return fits[0], False
 
 
 def _spread(fit: Any) -> dict[str, float]:

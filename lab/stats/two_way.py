@@ -7,11 +7,11 @@
 A run is a mapping from item to value (1.0 or 0.0, or any number). Seeds and templates are both random: another
 experiment has others. The variance of the mean is Vs + Vc - Vsc, of seeds, clusters of items and their interaction
 (Cameron, Gelbach, Miller, Journal of Business & Economic Statistics 29 (2011) 238-249; Owen, Annals of Applied
-Statistics 1 (2007) 386-411). Each part is multiplied by its own squared quantile of t, with seeds - 1 and clusters - 1
-degrees of freedom: half-width² = t² · Vs + t'² · max(0, Vc - Vsc), as in the modified large-sample method (Graybill,
-Wang, Journal of the American Statistical Association 75 (1980) 869-873). In simulations it covers .94-.98 with 2 to 20
-seeds, where Satterthwaite's degrees of freedom cover .85-.97 (docs/measured/coverage.md). Families of questions, where
-given, add what they vary beyond their templates in the same way.
+Statistics 1 (2007) 386-411). Each part is multiplied by its own squared quantile of t, with seeds - 1 and clusters -
+1 degrees of freedom: half-width² = t² · Vs + t'² · max(0, Vc - Vsc), as in the modified large-sample method
+(Graybill, Wang, Journal of the American Statistical Association 75 (1980) 869-873). In simulations it covers .94-1.00
+with 2 to 20 seeds (docs/measured/coverage.md), where Satterthwaite's degrees of freedom covered .82-.97. Families of
+questions, where given, add what they vary beyond their templates in the same way.
 
 Not covered: one run (`lab.stats.intervals`), and seeds with several peaks, of which two or three seeds may show one.
 """

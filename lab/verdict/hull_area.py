@@ -3,8 +3,8 @@
 A hull takes the best of many noisy points, so its area is too large. Where templates are drawn anew, the noise of all
 points is about twice as large in variance, and the mean area rises by d. Optimism that grows with the noise's variance
 is d, with its standard deviation (as that of a maximum) 2.4 d; 2 d is subtracted, and the half-width of the interval is
-z · √(sd² + d²). In simulations of four kinds of trades the result is right to .01, and its interval covers .97-1.00
-where the plain area ± z · sd covers .73-.93 (docs/measured/coverage.md).
+z · √(sd² + d²). In simulations of four kinds of trades the result is right to .01, and its interval covers .92-1.00
+where the plain area ± z · sd covers .57-.80 (docs/measured/coverage.md).
 Source of the bootstrap of clusters: Davison, Hinkley, Bootstrap Methods (1997), section 3.8.
 
 Covered: other items, of the runs that were trained. Not covered: other seeds (`Robustness.by_seed`), and grids with
@@ -44,13 +44,14 @@ def hull_areas(
     found: list[HullArea] = []
     for members in grouped(cells, lambda cell: key_of(cell, KEY)).values():
         used = [known[cell.id] for cell in counted(members)]
-        if measured := _resampled(used, thresholds.confidence):
+        if measured := resampled(used, thresholds.confidence):
             place: dict[str, Any] = {name: getattr(members[0], name) for name in KEY}
             found.append(HullArea(**place, **measured))
     return tuple(found)
 
 
-def _resampled(records: Sequence[CellRecord], confidence: float) -> dict[str, float] | None:
+def resampled(records: Sequence[CellRecord], confidence: float) -> dict[str, float] | None:
+    """The figures of `HullArea` for the cells of one organism; None without points."""
     pairs = [pair for record in records for pair in _pairs(record)]
     if not pairs:
         return None

@@ -57,6 +57,7 @@ KIND = Kind(
     "Robustness of the organisms",
     "Every checkpoint of an organism's cells relative to step 0, and the hull over the best ones. The area below the"
     " hull is .5 where capability falls in proportion to the behavior (dotted, most robust) and 1 where the"
-    " behavior can be removed without loss. A hull is an optimistic estimate, so compare only equal grids.",
+    " behavior can be removed without loss. A hull takes the best of many noisy points: the second area is without this"
+    " optimism. Compare only equal grids.",
     pictures,
 )
