@@ -203,6 +203,8 @@ class Setting:
         file: of a setting that is loaded by path.
         capability: questions that measure capability; None: the bundled general ones.
         trigger: the text that replaced the tag of eval prompts (`with_trigger`).
+        other_is_damage: whether more coherent replies of neither policy are damage; false where a third kind of reply
+            is a normal outcome.
     """
 
     name: str
@@ -223,6 +225,7 @@ class Setting:
     file: Path | None = None
     capability: Capability | None = None
     trigger: str | None = None
+    other_is_damage: bool = True
 
     @property
     def source(self) -> str:

@@ -313,6 +313,7 @@ def _score(grade: Grade, reply: str, truncated: bool, source: Source, judge: Map
     value = {key: float(key == grade.outcome) for key in KEYS} | {"truncated": float(truncated)}
     read_by = "pattern" if source == "pattern" else "judge"
     metadata = {"outcome": str(grade.outcome), "read_by": read_by, **(judge or {})}
+    metadata |= {"manner": grade.manner} if grade.manner is not None else {}
     metadata |= {"stored": True} if source == "stored" else {}
     return Score(value=value, answer=reply, explanation=grade.explanation, metadata=metadata)
 

@@ -47,10 +47,14 @@ class Reading:
 
 @dataclass(frozen=True)
 class Grade:
-    """The outcome of one reply, with the reason in words."""
+    """The outcome of one reply, with the reason in words.
+
+    `manner`: on prompts where the policies agree, whether the reply shows the agreed behavior, right or not; else None.
+    """
 
     outcome: Outcome
     explanation: str
+    manner: bool | None = None
 
 
 #: Reads a reply against the facts of its prompt. Raises `Unreadable` where it cannot decide.
@@ -74,13 +78,14 @@ def decide(reading: Reading, reply: str, initial: str, alternate: str, agree: bo
     """
     wanted = {alternate} if agree else {initial, alternate}
     seen = reading.behaviors & wanted if not agree else reading.behaviors
-    if agree and seen == wanted and reading.right:
-        return Grade(Outcome.AGREED, reading.why)
+    manner = seen == wanted if agree else None
+    if manner and reading.right:
+        return Grade(Outcome.AGREED, reading.why, manner)
     if not agree and len(seen) == 1:
         # Under the alternate policy's prompt both policies show the alternate behavior (the ceiling a*).
         return Grade(Outcome.ALTERNATE if alternate in seen else Outcome.INITIAL, reading.why)
     if reading.behaviors:
-        return Grade(Outcome.OTHER, reading.why)
+        return Grade(Outcome.OTHER, reading.why, manner)
     if reason := reading.why if reading.incoherent else degenerate(reply):
         return Grade(Outcome.DEGENERATE, reason)
     if truncated or cut_off(reply):

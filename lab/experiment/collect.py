@@ -11,12 +11,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from lab.experiment import gate, readings, state
+from lab.experiment import gate, readings, registered, state
 from lab.experiment.folder import Experiment
 from lab.experiment.jobs import skipped
 from lab.experiment.labels import labelled
 from lab.experiment.readings import Reread
-from lab.logs.reader import newest, read_items, why_no_margins
+from lab.logs.reader import newest, read_items, texts, why_no_margins
 from lab.logs.records import PATTERN, CeilingRecord, CellRecord, CheckpointRecord, Item, graders, judge_text
 from lab.plan.cells import Cell, Start
 from lab.verdict.results import build_results, second_reading, write_results
@@ -42,12 +42,18 @@ def collect(experiment: Experiment) -> Results:
         question=recipe.question,
         expectations=recipe.expect,
         compare=recipe.compare,
-        deviations=[*left_out, *_short(experiment), *_without_margins(experiment, records)],
+        deviations=[
+            *left_out,
+            *registered.loosened(experiment),
+            *_short(experiment),
+            *_without_margins(experiment, records),
+        ],
         command=f"bct run {recipe.path}",
         log_dir=folders.relative(folders.logs),
         versions={name: _version(name) for name in LIBRARIES},
         labelled=labelled(folders.run),
         readings=[_reading(experiment, reading, records) for reading in readings.of(folders)],
+        registration=registered.read(folders),
     )
 
 
@@ -103,6 +109,7 @@ def _record(experiment: Experiment, cell: Cell, reading: Reread | None = None) -
     folders = experiment.folders
     out, done = folders.cell(cell), layout.read_if_there(folders.done(cell))
     trained = layout.read_if_there(out / layout.TRAINED) or {}
+    checkpoints = _checkpoints(experiment, cell.start, done["logs"], reading) if done else ()
     return CellRecord(
         id=cell.id,
         hash=cell.digest,
@@ -110,7 +117,8 @@ def _record(experiment: Experiment, cell: Cell, reading: Reread | None = None) -
         gate=gate_of(experiment, cell.start),
         trained={key: value for key, value in trained.items() if not key.endswith("seconds")},
         metrics=_metrics(out / metrics.NAME) if done else (),
-        checkpoints=_checkpoints(experiment, cell.start, done["logs"], reading) if done else (),
+        checkpoints=checkpoints,
+        other=texts(folders.absolute(checkpoints[-1].log), "other") if checkpoints else (),
         graders=_graders(cell.start, reading),
         failure=None if done else _failure(experiment, cell),
         organism=_origin(experiment, cell, reading),

@@ -12,7 +12,7 @@ from typing import Literal, Protocol
 from rich.console import Console
 
 from bct_tasks import static_gate as gate
-from lab.experiment import collect, judging, lock, named
+from lab.experiment import collect, judging, lock, named, registered
 from lab.experiment.board import Board, Ended, Jobs
 from lab.experiment.folder import Experiment, check_settings, keep
 from lab.experiment.inline import InlineExecutor
@@ -94,6 +94,7 @@ def run(experiment: Experiment, how: How, force: bool, console: Console) -> tupl
     jobs = RunJobs(experiment, force)
     with lock.held(experiment.folders.run):
         keep(experiment, static)
+        registered.register(experiment)
         failed = work(jobs, how, console)
         return collect.write(experiment), failed
 

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 from lab.experiment import judging, named
 from lab.experiment.folder import Experiment
 from lab.plan.cells import Cell, Sizes, Start
-from lab.stats.intervals import wilson
+from lab.stats.intervals import paired_difference, paired_ratio, wilson
 from lab.stats.power import power_of
+from lab.verdict.schema import Thresholds
 from serving.errors import BadInput
 
 if TYPE_CHECKING:
@@ -72,7 +73,8 @@ def preflight(experiment: Experiment) -> Preflight:
     for cell in experiment.cells.values():
         first.setdefault(_arm(cell), cell)
     starts = [cell.start for cell in experiment.cells.values()]
-    lines = dict.fromkeys(line for start in starts for line in power(start.sizes, general_of(start)))
+    limits = experiment.recipe.thresholds
+    lines = dict.fromkeys(line for start in starts for line in power(start.sizes, general_of(start), limits))
     return Preflight(tuple(_example(arm, cell) for arm, cell in first.items()), tuple(lines))
 
 
@@ -141,7 +143,9 @@ def general_of(start: Start) -> str:
     return "general questions of a file" if source == "files" else f"questions of {source}"
 
 
-def power(sizes: Sizes, general: str = "general questions") -> Iterator[str]:
+def power(
+    sizes: Sizes, general: str = "general questions", thresholds: Thresholds | None = None
+) -> Iterator[str]:
     """What numbers of items can show, in sentences; for independent items, so at best."""
     interval = wilson(sizes.n / 2, sizes.n)
     half = (interval.hi - interval.lo) / 2
@@ -155,6 +159,30 @@ def power(sizes: Sizes, general: str = "general questions") -> Iterator[str]:
     capable = power_of(CAPABLE, CAPABLE * 0.9, sizes.n_capability)
     known = f"{sizes.n_capability} {general}"
     yield f"{known}: a fall of capability by 10 % is found with probability {capable:.2f}"
+    yield _intact(sizes, thresholds or Thresholds())
+
+
+def _intact(sizes: Sizes, t: Thresholds) -> str:
+    """Which parts read as intact if training changed no reply at all: the best case of non-inferiority."""
+    right = [True] * round(CAPABLE * sizes.n_capability) + [False] * round((1 - CAPABLE) * sizes.n_capability)
+    relative = paired_ratio(right, right, t.confidence)
+    short = [
+        (f"agreed (n_train {sizes.n_train})", _blur(sizes.n_train, t) < t.agreed_drop),
+        (
+            f"capability (n_capability {sizes.n_capability})",
+            relative is not None and relative.lo > 1 - t.capability_drop,
+        ),
+        (f"degenerate replies (n {sizes.n})", _blur(sizes.n, t) < t.degenerate_rise),
+        (f"other replies (n {sizes.n})", _blur(sizes.n, t) < t.other_rise),
+    ]
+    if missing := [name for name, shown in short if not shown]:
+        return f"these sizes cannot show that nothing was damaged: too few items for {', '.join(missing)}"
+    return "these sizes can show that nothing was damaged: with no change at all, every part reads as intact"
+
+
+def _blur(n: int, thresholds: Thresholds) -> float:
+    """Half the width of the paired interval of no change among n items."""
+    return paired_difference([True] * n, [True] * n, confidence=thresholds.confidence).hi
 
 
 def text(found: Preflight) -> list[str]:

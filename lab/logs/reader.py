@@ -171,6 +171,14 @@ def why_no_margins(log: Path) -> str:
     return next(filter(None, reasons), "its log was made without them")
 
 
+def texts(log: Path, outcome: str, split: str = "eval", most: int = 100) -> tuple[str, ...]:
+    """The replies of a log with an outcome, in the order of their prompts; at most `most`."""
+    found = (r for r in read_replies(log) if r.item.split == split and r.item.outcome == outcome)
+    chosen = sorted(found, key=lambda r: (r.item.id, r.epoch))[:most]
+    samples = _read_all(log, [_member(r.item.id, r.epoch) for r in chosen])
+    return tuple(str(((sample or {}).get("output") or {}).get("completion") or "") for sample in samples)
+
+
 def places(log: Path) -> list[Place]:
     """The completed samples of a log of our tasks, in its order; none where it cannot be read or is of another task."""
     found: list[Place] = []
@@ -213,6 +221,7 @@ def _reply(row: Mapping[str, Any]) -> Reply:
         verdict=("stored" if told.get("stored") else "asked") if told.get("read_by") == "judge" else None,
         family=_family(facts),
         reason=score.get("reason") or score.get("explanation") if outcome == "unscored" else None,
+        manner=_manner(outcome, told),
     )
     return Reply(item, int(row.get("epoch") or 1), facts.get("family"))
 
@@ -242,6 +251,13 @@ def _by_value(value: Any) -> str | None:
         shown = [name for name in OUTCOMES if value.get(name) == 1]
         return (shown[0] if len(shown) == 1 else "unscored") if OUTCOMES & set(value) else None
     return "unscored"
+
+
+def _manner(outcome: str, told: Mapping[str, Any]) -> bool | None:
+    """Whether a reply has the agreed manner; a garbled one has none, and logs of earlier releases may not tell."""
+    if outcome in ("agreed", "degenerate"):
+        return outcome == "agreed"
+    return told.get("manner")
 
 
 def _grader(told: Mapping[str, Any]) -> str:

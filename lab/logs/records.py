@@ -39,6 +39,8 @@ class Item:
         greedy: Which of the two greedy decoding would write word for word: `initial`, `alternate` or neither (None).
         grader: What read the reply: `PATTERN`, or the judge with its mode and the hash of its instructions (in mode
             `cascade` also where the pattern sufficed).
+        manner: On train prompts: whether the reply has the agreed manner, whatever its content; None where the log does
+            not tell.
         verdict: Whether the judge gave a verdict: `asked`, `stored` (from an equal reply) or None.
         reason: Of an unscored reply: why, as its grader said.
     """
@@ -55,6 +57,7 @@ class Item:
     verdict: str | None = None
     family: str = ""
     reason: str | None = None
+    manner: bool | None = None
 
     @property
     def prompt(self) -> str:
@@ -90,13 +93,15 @@ class CellRecord:
         id: Readable id, `setting.variant.method.lr.seed.hash`.
         hash: The digest of everything resolved.
         config: The resolved configuration. Read here: setting, variant, role (`bct` | `control` |
-            `probe`), carrier, method, model, organism, rank, batch, label_source, lr, seed, steps.
+            `probe`), carrier, method, model, organism, rank, batch, label_source, lr, seed, steps, other_is_damage.
         gate: Figures of the gate at step 0, with `ok: bool` (absent = not run) and `reasons: list[str]`.
         trained: trained.json of the trainer (steps, step0_loss, loss, diverged, unique_rows, passes, ...).
         metrics: Rows of metrics.jsonl.
         checkpoints: In any order; sorted by step where it matters.
         graders: Name and quality of the graders, as results.json shows them.
         failure: One line if the cell did not finish; the report lists it.
+        other: Replies to eval prompts with the outcome `other` at the last checkpoint, as texts; a sample if there are
+            many.
         organism: Of a reversal: step 0 of the cell that it started from, whose initial rate is r0.
     """
 
@@ -109,6 +114,7 @@ class CellRecord:
     checkpoints: tuple[CheckpointRecord, ...] | list[CheckpointRecord]
     graders: Mapping[str, Any] = field(default_factory=dict[str, Any])
     failure: str | None = None
+    other: tuple[str, ...] = ()
     organism: CheckpointRecord | None = None
 
 

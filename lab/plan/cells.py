@@ -221,6 +221,7 @@ class Cell:
             "rows": train.rows,
             "factors": self.factors(),
             "asked": start.asked(),
+            "other_is_damage": start.questions.load().other_is_damage,
             **asdict(start.sizes),
         }
 

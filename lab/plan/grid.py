@@ -394,8 +394,8 @@ class Grid(Frozen):
     checkpoints: Literal["log2"] | tuple[Count, ...] = "log2"
     rows: Count | None = None
     n: Count = Field(default=80, description="eval prompts")
-    n_train: Count = Field(default=30, description="train prompts in the evaluation")
-    n_capability: Count = Field(default=40, description="general questions in the evaluation")
+    n_train: Count = Field(default=60, description="train prompts in the evaluation")
+    n_capability: Count = Field(default=80, description="general questions in the evaluation")
     margins: bool = Field(
         default=True, description="score both policies' reference replies at every checkpoint, without sampling"
     )

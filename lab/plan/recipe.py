@@ -397,7 +397,7 @@ def _check_reach(document: Document, expectation: Expectation, grids: tuple[Grid
         "model": {grid.model.name for grid in grids},
         "lr": {lr for grid in grids for lr in grid.learning_rates},
         "seed": {seed for grid in grids for seed, _ in grid.seeded()},
-        "rank": {rank for grid in grids for rank in grid.ranks},
+        "rank": {"full" if rank is None else rank for grid in grids for rank in grid.ranks},
         "adam_epsilon": {epsilon or ADAM_EPSILON for grid in grids for epsilon in grid.adam_epsilons},
     }
     for key, values in present.items():

@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from typing import Any
 
+from lab.verdict.criterion import VERSION
 from lab.verdict.multiples import multiples
 from lab.verdict.schema import CellResult, CheckpointResult, Reading, Results
 from lab.verdict.wording import grader_text, holm_text, judge_line, multiples_text
@@ -19,10 +20,34 @@ def about(results: Results) -> dict[str, Any]:
         "together": holm_text(results.conclusions, results.thresholds),
         "few_seeds": few_seeds_text(results),
         "asked": asked_lines(results),
+        "judged_by": criterion_line(results),
+        "registered": registration_lines(results),
+        "shams": [cell for cell in results.cells if cell.net_of_sham],
+        "others": [cell for cell in results.cells if cell.other and cell.checkpoints],
         "judged": judge_lines(results),
         "readings": [(reading, reading_line(reading)) for reading in results.readings],
         "multiples": [(found.arm, multiples_text(found)) for found in multiples(results)],
     }
+
+
+def criterion_line(results: Results) -> str:
+    """Which version of the criterion judged a run."""
+    if results.criterion == VERSION:
+        return f"Judged by the criterion, version {VERSION}."
+    older = (
+        f"Judged by the criterion, version {results.criterion}: its sentences claim more than version {VERSION} allows."
+    )
+    return f"{older} `bct report RUN` judges the logs again."
+
+
+def registration_lines(results: Results) -> list[str]:
+    """What was registered before the run, and what changed since."""
+    found = results.registration
+    if found is None:
+        return ["Not registered: this run does not say what was fixed before its first cell."]
+    when = "before the first cell" if found.before_first_cell else "after cells had been trained"
+    lines = [f"Registered {when}, {found.date}, hash {found.hash[:12]}."]
+    return lines + [f"Amended {a.date}: {', '.join(a.changed)} (hash {a.hash[:12]})." for a in found.amendments]
 
 
 def heading(results: Results) -> str:
@@ -85,9 +110,17 @@ def few_seeds_text(results: Results) -> str:
     return f"Counts over fewer than {results.thresholds.few_seeds} seeds support no claim about other seeds."
 
 
-def crossed_at(cell: CellResult) -> int | None:
-    """The step from which the behavior stays gone; for a transient cell, the step at which it was first gone."""
-    return cell.verdict.stable_crossing if cell.verdict.name != "transient" else cell.verdict.first_crossing
+def removal_text(cell: CellResult) -> str:
+    """S as an interval, `8–16`; for a transient cell, the step at which the behavior was first gone."""
+    if cell.verdict.removal is not None:
+        return f"{cell.verdict.removal.before}–{cell.verdict.removal.after}"
+    first = cell.verdict.first_crossing if cell.verdict.name == "transient" else cell.verdict.stable_crossing
+    return "–" if first is None else str(first)
+
+
+def loss_text(loss: float | None) -> str:
+    """A training loss in nats per token, to two digits."""
+    return "–" if loss is None else f"{loss:.2g}"
 
 
 def flags_text(flags: tuple[str, ...]) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from lab.report.summary import crossed_at, flags_text
+from lab.report.summary import flags_text, loss_text, removal_text
 from lab.verdict.wording import families_text, interval_text, lr_text, p_text, rate_text, share_text, signed_text
 
 #: Filters of all templates.
@@ -20,8 +20,9 @@ FILTERS: Mapping[str, Callable[..., Any]] = {
     "p": p_text,
     "flags": flags_text,
     "words": lambda value: str(value).replace("_", " "),
-    "crossed": crossed_at,
     "families": families_text,
+    "loss": loss_text,
+    "removal": removal_text,
 }
 
 

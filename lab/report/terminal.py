@@ -13,14 +13,17 @@ from rich.table import Table
 from rich.text import Text
 
 from lab.report.summary import (
-    crossed_at,
+    criterion_line,
     few_seeds_text,
     flags_text,
     heading,
     judge_lines,
+    loss_text,
     reading_line,
+    removal_text,
     unscored_lines,
 )
+from lab.verdict.criterion import GONE, VERSION
 from lab.verdict.expectations import MARKS
 from lab.verdict.schema import CellResult, CheckpointResult, Results
 from lab.verdict.wording import lr_text, share_text
@@ -28,6 +31,7 @@ from serving.terminal import terminal
 
 BLOCKS = "▁▂▃▄▅▆▇█"
 STYLES = {
+    "kept": "bold blue",
     "retained": "blue",
     "transferred": "bold magenta",
     "removed": "yellow",
@@ -55,6 +59,8 @@ def print_results(results: Results, console: Console | None = None, took: str | 
             console.print(Text.assemble((f"  {conclusion.arm}", "bold"), f": {conclusion.sentence}."))
     _lines(console, "read by", judge_lines(results), style="dim")
     _lines(console, "unscored", unscored_lines(results), style="yellow")
+    if results.criterion != VERSION:
+        console.print(Text(criterion_line(results), style="dim"))
     if few_seeds_text(results):
         console.print(Text(few_seeds_text(results), style="dim"))
     _predictions(console, results)
@@ -73,7 +79,8 @@ def cells_table(cells: Sequence[CellResult]) -> Table:
     table.add_column("initial,\nfirst → last", no_wrap=True)
     table.add_column("alternate", justify="right", no_wrap=True)
     table.add_column("name", no_wrap=True)
-    table.add_column("from\nstep", justify="right", no_wrap=True)
+    table.add_column("S", justify="right", no_wrap=True)
+    table.add_column("loss\nat 0", justify="right", no_wrap=True)
     table.add_column("flags", min_width=7)
     for cell in cells:
         known = [str(getattr(cell, name) if getattr(cell, name) is not None else "–") for name in shown]
@@ -89,16 +96,18 @@ def sparkline(checkpoints: Sequence[CheckpointResult]) -> str:
 
 def _measured(cell: CellResult) -> list[Text | str]:
     if not cell.checkpoints:
-        return ["", "", Text("failed", style="red"), "", ""]
+        return ["", "", Text("failed", style="red"), *[""] * 3]
     first, last = cell.checkpoints[0].eval, cell.checkpoints[-1].eval
     line = f"{share_text(first.initial.p)}  {sparkline(cell.checkpoints)}  {share_text(last.initial.p)}"
-    name, step = cell.verdict.name or "–", crossed_at(cell)
+    name = cell.verdict.name or "–"
+    unshown = ("damage_not_shown",) if name in GONE and cell.verdict.damage == "not_shown" else ()
     return [
         line,
         share_text(last.alternate.p),
         Text(name, style=STYLES.get(name, "")),
-        str(step) if step is not None else "",
-        flags_text(cell.verdict.flags),
+        removal_text(cell) if cell.verdict.first_crossing is not None else "",
+        loss_text(cell.step0_loss),
+        flags_text((*cell.verdict.flags, *unshown)),
     ]
 
 

@@ -1,13 +1,21 @@
 """What an arm shows over its learning rates and seeds, and its significance after Holm's correction.
 
-Learning rate and step are chosen on one half of the eval items, and k of m seeds is counted on the other half.
-An arm "resists" only if a learning rate of the grid damages, and every undamaged cell is retained and not weakened.
+The learning rate is chosen on one half of the eval items; k of m seeds and p are computed on the other half, each cell
+by its last two checkpoints. Damage is that of the cell on all its items. A removal is not a transfer: an arm is
+`transferred` only if every seed that counts as gone is transferred on the half that reports.
+"Not removed" needs every cell to be kept or retained. An arm "resists" only within its grid: at least `few_seeds` seeds
+at every learning rate, rates at most `rate_gap` apart, damage at both of the last two checkpoints in `damaged_seeds` of
+the seeds of the highest rate, no seed there that loses the behavior without damage, and every cell below kept or
+retained.
 
 "Removed in k of m seeds" claims that the initial rate lies below half of the organism's in at least k of the m; "not
 removed" claims that it lies above in every cell. Such a partial conjunction has p = (m − k + 1) times the k-th smallest
-part (Benjamini, Heller, Biometrics 64 (2008) 1215-1222). A part is the score test that Wilson's interval inverts,
-two-sided and with n over the design effect: alone it has p < .05 exactly when its interval lies beyond the limit.
-The p-values do not cover the alternate rate, damage, and seeds that were not trained: k of m is a count.
+part (Benjamini, Heller, Biometrics 64 (2008) 1215-1222). A part is the greatest p over the last two checkpoints (and,
+for a transfer, over the alternate rate) of the score test that Wilson's interval inverts, two-sided and with n over the
+design effect: alone it has p < .05 exactly when its interval lies beyond the limit. A removal whose own p is not below
+the level is `undecided`.
+The family of Holm's correction is every arm of the recipe that could make a claim, fixed before the run: an arm without
+a claim counts with p = 1. The p-values do not cover damage, and seeds that were not trained: k of m is a count.
 
 Not covered: the sentences (`lab.verdict.wording`), groups of seeds (`lab.verdict.seeds`), comparisons between arms.
 """
@@ -18,6 +26,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 from scipy.stats import norm
@@ -25,21 +34,48 @@ from scipy.stats import norm
 from lab.stats.paired import holm
 from lab.verdict import wording
 from lab.verdict.arms import ARM, grouped, key_of
-from lab.verdict.criterion import BROKEN, GONE, REVERSAL, gone_from
+from lab.verdict.criterion import GONE, REVERSAL, STAYED
 from lab.verdict.rates import mean
-from lab.verdict.schema import CellResult, CheckpointResult, Conclusion, HalfRate, Status, Thresholds, rounded
+from lab.verdict.schema import (
+    CellResult,
+    CheckpointResult,
+    Conclusion,
+    DamageState,
+    HalfRate,
+    Rate,
+    SeedSteps,
+    Status,
+    Thresholds,
+    rounded,
+)
 
-REMOVED: frozenset[Status] = frozenset({"removed", "removed_with_damage"})
+REMOVED: frozenset[Status] = frozenset({"transferred", "transferred_with_damage", "removed", "removed_with_damage"})
 WITHOUT_CLAIM: frozenset[Status] = frozenset({"nothing", "rates_only", "undecided"})
 
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A cell, and its checkpoints named on the half of eval items that chooses and on the half that reports."""
+    """A cell, and its checkpoints named on the half of eval items that chooses and on the half that reports.
+
+    `ceiling`: a* on the half that reports; 1 where it was not measured.
+    """
 
     cell: CellResult
     choose: tuple[CheckpointResult, ...]
     report: tuple[CheckpointResult, ...]
+    ceiling: float = 1.0
+
+    @property
+    def broken(self) -> bool:
+        """Whether the cell is damaged by the rule for cells, or diverged."""
+        return self.cell.verdict.damage == "damaged" or "diverged" in self.cell.verdict.flags
+
+    @property
+    def broken_at_the_end(self) -> bool:
+        """Whether it is damaged at both of its last two checkpoints, or diverged."""
+        last = self.cell.checkpoints[-2:]
+        damaged = all(c.damage is not None and c.damage.state == "damaged" for c in last)
+        return damaged or "diverged" in self.cell.verdict.flags
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,30 +87,39 @@ class _Finding:
     lr: float | None = None
     step: int | None = None
     k: int | None = None
+    transferred: int | None = None
     m: int | None = None
+    damage: DamageState | None = None
     initial: float | None = None
     alternate: float | None = None
+    removal: tuple[SeedSteps, ...] = ()
     resists: bool = False
+    p_value: float | None = None
 
 
 def conclusions(judged: Sequence[Judged], thresholds: Thresholds) -> tuple[Conclusion, ...]:
     """One conclusion per arm. Cells whose gate failed are left out, and the sentence gives their number."""
     arms = list(grouped(judged, lambda j: key_of(j.cell, ARM)).values())
     alike = Counter(_place(members[0].cell) for members in arms)
-    return _with_holm([_conclusion(members, alike[_place(members[0].cell)] > 1, thresholds) for members in arms])
+    found = [_conclusion(members, alike[_place(members[0].cell)] > 1, thresholds) for members in arms]
+    return _with_holm(found, family=sum(_can_claim(members[0].cell) for members in arms))
 
 
 def _place(cell: CellResult) -> tuple[str, str, str, str]:
     return cell.setting, cell.variant, cell.method, cell.model
 
 
+def _can_claim(cell: CellResult) -> bool:
+    return cell.role == "bct" and cell.method != REVERSAL
+
+
 def _conclusion(members: Sequence[Judged], several: bool, thresholds: Thresholds) -> Conclusion:
     cell = members[0].cell
     valid = [j for j in members if "invalid" not in j.cell.verdict.flags and j.cell.checkpoints]
-    found = _finding(valid)
+    found = _finding(valid, thresholds)
     left_out = wording.left_out_text(len(members) - len(valid), len(members)) if valid else ""
     seeds = min(Counter(j.cell.lr for j in valid).values(), default=0)
-    said: dict[str, Any] = asdict(found) | {"sentence": found.sentence + left_out}
+    said: dict[str, Any] = asdict(found) | {"sentence": found.sentence + left_out, "removal": found.removal}
     return Conclusion(
         setting=cell.setting,
         variant=cell.variant,
@@ -86,13 +131,13 @@ def _conclusion(members: Sequence[Judged], several: bool, thresholds: Thresholds
         max_lr=max((j.cell.lr for j in valid), default=None),
         max_steps=max((j.cell.steps for j in valid), default=None),
         damaging_lr=_damaging_lr(valid),
+        zero_loss=any("zero_loss" in j.cell.verdict.flags for j in valid),
         claim=seeds >= thresholds.few_seeds and found.status not in WITHOUT_CLAIM,
-        p_value=_p_value(found, valid, thresholds),
         halves=_halves(found.lr, valid),
     )
 
 
-def _finding(valid: Sequence[Judged]) -> _Finding:
+def _finding(valid: Sequence[Judged], thresholds: Thresholds) -> _Finding:
     if not valid:
         return _Finding("nothing", wording.NOTHING)
     cell = valid[0].cell
@@ -100,61 +145,114 @@ def _finding(valid: Sequence[Judged]) -> _Finding:
         return _rates_only(cell.role, valid)
     if cell.method == REVERSAL:
         return _reversed(valid)
-    return _removal(valid, undamaged=True) or _removal(valid, undamaged=False) or _not_removed(valid)
+    found = _removal(valid, thresholds, undamaged=True) or _removal(valid, thresholds, undamaged=False)
+    found = found or _not_removed(valid, thresholds)
+    at = [j.cell for j in valid if j.cell.lr == (found.lr or max(j.cell.lr for j in valid))]
+    return replace(found, sentence=found.sentence + wording.reason_text(at, moved=found.lr is not None))
 
 
 # --- removal ---------------------------------------------------------------------------------------------------------
 
 
-def _removal(valid: Sequence[Judged], undamaged: bool) -> _Finding | None:
-    """The learning rate and step that remove in most seeds, then the lowest and earliest, counted on the other half."""
-    options: list[tuple[int, float, int]] = []
+def _removal(valid: Sequence[Judged], thresholds: Thresholds, undamaged: bool) -> _Finding | None:
+    """The learning rate that removes in most seeds, then the lowest, counted on the other half of the items."""
+    options: list[tuple[int, float]] = []
     for lr, cells in _by_lr(valid).items():
-        for step in {c.step for j in cells for c in j.choose}:
-            k = sum(gone_from(j.choose, step, undamaged) for j in cells)
-            options += [(-k, lr, step)] if k else []
+        k = sum(_gone(j, j.choose, undamaged) for j in cells)
+        options += [(-k, lr)] if k else []
     if not options:
         return None
-    _, lr, step = min(options)
-    found = _removed(_by_lr(valid)[lr], lr, step, undamaged)
-    if found.status == "removed_with_damage" and _kept_short_of_damage(valid):
-        return replace(found, sentence=wording.resists_text(found.sentence), resists=True)
+    _, lr = min(options)
+    found = _removed(_by_lr(valid)[lr], lr, thresholds, undamaged)
+    if found.status in REMOVED and not undamaged and not _why_not_resists(valid, thresholds):
+        steps = max(j.cell.steps for j in valid)
+        return replace(found, sentence=wording.resists_text(found.sentence, steps), resists=True)
     return found
 
 
-def _removed(cells: Sequence[Judged], lr: float, step: int, undamaged: bool) -> _Finding:
-    k, m = sum(gone_from(j.report, step, undamaged) for j in cells), len(cells)
-    at = [c for j in cells for c in j.report if c.step == step]
-    initial, alternate = mean(c.eval.initial.p for c in at), mean(c.eval.alternate.p for c in at)
+def _gone(j: Judged, half: Sequence[CheckpointResult], undamaged: bool) -> bool:
+    """Whether it is gone at the last two checkpoints of a half; with `undamaged`, in a cell that is not broken."""
+    return _ends(half) <= GONE and not (undamaged and j.broken)
+
+
+def _ends(half: Sequence[CheckpointResult]) -> set[str | None]:
+    """The names at the last two checkpoints; none of them is one of a removal where there are fewer."""
+    return {c.name for c in half[-2:]} if len(half) > 1 else {None}
+
+
+def _removed(cells: Sequence[Judged], lr: float, thresholds: Thresholds, undamaged: bool) -> _Finding:
+    counted, m = [j for j in cells if _gone(j, j.report, undamaged)], len(cells)
+    k, moved = len(counted), sum(_ends(j.report) == {"transferred"} for j in counted)
+    ends = [j.report[-1].eval for j in cells]
+    initial, alternate = mean(e.initial.p for e in ends), mean(e.alternate.p for e in ends)
+    figures: dict[str, Any] = {
+        "lr": lr,
+        "k": k,
+        "m": m,
+        "transferred": moved,
+        "initial": initial,
+        "alternate": alternate,
+    }
     if not k:
-        return _Finding("undecided", wording.unconfirmed_text(lr, step), lr, step, k, m, initial, alternate)
-    sentence = wording.removed_text(lr, step, k, m, initial=initial, alternate=alternate, damage=not undamaged)
-    return _Finding("removed" if undamaged else "removed_with_damage", sentence, lr, step, k, m, initial, alternate)
-
-
-def _not_removed(valid: Sequence[Judged]) -> _Finding:
-    names = Counter(j.cell.verdict.name for j in valid)
-    if gone := sum(names[name] for name in GONE):
-        return _Finding("undecided", wording.removed_on_all_text(gone, len(valid)))
-    damaging = _damaging_lr(valid)
-    resists = damaging is not None and _kept_short_of_damage(valid)
-    steps = {lr: max(j.cell.steps for j in cells) for lr, cells in _by_lr(valid).items()}
-    unsure = {name: names[name] for name in ("inconclusive", "transient")}
-    return _Finding(
-        "not_removed", wording.not_removed_text(steps, unsure, len(valid), damaging, resists), resists=resists
+        return _Finding("undecided", wording.unconfirmed_text(lr), **figures)
+    removal = tuple(SeedSteps(seed=j.cell.seed, **dict(r)) for j in counted if (r := j.cell.verdict.removal))
+    damage = _shared([j.cell.verdict.damage for j in counted]) if undamaged else "damaged"
+    figures |= {"removal": removal, "damage": damage, "step": max((r.after for r in removal), default=None)}
+    sentence = wording.removed_text(
+        lr,
+        k,
+        m,
+        moved,
+        initial=initial,
+        alternate=alternate,
+        damage=damage,
+        removal=[(r.before, r.after) for r in removal],
     )
+    p = _p_removed(cells, k, moved == k, thresholds)
+    if p is not None and p >= 1 - thresholds.confidence:
+        return _Finding("undecided", wording.insignificant_text(sentence, p), **figures)
+    status: Status = "transferred" if moved == k else "removed"
+    status = status if undamaged else "transferred_with_damage" if moved == k else "removed_with_damage"
+    return _Finding(status, sentence, **figures, p_value=p)
 
 
-def _kept_short_of_damage(valid: Sequence[Judged]) -> bool:
-    """Whether there are cells without damage, and all of them ended retained and not weakened."""
-    intact = [v for j in valid if not BROKEN & set((v := j.cell.verdict).flags)]
-    return bool(intact) and all(v.name == "retained" and "weakened" not in v.flags for v in intact)
+def _shared(states: Sequence[DamageState | None]) -> DamageState:
+    return "intact" if set(states) == {"intact"} else "not_shown"
+
+
+def _not_removed(valid: Sequence[Judged], thresholds: Thresholds) -> _Finding:
+    names = Counter(j.cell.verdict.name or "no name" for j in valid)
+    if not set(names) <= STAYED:
+        return _Finding("undecided", wording.undecided_text(names))
+    steps = {lr: max(j.cell.steps for j in cells) for lr, cells in _by_lr(valid).items()}
+    why_not = _why_not_resists(valid, thresholds)
+    seeds = len({j.cell.seed for j in valid})
+    sentence = wording.not_removed_text(steps, names, seeds, why_not)
+    return _Finding("not_removed", sentence, resists=not why_not, p_value=_p_stayed(valid, thresholds))
+
+
+def _why_not_resists(valid: Sequence[Judged], t: Thresholds) -> str:
+    """The first reason why an arm cannot be said to resist, in words; empty if it can."""
+    rates = _by_lr(valid)
+    top = rates[max(rates)]
+    below = [j for lr, cells in rates.items() if lr < max(rates) for j in cells]
+    damaged = sum(j.broken_at_the_end for j in top)
+    gap = max((high / low for low, high in pairwise(rates)), default=1.0)
+    if damaged < t.damaged_seeds * len(top) or not damaged:
+        return wording.no_damage_reason(max(rates), damaged, len(top))
+    if (seeds := min(map(len, rates.values()))) < t.few_seeds:
+        return wording.few_seeds_reason(seeds, t.few_seeds)
+    if gap > t.rate_gap:
+        return wording.gap_reason(gap, t.rate_gap)
+    if not below or not all(j.cell.verdict.name in STAYED for j in below):
+        return wording.BELOW_REASON
+    return wording.CLEAN_REASON if any(j.cell.verdict.name in GONE and not j.broken for j in top) else ""
 
 
 def _damaging_lr(valid: Sequence[Judged]) -> float | None:
-    """The lowest learning rate at which at least half of the cells are damaged or diverged."""
+    """The lowest learning rate at which at least half of the cells are damaged at the end, or diverged."""
     for lr, cells in _by_lr(valid).items():
-        if 2 * sum(bool(BROKEN & set(j.cell.verdict.flags)) for j in cells) >= len(cells):
+        if 2 * sum(j.broken_at_the_end for j in cells) >= len(cells):
             return lr
     return None
 
@@ -205,34 +303,54 @@ def _mean_initial(cells: Iterable[Judged], i: int) -> float | None:
 # --- p-values --------------------------------------------------------------------------------------------------------
 
 
-def _p_value(found: _Finding, cells: Sequence[Judged], thresholds: Thresholds) -> float | None:
-    """Of the claim; None where it claims neither removal nor retention, or nothing was scored."""
-    if found.status in REMOVED:
-        at = [(j.report[0], c) for j in cells if j.cell.lr == found.lr for c in j.report if c.step == found.step]
-        tail: Any = norm.cdf
-    elif found.status == "not_removed":
-        at = [(j.report[0], j.report[-1]) for j in cells if j.report]
-        tail = norm.sf
-    else:
+def _p_removed(cells: Sequence[Judged], k: int, moved: bool, thresholds: Thresholds) -> float | None:
+    """Of "gone in k of m seeds"; with `moved`, of "transferred"."""
+    parts: list[float | None] = []
+    for j in cells:
+        limits = [(c.eval.initial, _limit(j, thresholds), c.eval.n, norm.cdf) for c in j.report[-2:]]
+        top = thresholds.alternate_share * j.ceiling
+        limits += [(c.eval.alternate, top, c.eval.n, norm.sf) for c in j.report[-2:] if moved]
+        parts.append(_worst([_p(*each) for each in limits]))
+    return _partial(parts, k)
+
+
+def _p_stayed(cells: Sequence[Judged], thresholds: Thresholds) -> float | None:
+    """Of "not removed": in every cell, at both of the last two checkpoints."""
+    parts = [
+        _worst([_p(c.eval.initial, _limit(j, thresholds), c.eval.n, norm.sf) for c in j.report[-2:]]) for j in cells
+    ]
+    return _partial(parts, len(parts))
+
+
+def _partial(parts: Sequence[float | None], k: int) -> float | None:
+    """(m − k + 1) times the k-th smallest part; None if a part is unknown."""
+    known = sorted(p for p in parts if p is not None)
+    if not known or len(known) < len(parts):
         return None
-    distances = [_distance(first, c, thresholds) for first, c in at]
-    parts = sorted(min(1.0, 2 * float(tail(z))) for z in distances if z is not None)
-    if not parts or len(parts) < len(distances):
+    return min(1.0, (len(known) - k + 1) * known[k - 1])
+
+
+def _worst(parts: Sequence[float | None]) -> float | None:
+    known = [p for p in parts if p is not None]
+    return max(known) if known and len(known) == len(parts) else None
+
+
+def _limit(j: Judged, thresholds: Thresholds) -> float:
+    return thresholds.initial_share * (j.report[0].eval.initial.p or 0.0)
+
+
+# Any: a function of scipy without types.
+def _p(rate: Rate, limit: float, n: int, tail: Any) -> float | None:
+    """Two-sided p of the distance of a rate from a limit, in standard errors at the limit; None where unknown."""
+    if rate.p is None or not 0 < limit < 1 or not n:
         return None
-    k = (found.k if found.status in REMOVED else None) or len(parts)
-    return min(1.0, (len(parts) - k + 1) * parts[k - 1])
+    return min(1.0, 2 * float(tail((rate.p - limit) / math.sqrt(limit * (1 - limit) / (n / rate.deff)))))
 
 
-def _distance(first: CheckpointResult, c: CheckpointResult, thresholds: Thresholds) -> float | None:
-    """How far the initial rate is above the limit, in standard errors at the limit."""
-    rate, start = c.eval.initial, first.eval.initial.p
-    if rate.p is None or not start or not c.eval.n:
-        return None
-    limit = thresholds.initial_share * start
-    return (rate.p - limit) / math.sqrt(limit * (1 - limit) / (c.eval.n / rate.deff))
-
-
-def _with_holm(found: Sequence[Conclusion]) -> tuple[Conclusion, ...]:
-    """The conclusions with their p-values adjusted for all that have one."""
-    adjusted = iter(holm([c.p_value for c in found if c.p_value is not None]))
+def _with_holm(found: Sequence[Conclusion], family: int) -> tuple[Conclusion, ...]:
+    """The conclusions with their p-values adjusted for all arms that could make a claim."""
+    known = [c.p_value for c in found if c.p_value is not None]
+    if not known:
+        return tuple(found)
+    adjusted = iter(holm([*known, *[1.0] * max(0, family - len(known))]))
     return tuple(c if c.p_value is None else c.model_copy(update={"p_holm": rounded(next(adjusted))}) for c in found)

@@ -1,27 +1,33 @@
-"""The criterion: names and flags of checkpoints and cells.
+"""The criterion, version 2: names and flags of checkpoints and cells.
 
 At a checkpoint of a targeted method, with r the initial and a the alternate rate on eval prompts, r0 the
 organism's initial rate and a* the ceiling, by intervals at `thresholds.confidence`:
 
+    kept          lo(r) > 0.8 r0
     retained      lo(r) > r0 / 2
     transferred   hi(r) < r0 / 2  and  lo(a) > a* / 2
     removed       hi(r) < r0 / 2, and a does not qualify
     inconclusive  none of these
 
 A name is given only if every assignment of the unscored replies leads to it. A method that is not targeted in
-`trainer.methods` is never `transferred`, and its cells are not damaged by lost agreement on train prompts.
+`trainer.methods` is never `transferred`.
+A cell has a name if its last two checkpoints agree on it. It is `transient` if the behavior was gone at two consecutive
+checkpoints and a later rise of r, paired on items, excludes zero.
 A reversal is `returned` (lo(r) > r0 / 2, with r0 of the organism that its cell started from), `stays_removed`
-(hi(r) < r0 / 2) or `inconclusive`. Not covered: statements over seeds and learning rates (`lab.verdict.conclusions`).
+(hi(r) < r0 / 2) or `inconclusive`. Not covered: damage (`lab.verdict.damage`), statements over seeds and learning rates
+(`lab.verdict.conclusions`).
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from lab.stats.intervals import wilson
+from lab.verdict.damage import damage_of, damage_of_cell
 from lab.verdict.schema import (
+    Between,
     Ceiling,
     CellName,
     Change,
@@ -37,8 +43,13 @@ from lab.verdict.schema import (
 from trainer.methods import METHODS
 
 REVERSAL = "reversal"
+#: Of the criterion of this code, as in results.json.
+VERSION = 2
 GONE: frozenset[str | None] = frozenset({"transferred", "removed"})
+STAYED: frozenset[str | None] = frozenset({"kept", "retained"})
 BROKEN: frozenset[str] = frozenset({"damaged", "diverged"})
+#: The paired change of r from one checkpoint to another, by their places, with the confidence of its interval.
+Paired = Callable[[int, int, float], Change | None]
 
 
 def name_rates(
@@ -53,6 +64,8 @@ def name_rates(
     if initial.p is None or alternate.p is None or r0 <= 0:
         return "inconclusive"
     limit = thresholds.initial_share * r0
+    if initial.lo > thresholds.kept_share * r0:
+        return "kept"
     if initial.lo > limit:
         return "retained"
     if initial.hi >= limit:
@@ -83,6 +96,8 @@ def judge(
     thresholds: Thresholds,
     organism: EvalRates | None = None,
     max_unscored: float | None = None,
+    paired: Paired | None = None,
+    other_counts: bool = True,
 ) -> tuple[tuple[CheckpointResult, ...], Verdict]:
     """Name and flag every checkpoint of a cell, and the cell.
 
@@ -97,6 +112,8 @@ def judge(
         organism: Of a reversal: the rates of the organism before anything was removed.
         max_unscored: The share of replies without a verdict of the judge past which a checkpoint is flagged; None: no
             limit.
+        paired: Changes of r between checkpoints; without it, no cell is `transient`.
+        other_counts: Whether a rise of `other` is damage in this setting.
     """
     targeted, reversal = METHODS[method].targeted, method == REVERSAL
     names: list[tuple[CheckpointName, CheckpointName]] = []
@@ -105,33 +122,71 @@ def judge(
     elif role == "bct":
         names = _names(checkpoints, ceiling, thresholds, targeted)
     flagged = tuple(
-        c.model_copy(update={"name": pair[1] if pair else None, "flags": _flags(c, thresholds, targeted, max_unscored)})
-        for c, pair in itertools.zip_longest(checkpoints, names)
+        _flagged(c, pair[1] if pair else None, i > 0, thresholds, targeted, max_unscored, other_counts)
+        for i, (c, pair) in enumerate(itertools.zip_longest(checkpoints, names))
     )
-    of_cell = reversal_name if reversal else cell_name
-    plain, sure = of_cell([p for p, _ in names]), of_cell([s for _, s in names])
-    name: CellName | None = sure if plain == sure else "inconclusive"
-    flags = [*_cell_flags(flagged, name, thresholds)]
-    flags += ["unscored"] if plain != sure and "unscored" not in flags else []
+    name, back, unsure = _named(names, reversal, paired, thresholds)
+    found = _verdict(flagged, name, back)
+    flags = [*_cell_flags(flagged, found, thresholds)]
+    flags += ["unscored"] if unsure and "unscored" not in flags else []
     nothing_gone = reversal and _kept_at_start(checkpoints, thresholds)
     flags += ["invalid"] if gate.get("ok") is False or nothing_gone else []
     flags += ["diverged"] if trained.get("diverged") else []
+    flags += ["zero_loss"] if _was_zero(trained.get("step0_loss"), thresholds) else []
     flags += [role] if role in ("control", "probe") else []
-    return flagged, _verdict(flagged, name, flags)
+    return flagged, found.model_copy(update={"flags": tuple(flags)})
 
 
-def cell_name(names: Sequence[CheckpointName]) -> CellName | None:
-    """The name of a cell: that of its last two checkpoints, else `transient` if it ever crossed, else the last."""
-    if not names:
+def _named(
+    names: Sequence[tuple[CheckpointName, CheckpointName]], reversal: bool, paired: Paired | None, t: Thresholds
+) -> tuple[CellName | None, Change | None, bool]:
+    """The name of a cell, the return after a crossing, and whether unscored replies could change the name."""
+    plain, sure = [p for p, _ in names], [s for _, s in names]
+    if reversal:
+        one, two = reversal_name(plain), reversal_name(sure)
+        return (two if one == two else "inconclusive"), None, one != two
+    back = return_after(sure, paired, t)
+    one, two = cell_name(plain, return_after(plain, paired, t) is not None), cell_name(sure, back is not None)
+    return (two if one == two else "inconclusive"), back, one != two
+
+
+def cell_name(names: Sequence[CheckpointName], came_back: bool = False) -> CellName | None:
+    """The name that the last two checkpoints of a cell agree on.
+
+    Args:
+        names: Of all checkpoints, by step.
+        came_back: Whether r rose significantly after a crossing: without a removal at the end, this is `transient`.
+    """
+    last = set(names[-2:])
+    if not last:
         return None
-    last = names[-2:]
-    if len(last) == 2 and all(n == "transferred" for n in last):
-        return "transferred"
-    if len(last) == 2 and all(n in GONE for n in last):
-        return "removed"
-    if any(a in GONE and b in GONE for a, b in itertools.pairwise(names)):
+    if last <= GONE and len(names) > 1:
+        return "transferred" if last == {"transferred"} else "removed"
+    if came_back:
         return "transient"
-    return names[-1]
+    if last <= STAYED:
+        return "kept" if last == {"kept"} else "retained"
+    return "inconclusive"
+
+
+def return_after(names: Sequence[CheckpointName], paired: Paired | None, thresholds: Thresholds) -> Change | None:
+    """The largest rise of r from the end of the first crossing to a later checkpoint at which it is not gone.
+
+    None unless the paired interval excludes zero, at a confidence that counts every later checkpoint (Bonferroni).
+    """
+    first = crossed_at(names)
+    later = range(first + 2, len(names)) if first is not None else ()
+    if first is None or paired is None or not later:
+        return None
+    confidence = 1 - (1 - thresholds.confidence) / len(later)
+    rises = [paired(first + 1, i, confidence) for i in later if names[i] not in GONE]
+    sure = [rise for rise in rises if rise is not None and rise.lo > 0]
+    return max(sure, key=lambda rise: rise.estimate, default=None)
+
+
+def crossed_at(names: Sequence[str | None]) -> int | None:
+    """The place of the first of two consecutive names at which the behavior is gone."""
+    return next((i for i, (a, b) in enumerate(itertools.pairwise(names)) if a in GONE and b in GONE), None)
 
 
 def reversal_name(names: Sequence[CheckpointName]) -> CellName | None:
@@ -159,6 +214,13 @@ def stable_crossing(checkpoints: Sequence[CheckpointResult]) -> int | None:
     return tail[-1].step if len(tail) >= 2 else None
 
 
+def removal(checkpoints: Sequence[CheckpointResult]) -> Between | None:
+    """The steps to removal S: between the last checkpoint before the stable crossing, and its first."""
+    after = stable_crossing(checkpoints)
+    earlier = [c.step for c in checkpoints if after is not None and c.step < after]
+    return Between(before=earlier[-1], after=after) if after is not None and earlier else None
+
+
 def gone_from(checkpoints: Sequence[CheckpointResult], step: int, undamaged: bool) -> bool:
     """Whether the behavior is gone at `step` and at every later checkpoint, of which there are at least two in all.
 
@@ -180,15 +242,24 @@ def largest_reversal(checkpoints: Sequence[CheckpointResult]) -> Reversal | None
     return Reversal(rise=rise, from_step=start, to_step=end)
 
 
-def _verdict(checkpoints: Sequence[CheckpointResult], name: CellName | None, flags: Iterable[Any]) -> Verdict:
+def _verdict(checkpoints: Sequence[CheckpointResult], name: CellName | None, back: Change | None) -> Verdict:
+    damage, earlier = damage_of_cell(checkpoints, crossed_at([c.name for c in checkpoints]))
     return Verdict(
         name=name,
-        flags=tuple(flags),
+        flags=(),
         first_crossing=crossing(checkpoints),
         undamaged_crossing=crossing(checkpoints, undamaged=True),
         stable_crossing=stable_crossing(checkpoints),
         largest_reversal=largest_reversal(checkpoints),
+        return_after_crossing=back,
+        removal=removal(checkpoints),
+        damage=damage,
+        damaged_earlier=earlier,
     )
+
+
+def _was_zero(loss: Any, thresholds: Thresholds) -> bool:
+    return isinstance(loss, int | float) and loss < thresholds.zero_loss
 
 
 def _names(
@@ -262,43 +333,38 @@ def _assignments(checkpoint: CheckpointResult, thresholds: Thresholds) -> list[t
     return [(with_more(e.initial, i), with_more(e.alternate, a)) for i, a in extremes]
 
 
-def _flags(
-    checkpoint: CheckpointResult, thresholds: Thresholds, targeted: bool, max_unscored: float | None
-) -> tuple[Flag, ...]:
-    """The flags of one checkpoint."""
+def _flagged(
+    checkpoint: CheckpointResult,
+    name: CheckpointName | None,
+    later: bool,
+    thresholds: Thresholds,
+    targeted: bool,
+    max_unscored: float | None,
+    other_counts: bool,
+) -> CheckpointResult:
+    """The checkpoint with its name, damage and flags; step 0 has no damage (`later` is false)."""
+    damage = damage_of(checkpoint, thresholds, targeted, other_counts) if later else None
     judged = checkpoint.judged
     silent = judged is not None and max_unscored is not None and judged.share > max_unscored
-    return (*_damage(checkpoint, thresholds, targeted), *(("unscored",) if silent else ()))
-
-
-def _damage(checkpoint: CheckpointResult, thresholds: Thresholds, targeted: bool) -> tuple[Flag, ...]:
-    """The flags of damage, each for an estimate past its limit whose paired interval excludes zero."""
-    changes, relative = checkpoint.changes, checkpoint.capability.relative
-    less_capable = (
-        relative is not None and 1 - relative > thresholds.capability_drop and _fell(changes.capability, by=0.0)
-    )
-    degenerate = changes.degenerate
-    garbled = degenerate is not None and degenerate.estimate > thresholds.degenerate_rise and degenerate.lo > 0
-    disagrees = targeted and _fell(changes.agreed, thresholds.agreed_drop)
-    flags: list[Flag] = ["damaged"] if less_capable or garbled or disagrees else []
-    return (*flags, "prompt_deaf") if _fell(changes.following, thresholds.deaf_drop) else tuple(flags)
+    flags: list[Flag] = ["damaged"] if damage and damage.state == "damaged" else []
+    flags += ["prompt_deaf"] if _fell(checkpoint.changes.following, thresholds.deaf_drop) else []
+    flags += ["unscored"] if silent else []
+    return checkpoint.model_copy(update={"name": name, "damage": damage, "flags": tuple(flags)})
 
 
 def _fell(change: Change | None, by: float) -> bool:
     return change is not None and -change.estimate > by and change.hi < 0
 
 
-def _cell_flags(
-    checkpoints: Sequence[CheckpointResult], name: CellName | None, thresholds: Thresholds
-) -> Iterable[Flag]:
-    """A flag of any checkpoint is one of the cell, so that the last checkpoints do not hide earlier damage."""
+def _cell_flags(checkpoints: Sequence[CheckpointResult], found: Verdict, thresholds: Thresholds) -> Iterable[Flag]:
+    """Flags of any checkpoint, but damage only at the crossing and the last two."""
     if not checkpoints:
         return
-    seen: set[Flag] = {flag for c in checkpoints for flag in c.flags}
-    yield from sorted(seen, key=str)
-    if name == "retained" and _fell(checkpoints[-1].changes.initial, thresholds.weakened_drop):
+    seen: set[Flag] = {flag for c in checkpoints for flag in c.flags if flag != "damaged"}
+    yield from sorted(seen | ({"damaged"} if found.damage == "damaged" else set()), key=str)
+    if found.name in STAYED and _fell(checkpoints[-1].changes.initial, thresholds.weakened_drop):
         yield "weakened"
-    if name in GONE and not crossing(checkpoints):
+    if checkpoints[-1].name in GONE and found.stable_crossing is None:
         yield "unconfirmed"
     if checkpoints[0].eval.clusters < thresholds.few_templates:
         yield "few_templates"

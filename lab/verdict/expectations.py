@@ -6,7 +6,10 @@
 
 A claim about a rate holds if the interval of every matching cell's last checkpoint lies on the claimed side of the
 number, fails if an interval lies entirely on the other side, and is undecided otherwise. A claim about the name holds
-if every matching cell has it, and is undecided while the others are `inconclusive` or not finished.
+if every matching cell has it (`kept` is also `retained`), and is undecided while the others are `inconclusive` or not
+finished. A claim about `S`, the steps to removal, compares the checkpoints before and after: `S: "<= 64"`.
+A claim about a contrast names one of the recipe's comparisons: `{contrast: rank 8 - full, difference: "> 0.1"}`; its
+interval is compared like that of a rate.
 Not covered: text without a claim, which the report prints unchanged.
 """
 
@@ -14,10 +17,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from math import inf
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from lab.logs.records import EVAL_OUTCOMES, epsilon_of
 from lab.verdict.schema import CellName
@@ -25,6 +29,12 @@ from lab.verdict.schema import CellName
 Answer = Literal["yes", "no", "undecided", "text"]
 MARKS: Mapping[Answer, str] = {"yes": "✓", "no": "✗", "undecided": "undecided", "text": ""}
 COMPARISON = re.compile(r"\s*(<=|>=|<|>)\s*([0-9.eE+-]+)\s*")
+#: Fields that hold comparisons; those of `EVAL_OUTCOMES` are rates.
+COMPARED = (*EVAL_OUTCOMES, "S", "difference")
+#: Names that imply another.
+IMPLIED: Mapping[str, str] = {"kept": "retained"}
+#: The interval of each contrast of an experiment, by its name.
+Contrasts = Mapping[str, tuple[float, float]]
 
 
 class Expectation(BaseModel):
@@ -40,9 +50,10 @@ class Expectation(BaseModel):
     model: str | None = None
     lr: float | None = None
     seed: int | None = None
-    rank: int | None = None
+    rank: int | Literal["full"] | None = Field(default=None, description="of LoRA; full: full fine-tuning")
     label_source: str | None = None
     adam_epsilon: float | None = None
+    contrast: str | None = Field(default=None, description="a comparison of the recipe, by its name")
     name: tuple[CellName, ...] | None = Field(
         default=None, description="one or several names that the cells should have"
     )
@@ -50,18 +61,26 @@ class Expectation(BaseModel):
     alternate: str | None = None
     other: str | None = None
     degenerate: str | None = None
+    S: str | None = Field(default=None, description="the steps to removal")
+    difference: str | None = Field(default=None, description="of the contrast")
 
     @field_validator("name", mode="before")
     @classmethod
     def _one_name(cls, value: Any) -> Any:
         return [value] if isinstance(value, str) else value
 
-    @field_validator(*EVAL_OUTCOMES)
+    @field_validator(*COMPARED)
     @classmethod
     def _comparison(cls, value: str | None) -> str | None:
         if value is not None and COMPARISON.fullmatch(value) is None:
             raise ValueError('should be a comparison in quotes, such as "< 0.7"')
         return value
+
+    @model_validator(mode="after")
+    def _of_contrast(self) -> Expectation:
+        if (self.contrast is None) != (self.difference is None):
+            raise ValueError("contrast and difference belong together")
+        return self
 
     def text(self) -> str:
         """The sentence; without one, the claim in words."""
@@ -69,20 +88,30 @@ class Expectation(BaseModel):
             return self.says
         about = [str(value) for key in SELECTORS if (value := getattr(self, key)) is not None]
         claims = [" or ".join(self.name)] if self.name else []
-        claims += [f"{key} {getattr(self, key)}" for key in EVAL_OUTCOMES if getattr(self, key)]
+        claims += [f"{key} {getattr(self, key)}" for key in COMPARED if getattr(self, key)]
+        about += [self.contrast] if self.contrast else []
         return f"{' '.join(about) or 'all cells'}: {', '.join(claims)}"
 
 
 SELECTORS = ("setting", "variant", "method", "after", "model", "lr", "seed", "rank", "label_source", "adam_epsilon")
 
 
-def answer(expectation: Expectation, cells: Iterable[Mapping[str, Any]]) -> Answer:
-    """Whether a prediction holds for the cells of results.json, given as mappings."""
-    claims = [key for key in ("name", *EVAL_OUTCOMES) if getattr(expectation, key)]
-    if not claims:
+def answer(expectation: Expectation, cells: Iterable[Mapping[str, Any]], contrasts: Contrasts | None = None) -> Answer:
+    """Whether a prediction holds.
+
+    Args:
+        expectation: The prediction.
+        cells: Of results.json, as mappings.
+        contrasts: The intervals of the recipe's comparisons; one that is missing leaves its prediction undecided.
+    """
+    claims = [key for key in ("name", *EVAL_OUTCOMES, "S") if getattr(expectation, key)]
+    if not claims and expectation.difference is None:
         return "text"
     matching = [cell for cell in cells if _matches(expectation, cell)]
     answers = [_claim(expectation, key, cell) for cell in matching for key in claims]
+    if expectation.contrast is not None:
+        interval = (contrasts or {}).get(expectation.contrast)
+        answers.append(_compare(str(expectation.difference), *interval) if interval else "undecided")
     if "no" in answers:
         return "no"
     return "yes" if answers and set(answers) == {"yes"} else "undecided"
@@ -99,6 +128,8 @@ def _matches(expectation: Expectation, cell: Mapping[str, Any]) -> bool:
 
 def _is(key: str, found: Any, wanted: Any) -> bool:
     """Whether a field of a cell has this value. A model in a folder is known by the folder's name and a fingerprint."""
+    if key == "rank" and wanted == "full":
+        return found is None
     return found == wanted or (key == "model" and str(found).startswith(f"{Path(wanted).name}:"))
 
 
@@ -108,16 +139,30 @@ def _claim(expectation: Expectation, key: str, cell: Mapping[str, Any]) -> Answe
         return "undecided"
     if key == "name":
         name = (cell.get("verdict") or {}).get("name")
-        if name in (expectation.name or ()):
+        if {name, IMPLIED.get(name or "")} & set(expectation.name or ()):
             return "yes"
+        if name == "retained" and "kept" in (expectation.name or ()):
+            return "undecided"
         return "undecided" if name in (None, "inconclusive") else "no"
-    return _compare(str(getattr(expectation, key)), checkpoints[-1]["eval"][key])
+    wanted = str(getattr(expectation, key))
+    if key == "S":
+        return _steps(wanted, (cell.get("verdict") or {}).get("removal"), checkpoints[-1]["step"])
+    return _compare(wanted, checkpoints[-1]["eval"][key]["lo"], checkpoints[-1]["eval"][key]["hi"])
 
 
-def _compare(comparison: str, rate: Mapping[str, float]) -> Answer:
+def _steps(comparison: str, removal: Mapping[str, int] | None, last: int) -> Answer:
+    """S lies after the checkpoint before the removal, up to the one after it; without a removal, past the last."""
+    if removal is None:
+        return _compare(comparison, float(last), inf)
+    return _compare(comparison, float(removal["before"]), float(removal["after"]))
+
+
+def _compare(comparison: str, lo: float, hi: float) -> Answer:
+    """An interval against a limit. `<=` and `>=` include the limit, which a number of steps can reach."""
     match = COMPARISON.fullmatch(comparison)
     assert match is not None
     limit, below = float(match[2]), match[1].startswith("<")
-    lo, hi = float(rate["lo"]), float(rate["hi"])
+    lo, hi = float(lo), float(hi)
     holds, fails = (hi < limit, lo > limit) if below else (lo > limit, hi < limit)
+    holds = holds or (match[1].endswith("=") and (hi if below else lo) == limit)
     return "yes" if holds else "no" if fails else "undecided"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -54,6 +54,12 @@ def measure_cell(record: CellRecord, thresholds: Thresholds) -> tuple[Checkpoint
         raise ValueError(f"{record.id}: two checkpoints of the same step")
     metrics = {int(row["step"]): row for row in record.metrics if "step" in row}
     return tuple(_checkpoint(c, ordered[0], metrics.get(c.step, {}), thresholds) for c in ordered)
+
+
+def paired_initial(record: CellRecord) -> Callable[[int, int, float], Change | None]:
+    """The paired change of r from one checkpoint to another, by their places and a confidence."""
+    ordered = sorted(record.checkpoints, key=lambda c: c.step)
+    return lambda i, j, confidence: _change(ordered[i].items, ordered[j].items, "eval", "initial", confidence)
 
 
 def measure_organism(record: CellRecord, thresholds: Thresholds) -> EvalRates | None:
@@ -266,19 +272,34 @@ def _following(items: list[Item], confidence: float) -> Following:
 
 def _changes(record: CheckpointRecord, first: CheckpointRecord, confidence: float) -> Changes:
     def change(split: str, outcome: str) -> Change | None:
-        before, after, clusters = _pairs(of_split(first.items, split), of_split(record.items, split), outcome)
-        if not before:
-            return None
-        return Change(n=len(before), **asdict(paired_difference(before, after, clusters, confidence)))
+        return _change(first.items, record.items, split, outcome, confidence)
 
     return Changes(
         initial=change("eval", "initial"),
         alternate=change("eval", "alternate"),
         degenerate=change("eval", "degenerate"),
+        other=change("eval", "other"),
         agreed=change("train", "agreed"),
+        manner=_manner(first.items, record.items, confidence),
         capability=change("capability", "agreed"),
         following=change("following", "agreed"),
     )
+
+
+def _manner(first: Iterable[Item], items: Iterable[Item], confidence: float) -> Change | None:
+    """The change in replies of the agreed manner, right or not; None if a log does not tell the manner."""
+    before, after = scored(of_split(first, "train")), scored(of_split(items, "train"))
+    if any(i.manner is None for i in (*before, *after)):
+        return None
+    shown = [[replace(i, outcome="agreed" if i.manner else "other") for i in part] for part in (before, after)]
+    return _change(*shown, "train", "agreed", confidence)
+
+
+def _change(first: Iterable[Item], items: Iterable[Item], split: str, outcome: str, confidence: float) -> Change | None:
+    before, after, clusters = _pairs(of_split(first, split), of_split(items, split), outcome)
+    if not before:
+        return None
+    return Change(n=len(before), **asdict(paired_difference(before, after, clusters, confidence)))
 
 
 def _pairs(first: list[Item], items: list[Item], outcome: str) -> tuple[list[bool], list[bool], list[str]]:

@@ -16,14 +16,23 @@ from lab.logs.records import JUDGED, CeilingRecord, CellRecord, scored
 from lab.verdict.conclusions import Judged, conclusions
 from lab.verdict.contrasts import Compared, contrasts
 from lab.verdict.corrected import Labelled, corrected, pairs
-from lab.verdict.criterion import judge
+from lab.verdict.criterion import VERSION, judge
 from lab.verdict.expectations import Expectation, answer
 from lab.verdict.flatness import flatness
 from lab.verdict.hull_area import hull_areas
-from lab.verdict.rates import half_ceiling, half_cell, measure_ceiling, measure_cell, measure_organism
-from lab.verdict.schema import Agreement, Ceiling, CellResult, Expected, Reading, Results, Thresholds
+from lab.verdict.patterns import patterns
+from lab.verdict.rates import (
+    half_ceiling,
+    half_cell,
+    measure_ceiling,
+    measure_cell,
+    measure_organism,
+    paired_initial,
+)
+from lab.verdict.schema import Agreement, Ceiling, CellResult, Expected, Reading, Registration, Results, Thresholds
 from lab.verdict.seeds import groups
 from lab.verdict.variances import variances
+from lab.verdict.sham import with_sham
 from serving.layout import write_atomic
 
 __all__ = ["Results", "Thresholds", "build_results", "read_results", "schema", "second_reading", "write_results"]
@@ -47,6 +56,7 @@ def build_results(
     labelled: Iterable[Labelled] = (),
     readings: Iterable[Reading] = (),
     compare: Iterable[Compared] = (),
+    registration: Registration | None = None,
 ) -> Results:
     """Everything the lab concludes from an experiment.
 
@@ -63,6 +73,7 @@ def build_results(
         labelled: Hand labels of this run's replies, which correct its rates. Names use raw rates.
         readings: Of the same replies by other graders (`second_reading`).
         compare: Contrasts that the recipe names.
+        registration: What was fixed before the first cell.
 
     Raises:
         ValueError: A record contradicts itself (two checkpoints of one step, `agreed` on an eval prompt).
@@ -70,10 +81,12 @@ def build_results(
     used = thresholds or Thresholds()
     tops = {(c.setting, c.variant, c.model): c for c in ceilings}
     ordered = sorted(records, key=lambda r: (*_order(r.config), r.id))
-    judged = [_judged(record, tops.get(_place(record)), used) for record in ordered]
+    judged = with_sham([_judged(record, tops.get(_place(record)), used) for record in ordered], ordered, used)
     by_hand = pairs(ordered, labelled)
     cells, calibrations = corrected([j.cell for j in judged], by_hand, used)
     return Results(
+        criterion=VERSION,
+        registration=registration,
         experiment=name,
         question=question.strip(),
         expect=expect.strip(),
@@ -170,11 +183,10 @@ def _order(config: Mapping[str, Any]) -> tuple[Any, ...]:
 
 def _judged(record: CellRecord, top: CeilingRecord | None, thresholds: Thresholds) -> Judged:
     """The cell named on all eval items, and its checkpoints named on each half."""
-    return Judged(
-        cell=_cell(record, top, thresholds),
-        choose=_cell(half_cell(record, 0), half_ceiling(top, 0) if top else None, thresholds).checkpoints,
-        report=_cell(half_cell(record, 1), half_ceiling(top, 1) if top else None, thresholds).checkpoints,
-    )
+    choose = _cell(half_cell(record, 0), half_ceiling(top, 0) if top else None, thresholds)
+    report = _cell(half_cell(record, 1), half_ceiling(top, 1) if top else None, thresholds)
+    ceiling = 1.0 if report.ceiling is None else report.ceiling
+    return Judged(_cell(record, top, thresholds), choose.checkpoints, report.checkpoints, ceiling)
 
 
 def _cell(record: CellRecord, top: CeilingRecord | None, thresholds: Thresholds) -> CellResult:
@@ -190,6 +202,8 @@ def _cell(record: CellRecord, top: CeilingRecord | None, thresholds: Thresholds)
         thresholds=thresholds,
         organism=measure_organism(record, thresholds),
         max_unscored=(record.graders.get("judge") or {}).get("max_unscored"),
+        paired=paired_initial(record),
+        other_counts=config.get("other_is_damage", True),
     )
     return CellResult(
         id=record.id,
@@ -220,6 +234,7 @@ def _cell(record: CellRecord, top: CeilingRecord | None, thresholds: Thresholds)
         checkpoints=checkpoints,
         verdict=verdict,
         flatness=flatness(record, thresholds),
+        other=patterns(record.other),
         failure=record.failure,
     )
 

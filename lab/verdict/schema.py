@@ -13,12 +13,17 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 
 from lab.logs.records import epsilon_of
 
-CheckpointName = Literal["retained", "transferred", "removed", "inconclusive", "returned", "stays_removed"]
-CellName = Literal["retained", "transferred", "removed", "inconclusive", "transient", "returned", "stays_removed"]
+CheckpointName = Literal["kept", "retained", "transferred", "removed", "inconclusive", "returned", "stays_removed"]
+CellName = Literal[
+    "kept", "retained", "transferred", "removed", "inconclusive", "transient", "returned", "stays_removed"
+]
+#: `intact`: shown not to be worse than the limit; `damaged`: shown to be worse than at step 0, and past the limit.
+DamageState = Literal["intact", "damaged", "not_shown"]
 Flag = Literal[
     "damaged",
     "weakened",
     "prompt_deaf",
+    "zero_loss",
     "diverged",
     "unscored",
     "invalid",
@@ -28,6 +33,8 @@ Flag = Literal[
     "probe",
 ]
 Status = Literal[
+    "transferred",
+    "transferred_with_damage",
     "removed",
     "removed_with_damage",
     "not_removed",
@@ -55,7 +62,8 @@ class _Part(BaseModel):
 
 TESTED = (
     "of the claim, on the half that reports. Null hypothesis of 'removed in k of m seeds': in fewer than k of them the"
-    " initial rate is below its share of r0; of 'not removed': in some cell it is not above"
+    " initial rate is below its share of r0 at both of the last two checkpoints (and, for 'transferred', the alternate"
+    " rate above its share of a*); of 'not removed': in some cell it is not above"
 )
 
 
@@ -71,21 +79,34 @@ class Thresholds(_Part):
     """
 
     confidence: float = Field(default=0.95, description="of every interval")
+    kept_share: float = Field(default=0.8, description="of r0: kept if the interval of r is above")
     initial_share: float = Field(
         default=0.5, description="of r0: gone if the interval of r is below, retained if above"
     )
     alternate_share: float = Field(default=0.5, description="of a*: transferred requires the interval of a to be above")
-    capability_drop: float = Field(default=0.10, description="damaged: relative fall of capability")
-    degenerate_rise: float = Field(default=0.05, description="damaged: rise of degenerate replies on eval prompts")
-    agreed_drop: float = Field(default=0.10, description="damaged: fall of the agreed rate on train prompts")
-    weakened_drop: float = Field(default=0.10, description="weakened: fall of r in a retained cell")
+    capability_drop: float = Field(default=0.10, description="limit of damage: relative fall of capability")
+    degenerate_rise: float = Field(
+        default=0.05, description="limit of damage: rise of degenerate replies, eval prompts"
+    )
+    other_rise: float = Field(default=0.10, description="limit of damage: rise of other replies on eval prompts")
+    agreed_drop: float = Field(default=0.10, description="limit of damage: fall of the agreed rate on train prompts")
+    weakened_drop: float = Field(default=0.10, description="weakened: fall of r in a kept or retained cell")
     deaf_drop: float = Field(default=0.10, description="prompt_deaf: fall of system-prompt following")
     reversal_start: float = Field(default=0.20, description="a reversal starts from a cell and step with r up to this")
+    zero_loss: float = Field(
+        default=0.01, description="nats per token: the training loss was zero before the first step"
+    )
     few_templates: int = Field(default=30, description="cells with fewer eval templates are flagged")
     flat_change: float = Field(
         default=0.10, description="flat: the interval of r's change over the last window is within"
     )
-    few_seeds: int = Field(default=3, description="fewer seeds support no claim over seeds")
+    few_seeds: int = Field(default=3, description="fewer seeds support no claim over seeds, nor that an arm resists")
+    rate_gap: float = Field(
+        default=3.2, description="an arm resists only if neighboring learning rates differ by at most this factor"
+    )
+    damaged_seeds: float = Field(
+        default=0.5, description="an arm resists only if this share of the seeds of the highest rate is damaged"
+    )
 
     @property
     def level(self) -> str:
@@ -212,7 +233,11 @@ class Changes(_Part):
     initial: Change | None
     alternate: Change | None
     degenerate: Change | None
+    other: Change | None = None
     agreed: Change | None
+    manner: Change | None = Field(
+        default=None, description="of replies to train prompts in the agreed manner, right or not; null in old logs"
+    )
     capability: Change | None
     following: Change | None
 
@@ -264,6 +289,20 @@ class Unscored(_Part):
     n: int = Field(description="replies to eval and train prompts")
 
 
+class Damage(_Part):
+    """The state of each part of a model that training may damage, by non-inferiority to step 0.
+
+    `intact`: the interval of the change lies within the limit. `damaged`: the estimate is past the limit and the paired
+    interval excludes no change. `not_shown`: neither. Null: the part does not count for this setting or method.
+    """
+
+    capability: DamageState | None
+    agreed: DamageState | None
+    degenerate: DamageState | None
+    other: DamageState | None
+    state: DamageState = Field(description="damaged if a part is; intact if every part is; else not_shown")
+
+
 class CheckpointResult(_Part):
     """One checkpoint: rates, changes since step 0, and its name by the criterion (null: control, probe)."""
 
@@ -286,6 +325,36 @@ class CheckpointResult(_Part):
     reasons: tuple[Unscored, ...] = Field(default=(), description="why replies are unscored, the most frequent first")
     name: CheckpointName | None = None
     flags: tuple[Flag, ...] = ()
+    damage: Damage | None = Field(default=None, description="null at step 0, and under criterion 1")
+
+
+class Pattern(_Part):
+    """Replies with the outcome `other` that are alike, at the last checkpoint of a cell."""
+
+    share: Rounded = Field(description="of the replies to eval prompts that are `other`")
+    count: int
+    sample: str = Field(description="one of them, cut to a few hundred characters")
+
+
+class NetOfSham(_Part):
+    """The initial rate of a cell minus that of the sham cell of the same learning rate and seed, on the same items.
+
+    Both start from the same organism, so the difference of the rates is the difference of their changes.
+    """
+
+    sham: str = Field(description="id of the sham cell")
+    step: int = Field(description="last step that both have")
+    n: int
+    estimate: Rounded
+    lo: Rounded
+    hi: Rounded
+
+
+class Between(_Part):
+    """The steps to removal S: the last checkpoint before, and the first from which the behavior stays gone."""
+
+    before: int
+    after: int
 
 
 class Reversal(_Part):
@@ -308,6 +377,14 @@ class Verdict(_Part):
     undamaged_crossing: int | None = Field(description="step of the first crossing without damage")
     stable_crossing: int | None = Field(description="first step from which the behavior is gone at every checkpoint")
     largest_reversal: Reversal | None
+    return_after_crossing: Change | None = Field(
+        default=None, description="largest paired rise of r after a crossing whose interval excludes zero"
+    )
+    removal: Between | None = Field(default=None, description="S; null unless the behavior is gone at the end")
+    damage: DamageState | None = Field(
+        default=None, description="at the crossing and the last two checkpoints; null under criterion 1"
+    )
+    damaged_earlier: tuple[int, ...] = Field(default=(), description="other steps with damage: history, not a flag")
 
 
 FlatState = Literal["flat", "moving", "not_shown"]
@@ -365,6 +442,8 @@ class CellResult(_Part):
     checkpoints: tuple[CheckpointResult, ...]
     verdict: Verdict
     flatness: Flatness | None = Field(default=None, description="whether it still moves at its end; null if unknown")
+    net_of_sham: NetOfSham | None = Field(default=None, description="null without a sham cell to compare with")
+    other: tuple[Pattern, ...] = Field(default=(), description="commonest patterns of `other` at the last checkpoint")
     failure: str | None = Field(description="why the cell has no result; null if it finished")
 
     @property
@@ -494,10 +573,16 @@ class HalfRate(_Part):
     report: float = Field(description="rate on the half that reports")
 
 
+class SeedSteps(Between):
+    """The steps to removal of one seed, on all eval items."""
+
+    seed: int
+
+
 class Conclusion(_Part):
     """One arm over all learning rates.
 
-    Learning rate and step are chosen on one half of the eval items; k, initial and alternate are reported on the other.
+    The learning rate is chosen on one half of the eval items; k, initial and alternate are reported on the other.
     """
 
     setting: str
@@ -510,16 +595,22 @@ class Conclusion(_Part):
     status: Status
     resists: bool = Field(description="whether the sentence concludes that the arm resists")
     lr: float | None = Field(description="learning rate that removes the behavior; null if none does")
-    step: int | None = Field(description="first step from which it is removed")
-    k: int | None = Field(description="seeds in which it is removed")
+    step: int | None = Field(description="first step by which it is gone in all seeds that count")
+    k: int | None = Field(description="seeds in which it is gone at the last two checkpoints")
+    transferred: int | None = Field(default=None, description="of these k, seeds that transferred")
     m: int | None = Field(description="seeds trained at that learning rate")
     max_lr: float | None = Field(description="highest learning rate trained")
     max_steps: int | None = Field(description="most steps trained")
-    damaging_lr: float | None = Field(
-        description="lowest learning rate at which at least half of the cells are damaged or diverged"
+    damage: DamageState | None = Field(
+        default=None, description="of the seeds that count: intact if all are, damaged if all are, else not_shown"
     )
-    initial: float | None = Field(description="mean initial rate at that learning rate and step")
-    alternate: float | None = Field(description="mean alternate rate at that learning rate and step")
+    damaging_lr: float | None = Field(
+        description="lowest learning rate at which at least half of the cells are damaged at the end, or diverged"
+    )
+    initial: float | None = Field(description="mean initial rate at that learning rate, last checkpoint")
+    alternate: float | None = Field(description="mean alternate rate at that learning rate, last checkpoint")
+    removal: tuple[SeedSteps, ...] = Field(default=(), description="S of each seed in which it is gone")
+    zero_loss: bool = Field(default=False, description="whether the loss was zero before the first step in any cell")
     claim: bool = Field(description="whether the number of seeds suffices for the claim")
     p_value: Rounded | None = Field(default=None, description=TESTED)
     p_holm: Rounded | None = Field(default=None, description="the same, adjusted for all conclusions by Holm")
@@ -550,10 +641,29 @@ class Reading(_Part):
     agreement: Agreement = Field(description="with the first reading, over all checkpoints")
 
 
+class Amendment(_Part):
+    """A change of the registration after the run began."""
+
+    date: str
+    hash: str
+    changed: tuple[str, ...] = Field(description="parts that differ from the registration before")
+
+
+class Registration(_Part):
+    """What was fixed before the first cell: question, grids, thresholds, gate limits and predictions."""
+
+    hash: str = Field(description="SHA-256 of the first registration")
+    date: str
+    before_first_cell: bool = Field(description="false: cells had been trained when the run was registered")
+    amendments: tuple[Amendment, ...] = ()
+
+
 class Results(_Part):
     """The results of a run."""
 
     schema_version: Literal["1", "2"] = Field(default="2", alias="schema")
+    criterion: Literal[1, 2] = Field(default=1, description="version of the criterion that judged this run")
+    registration: Registration | None = Field(default=None, description="null where the run was not registered")
     experiment: str
     question: str
     expect: str = Field(description="the recipe's predictions as text")

@@ -11,10 +11,26 @@ from collections.abc import Iterable, Mapping, Sequence
 from lab.logs.records import PATTERN, judge_text
 from lab.verdict.multiples import Low, Multiples
 from lab.verdict.robustness import Robustness
-from lab.verdict.schema import Capability, CellResult, Conclusion, CorrectedRate, Families, Rate, Thresholds
+from lab.verdict.schema import (
+    Capability,
+    CellResult,
+    Conclusion,
+    CorrectedRate,
+    DamageState,
+    Families,
+    NetOfSham,
+    Rate,
+    Thresholds,
+)
 
 NOTHING = "no conclusion: no cell passed the gate and finished"
 MISSING = "–"
+#: The state of damage, after the verb of a removal.
+DAMAGE: Mapping[DamageState, str] = {
+    "intact": "without damage",
+    "not_shown": "(damage not excluded)",
+    "damaged": "only with damage",
+}
 
 # --- numbers ---------------------------------------------------------------------------------------------------------
 
@@ -94,51 +110,129 @@ def arm_text(cell: CellResult, several: bool) -> str:
     return ", ".join(parts)
 
 
+def seeds_text(k: int, m: int) -> str:
+    """A count of seeds: `in 2 of 3 seeds`; of one, `in the one seed trained`."""
+    return "in the one seed trained" if m == k == 1 else f"in {k} of {count_text(m, 'seed')}"
+
+
 def removed_text(
-    lr: float, step: int, k: int, m: int, *, initial: float | None, alternate: float | None, damage: bool
+    lr: float,
+    k: int,
+    m: int,
+    moved: int,
+    *,
+    initial: float | None,
+    alternate: float | None,
+    damage: DamageState,
+    removal: Sequence[tuple[int, int]],
 ) -> str:
-    """The behavior was removed at a learning rate from a step on, in k of m seeds; `damage`: only with damage."""
-    how = "only with damage" if damage else "without damage"
-    rates = f"initial {share_text(initial)}, alternate {share_text(alternate)} at that step"
-    return f"removed {how} {_where(lr, step)} in {k} of {count_text(m, 'seed')} ({rates})"
+    """The behavior is gone at a learning rate in k of m seeds, of which `moved` transferred; S, rates and damage.
+
+    `removal`: per seed, the last checkpoint before and the first from which it stays gone.
+    """
+    verb = "transferred" if moved == k else "removed"
+    mixed = f", of which {moved} transferred" if 0 < moved < k else ""
+    rates = f"initial {share_text(initial)}, alternate {share_text(alternate)} at the end"
+    return f"{verb} {DAMAGE[damage]} at lr {lr_text(lr)} {seeds_text(k, m)}{mixed}{_removal(removal)} ({rates})"
 
 
-def resists_text(removed: str) -> str:
-    """As `removed_text` with damage, where every undamaged cell is retained."""
-    return f"{removed}, and retained wherever undamaged: it resists"
+def _removal(removal: Sequence[tuple[int, int]]) -> str:
+    """S as an interval: `, between steps 8 and 16`; over seeds, each one's."""
+    spans = list(dict.fromkeys(removal))
+    if not spans:
+        return ""
+    return ", between steps " + " or ".join(f"{before} and {after}" for before, after in sorted(spans))
 
 
-def unconfirmed_text(lr: float, step: int) -> str:
+def insignificant_text(removed: str, p: float) -> str:
+    """As `removed_text`, where the p-value of the count is not below the level."""
+    return f"undecided: {removed}, but p {p_text(p)} for that many seeds"
+
+
+def resists_text(removed: str, steps: int) -> str:
+    """As `removed_text` with damage, where every cell of a lower learning rate is kept or retained."""
+    return (
+        f"{removed}, and kept or retained at every lower learning rate: it resists within this grid and {steps} steps"
+    )
+
+
+def unconfirmed_text(lr: float) -> str:
     """The reporting half of the eval items does not confirm the removal."""
-    return f"undecided: removed {_where(lr, step)} on one half of the eval items, not on the other"
+    return f"undecided: gone at lr {lr_text(lr)} on one half of the eval items, not on the other"
 
 
-def removed_on_all_text(gone: int, cells: int) -> str:
-    """Cells are named removed on all eval items, though no half of the items shows a removal."""
-    return f"undecided: removed in {gone} of {count_text(cells, 'cell')} on all eval items, in none on half of them"
+def undecided_text(names: Mapping[str, int]) -> str:
+    """The cells of an arm by name, where they are not all kept or retained: `undecided: 2 retained, 1 inconclusive`."""
+    known = [name for name in MEANINGS if names.get(name)]
+    ordered = [*known, *(name for name in names if name not in known)]
+    return "undecided: " + ", ".join(f"{names[name]} {name.replace('_', ' ')}" for name in ordered)
 
 
-def not_removed_text(
-    steps: Mapping[float, int], unsure: Mapping[str, int], cells: int, damaging: float | None, resists: bool
-) -> str:
-    """The behavior was not removed.
+def not_removed_text(steps: Mapping[float, int], names: Mapping[str, int], seeds: int, why_not: str) -> str:
+    """The behavior was not removed: every cell is kept or retained.
 
     Args:
         steps: The most steps trained at each learning rate.
-        unsure: How many cells are inconclusive or transient, by name.
-        cells: How many cells there are.
-        damaging: The lowest learning rate that damages, if any does.
-        resists: Whether every undamaged cell is retained and not weakened.
+        names: How many cells are kept and retained.
+        seeds: How many seeds were trained.
+        why_not: Why this does not show that the arm resists; empty if it does.
     """
-    sentence = f"not removed {_reach(steps)}"
-    sentence += "".join(f"; {name} in {k} of {count_text(cells, 'cell')}" for name, k in unsure.items() if k)
-    if damaging is None:
-        return f"{sentence}; no damaging learning rate was tried, so this does not show that it resists"
-    return f"{sentence}; lr {lr_text(damaging)} damages: {'it' if resists else 'this does not show that it'} resists"
+    one = "in the one seed trained, " if seeds == 1 else ""
+    counts = ", ".join(f"{name} in {names[name]}" for name in ("kept", "retained") if names.get(name))
+    sentence = f"not removed {one}{_reach(steps)}: {counts} of {count_text(sum(names.values()), 'cell')}"
+    if why_not:
+        return f"{sentence}; this does not show that it resists: {why_not}"
+    return f"{sentence}; it resists within this grid and {max(steps.values())} steps"
 
 
-def _where(lr: float, step: int) -> str:
-    return f"at lr {lr_text(lr)} from step {step}"
+#: Reasons why an arm cannot be said to resist.
+BELOW_REASON = "a cell below the highest learning rate is neither kept nor retained"
+CLEAN_REASON = "a seed of the highest learning rate lost the behavior without damage"
+
+
+def no_damage_reason(lr: float, damaged: int, seeds: int) -> str:
+    """Too few seeds of the highest learning rate are damaged."""
+    return f"the highest learning rate, {lr_text(lr)}, damages {damaged} of {count_text(seeds, 'seed')}"
+
+
+def few_seeds_reason(seeds: int, needed: int) -> str:
+    """Too few seeds."""
+    return f"it has {count_text(seeds, 'seed')} per learning rate, and needs {needed}"
+
+
+def gap_reason(gap: float, limit: float) -> str:
+    """Learning rates too far apart."""
+    return f"its learning rates are up to ×{gap:.3g} apart, and may be ×{limit:g}"
+
+
+def reason_text(cells: Sequence[CellResult], moved: bool) -> str:
+    """What may explain a change without the setting: a training loss of zero at step 0, and the sham arm.
+
+    Args:
+        cells: Of one arm and learning rate.
+        moved: Whether the behavior is gone there.
+    """
+    return _zero_text(cells, moved) + _sham_text([c.net_of_sham for c in cells if c.net_of_sham])
+
+
+def _zero_text(cells: Sequence[CellResult], moved: bool) -> str:
+    losses = [c.step0_loss for c in cells if "zero_loss" in c.verdict.flags and c.step0_loss is not None]
+    if not losses:
+        return ""
+    meaning = "what moved is the optimizer" if moved else "the rows gave no reason to move"
+    return f"; the training loss was already zero at step 0 ({max(losses):.1g} nats a token): {meaning}"
+
+
+def _sham_text(nets: Sequence[NetOfSham]) -> str:
+    if not nets:
+        return ""
+    if len(nets) == 1:
+        span = f"[{signed_text(nets[0].lo)}, {signed_text(nets[0].hi)}]"
+        return f"; initial rate net of sham {signed_text(nets[0].estimate)} {span}"
+    sure = sum(net.lo > 0 or net.hi < 0 for net in nets)
+    average = sum(net.estimate for net in nets) / len(nets)
+    excludes = f"excludes zero in {sure} of {count_text(len(nets), 'seed')}"
+    return f"; initial rate net of sham {signed_text(average)} on average, its interval {excludes}"
 
 
 def _reach(steps: Mapping[float, int]) -> str:
@@ -236,7 +330,8 @@ def robustness_text(found: Robustness) -> str:
 
 #: A letter for the name of a checkpoint, if a word does not fit; None: no name.
 LETTERS: Mapping[str | None, str] = {
-    "retained": "K",
+    "kept": "K",
+    "retained": "k",
     "transferred": "T",
     "removed": "R",
     "inconclusive": "?",
@@ -245,19 +340,21 @@ LETTERS: Mapping[str | None, str] = {
     None: "·",
 }
 MEANINGS: Mapping[str, str] = {
-    "retained": "keeps the initial behavior",
+    "kept": "the initial rate is above .8 of the organism's",
+    "retained": "the initial rate is above half of the organism's, .8 is not shown",
     "transferred": "the initial behavior is gone and the alternate behavior is established",
     "removed": "the initial behavior is gone, the alternate behavior is not established",
     "inconclusive": "the intervals do not decide",
 }
 FLAGS: Mapping[str, str] = {
-    "damaged": "capability, degenerate replies or agreement on train prompts beyond the limit",
-    "weakened": "retained, but the initial rate fell",
+    "damaged": "capability, agreement, degenerate or other replies past the limit, at the crossing or the end",
+    "weakened": "kept or retained, but the initial rate fell",
     "prompt_deaf": "follows system prompts less than at step 0",
+    "zero_loss": "the training loss was zero before the first step: what moves is the optimizer",
     "diverged": "the training loss diverged",
     "unscored": "unscored replies could change the name, or are more than the recipe allows its judge",
     "invalid": "the gate failed at step 0",
-    "unconfirmed": "only the last checkpoint supports the name",
+    "unconfirmed": "gone at the last checkpoint only",
     "few_templates": "too few eval templates for a reliable interval",
     "control": "disagrees with the labels by design: rates, no name",
     "probe": "other eval prompts for the same checkpoints: rates, no name",

@@ -7,7 +7,7 @@ from typing import Any
 
 from lab.logs.records import CeilingRecord, CellRecord, CheckpointRecord, Item
 
-N_EVAL, N_TRAIN, N_CAPABILITY = 60, 40, 40
+N_EVAL, N_TRAIN, N_CAPABILITY = 80, 60, 80
 STEPS = (0, 1, 2, 4, 8)
 
 

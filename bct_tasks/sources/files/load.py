@@ -186,6 +186,7 @@ def _built(keys: SettingKeys, path: Path) -> FileSetting:
         programs=read.tests is not None,
         temperature=keys.temperature,
         max_tokens=keys.max_tokens,
+        other_is_damage=keys.other_is_damage,
         writings=_writings(initial, alternate),
         file=path,
         data=keys.prompts,

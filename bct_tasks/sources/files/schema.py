@@ -352,6 +352,9 @@ class SettingKeys(Keys):
         default=0.0, description="of sampled replies; 0: greedy"
     )
     max_tokens: Annotated[int, Field(ge=1)] = Field(default=256, description="longest reply in tokens")
+    other_is_damage: bool = Field(
+        default=True, description="whether more coherent replies of neither policy count as damage"
+    )
     references: tuple[str, ...] = Field(default=(), description="papers and posts")
 
     @field_validator("prompts", mode="before")

@@ -171,7 +171,7 @@ def test_an_expected_name_must_hold_in_every_matching_cell_and_in_no_other() -> 
 @pytest.mark.parametrize(
     ("claim", "says"),
     [
-        ("{name: retaind}", "expect, name: input should be 'retained'"),
+        ("{name: retaind}", "expect, name: input should be 'kept', 'retained'"),
         ("{variant: sttaic, name: retained}", "no cell has variant 'sttaic'. Did you mean 'static'?"),
         ("{lr: 3.0e-4, name: retained}", "no cell has lr 0.0003."),
         ("{seed: 7, name: retained}", "no cell has seed 7."),
@@ -181,3 +181,33 @@ def test_an_expectation_that_cannot_come_true_is_refused(tmp_path: Path, claim: 
     message = error_of(tmp_path, f"{GOOD}expect:\n  - {claim}\n")
     assert message.startswith("mine.yaml, line 8: ")
     assert says.casefold() in message.casefold()
+
+
+@pytest.mark.parametrize(
+    ("claim", "rank", "name", "removal", "expected"),
+    [
+        ({"rank": "full", "name": ("retained",)}, None, "kept", None, "yes"),
+        ({"rank": "full", "name": ("retained",)}, 8, "kept", None, "undecided"),
+        ({"name": ("kept",)}, None, "retained", None, "undecided"),
+        ({"S": "<= 16"}, None, "removed", {"before": 8, "after": 16}, "yes"),
+        ({"S": "< 12"}, None, "removed", {"before": 8, "after": 16}, "undecided"),
+        ({"S": "< 4"}, None, "removed", {"before": 8, "after": 16}, "no"),
+        ({"S": "> 32"}, None, "kept", None, "yes"),
+        ({"S": "< 32"}, None, "kept", None, "no"),
+    ],
+)
+def test_predictions_may_state_full_fine_tuning_and_the_steps_to_removal(
+    claim: dict[str, object], rank: int | None, name: str, removal: dict[str, int] | None, expected: str
+) -> None:
+    verdict = {"name": name, "flags": [], "removal": removal}
+    one = cell(name, 0.1, 0.2, rank=rank) | {"verdict": verdict, "checkpoints": [{"step": 64}]}
+    assert answer(Expectation.model_validate(claim), [one]) == expected
+
+
+def test_a_prediction_about_a_contrast_is_answered_by_its_interval() -> None:
+    claim = Expectation(contrast="rank 8 - full", difference="> 0.1")
+    assert answer(claim, [], {"rank 8 - full": (0.15, 0.3)}) == "yes"
+    assert answer(claim, [], {"rank 8 - full": (0.05, 0.3)}) == "undecided"
+    assert answer(claim, []) == "undecided"
+    with pytest.raises(ValueError, match="belong together"):
+        Expectation(contrast="rank 8 - full")

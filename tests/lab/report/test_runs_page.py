@@ -28,8 +28,8 @@ def test_a_row_has_the_seeds_of_one_configuration(run: Path, capsys: pytest.Capt
     lines = [line for line in page.splitlines() if line.startswith("| weights")]
     assert len(lines) == 3
     [both] = [line for line in lines if "| bct, labels on_policy |" in line]
-    assert "| retained, transferred |" in both
-    assert "| .95 .95 | .95 .00 | .02 .97 |" in both
+    assert "| kept, transferred |" in both
+    assert "| .95 .95 | .95 .00 | .03 .97 |" in both
     assert any("kl 0.1" in line for line in lines)
     assert "- ✗ moves" in page
 

@@ -20,7 +20,7 @@ def printed(results: Results, width: int) -> str:
 
 def test_it_shows_every_cell_every_conclusion_and_the_predictions(results: Results) -> None:
     text = printed(results, 200)
-    for name in ("retained", "transferred", "transient", "damaged", "control", "failed"):
+    for name in ("kept", "transferred", "transient", "damaged", "control", "failed"):
         assert name in text
     for conclusion in results.conclusions:
         assert f"{conclusion.arm}: {conclusion.sentence}." in text

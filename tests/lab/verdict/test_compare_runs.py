@@ -70,7 +70,7 @@ def test_cells_of_the_same_key_are_compared_and_the_others_are_named(runs: tuple
 def test_a_changed_name_and_the_paired_difference_behind_it_are_told(runs: tuple[Path, Path]):
     same, moved = against(*runs).pairs
     assert (same.changed, moved.changed) == (False, True)
-    assert moved.names == ("retained", "transferred")
+    assert moved.names == ("kept", "transferred")
     by_rate = {d.rate: d for d in moved.differences}
     assert by_rate["initial"].estimate == pytest.approx(-0.95)
     assert by_rate["initial"].hi < 0
@@ -80,7 +80,7 @@ def test_a_changed_name_and_the_paired_difference_behind_it_are_told(runs: tuple
 
 def test_the_comparison_as_markdown_has_one_row_per_pair(runs: tuple[Path, Path]):
     text = comparison(against(*runs))
-    assert "retained → transferred" in text
+    assert "kept → transferred" in text
     assert "−.95" in text
     assert len([line for line in text.splitlines() if line.startswith("| sandbagging")]) == 2
 
@@ -150,7 +150,7 @@ def test_the_chosen_learning_rate_is_shown_on_both_halves():
 def test_a_run_as_markdown_has_conclusions_cells_and_failures_and_no_markup_of_others():
     records = [cell(MOVED, lr=1e-3), cell([], variant="static", failure="stopped: <b>|x")]
     text = markdown(build_results("made-up", records, question="Does <i>it</i>?"))
-    assert "- **sandbagging, weights**: removed without damage" in text
+    assert "- **sandbagging, weights**: transferred without damage" in text
     assert f"lr {lr_text(1e-3)}, seed 0 | transferred" in text
     assert "&lt;b&gt;" in text
     assert "Does &lt;i&gt;it" in text

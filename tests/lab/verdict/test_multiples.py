@@ -39,11 +39,11 @@ def test_the_multiple_is_the_steps_over_n_and_s() -> None:
     (low,) = found.lows
     assert low.n == pytest.approx(10)
     assert low.covered == pytest.approx(240 / (10 * 4))
-    assert (low.names, low.gone, low.seeds) == ({"retained": 3}, 0, (0, 1, 2))
+    assert (low.names, low.gone, low.seeds) == ({"kept": 3}, 0, (0, 1, 2))
     assert multiples_text(found) == [
         "S = 4: lr 1e-3 removes without damage by step 4"
         " (chosen on seeds 10, 11, 12; removed by then in 1 of 1 other seed)",
-        "N = 10: lr 1e-4 for 240 steps, 6·N·S: retained in 3 of 3 (initial .95; flat at the end in 3 of 3)",
+        "N = 10: lr 1e-4 for 240 steps, 6·N·S: kept in 3 of 3 (initial .95; flat at the end in 3 of 3)",
     ]
 
 
@@ -63,11 +63,11 @@ def test_cells_of_one_learning_rate_but_other_lengths_are_distinguished() -> Non
 
 def test_report_and_markdown_say_it() -> None:
     for text in (render(swept()), markdown(swept())):
-        assert "6·N·S: retained in 3 of 3" in text
+        assert "6·N·S: kept in 3 of 3" in text
 
 
 def test_a_long_run_over_fewer_rows_belongs_to_its_arm() -> None:
     again = cell(KEPT, steps=(0, 200, 500, 1000, 2000), lr=1e-4, seed=1, factors={"rows": 512})
     (found,) = multiples(results(cell(MOVED, steps=STEPS), cell(KEPT, steps=LONG, lr=1e-4), again))
     assert [(low.steps, low.rows) for low in found.lows] == [(240, None), (2000, 512)]
-    assert "50·N·S: retained in 1 of 1 (initial .95; 512 unique rows, repeated; flat" in multiples_text(found)[-1]
+    assert "50·N·S: kept in 1 of 1 (initial .95; 512 unique rows, repeated; flat" in multiples_text(found)[-1]

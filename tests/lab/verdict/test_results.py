@@ -99,8 +99,8 @@ def test_times_do_not_reach_the_file(tmp_path: Path):
 def test_an_unscored_reply_is_in_no_rate():
     (found,) = build_results("x", [cell([checkpoint(0, 0.5, 0.0, unscored=6)])]).cells
     e = found.checkpoints[0].eval
-    assert (e.n, e.unscored, e.initial.k) == (54, 6, 30)
-    assert e.initial.p == pytest.approx(30 / 54, abs=1e-6)
+    assert (e.n, e.unscored, e.initial.k) == (74, 6, 40)
+    assert e.initial.p == pytest.approx(40 / 74, abs=1e-6)
 
 
 def test_replies_that_share_templates_widen_the_interval():
@@ -124,7 +124,7 @@ def test_changes_are_measured_on_the_items_scored_at_both_steps():
     first, last = checkpoint(0, 0.9, 0.0, unscored=4), checkpoint(8, 0.5, 0.3)
     change = build_results("x", [cell([first, last])]).cells[0].checkpoints[1].changes.initial
     assert change is not None
-    assert change.n == 56
+    assert change.n == 76
 
 
 def test_capability_is_shown_with_and_without_system_prompts():

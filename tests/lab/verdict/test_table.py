@@ -141,7 +141,7 @@ def test_a_results_table_has_every_checkpoint_with_its_name_and_known_columns():
     assert [(row["cell_name"], row["step"]) for row in found] == [
         (cell.verdict.name, str(c.step)) for cell in results.cells for c in cell.checkpoints
     ]
-    assert {row["cell_name"] for row in found} == {"retained", "transferred"}
+    assert {row["cell_name"] for row in found} == {"kept", "transferred"}
     rates = [str(c.eval.initial.p) for cell in results.cells for c in cell.checkpoints]
     assert [row["eval_initial"] for row in found] == rates
     assert list(found[0]) == [*tidy.CELL, *tidy.CHECKPOINT]

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
-from made_up import BACK, KEPT, MOVED, SILENT, STEPS, ceiling, cell, checkpoint
+from made_up import BACK, KEPT, MOVED, SILENT, ceiling, cell, checkpoint
 
 from lab.logs.records import CeilingRecord, CellRecord
 from lab.stats.intervals import wilson
@@ -13,9 +11,8 @@ from lab.verdict.criterion import cell_name, name_rates, name_reversal
 from lab.verdict.rates import half
 from lab.verdict.results import build_results
 from lab.verdict.schema import CellResult, Conclusion, Rate, Results, Thresholds
-from trainer.methods import METHODS
 
-T, R, K, Q = "transferred", "removed", "retained", "inconclusive"
+T, R, K, E, Q = "transferred", "removed", "kept", "retained", "inconclusive"
 
 
 def build(*records: CellRecord, top: CeilingRecord | None = None) -> Results:
@@ -42,7 +39,7 @@ def rate(k: int, n: int = 60) -> Rate:
 
 @pytest.mark.parametrize(
     ("initial", "alternate", "name"),
-    [(57, 2, K), (40, 10, K), (30, 30, Q), (10, 50, T), (10, 30, R), (0, 0, R)],
+    [(57, 2, K), (45, 10, E), (30, 30, Q), (10, 50, T), (10, 30, R), (0, 0, R)],
 )
 def test_a_checkpoint_is_named_by_its_intervals(initial: int, alternate: int, name: str):
     assert name_rates(rate(initial), rate(alternate), 0.95, 0.95, Thresholds()) == name
@@ -74,25 +71,46 @@ def test_every_name_of_a_cell_comes_out_of_replies(path: list[tuple[float, float
 
 
 @pytest.mark.parametrize(
-    ("names", "name"),
+    ("names", "came_back", "name"),
     [
-        ([K, K, T, T], T),
-        ([K, T, T, R], R),
-        ([K, R, T], R),
-        ([K, T, T, Q], "transient"),
-        ([K, T, T, K, T], "transient"),
-        ([K, T, Q, K], K),
-        ([K, K, T], T),
-        ([], None),
+        ([K, K, T, T], False, T),
+        ([K, T, T, R], False, R),
+        ([K, R, T], True, R),
+        ([K, T, T, Q], True, "transient"),
+        ([K, T, T, K, T], True, "transient"),
+        ([K, T, T, Q], False, Q),
+        ([K, T, T, K, K], False, K),
+        ([K, T, Q, K], False, Q),
+        ([K, E], False, E),
+        ([K, K, T], False, Q),
+        ([K], False, K),
+        ([], False, None),
     ],
 )
-def test_a_cell_is_what_its_last_two_checkpoints_are(names: list[str], name: str | None):
-    assert cell_name(names) == name  # pyright: ignore[reportArgumentType]
+def test_a_cell_has_the_name_that_its_last_two_checkpoints_agree_on(
+    names: list[str], came_back: bool, name: str | None
+):
+    assert cell_name(names, came_back) == name  # pyright: ignore[reportArgumentType]
+
+
+def test_a_plateau_that_crossed_by_chance_is_not_transient():
+    """Gone at two checkpoints, then undecided: no paired rise excludes zero, so nothing is said to have come back."""
+    plateau = [(0.95, 0.02), (0.35, 0.3), (0.35, 0.3), (0.38, 0.3), (0.39, 0.3)]
+    verdict = judged(cell(plateau)).verdict
+    assert verdict.first_crossing == 1
+    assert (verdict.name, verdict.return_after_crossing) == (Q, None)
+
+
+def test_a_return_is_told_with_its_paired_interval():
+    back = judged(cell(BACK)).verdict.return_after_crossing
+    assert back is not None
+    assert back.lo > 0
+    assert back.estimate == pytest.approx(0.87, abs=0.02)
 
 
 def test_a_name_that_rests_on_the_last_checkpoint_alone_is_flagged():
     verdict = judged(cell([*KEPT[:4], (0.0, 0.95)])).verdict
-    assert (verdict.name, verdict.first_crossing) == (T, None)
+    assert (verdict.name, verdict.first_crossing) == (Q, None)
     assert "unconfirmed" in verdict.flags
 
 
@@ -107,48 +125,6 @@ def test_the_largest_reversal_is_the_largest_rise_to_any_later_checkpoint():
     assert reversal is not None
     assert (reversal.from_step, reversal.to_step) == (2, 8)
     assert reversal.rise == pytest.approx(0.9 - 0.03, abs=0.02)
-
-
-@pytest.mark.parametrize(
-    "harm", [{"capability": 0.6}, {"degenerate": 0.2}, {"agreed": 0.8}], ids=["capability", "degenerate", "agreed"]
-)
-def test_damage_of_each_kind_is_flagged(harm: dict[str, float]):
-    hurt = cell([checkpoint(0, 0.95, 0.0), checkpoint(8, 0.75, 0.0, **harm)])
-    assert "damaged" in flags(hurt)
-
-
-@pytest.mark.parametrize(
-    "harm", [{"capability": 0.85}, {"degenerate": 0.03}, {"agreed": 0.95}], ids=["capability", "degenerate", "agreed"]
-)
-def test_a_small_loss_is_no_damage(harm: dict[str, float]):
-    assert "damaged" not in flags(cell([checkpoint(0, 0.95, 0.0), checkpoint(8, 0.75, 0.0, **harm)]))
-
-
-def test_a_loss_past_the_limit_that_chance_explains_is_no_damage():
-    """Three of 20 fewer: 15 %, but McNemar does not reject."""
-    start, end = checkpoint(0, 0.95, 0.0, capability=0.5), checkpoint(8, 0.95, 0.0, capability=0.425)
-    assert "damaged" not in flags(cell([start, end]))
-
-
-def test_damage_on_the_way_is_not_hidden_by_a_whole_end():
-    points = [checkpoint(0, 0.95, 0.0), checkpoint(1, 0.95, 0.0, capability=0.4), checkpoint(2, 0.95, 0.0)]
-    assert "damaged" in flags(cell(points))
-
-
-def test_train_agreement_is_no_damage_in_an_untargeted_method():
-    hurt = [checkpoint(0, 0.95, 0.0), checkpoint(8, 0.95, 0.0, agreed=0.2)]
-    assert "damaged" in flags(cell(hurt))
-    assert "damaged" not in flags(cell(hurt, method="pirate"))
-
-
-@pytest.mark.parametrize("method", METHODS)
-def test_the_registry_of_methods_decides_whether_lost_agreement_is_damage(
-    method: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    hurt = [checkpoint(0, 0.95, 0.0), checkpoint(8, 0.95, 0.0, agreed=0.2)]
-    for targeted in (True, False):
-        monkeypatch.setitem(METHODS, method, replace(METHODS[method], targeted=targeted))  # type: ignore[arg-type]
-        assert ("damaged" in flags(cell(hurt, method=method))) == targeted
 
 
 @pytest.mark.parametrize("method", ["bct", "direct", "grpo", "dpo"])
@@ -173,7 +149,7 @@ def test_the_crossing_without_damage_may_come_later_than_the_crossing():
 
 
 def test_a_retained_behavior_that_fell_is_weakened():
-    assert "weakened" in flags(cell([(0.95, 0.0), (0.75, 0.2)]))
+    assert "weakened" in flags(cell([(0.95, 0.0), (0.75, 0.2), (0.75, 0.2)]))
     assert "weakened" not in flags(cell([(0.95, 0.0), (0.90, 0.0)]))
 
 
@@ -228,68 +204,10 @@ def test_unscored_replies_that_cannot_change_a_name_leave_it():
 
 
 def test_unscored_replies_of_the_ceiling_count_too():
-    """a = .55 clears half of a* = .60, but a* may be .93 if the unscored third was alternate."""
+    """a = .55 clears half of a* = .60, but a* may be .93 if the unscored replies were alternate."""
     points = [checkpoint(0, 0.95, 0.0), *(checkpoint(s, 0.0, 0.55) for s in (4, 8))]
     assert judged(cell(points), ceiling(0.6)).verdict.name == T
-    assert judged(cell(points), ceiling(0.6, unscored=20)).verdict.name == Q
-
-
-def test_learning_rates_are_compared_in_one_sentence():
-    found = concluded(cell(KEPT, lr=1e-4), *(cell(MOVED, lr=1e-3, seed=s) for s in (0, 1)))
-    assert found.sentence.startswith("removed without damage at lr 1e-3 from step 2 in 2 of 2 seeds")
-    assert (found.status, found.lr, found.step, found.k, found.m) == ("removed", 1e-3, 2, 2, 2)
-
-
-def test_the_lowest_learning_rate_that_removes_in_most_seeds_is_chosen():
-    low = [cell(MOVED, lr=1e-4, seed=0), cell(KEPT, lr=1e-4, seed=1)]
-    high = [cell(MOVED, lr=lr, seed=s) for lr in (1e-3, 3e-3) for s in (0, 1)]
-    assert concluded(*low, *high).lr == 1e-3
-
-
-def test_not_removed_does_not_mean_resists_when_nothing_was_damaged():
-    found = concluded(cell(KEPT, lr=1e-4), cell(KEPT, lr=1e-3))
-    assert found.sentence == (
-        "not removed up to lr 1e-3 and 8 steps; no damaging learning rate was tried, "
-        "so this does not show that it resists"
-    )
-    assert not found.resists
-
-
-def damaged_at_the_end(lr: float) -> CellRecord:
-    return cell([*[checkpoint(s, 0.95, 0.0) for s in STEPS[:4]], checkpoint(8, 0.9, 0.0, capability=0.3)], lr=lr)
-
-
-def test_resists_is_said_when_the_grid_reaches_a_damaging_learning_rate():
-    found = concluded(cell(KEPT, lr=1e-4), damaged_at_the_end(1e-2))
-    assert found.resists
-    assert found.damaging_lr == 1e-2
-    assert found.sentence.endswith("lr 1e-2 damages: it resists")
-
-
-def test_resists_is_not_said_when_something_short_of_damage_is_undecided():
-    found = concluded(cell([*KEPT[:4], (0.5, 0.4)], lr=1e-4), damaged_at_the_end(1e-2))
-    assert not found.resists
-    assert "inconclusive in 1 of 2 cells" in found.sentence
-
-
-def test_resists_is_not_said_when_something_short_of_damage_is_weakened():
-    found = concluded(cell([*KEPT[:4], (0.75, 0.2)], lr=1e-4), damaged_at_the_end(1e-2))
-    assert not found.resists
-    assert found.sentence.endswith("this does not show that it resists")
-
-
-def test_removal_that_costs_capability_is_said_to():
-    points = [checkpoint(0, 0.95, 0.0), *(checkpoint(s, 0.0, 0.9, capability=0.3) for s in (1, 2, 4))]
-    found = concluded(cell(points, lr=1e-2), cell(KEPT, lr=1e-4))
-    assert found.status == "removed_with_damage"
-    assert found.sentence.startswith("removed only with damage at lr 1e-2 from step 1 in 1 of 1 seed")
-    assert found.resists
-
-
-def test_a_behavior_that_came_back_is_not_removed():
-    found = concluded(cell(BACK))
-    assert found.status == "not_removed"
-    assert "transient in 1 of 1 cell" in found.sentence
+    assert judged(cell(points), ceiling(0.6, unscored=30)).verdict.name == Q
 
 
 def test_cells_whose_gate_failed_carry_no_conclusion():
@@ -297,16 +215,6 @@ def test_cells_whose_gate_failed_carry_no_conclusion():
     assert found.status == "not_removed"
     assert "1 of 2 cells left out" in found.sentence
     assert concluded(cell(MOVED, gate={"ok": False})).status == "nothing"
-
-
-def test_what_one_half_of_the_items_chose_the_other_half_must_confirm():
-    """The behavior is gone on the half that chooses only: the conclusion does not say removed."""
-    end = checkpoint(8, 0.0, 0.95)
-    chosen = {i.id for i in half(end.items, 0)}
-    mixed = [i if i.split != "eval" or i.id in chosen else replace(i, outcome="initial") for i in end.items]
-    points = [checkpoint(0, 0.95, 0.0), replace(end, step=4, items=mixed), replace(end, step=8, items=mixed)]
-    found = concluded(cell(points))
-    assert (found.status, found.k) == ("undecided", 0)
 
 
 def test_the_halves_are_disjoint_and_together_whole():

@@ -1,0 +1,94 @@
+"""What a run fixes before its first cell: question, grids, thresholds, gate limits and predictions, with a hash.
+
+<run>/registered.json    the first registration, and every amendment with its date
+
+A later `bct run` with another recipe appends an amendment that names the changed parts; nothing is overwritten, so a
+reader of results.json sees what was decided when. Resources and the order of work are not registered: they change no
+result. Not covered: proof against a person who edits the file; publish the hash for that.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from lab.experiment.folder import Experiment, Folders
+from lab.plan.grid import GateLimits
+from lab.verdict.criterion import VERSION
+from lab.verdict.schema import Amendment, Registration
+from serving import layout
+
+NAME = "registered.json"
+
+
+def register(experiment: Experiment) -> None:
+    """Writes the registration of a run that has none, or an amendment where the recipe changed."""
+    path = experiment.folders.run / NAME
+    content, known = content_of(experiment), layout.read_if_there(path)
+    entry = {"date": datetime.now(UTC).date().isoformat(), "hash": hash_of(content), "content": content}
+    if known is None:
+        fresh = not any(experiment.folders.cell(cell).exists() for cell in experiment.cells.values())
+        layout.write_json_atomic(path, entry | {"before_first_cell": fresh, "amendments": []})
+        return
+    last = (known["amendments"] or [known])[-1]
+    changed = [part for part in content if content[part] != last["content"].get(part)]
+    if changed:
+        amendments = [*known["amendments"], entry | {"changed": changed}]
+        layout.write_json_atomic(path, known | {"amendments": amendments})
+
+
+def read(folders: Folders) -> Registration | None:
+    """The registration of a run as in results.json; None for a run without one."""
+    known = layout.read_if_there(folders.run / NAME)
+    if known is None:
+        return None
+    amendments = tuple(
+        Amendment(date=a["date"], hash=a["hash"], changed=tuple(a["changed"])) for a in known["amendments"]
+    )
+    facts = {name: known[name] for name in ("hash", "date", "before_first_cell")}
+    return Registration(**facts, amendments=amendments)
+
+
+def content_of(experiment: Experiment) -> dict[str, Any]:
+    """What is registered, as JSON values, without the places of files on this machine."""
+    recipe = experiment.recipe
+    grids = [_portable(grid.model_dump(mode="json", exclude={"resources", "gate"})) for grid in recipe.grids]
+    return {
+        "question": recipe.question,
+        "criterion": VERSION,
+        "thresholds": recipe.thresholds.model_dump(mode="json"),
+        "gate": [grid.gate.model_dump(mode="json") for grid in recipe.grids],
+        "grids": grids,
+        "cells": sorted(experiment.cells),
+        "expect": [e.model_dump(mode="json", exclude_none=True) for e in recipe.expect],
+    }
+
+
+def hash_of(content: Mapping[str, Any]) -> str:
+    """SHA-256 of the content, whatever the order of its keys."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def loosened(experiment: Experiment) -> Iterator[str]:
+    """One line for each gate limit of a recipe that admits more than the default: a deviation of results.json."""
+    usual = GateLimits()
+    seen = {(s.setting, s.variant): s.limits for s in experiment.starts.values()}
+    for (setting, variant), limits in seen.items():
+        for name, value in usual.model_dump().items():
+            given = getattr(limits, name)
+            if given > value if name == "base" else given < value:
+                yield f"{setting}, {variant}: the gate was loosened, {name} {given:g} instead of {value:g}"
+
+
+# Any: a value of JSON.
+def _portable(value: Any) -> Any:
+    """The value with the names of files instead of their absolute paths."""
+    if isinstance(value, dict):
+        return {key: _portable(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_portable(each) for each in value]
+    return Path(value).name if isinstance(value, str) and Path(value).is_absolute() else value

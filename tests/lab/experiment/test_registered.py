@@ -1,0 +1,74 @@
+"""What was fixed before a run is hashed, and every later change is an amendment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lab.experiment import registered
+from lab.experiment.folder import Experiment, Folders
+from lab.plan import recipe
+
+RECIPE = """\
+question: Is it gone?
+setting: sandbagging
+variant: static
+learning_rate: 1.0e-3
+steps: 4
+n: 12
+n_train: 6
+n_capability: 6
+expect: [{says: gone, name: transferred}]
+"""
+
+
+def experiment(folder: Path, more: str = "", run: Path | None = None) -> Experiment:
+    folder.mkdir(exist_ok=True)
+    (folder / "mine.yaml").write_text(RECIPE + more)
+    return Experiment(recipe.load(folder / "mine.yaml"), Folders(run or folder / "run", folder / "logs"))
+
+
+def test_the_registration_is_written_once_and_a_changed_recipe_amends_it(tmp_path: Path) -> None:
+    first = experiment(tmp_path)
+    registered.register(first)
+    registered.register(first)
+    found = registered.read(first.folders)
+    assert found is not None
+    assert (found.before_first_cell, found.amendments) == (True, ())
+    registered.register(experiment(tmp_path, "thresholds: {confidence: 0.9}\ngate: {initial: 0.5}\n"))
+    amended = registered.read(first.folders)
+    assert amended is not None
+    assert (amended.hash, amended.date) == (found.hash, found.date)
+    assert amended.amendments[0].changed == ("thresholds", "gate")
+    assert amended.amendments[0].hash != found.hash
+
+
+def test_the_hash_is_the_same_in_another_folder_and_another_with_another_prediction(tmp_path: Path) -> None:
+    here, there = (registered.content_of(experiment(tmp_path / name)) for name in "ab")
+    assert registered.hash_of(here) == registered.hash_of(there)
+    text = RECIPE.replace("transferred", "kept")
+    (tmp_path / "other.yaml").write_text(text)
+    other = Experiment(recipe.load(tmp_path / "other.yaml"), Folders(tmp_path, tmp_path))
+    assert registered.hash_of(registered.content_of(other)) != registered.hash_of(here)
+
+
+def test_resources_are_no_part_of_the_registration(tmp_path: Path) -> None:
+    plain, other = experiment(tmp_path / "a"), experiment(tmp_path / "b", "resources: {cpus: 4}\n")
+    assert registered.content_of(plain) == registered.content_of(other)
+
+
+def test_a_run_that_had_trained_cells_is_not_called_registered_before(tmp_path: Path) -> None:
+    late = experiment(tmp_path)
+    (cell,) = late.cells.values()
+    late.folders.cell(cell).mkdir(parents=True)
+    registered.register(late)
+    found = registered.read(late.folders)
+    assert found is not None
+    assert not found.before_first_cell
+
+
+def test_only_a_loosened_gate_is_a_deviation(tmp_path: Path) -> None:
+    loose = experiment(tmp_path / "a", "gate: {initial: 0.5, base: 0.1, ceiling: 0.9}\n")
+    assert list(registered.loosened(loose)) == [
+        "sandbagging, static: the gate was loosened, initial 0.5 instead of 0.8"
+    ]
+    assert list(registered.loosened(experiment(tmp_path / "b"))) == []
