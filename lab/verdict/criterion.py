@@ -141,7 +141,8 @@ def _named(
     names: Sequence[tuple[CheckpointName, CheckpointName]], reversal: bool, paired: Paired | None, t: Thresholds
 ) -> tuple[CellName | None, Change | None, bool]:
     """The name of a cell, the return after a crossing, and whether unscored replies could change the name."""
-    plain, sure = [p for p, _ in names], [s for _, s in names]
+    plain: list[CheckpointName] = [p for p, _ in names]
+    sure: list[CheckpointName] = [s for _, s in names]
     if reversal:
         one, two = reversal_name(plain), reversal_name(sure)
         return (two if one == two else "inconclusive"), None, one != two
@@ -346,10 +347,13 @@ def _flagged(
     damage = damage_of(checkpoint, thresholds, targeted, other_counts) if later else None
     judged = checkpoint.judged
     silent = judged is not None and max_unscored is not None and judged.share > max_unscored
-    flags: list[Flag] = ["damaged"] if damage and damage.state == "damaged" else []
-    flags += ["prompt_deaf"] if _fell(checkpoint.changes.following, thresholds.deaf_drop) else []
-    flags += ["unscored"] if silent else []
-    return checkpoint.model_copy(update={"name": name, "damage": damage, "flags": tuple(flags)})
+    known: Mapping[Flag, bool] = {
+        "damaged": damage is not None and damage.state == "damaged",
+        "prompt_deaf": _fell(checkpoint.changes.following, thresholds.deaf_drop),
+        "unscored": silent,
+    }
+    flags = tuple(flag for flag, holds in known.items() if holds)
+    return checkpoint.model_copy(update={"name": name, "damage": damage, "flags": flags})
 
 
 def _fell(change: Change | None, by: float) -> bool:
@@ -360,8 +364,8 @@ def _cell_flags(checkpoints: Sequence[CheckpointResult], found: Verdict, thresho
     """Flags of any checkpoint, but damage only at the crossing and the last two."""
     if not checkpoints:
         return
-    seen: set[Flag] = {flag for c in checkpoints for flag in c.flags if flag != "damaged"}
-    yield from sorted(seen | ({"damaged"} if found.damage == "damaged" else set()), key=str)
+    seen: set[Flag] = {flag for c in checkpoints for flag in c.flags}
+    yield from sorted((flag for flag in seen if flag != "damaged" or found.damage == "damaged"), key=str)
     if found.name in STAYED and _fell(checkpoints[-1].changes.initial, thresholds.weakened_drop):
         yield "weakened"
     if checkpoints[-1].name in GONE and found.stable_crossing is None:

@@ -57,7 +57,7 @@ def damage_of_cell(
     """
     after = range(1, len(checkpoints))
     counted = {i for i in after if i >= len(checkpoints) - 2 or (crossed is not None and i in (crossed, crossed + 1))}
-    states = [c.damage.state for i, c in enumerate(checkpoints) if i in counted and c.damage]
+    states: list[DamageState] = [c.damage.state for i, c in enumerate(checkpoints) if i in counted and c.damage]
     earlier = (c.step for i, c in enumerate(checkpoints) if i not in counted and c.damage)
     damaged = {c.step for c in checkpoints if c.damage and c.damage.state == "damaged"}
     return together(states) if states else None, tuple(step for step in earlier if step in damaged)

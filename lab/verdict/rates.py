@@ -291,8 +291,11 @@ def _manner(first: Iterable[Item], items: Iterable[Item], confidence: float) -> 
     before, after = scored(of_split(first, "train")), scored(of_split(items, "train"))
     if any(i.manner is None for i in (*before, *after)):
         return None
-    shown = [[replace(i, outcome="agreed" if i.manner else "other") for i in part] for part in (before, after)]
-    return _change(*shown, "train", "agreed", confidence)
+    return _change(_by_manner(before), _by_manner(after), "train", "agreed", confidence)
+
+
+def _by_manner(items: Iterable[Item]) -> list[Item]:
+    return [replace(i, outcome="agreed" if i.manner else "other") for i in items]
 
 
 def _change(first: Iterable[Item], items: Iterable[Item], split: str, outcome: str, confidence: float) -> Change | None:
