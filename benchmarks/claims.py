@@ -1,7 +1,7 @@
 """How often a rule of the criterion claims what is false, and what is true, over simulated arms.
 
-    python -m benchmarks.claims                  # the tables alone; `python -m benchmarks.coverage` writes the page
-    python -m benchmarks.claims --arms 100
+    python -m benchmarks.claims                  # the section of docs/measured/coverage.md; minutes on two cores
+    python -m benchmarks.claims --arms 100 --out -
 
 The simulated replies go through the criterion and the conclusions of the lab, as those of a run do. An arm has three
 learning rates, half a decade apart, and six checkpoints after step 0. At each of these the true initial rate is the
@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,6 +44,7 @@ from lab.verdict.schema import (
     Verdict,
 )
 
+PAGE = Path(__file__).parent.parent / "docs" / "measured" / "coverage.md"
 ARMS = 300
 STEPS = (0, 2, 4, 8, 16, 32, 64)
 RATES = (1e-3, 3.16e-3, 1e-2)
@@ -305,13 +307,12 @@ def _state(kind: str, before: Replies, after: Replies) -> str | None:
     return getattr(damage_of(_measured(1, two, one, slice(None)), T, targeted=True, other_counts=True), kind)
 
 
+TITLE = "\n## Claims of the criterion\n"
 HEAD = """
-## Claims of the criterion
-
 How often each name and each sentence of [the criterion](../concepts/criterion.md) is given, in {arms} simulated
 arms per case, by the true initial rate after step 0 as a share of r0. A number in *italics* is a true claim
 (power); every other number is the rate of a **false** claim. *Unchanged*: nothing is damaged either; in all other
-columns the highest learning rate halves capability. Made by `python -m benchmarks.coverage`; the seeds are fixed.
+columns the highest learning rate halves capability. Made by `python -m benchmarks.claims`; the seeds are fixed.
 
 | claim | seeds | .45 | .50 | .55 | unchanged | .2 | .8 |
 |---|---|---|---|---|---|---|---|
@@ -337,6 +338,11 @@ HARM = {
 }
 
 
+def kept(page: str) -> str:
+    """This section of a page that another command writes anew; empty if the page has none."""
+    return page[page.index(TITLE) :] if TITLE in page else ""
+
+
 def section(arms: int = ARMS, experiments: int = 1000) -> str:
     """The part of docs/measured/coverage.md about claims; two processes."""
     cases = [(m, share, top, arms) for m in (3, 1) for share, top in COLUMNS]
@@ -344,7 +350,7 @@ def section(arms: int = ARMS, experiments: int = 1000) -> str:
         made = list(pool.map(scenario, *zip(*cases, strict=True)))
         more = list(pool.map(excess, MIXED, [arms] * len(MIXED)))
     lines = [_line(name, m, made[i : i + len(COLUMNS)]) for i, m in ((0, 3), (len(COLUMNS), 1)) for name in CLAIMS]
-    text = HEAD.format(arms=arms) + "".join(lines)
+    text = TITLE + HEAD.format(arms=arms) + "".join(lines)
     for shares, rate in zip(MIXED, more, strict=True):
         at = ", ".join(f"{s:g}" for s in shares)
         text += (
@@ -377,12 +383,18 @@ def _share(value: float) -> str:
 
 
 def main() -> None:
-    """Prints the section."""
+    """Writes the section into the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--arms", type=int, default=ARMS)
     parser.add_argument("--experiments", type=int, default=1000)
+    parser.add_argument("--out", default=str(PAGE), help="the page to write into; - writes to stdout")
     given = parser.parse_args()
-    print(section(given.arms, given.experiments))
+    found = section(given.arms, given.experiments)
+    if given.out == "-":
+        print(found, end="")
+    else:
+        page = Path(given.out).read_text(encoding="utf-8")
+        Path(given.out).write_text(page.removesuffix(kept(page)) + found, encoding="utf-8")
 
 
 if __name__ == "__main__":

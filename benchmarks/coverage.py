@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 from scipy.stats import binom
 
-from benchmarks import coverage_of_groups
+from benchmarks import claims, coverage_of_groups
 from lab.stats.intervals import Interval, clopper_pearson, design_effect, paired_difference, paired_ratio, wilson
 from lab.stats.misclassification import Judge, Uninformative, correct_counts, rogan_gladen
 
@@ -206,7 +206,8 @@ def main() -> None:
     if given.out == "-":
         print(text, end="")
     else:
-        Path(given.out).write_text(text, encoding="utf-8")
+        old = PAGE.read_text(encoding="utf-8") if PAGE.is_file() else ""
+        Path(given.out).write_text(text + claims.kept(old), encoding="utf-8")
 
 
 if __name__ == "__main__":
