@@ -143,9 +143,7 @@ def general_of(start: Start) -> str:
     return "general questions of a file" if source == "files" else f"questions of {source}"
 
 
-def power(
-    sizes: Sizes, general: str = "general questions", thresholds: Thresholds | None = None
-) -> Iterator[str]:
+def power(sizes: Sizes, general: str = "general questions", thresholds: Thresholds | None = None) -> Iterator[str]:
     """What numbers of items can show, in sentences; for independent items, so at best."""
     interval = wilson(sizes.n / 2, sizes.n)
     half = (interval.hi - interval.lo) / 2
