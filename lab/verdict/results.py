@@ -31,8 +31,8 @@ from lab.verdict.rates import (
 )
 from lab.verdict.schema import Agreement, Ceiling, CellResult, Expected, Reading, Registration, Results, Thresholds
 from lab.verdict.seeds import groups
-from lab.verdict.variances import variances
 from lab.verdict.sham import with_sham
+from lab.verdict.variances import variances
 from serving.layout import write_atomic
 
 __all__ = ["Results", "Thresholds", "build_results", "read_results", "schema", "second_reading", "write_results"]
