@@ -45,7 +45,7 @@ def test_few_items_cannot_show_flatness_of_a_noisy_end_and_one_checkpoint_shows_
 
 
 def test_the_sentence_of_a_low_learning_rate_says_whether_it_still_moves() -> None:
-    high = record(0.0, 0.0, 0.0, 0.0, 0.0, lr=1e-3)
+    high = record(0.0, 0.0, 0.0, 0.0, 0.0, lr=1e-3, other_is_damage=False)
     low = record(0.9, 0.8, 0.7, 0.6, 0.5, lr=1e-4)
     (found,) = multiples(build_results("e", [high, low]))
     assert "still moving at the end in 1 of 1" in multiples_text(found)[1]
