@@ -33,7 +33,8 @@ def drawings(studies: Mapping[str, Study], tested: Sequence[Tested]) -> dict[str
 def label(cell: Tested) -> str:
     """Setting, variant, rank, learning rate and seed of a cell."""
     rank = f", rank {cell.rank}" if cell.rank else ""
-    return f"{cell.setting}, {cell.variant}{rank}, {lr_text(cell.lr)}, seed {cell.seed}"
+    method = "" if cell.method == "bct" else f", {cell.method}"
+    return f"{cell.setting}, {cell.variant}{method}{rank}, {lr_text(cell.lr)}, seed {cell.seed}"
 
 
 def _draw_firstorder(tested: Sequence[Tested], links: Links) -> Figure:

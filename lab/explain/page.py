@@ -15,7 +15,7 @@ from typing import Any
 from markupsafe import Markup
 
 from lab.explain.figures import drawings, label
-from lab.explain.firstorder import ITEMS, Tested, check_run, summary
+from lab.explain.firstorder import ITEMS, Tested, by_cell, check_run, hits, summary
 from lab.explain.studies import all_studies
 from lab.report.figures.style import inline_svg, theme_css, write_svg
 from lab.report.templates import environment
@@ -50,8 +50,13 @@ def explain(run: Path | None, out: Path, items: int = ITEMS, progress: Callable[
 
 def numbers(tested: Sequence[Tested]) -> dict[str, Any]:
     """The content of explain.json."""
-    first_order = {"summary": summary(tested), "cells": [asdict(cell) for cell in tested]} if tested else None
-    return {"schema": "1", "theory": all_studies(), "first_order": first_order}
+    found = zip(tested, by_cell(tested), strict=True)
+    first_order = {
+        "summary": summary(tested),
+        "forecast": hits(tested),
+        "cells": [asdict(cell) | {"summary": own} for cell, own in found],
+    }
+    return {"schema": "1", "theory": all_studies(), "first_order": first_order if tested else None}
 
 
 def render(content: Mapping[str, Any], figures: Mapping[str, str], tested: Sequence[Tested], run: str | None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 import re
@@ -70,6 +71,21 @@ def test_the_margin_is_the_models_own_log_probability_of_both_replies(run: Path)
         scores.append(sum(float(logp[i - 1, labels[i]]) for i in places))
     expected = (scores[0] - scores[1] + scores[2] - scores[3]) / 2
     assert margin.measure(model, asked).value == pytest.approx(expected, abs=1e-3)
+
+
+def test_the_forecast_from_step_0_is_the_first_step_of_training_for_a_small_rate(tested: list[firstorder.Tested]):
+    full, lora = tested
+    first = full.points[1]
+    assert first.forecast == pytest.approx(first.observed, rel=0.5)
+    assert first.forecast * first.observed > 0
+    assert [p.forecast for p in lora.points] == [None] * 4
+    assert firstorder.hits(tested)["n"] == 1
+
+
+def test_controls_are_shown_and_not_pooled(tested: list[firstorder.Tested]):
+    control = dataclasses.replace(tested[1], control=True)
+    assert firstorder.summary([tested[0], control]) == firstorder.summary([tested[0]])
+    assert len(firstorder.by_cell([tested[0], control])) == 2
 
 
 def test_the_summary_of_a_perfect_prediction_is_one():
