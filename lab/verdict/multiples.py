@@ -103,7 +103,7 @@ def _lows(cells: Sequence[CellResult], high: float, steps: int) -> tuple[Low, ..
         n = high / lr
         initial = mean(c.checkpoints[-1].eval.initial.p for c in of)
         names = Counter(c.verdict.name or "no name" for c in of)
-        ends = Counter(c.flatness.state for c in of if c.flatness)
+        ends = Counter[FlatState](c.flatness.state for c in of if c.flatness)
         seeds = tuple(c.seed for c in of)
         found.append(Low(lr, n, taken, taken / (n * steps), seeds, dict(names), initial, rows, dict(ends)))
     return tuple(found)

@@ -15,10 +15,10 @@ from lab.verdict.wording import multiples_text
 STEPS = (0, 32, 48, 64, 80, 96)
 
 
-def record(*rates: float, n: int = 160, **config: float) -> CellRecord:
+def record(*rates: float, n: int = 160, lr: float = 1e-3) -> CellRecord:
     """A cell with these initial rates after a step 0 of .95."""
     points = [checkpoint(step, rate, 0.0, n=n, templates=40) for step, rate in zip(STEPS, (0.95, *rates), strict=True)]
-    return cell(points, steps=STEPS, **config)
+    return cell(points, steps=STEPS, lr=lr)
 
 
 @pytest.mark.parametrize(
