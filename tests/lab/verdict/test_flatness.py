@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from made_up import cell, checkpoint
 
@@ -15,10 +17,10 @@ from lab.verdict.wording import multiples_text
 STEPS = (0, 32, 48, 64, 80, 96)
 
 
-def record(*rates: float, n: int = 160, lr: float = 1e-3) -> CellRecord:
+def record(*rates: float, n: int = 160, lr: float = 1e-3, **config: Any) -> CellRecord:
     """A cell with these initial rates after a step 0 of .95."""
     points = [checkpoint(step, rate, 0.0, n=n, templates=40) for step, rate in zip(STEPS, (0.95, *rates), strict=True)]
-    return cell(points, steps=STEPS, lr=lr)
+    return cell(points, steps=STEPS, lr=lr, **config)
 
 
 @pytest.mark.parametrize(
