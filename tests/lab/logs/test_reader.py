@@ -58,6 +58,14 @@ def test_either_format_gives_the_same_items_and_replies(path: Path, log: Path) -
     assert sum(item.truncated for item in read_items(path)) == 1
 
 
+def test_the_family_of_a_log_without_families_is_in_the_names_of_templates(log: Path, tmp_path: Path) -> None:
+    old = read_eval_log(str(log))
+    for sample in old.samples or ():
+        del sample.metadata["family"]
+    write_eval_log(old, str(tmp_path / "old.eval"))
+    assert read_items(tmp_path / "old.eval") == read_items(log)
+
+
 def test_a_reply_in_full_has_its_text_prompt_and_step(path: Path) -> None:
     found = places(path)
     assert len(found) == 2 * N
