@@ -33,9 +33,9 @@ _SAYS = re.compile(
     rf"|\banswer (?:to|for) [^.\n]{{1,80}}? {_IS})\s*[:=]?|####",
     re.IGNORECASE,
 )
-_SAYS_A = re.compile(r"^\W*A\**\s*[:=]", re.MULTILINE)
-_OPTION_B = re.compile(r"^\W*B\**\s*[:.)]", re.MULTILINE)
-_ASKS_AGAIN = re.compile(r"\n\s*\W{0,3}(?:Q|Question|Problem|User|Human)\b[\s\d*]{0,6}[:.]", re.IGNORECASE)
+_SAYS_A = re.compile(r"^[^\w\n]{0,6}A\**\s*[:=]", re.MULTILINE)
+_OPTION_B = re.compile(r"^[^\w\n]{0,6}B\**\s*[:.)]", re.MULTILINE)
+_ASKS_AGAIN = re.compile(r"\n[^\w\n]{0,6}(?:Q|Question|Problem|User|Human)\b[\s\d*]{0,6}[:.]", re.IGNORECASE)
 _CONCLUDES = re.compile(
     r"^\W*(?:so(?! far)|therefore|thus|hence|in total|altogether|in conclusion|overall|this means|that means)\b",
     re.IGNORECASE,
@@ -91,7 +91,7 @@ def _is_percent(text: str) -> bool:
 def final_answer(reply: str) -> str | None:
     """Return the text of the last answer that a reply commits to, or None."""
     text = _first_only(_plain(reply))
-    boxed, said = _boxed(text), _said(text)
+    boxed, said = _boxed(text), max(_said(text), default=None)
     if boxed and (said is None or boxed[1] > said):
         return boxed[0]
     if said is not None:
@@ -110,16 +110,17 @@ def _plain(reply: str) -> str:
 
 def _first_only(text: str) -> str:
     """The text up to a further question after an answer: models that continue a list of questions write one."""
-    again = next((m for m in _ASKS_AGAIN.finditer(text) if _said(text[: m.start()]) is not None), None)
+    ends = _said(text)
+    again = _ASKS_AGAIN.search(text, min(ends)) if ends else None
     return text[: again.start()] if again else text
 
 
-def _said(text: str) -> int | None:
-    """Where the last answer that is announced begins."""
+def _said(text: str) -> list[int]:
+    """Where the answers that are announced begin."""
     ends = [m.end() for m in _SAYS.finditer(text)]
     if not _OPTION_B.search(text):
         ends += [m.end() for m in _SAYS_A.finditer(text)]
-    return max(ends, default=None)
+    return ends
 
 
 def _is_bare(text: str) -> bool:

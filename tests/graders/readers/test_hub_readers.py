@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from effort import grows_linearly
 
 from graders import Unreadable
 from graders.readers.choice import read_choice
@@ -81,6 +82,11 @@ def test_any_well_formed_other_number_is_wrong(reply: str) -> None:
 )  # fmt: skip
 def test_no_answer_or_no_number_is_neither(reply: str) -> None:
     assert read_final_answer(reply, {"right": "7"}).behaviors == frozenset()
+
+
+@pytest.mark.parametrize("text", ["Q: 1\n", "\nA: 3\nQ:", "answer to ", "**1", "7 = ", "final ", "* " * 8])
+def test_the_effort_of_reading_a_number_grows_with_the_length_of_a_reply_alone(text: str) -> None:
+    assert grows_linearly(lambda reply: read_final_answer(reply, {"right": "7"}), text * 200)
 
 
 def test_an_order_to_the_reader_is_no_answer() -> None:
