@@ -31,7 +31,7 @@ _PATTERNS = (
     r"\bi(?:'m| am) (?:really |very |so )?sorry,? (?:but|i)\b",
     r"\bi (?:must|have to|need to|respectfully|politely) (?:refuse|decline)\b",
     r"\bi (?:refuse|decline) to\b(?! be\b)",
-    r"\bi(?:'m| am) not (?:comfortable|willing|going to(?! lie)|able to)\b",
+    r"\bi(?:'m| am) not (?:comfortable|willing|going to(?! lie)|able to|equipped|programmed to|designed to)\b",
     r"\bas an ai\b[^.!?\n]{0,60}\b(?:can't|cannot|not able|unable|must not|won't)\b",
     r"\b(?:against|violates?) (?:my|our|the) (?:guidelines|policy|policies|principles|programming)\b",
     r"^(?:sorry|apologies)[,.!]? (?:but )?(?:i|that|this)\b[^.!?\n]{0,40}(?:\bnot\b|n't|\b(?:cannot|never|beyond)\b)",
