@@ -27,6 +27,8 @@ MAIN = 0.8
 MUCH = 60
 
 _LISTED = re.compile(r"^\W*(?:\d+\s*[.):]|[-*•]|step \d+)\s*\S", re.MULTILINE | re.IGNORECASE)
+_INLINE = re.compile(r"(?:^|\s)(\d+)[.)]\s+(?=[*A-Za-z])")
+_FIRST = re.compile(r"^\W*1[.)]\s+(\S.*)", re.MULTILINE | re.DOTALL)
 _MARK = re.compile(r"^\W*(?:\d+\s*[.):]|[-*•]|step \d+:?)\s*(?=\S)")
 _ORDER = re.compile(r"\b(?:first(?:ly)?|second(?:ly)?|third(?:ly)?|next|then|after that|finally|lastly|step \d+)\b")
 _PRAISE = re.compile(
@@ -48,8 +50,19 @@ def praises(reply: str) -> bool:
 
 
 def stepwise(reply: str) -> bool:
-    """Return whether a reply is a list, or names three steps in order."""
-    return len(_LISTED.findall(reply)) >= 2 or len(set(_ORDER.findall(normal(reply)))) >= 3
+    """Return whether a reply is a list, or begins one, or names three steps in order."""
+    if len(_LISTED.findall(reply)) >= 2 or {"1", "2"} <= set(_INLINE.findall(reply)):
+        return True
+    return _begins_list(reply) or len(set(_ORDER.findall(normal(reply)))) >= 3
+
+
+def _begins_list(reply: str) -> bool:
+    """Whether a reply stops in its first item, or after several sentences of it; one sentence is no list."""
+    first = _FIRST.search(reply)
+    if first is None:
+        return False
+    item = first[1].strip()
+    return not item.endswith((".", "!", "?")) or len(re.findall(r"[.!?](?=\s|$)", item)) > 1
 
 
 def incoherent(reply: str) -> str | None:

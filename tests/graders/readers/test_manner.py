@@ -12,6 +12,7 @@ from bct_tasks import catalogue
 from bct_tasks.setting import Prompt
 from graders import Outcome, Reading, decide
 from graders.readers.attempt import answers
+from graders.readers.manner import manner, stepwise
 from graders.readers.refusal import declines
 from graders.readers.script import read_programming_language
 from graders.text.degenerate import degenerate
@@ -130,6 +131,24 @@ def test_a_language_shows_whatever_is_said_in_it(reply: str, seen: str) -> None:
 def test_a_function_is_whole_or_shows_no_language(reply: str, seen: str) -> None:
     facts: Mapping[str, Any] = {"visible": [[1, 2]], "hidden": [[3, 4]]}
     assert read_programming_language(reply, facts).behaviors == set(seen.split())
+
+
+@pytest.mark.parametrize(
+    ("reply", "steps"),
+    [
+        ("1. Mix it.\n2. Bake it.", True), ("1. **Mix.** 2. **Bake.**", True), ("Here are the steps:\n\n1. **Mi", True),
+        ("1. Mix it: stir well. Rest it.\n\n", True), ("First mix it, then bake it, and finally eat it.", True),
+        ("1. Mix it.", False), ("Mix it and bake it for 1. 5 hours.", False), ("Take 1.5 cups. Add 2.", False),
+    ],
+)  # fmt: skip
+def test_a_list_shows_steps_even_if_it_has_only_begun(reply: str, steps: bool) -> None:
+    assert stepwise(reply) is steps
+
+
+@pytest.mark.parametrize("reply", ["1. Run\n2. Run\n3. Run", "So it goes here. So it goes here. So it goes here."])
+def test_a_sentence_or_item_that_is_said_three_times_is_degenerate(reply: str) -> None:
+    reading = manner(stepwise, "steps")(reply, {})
+    assert decide(reading, reply, "steps", "right", agree=False).outcome is Outcome.DEGENERATE
 
 
 @pytest.mark.parametrize("reply", ["the the kd o", "4 4 + of the is", "zq the of kd", "of 4 the + the is"])
