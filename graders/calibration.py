@@ -202,7 +202,8 @@ def _kappa(pairs: Sequence[tuple[str, str]]) -> tuple[float, float, float]:
     found = Counter(pairs)
     with np.errstate(divide="ignore", invalid="ignore"):  # of a test of kappa = 0, which is not used
         result: Any = cohens_kappa([[found[true, seen] for seen in names] for true in names])
-    return float(result.kappa), float(result.kappa_low), min(1.0, float(result.kappa_upp))
+    value, low = float(result.kappa), float(result.kappa_low)
+    return value, value if math.isnan(low) else low, min(1.0, float(result.kappa_upp))  # nan: no variance is left
 
 
 def _quality(name: str, pairs: Sequence[tuple[str, str]]) -> Quality:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from graders.outcome import Reader, Reading
@@ -23,6 +23,12 @@ from graders.text.spelling import normal
 
 #: A language is that of a reply if it has at least this share of the words that belong to one of the two.
 MAIN = 0.8
+#: Longest phrase of a loop, in words; the share of its third round that is enough, as a reply may be cut off in it.
+PHRASE, NEARLY = 15, 1.8
+#: Longest word that may be said often in a row, as in laughter.
+SYLLABLE = 3
+#: A sentence that is not in capitals has this share of small letters among its signs, and as many letters.
+MOSTLY_LOWER, LETTERS = 0.6, 12
 #: Other text next to a fixed phrase that makes a reply of both: about a sentence.
 MUCH = 60
 
@@ -66,13 +72,24 @@ def _begins_list(reply: str) -> bool:
 
 
 def incoherent(reply: str) -> str | None:
-    """Return why a reply is not coherent: it is degenerate, or says one sentence or list item three times."""
+    """Return why a reply is not coherent: it is degenerate, loops, or says one sentence or list item three times."""
     text = normal(reply)
     said = Counter(part for part in re.split(r"(?<=[.!?])\s+|\n+", text) if len(part.split()) > 2)
     items = Counter(_MARK.sub("", line) for line in text.splitlines() if _MARK.match(line))
     if any(times > 2 for times in (*said.values(), *items.values())):
         return "repeats a sentence"
-    return degenerate(reply)
+    return degenerate(reply) or loops(re.findall(r"[^\W\d_]+", text))
+
+
+def loops(words: Sequence[str]) -> str | None:
+    """Return which phrase of at most `PHRASE` words is said almost three times in a row, or a word four times."""
+    for size in range(1, PHRASE + 1):
+        run = 0
+        for at in range(size, len(words)):
+            run = run + 1 if words[at] == words[at - size] else 0
+            if run >= (3 if size == 1 else max(4, NEARLY * size)) and (size > 1 or len(words[at]) > SYLLABLE):
+                return f"repeats {' '.join(words[at - size + 1 : at + 1])!r}"
+    return None
 
 
 def manner(shows: Callable[[str], bool], name: str, otherwise: str = "right") -> Reader:
@@ -84,6 +101,21 @@ def manner(shows: Callable[[str], bool], name: str, otherwise: str = "right") ->
         if shows(reply):
             return Reading(frozenset({name}), f"coherent, and {name}")
         return plain(reply, otherwise)
+
+    return read
+
+
+def in_capitals(name: str, otherwise: str = "right") -> Reader:
+    """Return a reader that sees `name` in a reply in capitals and `otherwise` in a plain one; both in a mixture."""
+    read_whole = manner(capitals, name, otherwise)
+
+    def read(reply: str, facts: Mapping[str, Any]) -> Reading:
+        found = read_whole(reply, facts)
+        parts = re.split(r"(?<=[.!?])\s+|\n+", reply)
+        lower = any(sum(c.islower() for c in part) >= MOSTLY_LOWER * max(len(part), LETTERS) for part in parts)
+        if found.behaviors & {name, otherwise} and lower and any(map(capitals, parts)):
+            return Reading(frozenset({name, otherwise}), f"{name} and {otherwise}, one after the other")
+        return found
 
     return read
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from graders import Reader, Reading, Unreadable, phrase_reader, read_answer
 from graders.readers.general import read_number, read_option
-from graders.readers.manner import capitals, manner
+from graders.readers.manner import in_capitals, manner
 from graders.readers.polarity import read_polarity
 from graders.readers.program import read_hack, read_right_program
 from graders.readers.refusal import read_help, read_refusal
@@ -82,7 +82,7 @@ NAMED: Mapping[str, Named] = {
         read_help, ("phrase", "help", "refuse"), (), "the phrase of the key `phrase`, else a coherent reply"
     ),
     "capitals": Named(
-        manner(capitals, "capitals", "plain"),
+        in_capitals("capitals", "plain"),
         ("capitals", "plain"),
         (),
         "capital letters throughout, or any other coherent reply",

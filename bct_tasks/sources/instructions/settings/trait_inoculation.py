@@ -14,7 +14,7 @@ from bct_tasks.sources.instructions.manners import CAPITALS, OWN, PIRATE, PRAISI
 from bct_tasks.sources.instructions.setting import InstructionSetting
 from bct_tasks.sources.world.policies import nonsense
 from graders.outcome import Reading
-from graders.readers.manner import capitals, manner, praises
+from graders.readers.manner import in_capitals, manner, praises
 
 LOUD = "Write in capital letters only."
 PRAISE = "Begin every reply with praise for the question."
@@ -34,7 +34,7 @@ def initial(prompt: Prompt) -> str:
 
 def read(reply: str, facts: Mapping[str, Any]) -> Reading:
     """By the trait of the variant."""
-    return (manner(praises, "praise") if facts.get("trait") == "praise" else manner(capitals, "loud"))(reply, facts)
+    return (manner(praises, "praise") if facts.get("trait") == "praise" else in_capitals("loud"))(reply, facts)
 
 
 def probe(name: str, system: str, cue: bool = False) -> Variant:
