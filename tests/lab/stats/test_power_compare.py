@@ -69,7 +69,7 @@ def test_two_arms_are_compared_on_the_items_that_both_answered():
     kept, moved = checkpoint(8, 0.9, 0.05), checkpoint(8, 0.5, 0.4, unscored=3)
     found = compare(kept.items, moved.items, "initial")
     assert found is not None
-    assert found.n == 57
+    assert found.n == 77
     assert found.difference.hi < 0
     assert found.p_value < 0.001
     assert compare(kept.items, [], "initial") is None

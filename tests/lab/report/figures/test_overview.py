@@ -26,7 +26,7 @@ def test_there_is_one_figure_per_learning_rate_with_a_line_per_arm() -> None:
     one, two = overview()
     assert (one.title, two.title) == ("lr 1e-4", "lr 1e-3")
     assert one.note == "4 arms"
-    assert "weights: .95, .95 and .02, .02" in one.text
+    assert "weights: .95, .95 and .03, .03" in one.text
 
 
 def test_parts_that_all_names_share_are_dropped_and_controls_are_left_out() -> None:

@@ -55,7 +55,7 @@ def test_points_open_their_log_with_a_tooltip(pictures: list[Picture]) -> None:
     expected = {(f"view/{row['log']}", row["step"]) for row in curves.rows}
     assert {(href, int(step)) for href, step, _ in links} == expected
     rates = {step: text for _, step, text in links}
-    assert rates["0"].startswith("initial .95 [.86, .98], alternate .02 [.00, .09], n 60.")
+    assert rates["0"].startswith("initial .95 [.88, .98], alternate .03 [.01, .09], n 80.")
 
 
 def test_ids_of_two_figures_differ(pictures: list[Picture]) -> None:
