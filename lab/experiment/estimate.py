@@ -150,7 +150,7 @@ class Estimator:
 
     def cell(self, cell: Cell) -> JobEstimate:
         """Training, labels and the evaluation of the checkpoints after step 0."""
-        train, pace = cell.train, self._pace(cell.start, cell.train.rank)
+        train, pace = cell.train, self._pace(cell.start, cell.train)
         rows, row = train.steps * train.batch_size, self._row(cell)
         tokens = round(rows * row)
         replies = len(train.saved_steps()) * _replies(cell.start)
@@ -163,7 +163,7 @@ class Estimator:
 
     def start(self, start: Start) -> JobEstimate:
         """The organism, with the greatest number of steps it may take, and the evaluations at step 0."""
-        organism, pace = start.organism, self._pace(start, start.organism.rank if start.organism else None)
+        organism, pace = start.organism, self._pace(start, start.organism)
         epochs = start.answering.generation.epochs
         replies = _replies(start) + epochs * start.sizes.n * (2 if start.organism_key else 1)
         steps, batch = (organism.steps, organism.batch_size) if organism else (0, 0)
@@ -176,7 +176,7 @@ class Estimator:
         memory = self._memory(start, organism, row) if organism else 0.0
         return JobEstimate(start.id, False, tokens, replies, seconds, size, judged, memory)
 
-    def _pace(self, start: Start, rank: int | None) -> Pace | None:
+    def _pace(self, start: Start, train: Common | None) -> Pace | None:
         model = start.model
         seen = [one for one in self._seen if one["model"] in (model, place(model))]
         if seen:
@@ -190,9 +190,13 @@ class Estimator:
         if size is None:
             self.basis.append(f"{model}: its config.json is not on this disk, so its times are unknown")
             return None
-        speed = f"{sizes.matmul_rate() / 1e9:,.0f} GFLOP/s measured on this machine, right within a factor of three"
+        rank, dtype = (train.rank, train.dtype) if train else (None, "auto")
+        speed = (
+            f"{sizes.matmul_rate(dtype) / 1e9:,.0f} GFLOP/s measured on this machine, right within a factor of three"
+        )
         self.basis.append(f"{model}: {size.parameters / 1e6:,.0f} M parameters at {speed}")
-        token, reply = sizes.training_seconds(size, rank, 1), sizes.answering_seconds(size, _longest(start))
+        token = sizes.training_seconds(size, rank, 1, dtype=dtype)
+        reply = sizes.answering_seconds(size, _longest(start), start.answering.dtype)
         return Pace(sizes.STEP_SECONDS, token, reply, reply, "")
 
     def _memory(self, start: Start, train: Common, row: float) -> float | None:

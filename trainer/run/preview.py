@@ -73,9 +73,11 @@ def estimate(config: TrainConfig, total: int, longest: int) -> dict[str, Any] | 
     micro_batch = config.batch_size // config.gradient_accumulation_steps * longest
     memory = sizes.training_memory(size, config.rank, micro_batch, bool(config.kl))
     return {
-        "seconds": round(sizes.training_seconds(size, config.rank, total, config.steps, bool(config.kl)), 1),
+        "seconds": round(
+            sizes.training_seconds(size, config.rank, total, config.steps, bool(config.kl), config.dtype), 1
+        ),
         "memory_gb": round(memory / 2**30, 2),
         "parameters": size.parameters,
         "trained_parameters": size.trained(config.rank),
-        "matmul_gflops": round(sizes.matmul_rate() / 1e9),
+        "matmul_gflops": round(sizes.matmul_rate(config.dtype) / 1e9),
     }

@@ -126,15 +126,17 @@ def _config_folder(checkpoint: Checkpoint) -> Path | None:
 # --- time and memory -----------------------------------------------------------------------------------------------
 
 
-def training_seconds(size: Size, rank: int | None, tokens: int, steps: int = 0, kl: bool = False) -> float:
-    """Seconds of training on this machine."""
+def training_seconds(
+    size: Size, rank: int | None, tokens: int, steps: int = 0, kl: bool = False, dtype: str = "auto"
+) -> float:
+    """Seconds of training on this machine, in this precision."""
     passes = (4 if rank else 6) + (2 if kl else 0)
-    return passes * size.parameters * tokens / (REACHED * matmul_rate()) + STEP_SECONDS * steps
+    return passes * size.parameters * tokens / (REACHED * matmul_rate(dtype)) + STEP_SECONDS * steps
 
 
-def answering_seconds(size: Size, tokens: int) -> float:
+def answering_seconds(size: Size, tokens: int, dtype: str = "auto") -> float:
     """Seconds to decode this many tokens, in batches."""
-    return 2 * size.parameters * tokens / (DECODED * matmul_rate())
+    return 2 * size.parameters * tokens / (DECODED * matmul_rate(dtype))
 
 
 def training_memory(size: Size, rank: int | None, tokens: int, frozen_copy: bool = False) -> float:
@@ -161,17 +163,24 @@ def _on_gpu() -> bool:
 
 
 @cache
-def matmul_rate(size: int = 512, least: float = 0.1) -> float:
-    """Floating-point operations per second of a matrix product on the device that would train."""
+def matmul_rate(dtype: str = "auto", size: int = 512, least: float = 0.1) -> float:
+    """Floating-point operations per second of a matrix product on the device that would train.
+
+    On a processor its own time counts, so that other work on the machine does not slow the estimate down.
+    """
     import torch
 
     from serving.load import pick_device
 
     device = pick_device()
-    size, dtype = (4096, torch.bfloat16) if device.type != "cpu" else (size, torch.float32)
-    one = torch.ones(size, size, device=device, dtype=dtype)
-    done, began = 0, time.perf_counter()
-    while time.perf_counter() - began < least:
+    on_cpu = device.type == "cpu"
+    clock = time.process_time if on_cpu else time.perf_counter
+    size = size if on_cpu else 4096
+    precision = torch.float32 if on_cpu and dtype != "bfloat16" else torch.bfloat16
+    one = torch.ones(size, size, device=device, dtype=precision)
+    float((one @ one)[0, 0])  # the first one prepares the library
+    done, began = 0, clock()
+    while clock() - began < least:
         float((one @ one)[0, 0])
         done += 1
-    return done * 2 * size**3 / (time.perf_counter() - began)
+    return done * 2 * size**3 / (clock() - began)
