@@ -381,6 +381,19 @@ def config_fingerprint(folder: Path) -> str:
     return _hash_file(folder / "config.json")[:16]
 
 
+def shares_base(folder: Path) -> bool:
+    """Return whether the adapter in a folder can sit on a base next to others: a LoRA that leaves the base as it is.
+
+    Some change the base's own weights when PEFT loads them: its biases (`bias`), the residual of a decomposition
+    (PiSSA, OLoRA, CorDA, EVA, LoftQ), or its layers. PEFT combines no kinds of adapters.
+    """
+    said = read_json(folder / "adapter_config.json")
+    start = said.get("init_lora_weights", True)
+    decomposed = isinstance(start, str) and start not in ("gaussian", "orthogonal")
+    plain = said.get("bias", "none") == "none" and not decomposed and not said.get("layer_replication")
+    return plain and said.get("peft_type") == "LORA"
+
+
 def adapter_shape(folder: Path) -> str | None:
     """Return what determines the shape and scale of an adapter's weights, as text; None without an adapter."""
     file = folder / "adapter_config.json"

@@ -79,8 +79,8 @@ class Residents:
 
     def holds(self, checkpoint: Checkpoint) -> bool:
         """Return whether a checkpoint can answer without reading weights."""
-        if checkpoint.base is None:
-            return checkpoint.fingerprint in self._models
+        if checkpoint.base is None or _stands_alone(checkpoint):
+            return _key(checkpoint) in self._models
         under = self._models.get(checkpoint.base.fingerprint)
         return under is not None and checkpoint.fingerprint in under.adapters
 
@@ -92,9 +92,10 @@ class Residents:
     @contextmanager
     def speaking(self, checkpoint: Checkpoint) -> Iterator[Speaker]:
         """Yield the checkpoint, loaded if needed; it may be used inside the block."""
-        resident = self._resident(checkpoint.base or checkpoint)
+        alone = _stands_alone(checkpoint)
+        resident = self._resident(checkpoint if alone else checkpoint.base or checkpoint)
         tokenizer = self._tokenizer(checkpoint)
-        adapter = checkpoint.fingerprint if checkpoint.base is not None else None
+        adapter = checkpoint.fingerprint if checkpoint.base is not None and not alone else None
         if adapter is not None:
             _use_adapter(resident, checkpoint, SHARE_OF_ADAPTERS * self._budget())
         model = resident.peft or resident.model
@@ -104,10 +105,11 @@ class Residents:
             yield Speaker(model, tokenizer, Ending(stops, tokenizer), _pad(tokenizer), _context(resident.model))
 
     def _resident(self, full: Checkpoint) -> Resident:
-        if full.fingerprint not in self._models:
-            self._models[full.fingerprint] = self._replaced(full) or self._loaded(full)
-        self._models.move_to_end(full.fingerprint)
-        return self._models[full.fingerprint]
+        key = _key(full)
+        if key not in self._models:
+            self._models[key] = self._replaced(full) or self._loaded(full)
+        self._models.move_to_end(key)
+        return self._models[key]
 
     def _replaced(self, full: Checkpoint) -> Resident | None:
         """Return the oldest model with this checkpoint's weights, if both do not fit and the shape is the same."""
@@ -128,6 +130,9 @@ class Residents:
     def _loaded(self, full: Checkpoint) -> Resident:
         while self._models and not self._room_for(full):
             self._models.popitem(last=False)
+        if full.base is not None and _stands_alone(full):
+            under = load.load_full(full.base, self._dtype, self._device)
+            return Resident(full, cast("PreTrainedModel", load.attach(under, full)))
         return Resident(full, load.load_full(full, self._dtype, self._device))
 
     def _room_for(self, full: Checkpoint) -> bool:
@@ -151,6 +156,16 @@ class Residents:
         if not self._tokenizers[key].chat_template:
             raise BadInput(f"{checkpoint.ref}: its tokenizer has no chat template: name a chat model")
         return self._tokenizers[key]
+
+
+def _stands_alone(checkpoint: Checkpoint) -> bool:
+    """Return whether an adapter needs a model of its own."""
+    return checkpoint.base is not None and checkpoint.path is not None and not layout.shares_base(checkpoint.path)
+
+
+def _key(checkpoint: Checkpoint) -> str:
+    """Return the name of a model in memory: an adapter that stands alone is not the same adapter merged as a base."""
+    return f"{'alone:' if _stands_alone(checkpoint) else ''}{checkpoint.fingerprint}"
 
 
 def _use_adapter(resident: Resident, checkpoint: Checkpoint, budget: float) -> None:
