@@ -38,7 +38,7 @@ STYLES = {
     "transient": "cyan",
     "inconclusive": "dim",
 }
-HEADERS = {"label_source": "labels", "adam_epsilon": "Adam's ε"}
+HEADERS = {"label_source": "labels", "adam_epsilon": "Adam's ε", "organism_seed": "organism\nseed"}
 
 
 def print_results(results: Results, console: Console | None = None, took: str | None = None) -> None:
@@ -72,7 +72,7 @@ def cells_table(cells: Sequence[CellResult]) -> Table:
     """One row per cell; a column in which all cells agree is left out."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1, 0, 0))
     shown = ["setting"] if len({c.setting for c in cells}) > 1 else []
-    factors = ("method", "label_source", "rank", "adam_epsilon")
+    factors = ("method", "label_source", "rank", "adam_epsilon", "organism_seed")
     shown += ["variant", *(name for name in factors if _differs(cells, name))]
     for name in (*shown, "lr", "seed"):
         table.add_column(HEADERS.get(name, name), no_wrap=True)
@@ -84,7 +84,7 @@ def cells_table(cells: Sequence[CellResult]) -> Table:
     table.add_column("flags", min_width=7)
     for cell in cells:
         known = [str(getattr(cell, name) if getattr(cell, name) is not None else "–") for name in shown]
-        table.add_row(*known, lr_text(cell.lr), str(cell.seed), *_measured(cell))
+        table.add_row(*known, lr_text(cell.lr), cell.seed_text, *_measured(cell))
     return table
 
 

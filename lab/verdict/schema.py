@@ -447,6 +447,11 @@ class CellResult(_Part):
     failure: str | None = Field(description="why the cell has no result; null if it finished")
 
     @property
+    def seed_text(self) -> str:
+        """The seed, with those of parts that differ: `0`, `0 order 1`."""
+        return " ".join([str(self.seed), *(f"{part} {seed}" for part, seed in self.seeds.items())])
+
+    @property
     def adam_epsilon(self) -> float | None:
         """Adam's ε; None for an optimizer without one."""
         return epsilon_of(self.factors.get("optim"), self.factors.get("adam_epsilon"))
