@@ -8,8 +8,9 @@ A claim about a rate holds if the interval of every matching cell's last checkpo
 number, fails if an interval lies entirely on the other side, and is undecided otherwise. A claim about the name holds
 if every matching cell has it (`kept` is also `retained`), and is undecided while the others are `inconclusive` or not
 finished. A claim about `S`, the steps to removal, compares the checkpoints before and after: `S: "<= 64"`.
-A claim about a contrast names one of the recipe's comparisons: `{contrast: rank 8 - full, difference: "> 0.1"}`; its
-interval is compared like that of a rate.
+A claim about a contrast names one of the recipe's comparisons, the second level against the reference:
+`{contrast: rank 8 against full fine-tuning, difference: "> 0.1"}`; the interval of the difference in the initial rate
+is compared like that of a rate.
 Not covered: text without a claim, which the report prints unchanged.
 """
 
@@ -33,8 +34,8 @@ COMPARISON = re.compile(r"\s*(<=|>=|<|>)\s*([0-9.eE+-]+)\s*")
 COMPARED = (*EVAL_OUTCOMES, "S", "difference")
 #: Names that imply another.
 IMPLIED: Mapping[str, str] = {"kept": "retained"}
-#: The interval of each contrast of an experiment, by its name.
-Contrasts = Mapping[str, tuple[float, float]]
+#: Contrasts of an experiment: `name`, `lo` and `hi` of the difference, and what both sides have in common.
+Contrasts = Iterable[Mapping[str, Any]]
 
 
 class Expectation(BaseModel):
@@ -96,13 +97,13 @@ class Expectation(BaseModel):
 SELECTORS = ("setting", "variant", "method", "after", "model", "lr", "seed", "rank", "label_source", "adam_epsilon")
 
 
-def answer(expectation: Expectation, cells: Iterable[Mapping[str, Any]], contrasts: Contrasts | None = None) -> Answer:
+def answer(expectation: Expectation, cells: Iterable[Mapping[str, Any]], contrasts: Contrasts = ()) -> Answer:
     """Whether a prediction holds.
 
     Args:
         expectation: The prediction.
         cells: Of results.json, as mappings.
-        contrasts: The intervals of the recipe's comparisons; one that is missing leaves its prediction undecided.
+        contrasts: Of the recipe; one that is missing leaves its prediction undecided.
     """
     claims = [key for key in ("name", *EVAL_OUTCOMES, "S") if getattr(expectation, key)]
     if not claims and expectation.difference is None:
@@ -110,11 +111,17 @@ def answer(expectation: Expectation, cells: Iterable[Mapping[str, Any]], contras
     matching = [cell for cell in cells if _matches(expectation, cell)]
     answers = [_claim(expectation, key, cell) for cell in matching for key in claims]
     if expectation.contrast is not None:
-        interval = (contrasts or {}).get(expectation.contrast)
-        answers.append(_compare(str(expectation.difference), *interval) if interval else "undecided")
+        named = [c for c in contrasts if c["name"] == expectation.contrast and _concerns(expectation, c)]
+        answers += [_compare(str(expectation.difference), c["lo"], c["hi"]) for c in named] or ["undecided"]
     if "no" in answers:
         return "no"
     return "yes" if answers and set(answers) == {"yes"} else "undecided"
+
+
+def _concerns(expectation: Expectation, contrast: Mapping[str, Any]) -> bool:
+    """Whether a contrast has the selected values, as far as both its sides share them."""
+    wanted = {key: getattr(expectation, key) for key in SELECTORS}
+    return all(v is None or key not in contrast or _is(key, contrast[key], v) for key, v in wanted.items())
 
 
 def _matches(expectation: Expectation, cell: Mapping[str, Any]) -> bool:

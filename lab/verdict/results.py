@@ -14,7 +14,7 @@ from typing import Any
 
 from lab.logs.records import JUDGED, CeilingRecord, CellRecord, scored
 from lab.verdict.conclusions import Judged, conclusions
-from lab.verdict.contrasts import Compared, contrasts
+from lab.verdict.contrasts import Compared, contrasts, level_text
 from lab.verdict.corrected import Labelled, corrected, pairs
 from lab.verdict.criterion import VERSION, judge
 from lab.verdict.expectations import Expectation, answer
@@ -29,7 +29,17 @@ from lab.verdict.rates import (
     measure_organism,
     paired_initial,
 )
-from lab.verdict.schema import Agreement, Ceiling, CellResult, Expected, Reading, Registration, Results, Thresholds
+from lab.verdict.schema import (
+    Agreement,
+    Ceiling,
+    CellResult,
+    Contrast,
+    Expected,
+    Reading,
+    Registration,
+    Results,
+    Thresholds,
+)
 from lab.verdict.seeds import groups
 from lab.verdict.sham import with_sham
 from lab.verdict.variances import variances
@@ -84,19 +94,20 @@ def build_results(
     judged = with_sham([_judged(record, tops.get(_place(record)), used) for record in ordered], ordered, used)
     by_hand = pairs(ordered, labelled)
     cells, calibrations = corrected([j.cell for j in judged], by_hand, used)
+    compared = contrasts(compare, cells, ordered, used)
     return Results(
         criterion=VERSION,
         registration=registration,
         experiment=name,
         question=question.strip(),
         expect=expect.strip(),
-        expectations=tuple(_answered(expectations, cells)),
+        expectations=tuple(_answered(expectations, cells, compared)),
         thresholds=used,
         cells=tuple(cells),
         groups=groups(cells, ordered, used),
         conclusions=conclusions(judged, used),
         robustness=hull_areas(cells, ordered, used),
-        contrasts=contrasts(compare, cells, ordered, used),
+        contrasts=compared,
         variances=variances(cells, ordered, used),
         ceilings=tuple(measure_ceiling(tops[key], used) for key in sorted(tops)),
         calibrations=calibrations,
@@ -167,9 +178,18 @@ def schema_text() -> str:
     return json.dumps(schema(), indent=1, sort_keys=True) + "\n"
 
 
-def _answered(expectations: Iterable[Expectation], cells: list[CellResult]) -> Iterator[Expected]:
+def _answered(
+    expectations: Iterable[Expectation], cells: list[CellResult], compared: Iterable[Contrast]
+) -> Iterator[Expected]:
     read = [cell.model_dump(mode="json") for cell in cells]
-    return (Expected(says=e.text(), answer=answer(e, read)) for e in expectations)
+    known = [_interval(c) for c in compared if c.initial is not None and c.initial.lo is not None]
+    return (Expected(says=e.text(), answer=answer(e, read, known)) for e in expectations)
+
+
+def _interval(c: Contrast) -> dict[str, Any]:
+    """A contrast as predictions know it: its name, the interval of its difference in the initial rate, its cells."""
+    second, first = (level_text(c.factor, level) for level in (c.second, c.first))
+    return {"name": f"{second} against {first}", **(c.initial.model_dump() if c.initial else {}), **c.matched}
 
 
 def _place(record: CellRecord) -> tuple[str, str, str]:

@@ -205,9 +205,11 @@ def test_predictions_may_state_full_fine_tuning_and_the_steps_to_removal(
 
 
 def test_a_prediction_about_a_contrast_is_answered_by_its_interval() -> None:
-    claim = Expectation(contrast="rank 8 - full", difference="> 0.1")
-    assert answer(claim, [], {"rank 8 - full": (0.15, 0.3)}) == "yes"
-    assert answer(claim, [], {"rank 8 - full": (0.05, 0.3)}) == "undecided"
+    name = "rank 8 against full fine-tuning"
+    claim = Expectation(contrast=name, difference="> 0.1", lr=1e-3)
+    sure, other = {"name": name, "lr": 1e-3, "lo": 0.15, "hi": 0.3}, {"name": name, "lr": 1e-4, "lo": -0.3, "hi": -0.1}
+    assert answer(claim, [], [sure, other]) == "yes"
+    assert answer(claim, [], [sure | {"lo": 0.05}]) == "undecided"
     assert answer(claim, []) == "undecided"
     with pytest.raises(ValueError, match="belong together"):
-        Expectation(contrast="rank 8 - full")
+        Expectation(contrast=name)

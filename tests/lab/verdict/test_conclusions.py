@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from made_up import BACK, KEPT, MOVED, SILENT, STEPS, ceiling, cell, checkpoint
 
 from lab.logs.records import CellRecord
+from lab.report.summary import criterion_line, registration_lines
+from lab.verdict.contrasts import Compared
+from lab.verdict.expectations import Expectation
 from lab.verdict.rates import half
-from lab.verdict.results import build_results
+from lab.verdict.results import build_results, read_results
 from lab.verdict.schema import Conclusion
 
 RATES = (1e-3, 3.16e-3, 1e-2)
@@ -187,3 +191,17 @@ def test_the_commonest_patterns_of_other_are_kept_with_a_sample():
     assert first.sample in heads
     assert second.sample == "I am not sure."
     assert build_results("x", [replace(record, other=record.other[::-1])]).cells[0].other == (first, second)
+
+
+def test_results_of_the_first_criterion_are_read_and_shown_as_such():
+    old = read_results(Path(__file__).parents[3] / "docs" / "example" / "results.json")
+    assert (old.criterion, old.registration) == (1, None)
+    assert criterion_line(old).startswith("Judged by the criterion, version 1:")
+    assert "Not registered" in registration_lines(old)[0]
+
+
+def test_a_contrast_of_the_recipe_answers_its_prediction():
+    cells = [cell(KEPT, rank=None), replace(cell(MOVED, rank=8), id="rank 8")]
+    says = Expectation(contrast="rank 8 against full fine-tuning", difference="< -0.5", lr=1e-3)
+    results = build_results("x", cells, [ceiling()], compare=[Compared("rank", (None, 8))], expectations=[says])
+    assert [e.answer for e in results.expectations] == ["yes"]
