@@ -104,7 +104,7 @@ def test_the_sentence_says_how_often_and_how_far_it_came_back() -> None:
     seeds = [reversal(GONE_THEN[path], seed=seed) for seed, path in enumerate(("back", "back", "gone"))]
     sentence = build_results("r", seeds, [ceiling()]).conclusions[0].sentence
     assert sentence == (
-        "after the reversal, the behavior returned in 2 of 3 seeds, stayed removed in 1 at lr 1e-3 (initial .05 to .63)"
+        "after the reversal, the behavior returned in 2 of 3 seeds, stayed removed in 1 at lr 1e-3 (initial .05 to .62)"
     )
 
 
