@@ -53,11 +53,6 @@ def room(device: torch.device) -> int:
     return min(MOST_CPU, int(SHARE_OF_CPU * psutil.virtual_memory().available))
 
 
-def ran_out(error: BaseException) -> bool:
-    """Return whether an error means out of memory: torch's own class on a GPU, a plain RuntimeError on a CPU."""
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)
-
-
 def release(device: torch.device) -> None:
     """Free what is cached, so that a smaller batch may use it."""
     if device.type == "cuda":
