@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from lab.verdict.arms import ROWS, alike, arms, by_lr
 from lab.verdict.criterion import GONE, gone_from
 from lab.verdict.rates import mean
-from lab.verdict.schema import CellResult, FlatState, Results
+from lab.verdict.schema import CellResult, DamageState, FlatState, Results
 
 
 @dataclass(frozen=True)
@@ -44,10 +44,12 @@ class Low:
 
 @dataclass(frozen=True)
 class Multiples:
-    """One arm: the highest learning rate that removes without damage, the steps it took, and all lower ones.
+    """One arm: the highest learning rate that removes and is not shown to damage, its steps, and all lower ones.
 
-    `chosen`: seeds that S was chosen on; `again`: in how many of the other seeds at that learning rate the behavior was
-    gone by S and stayed gone, and how many other seeds there are.
+    `steps` is S at its longest: the multiples of lower learning rates are at least those given. `removal`: S of each
+    chosen seed, as the last checkpoint before and the first after. `chosen`: seeds that S was chosen on; `again`: in
+    how many of the other seeds at that learning rate the behavior was gone by S and stayed gone, and how many other
+    seeds there are. `damage`: intact if it is for every chosen seed that lost the behavior, else not shown.
     """
 
     arm: str
@@ -56,6 +58,8 @@ class Multiples:
     chosen: tuple[int, ...]
     again: tuple[int, int]
     lows: tuple[Low, ...]
+    removal: tuple[tuple[int, int], ...] = ()
+    damage: DamageState = "not_shown"
 
 
 def multiples(results: Results) -> tuple[Multiples, ...]:
@@ -81,7 +85,12 @@ def _of_arm(arm: str, cells: Sequence[CellResult]) -> Multiples | None:
             fresh = [c for c in high if c not in choosing]
             again = sum(_gone_by(c, steps) for c in fresh)
             chosen = tuple(c.seed for c in choosing)
-            return Multiples(arm, lr, steps, chosen, (again, len(fresh)), _lows(lower, lr, steps))
+            gone = [c for c in choosing if _gone_by(c, steps)]
+            removal = tuple((r.before, r.after) for c in gone if (r := c.verdict.removal))
+            intact = all(c.verdict.damage == "intact" for c in gone)
+            lows = _lows(lower, lr, steps)
+            damage: DamageState = "intact" if intact else "not_shown"
+            return Multiples(arm, lr, steps, chosen, (again, len(fresh)), lows, removal, damage)
     return None
 
 

@@ -289,8 +289,8 @@ def multiples_text(found: Multiples) -> list[str]:
     again, others = found.again
     seeds = f"seed{'s' * (len(found.chosen) != 1)} {', '.join(map(str, found.chosen))}"
     confirmed = f"; removed by then in {again} of {count_text(others, 'other seed')}" if others else ""
-    removes = f"lr {lr_text(found.lr)} removes without damage by step {found.steps}"
-    sentences = [f"S = {found.steps}: {removes} (chosen on {seeds}{confirmed})"]
+    removes = f"lr {lr_text(found.lr)} removes {DAMAGE[found.damage]} by step {found.steps}"
+    sentences = [f"S = {found.steps}: {removes}{_removal(found.removal)} (chosen on {seeds}{confirmed})"]
     for low in found.lows:
         names = ", ".join(f"{name} in {k} of {len(low.seeds)}" for name, k in sorted(low.names.items()))
         rows = f"; {low.rows:,} unique rows, repeated" if low.rows else ""

@@ -41,7 +41,7 @@ def test_the_multiple_is_the_steps_over_n_and_s() -> None:
     assert low.covered == pytest.approx(240 / (10 * 4))
     assert (low.names, low.gone, low.seeds) == ({"kept": 3}, 0, (0, 1, 2))
     assert multiples_text(found) == [
-        "S = 4: lr 1e-3 removes without damage by step 4"
+        "S = 4: lr 1e-3 removes without damage by step 4, between steps 2 and 4"
         " (chosen on seeds 10, 11, 12; removed by then in 1 of 1 other seed)",
         "N = 10: lr 1e-4 for 240 steps, 6·N·S: kept in 3 of 3 (initial .95; flat at the end in 3 of 3)",
     ]
