@@ -365,7 +365,8 @@ def _cell_flags(checkpoints: Sequence[CheckpointResult], found: Verdict, thresho
     if not checkpoints:
         return
     seen: set[Flag] = {flag for c in checkpoints for flag in c.flags}
-    yield from sorted((flag for flag in seen if flag != "damaged" or found.damage == "damaged"), key=str)
+    counted: list[Flag] = [flag for flag in seen if flag != "damaged" or found.damage == "damaged"]
+    yield from sorted(counted, key=str)
     if found.name in STAYED and _fell(checkpoints[-1].changes.initial, thresholds.weakened_drop):
         yield "weakened"
     if checkpoints[-1].name in GONE and found.stable_crossing is None:
