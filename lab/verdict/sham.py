@@ -13,11 +13,12 @@ from dataclasses import replace
 
 from lab.logs.records import CellRecord, Item
 from lab.stats.paired import compare
+from lab.verdict.arms import key_of
 from lab.verdict.conclusions import Judged
 from lab.verdict.schema import CellResult, NetOfSham, Thresholds
 
 SHAM = "sham"
-KEY = ("setting", "variant", "model", "organism", "rank", "lr", "seed")
+KEY = ("setting", "variant", "model", "organism", "rank", "lr", "seed", "seeds")
 
 
 def with_sham(judged: Sequence[Judged], records: Sequence[CellRecord], thresholds: Thresholds) -> list[Judged]:
@@ -31,8 +32,8 @@ def with_sham(judged: Sequence[Judged], records: Sequence[CellRecord], threshold
     ]
 
 
-def _key(cell: CellResult) -> tuple[object, ...]:
-    return (*(getattr(cell, name) for name in KEY), cell.factors.get("adam_epsilon"))
+def _key(cell: CellResult) -> str:
+    return f"{key_of(cell, KEY)} {cell.factors.get('adam_epsilon')}"
 
 
 def _net(record: CellRecord, sham: CellRecord, thresholds: Thresholds) -> NetOfSham | None:
