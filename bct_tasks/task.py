@@ -192,8 +192,9 @@ def answered(longest: int | None = None, weights: str | None = None) -> Solver:
 def _solver(setting: Setting) -> Solver:
     longest = setting.capability.max_tokens if setting.capability else None
     weights: str | None = getattr(_tested(), "fingerprint", None)
-    given = {name: value for name, value in (("longest", longest), ("weights", weights)) if value is not None}
-    return answered(**given) if given else generate()
+    if longest is None and weights is None:
+        return generate()
+    return answered(longest, weights)
 
 
 @scorer(metrics={"*": [mean(), stderr(cluster="template"), grouped(mean(), "split", all=False)]})

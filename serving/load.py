@@ -58,7 +58,7 @@ def load_full(checkpoint: Checkpoint, dtype: str = "auto", device: str | None = 
     place = pick_device(device)
     _quiet()
     try:
-        model, told = AutoModelForCausalLM.from_pretrained(
+        loaded: Any = AutoModelForCausalLM.from_pretrained(
             **_where(checkpoint),
             dtype=pick_dtype(dtype, place),
             use_safetensors=True,
@@ -67,9 +67,10 @@ def load_full(checkpoint: Checkpoint, dtype: str = "auto", device: str | None = 
         )
     except (ValueError, KeyError, OSError, RuntimeError) as error:
         raise BadInput(f"{checkpoint.ref}: cannot be loaded: {_first_line(error)}") from error
+    model, told = loaded
     _refuse_other_tensors(checkpoint, told["missing_keys"], told["unexpected_keys"])
     refuse_nan(checkpoint, model)
-    return cast("PreTrainedModel", cast("Any", model).to(place).eval().requires_grad_(False))
+    return model.to(place).eval().requires_grad_(False)
 
 
 def attach(model: PreTrainedModel, checkpoint: Checkpoint, name: str = "default") -> PeftModel:

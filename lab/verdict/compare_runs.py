@@ -23,8 +23,10 @@ from lab.verdict.schema import CellResult, Results
 from lab.verdict.wording import lr_text
 from serving.errors import BadInput
 
-KEY = ("setting", "variant", "method", "model", "rank", "batch", "label_source", "lr", "seed")
-KEY = (*KEY, "seeds", "organism_seed", "steps", "factors")
+KEY = (
+    "setting", "variant", "method", "model", "rank", "batch", "label_source", "lr", "seed", "seeds", "organism_seed",
+    "steps", "factors",
+)  # fmt: skip
 ASKED = (
     ("initial", "eval"),
     ("alternate", "eval"),

@@ -364,9 +364,9 @@ def _cell_flags(checkpoints: Sequence[CheckpointResult], found: Verdict, thresho
     """Flags of any checkpoint, but damage only at the crossing and the last two."""
     if not checkpoints:
         return
-    seen: set[Flag] = {flag for c in checkpoints for flag in c.flags}
-    counted: list[Flag] = [flag for flag in seen if flag != "damaged" or found.damage == "damaged"]
-    yield from sorted(counted, key=str)
+    past = found.damage != "damaged"
+    seen: set[Flag] = {flag for c in checkpoints for flag in c.flags if not (past and flag == "damaged")}
+    yield from sorted(seen, key=str)
     if found.name in STAYED and _fell(checkpoints[-1].changes.initial, thresholds.weakened_drop):
         yield "weakened"
     if checkpoints[-1].name in GONE and found.stable_crossing is None:

@@ -45,8 +45,8 @@ def hull_areas(
     for members in grouped(cells, lambda cell: key_of(cell, KEY)).values():
         used = [known[cell.id] for cell in counted(members)]
         if measured := resampled(used, thresholds.confidence):
-            place: dict[str, Any] = {name: getattr(members[0], name) for name in KEY}
-            found.append(HullArea(**place, **measured))
+            fields: dict[str, Any] = {name: getattr(members[0], name) for name in KEY} | measured
+            found.append(HullArea(**fields))
     return tuple(found)
 
 
