@@ -185,7 +185,8 @@ class Run:
         Args:
             kind: Rates over steps (`curves`), initial rate by learning rate and step (`heat`), by the
                 product of both (`product`), by seed (`seeds`), on both halves of the eval items (`halves`), capability
-                against the initial rate (`trade`), all arms (`overview`), robustness of an organism (`robustness`).
+                against the initial rate (`trade`), all arms (`overview`), robustness of an organism (`robustness`), the
+                recipe's contrasts (`contrasts`), the spread by kind of seed (`variances`).
             setting: Setting of the arm; may be left out where the run has one arm.
             variant: Variant of the arm.
             lr: Learning rate, for `curves` and `overview`; the first one by default.

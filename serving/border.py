@@ -10,8 +10,8 @@ from contextlib import contextmanager
 
 import click
 
+from serving.characters import visible
 from serving.errors import LabError, WorkFailed, of_disk
-from serving.terminal import visible
 
 
 class OneLine(click.ClickException):

@@ -21,8 +21,8 @@ from pydantic import AliasChoices
 
 from serving import layout
 from serving.border import one_line
+from serving.characters import print_anything
 from serving.errors import BadInput, did_you_mean
-from serving.terminal import print_anything
 from trainer import cell
 from trainer.config import Common, TrainConfig, parse, read_yaml
 from trainer.run import metrics, ranks

@@ -28,7 +28,7 @@ from lab.cli.show import show
 from lab.cli.status import status
 from lab.cli.table import table
 from serving.border import one_line
-from serving.terminal import print_anything
+from serving.characters import print_anything
 
 COMMANDS = (
     run, audit, status, report, table, list_, show, check, new, calibrate, hub, power, explain, chat, serve, doctor,

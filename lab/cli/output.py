@@ -28,7 +28,7 @@ as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON o
 
 def emit(content: object) -> None:
     """One JSON value on stdout."""
-    from serving.terminal import visible
+    from serving.characters import visible
 
     # Characters that JSON allows unescaped, such as U+202E, as their escapes.
     click.echo(visible(json.dumps(content, indent=1, ensure_ascii=False)))

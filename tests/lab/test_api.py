@@ -132,7 +132,7 @@ def test_wrong_input_is_a_plain_exception(tmp_path: Path) -> None:
 
 
 def test_a_failed_job_raises_and_leaves_what_finished(run: lab.Run, tmp_path: Path) -> None:
-    text = RECIPE.replace("margins: false", "margins: false\ntrl: {report_to: no_such_tracker}")
+    text = RECIPE.replace("margins: false", "margins: false\nmax_length: 2")
     (tmp_path / "broken.yaml").write_text(text, encoding="utf-8")
     with pytest.raises(lab.WorkFailed, match="4 jobs failed"):
         lab.run(tmp_path / "broken.yaml", tmp_path / "run", executor="inline")

@@ -39,10 +39,11 @@ def small(name: str, real_model: Callable[[str], Path], place: Path) -> tuple[Pa
     model = content["model"] if isinstance(content["model"], dict) else {"ref": content["model"]}
     family = FAMILY_OF[model["ref"]]
     content = {key: value for key, value in content.items() if key not in ("seed", "label_source", "expect")}
-    content |= SMALL | {"model": {**model, "ref": str(real_model(family))}, "organism": ORGANISM}
+    content |= SMALL | {"model": {**model, "ref": str(real_model(family))}}
     content["learning_rates"] = content["learning_rates"][:1]
     content["variants"] = content.get("variants", [content.get("variant")])[:2]
     content.pop("variant", None)
+    content |= {"organism": ORGANISM} if "weights" in content["variants"] else {}
     content["rank"] = 2
     if "grpo" in content.get("methods", []):
         content["num_generations"] = 2

@@ -98,7 +98,7 @@ def test_another_log_is_refused_in_one_line(tmp_path: Path) -> None:
 def test_the_list_touches_no_net_and_says_what_is_here() -> None:
     result = CliRunner().invoke(main, ["hub", "list", "--data", str(COPIES), "--json"])
     lines = {line["name"]: line for line in json.loads(result.output)}
-    assert len(lines) == 7
+    assert len(lines) == 9
     assert lines["apps"]["path"].endswith("apps.jsonl")
     assert lines["openhermes"]["licence"] == "none stated"
 

@@ -16,7 +16,8 @@ from rich.text import Text
 
 from lab.cli.main import main
 from lab.cli.output import emit
-from serving.terminal import Terminal, visible
+from serving.characters import visible
+from serving.terminal import Terminal
 
 ROOT = Path(__file__).parents[2]
 HOSTILE = "[/INST] [lr=1e-3] [bold]x :smile: \x1b[2J\x1b]0;title\x07 \x9b31m \u202ereversed"
@@ -66,6 +67,9 @@ def test_an_error_about_a_hostile_name_is_shown_and_does_not_act(tmp_path: Path)
 
 def test_an_ascii_terminal_gets_escapes_and_no_traceback() -> None:
     environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "ascii:strict"}
-    program = "from serving.terminal import *; print_anything(); terminal().print('Adam\\u2019s \\u03b5')"
+    program = (
+        "from serving.characters import print_anything; from serving.terminal import terminal; "
+        "print_anything(); terminal().print('Adam\\u2019s \\u03b5')"
+    )
     done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True)
     assert (done.returncode, done.stdout) == (0, b"Adam\\u2019s \\u03b5\n")
