@@ -192,7 +192,7 @@ CLEAN_REASON = "a seed of the highest learning rate lost the behavior without da
 
 def no_damage_reason(lr: float, damaged: int, seeds: int) -> str:
     """Too few seeds of the highest learning rate are damaged."""
-    return f"the highest learning rate, {lr_text(lr)}, damages {damaged} of {count_text(seeds, 'seed')}"
+    return f"at the highest learning rate, {lr_text(lr)}, {damaged} of {count_text(seeds, 'seed')} ended damaged"
 
 
 def few_seeds_reason(seeds: int, needed: int) -> str:
@@ -220,7 +220,8 @@ def _zero_text(cells: Sequence[CellResult], moved: bool) -> str:
     if not losses:
         return ""
     meaning = "what moved is the optimizer" if moved else "the rows gave no reason to move"
-    return f"; the training loss was already zero at step 0 ({max(losses):.1g} nats a token): {meaning}"
+    where = "" if len(losses) == len(cells) else f"in {len(losses)} of {count_text(len(cells), 'seed')} "
+    return f"; {where}the training loss was already zero at step 0 (up to {max(losses):.1g} nats a token): {meaning}"
 
 
 def _sham_text(nets: Sequence[NetOfSham]) -> str:

@@ -106,8 +106,8 @@ def test_an_arm_resists_only_within_its_grid():
     ("cells", "why"),
     [
         (grid(seeds=2, top=2), "it has 2 seeds per learning rate, and needs 3"),
-        (grid(top=1), "the highest learning rate, 1e-2, damages 1 of 3 seeds"),
-        (grid(top=0), "the highest learning rate, 1e-2, damages 0 of 3 seeds"),
+        (grid(top=1), "at the highest learning rate, 1e-2, 1 of 3 seeds ended damaged"),
+        (grid(top=0), "at the highest learning rate, 1e-2, 0 of 3 seeds ended damaged"),
         (grid(rates=(1e-4, 1e-2)), "its learning rates are up to ×100 apart, and may be ×3.2"),
     ],
     ids=["seeds", "one damaged", "none damaged", "gap"],
@@ -168,7 +168,7 @@ def test_a_training_loss_of_zero_is_told_with_the_conclusion():
     assert "zero_loss" in found.cells[0].verdict.flags
     assert found.conclusions[0].zero_loss
     assert found.conclusions[0].sentence.endswith(
-        "the training loss was already zero at step 0 (3e-05 nats a token): what moved is the optimizer"
+        "the training loss was already zero at step 0 (up to 3e-05 nats a token): what moved is the optimizer"
     )
 
 
