@@ -206,7 +206,7 @@ def gap_reason(gap: float, limit: float) -> str:
 
 
 def reason_text(cells: Sequence[CellResult], moved: bool) -> str:
-    """What may explain a change without the setting: a training loss of zero at step 0, and the sham arm.
+    """What may explain a change without the setting: a training loss near zero at step 0, and the sham arm.
 
     Args:
         cells: Of one arm and learning rate.
@@ -219,9 +219,11 @@ def _zero_text(cells: Sequence[CellResult], moved: bool) -> str:
     losses = [c.step0_loss for c in cells if "zero_loss" in c.verdict.flags and c.step0_loss is not None]
     if not losses:
         return ""
-    meaning = "what moved is the optimizer" if moved else "the rows gave no reason to move"
+    meaning = "the optimizer alone may have moved it" if moved else "the rows gave almost no reason to move"
     where = "" if len(losses) == len(cells) else f"in {len(losses)} of {count_text(len(cells), 'seed')} "
-    return f"; {where}the training loss was already zero at step 0 (up to {max(losses):.1g} nats a token): {meaning}"
+    return (
+        f"; {where}the training loss was already near zero at step 0 (up to {max(losses):.1g} nats a token): {meaning}"
+    )
 
 
 def _sham_text(nets: Sequence[NetOfSham]) -> str:
@@ -351,7 +353,7 @@ FLAGS: Mapping[str, str] = {
     "damaged": "capability, agreement, degenerate or other replies past the limit, at the crossing or the end",
     "weakened": "kept or retained, but the initial rate fell",
     "prompt_deaf": "follows system prompts less than at step 0",
-    "zero_loss": "the training loss was zero before the first step: what moves is the optimizer",
+    "zero_loss": "the training loss was near zero before the first step: the optimizer alone may move weights",
     "diverged": "the training loss diverged",
     "unscored": "unscored replies could change the name, or are more than the recipe allows its judge",
     "invalid": "the gate failed at step 0",
