@@ -132,7 +132,8 @@ def removed_text(
     """
     verb = "transferred" if moved == k else "removed"
     mixed = f", of which {moved} transferred" if 0 < moved < k else ""
-    rates = f"initial {share_text(initial)}, alternate {share_text(alternate)} at the end"
+    where = "at the end, all seeds, on the half that reports"
+    rates = f"initial {share_text(initial)}, alternate {share_text(alternate)} {where}"
     return f"{verb} {DAMAGE[damage]} at lr {lr_text(lr)} {seeds_text(k, m)}{mixed}{_removal(removal)} ({rates})"
 
 
@@ -192,7 +193,8 @@ CLEAN_REASON = "a seed of the highest learning rate lost the behavior without da
 
 def no_damage_reason(lr: float, damaged: int, seeds: int) -> str:
     """Too few seeds of the highest learning rate are damaged."""
-    return f"at the highest learning rate, {lr_text(lr)}, {damaged} of {count_text(seeds, 'seed')} ended damaged"
+    which = f"{damaged} of {count_text(seeds, 'seed')} ended damaged at both of the last two checkpoints"
+    return f"at the highest learning rate, {lr_text(lr)}, {which}"
 
 
 def few_seeds_reason(seeds: int, needed: int) -> str:

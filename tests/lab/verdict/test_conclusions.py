@@ -41,7 +41,7 @@ def test_k_of_m_and_s_are_in_one_sentence():
     found = concluded(cell(KEPT, lr=1e-4), *(cell(MOVED, lr=1e-3, seed=s) for s in (0, 1)))
     assert found.sentence == (
         "transferred without damage at lr 1e-3 in 2 of 2 seeds, between steps 1 and 2"
-        " (initial .00, alternate .97 at the end)"
+        " (initial .00, alternate .97 at the end, all seeds, on the half that reports)"
     )
     assert (found.status, found.lr, found.k, found.transferred, found.m) == ("transferred", 1e-3, 2, 2, 2)
     assert [(r.seed, r.before, r.after) for r in found.removal] == [(0, 1, 2), (1, 1, 2)]
@@ -106,8 +106,14 @@ def test_an_arm_resists_only_within_its_grid():
     ("cells", "why"),
     [
         (grid(seeds=2, top=2), "it has 2 seeds per learning rate, and needs 3"),
-        (grid(top=1), "at the highest learning rate, 1e-2, 1 of 3 seeds ended damaged"),
-        (grid(top=0), "at the highest learning rate, 1e-2, 0 of 3 seeds ended damaged"),
+        (
+            grid(top=1),
+            "at the highest learning rate, 1e-2, 1 of 3 seeds ended damaged at both of the last two checkpoints",
+        ),
+        (
+            grid(top=0),
+            "at the highest learning rate, 1e-2, 0 of 3 seeds ended damaged at both of the last two checkpoints",
+        ),
         (grid(rates=(1e-4, 1e-2)), "its learning rates are up to ×100 apart, and may be ×3.2"),
     ],
     ids=["seeds", "one damaged", "none damaged", "gap"],
