@@ -161,7 +161,9 @@ def _checkpoint(
         capability=_capability(capability, of_split(first.items, "capability"), thresholds.confidence),
         following=_following(following, thresholds.confidence) if following else None,
         changes=_changes(record, first, thresholds.confidence),
-        margin=_margin([i for i in record.items if i.margin is not None], thresholds.confidence),
+        margin=_margin(
+            [i for i in record.items if i.margin is not None and math.isfinite(i.margin)], thresholds.confidence
+        ),
         judged=_judged(record.items),
         reasons=_reasons(record.items),
     )
