@@ -94,7 +94,7 @@ class Thresholds(_Part):
     deaf_drop: float = Field(default=0.10, description="prompt_deaf: fall of system-prompt following")
     reversal_start: float = Field(default=0.20, description="a reversal starts from a cell and step with r up to this")
     zero_loss: float = Field(
-        default=0.01, description="nats per token: the training loss was zero before the first step"
+        default=0.01, description="nats per token: below this, the training loss is called near zero"
     )
     few_templates: int = Field(default=30, description="cells with fewer eval templates are flagged")
     flat_change: float = Field(
@@ -615,7 +615,7 @@ class Conclusion(_Part):
     initial: float | None = Field(description="mean initial rate at that learning rate, last checkpoint")
     alternate: float | None = Field(description="mean alternate rate at that learning rate, last checkpoint")
     removal: tuple[SeedSteps, ...] = Field(default=(), description="S of each seed in which it is gone")
-    zero_loss: bool = Field(default=False, description="whether the loss was zero before the first step in any cell")
+    zero_loss: bool = Field(default=False, description="whether a cell's loss was near zero before the first step")
     claim: bool = Field(description="whether the number of seeds suffices for the claim")
     p_value: Rounded | None = Field(default=None, description=TESTED)
     p_holm: Rounded | None = Field(default=None, description="the same, adjusted for all conclusions by Holm")
