@@ -65,7 +65,8 @@ class Survived:
 def survived(recipe: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Survived]:
     from ray.cluster_utils import Cluster
 
-    os.environ.update(environment() | {"RAY_DISABLE_IMPORT_WARNING": "1"})  # the nodes inherit it
+    # The nodes inherit these. Ray's workers have a low priority, and would hardly run next to other work.
+    os.environ.update(environment() | {"RAY_DISABLE_IMPORT_WARNING": "1", "RAY_worker_niceness": "0"})
     small = {"object_store_memory": 80 * 2**20, "include_dashboard": False}
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "_system_config": HEALTH, **small})
     nodes = [cluster.add_node(num_cpus=1, wait=False, object_store_memory=80 * 2**20) for _ in range(2)]
