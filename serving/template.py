@@ -72,10 +72,16 @@ def facts(template: object) -> dict[str, str]:
 
 def refuse_arguments(tokenizer: PreTrainedTokenizerBase, arguments: Mapping[str, Any]) -> None:
     """Raise BadInput for an argument that is not the template's, such as `messages` or `tokenize`."""
-    own = inspect.signature(tokenizer.apply_chat_template).parameters
+    own = _own_arguments(type(tokenizer))
     for name in arguments:
         if name in own or name == "messages":
             raise BadInput(f"chat_template_kwargs: {name} is no argument of a chat template: leave it out")
+
+
+@cache  # asked for every request that has arguments
+def _own_arguments(kind: type[PreTrainedTokenizerBase]) -> frozenset[str]:
+    """Return the names that the method takes itself, so that they are not the template's."""
+    return frozenset(inspect.signature(kind.apply_chat_template).parameters)
 
 
 def refuse_unread(tokenizer: PreTrainedTokenizerBase, arguments: Mapping[str, Any]) -> None:

@@ -12,6 +12,8 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
 from typing import Any, cast
 
 import torch
@@ -160,7 +162,14 @@ class Residents:
 
 def _stands_alone(checkpoint: Checkpoint) -> bool:
     """Return whether an adapter needs a model of its own."""
-    return checkpoint.base is not None and checkpoint.path is not None and not layout.shares_base(checkpoint.path)
+    if checkpoint.base is None or checkpoint.path is None:
+        return False
+    return not _shares_base(checkpoint.path, checkpoint.fingerprint)
+
+
+@cache  # the fingerprint covers the file that decides; every batch asks, of every waiting checkpoint
+def _shares_base(folder: Path, fingerprint: str) -> bool:
+    return layout.shares_base(folder)
 
 
 def _key(checkpoint: Checkpoint) -> str:
