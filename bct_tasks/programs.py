@@ -11,6 +11,7 @@ from inspect_ai.scorer import Score, Scorer, Target, mean, scorer, stderr
 from inspect_ai.solver import TaskState
 from inspect_ai.util import OutputLimitExceededError, SandboxEnvironment, sandbox
 
+from bct_tasks.limits import stopped
 from graders import Unreadable
 
 if TYPE_CHECKING:
@@ -28,8 +29,8 @@ def tests() -> Scorer:
     """Which tests the program in a reply passes: shares of the visible and hidden ones, and 1 if it passes all."""
 
     async def score(state: TaskState, target: Target) -> Score:
-        if not state.output.choices:
-            return Score.unscored(reason="no reply: the sample ended at a limit")
+        if (ended := stopped(state)) is not None:
+            return Score.unscored(reason=ended)
         facts, reply = state.metadata["facts"], state.output.completion
         if facts.get("kind") != "program":
             return Score.unscored(reason="the prompt does not ask for a program")

@@ -18,11 +18,11 @@ from inspect_ai.dataset import MemoryDataset, Sample
 from inspect_ai.model import ChatMessage, ChatMessageSystem, ChatMessageUser, GenerateConfig, get_model
 from inspect_ai.scorer import Score, Scorer, Target, grouped, mean, scorer, stderr
 from inspect_ai.solver import Generate, Solver, TaskState, generate, solver
-from inspect_ai.util import sample_limits
 
 from bct_tasks import following
 from bct_tasks.catalogue import load
 from bct_tasks.errors import SettingError, UnknownName, border
+from bct_tasks.limits import stopped
 from bct_tasks.margins import REFERENCES
 from bct_tasks.margins import margins as margins_scorer
 from bct_tasks.programs import tests, with_results
@@ -269,19 +269,6 @@ def located(setting: Setting) -> dict[str, str]:
     content = setting.content_hash
     file = {"file": str(setting.file)} if setting.file else {}
     return source | file | ({"content": content} if content else {})
-
-
-def stopped(state: TaskState) -> str | None:
-    """Why a sample ended before the model replied, such as `--time-limit` of inspect; None if it replied."""
-    if state.output.choices:
-        return None
-    known = {name: getattr(sample_limits(), name) for name in ("message", "token", "time", "working", "turn", "cost")}
-    reached = [f"{name} limit of {each.limit:g}" for name, each in known.items() if _is_reached(each)]
-    return f"no reply: the sample ended at its {', '.join(reached) or 'limit'}"
-
-
-def _is_reached(limit: Any) -> bool:  # inspect has no public type of a limit that is not a context manager
-    return limit.limit is not None and limit.usage >= limit.limit
 
 
 def _of_log(about: Mapping[str, Any]) -> Setting:
