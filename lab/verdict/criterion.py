@@ -222,15 +222,15 @@ def removal(checkpoints: Sequence[CheckpointResult]) -> Between | None:
     return Between(before=earlier[-1], after=after) if after is not None and earlier else None
 
 
-def gone_from(checkpoints: Sequence[CheckpointResult], step: int, undamaged: bool) -> bool:
+def gone_from(checkpoints: Sequence[CheckpointResult], step: int) -> bool:
     """Whether the behavior is gone at `step` and at every later checkpoint, of which there are at least two in all.
 
-    With `undamaged`, the first two of them are without damage.
+    The first two of them are without damage.
     """
     tail = [c for c in checkpoints if c.step >= step]
     if len(tail) < 2 or tail[0].step != step or any(c.name not in GONE for c in tail):
         return False
-    return not undamaged or all("damaged" not in c.flags for c in tail[:2])
+    return all("damaged" not in c.flags for c in tail[:2])
 
 
 def largest_reversal(checkpoints: Sequence[CheckpointResult]) -> Reversal | None:

@@ -101,7 +101,7 @@ def _steps(cells: Sequence[CellResult]) -> int | None:
 
 
 def _gone_by(cell: CellResult, step: int) -> bool:
-    return any(gone_from(cell.checkpoints, c.step, undamaged=True) for c in cell.checkpoints if c.step <= step)
+    return any(gone_from(cell.checkpoints, c.step) for c in cell.checkpoints if c.step <= step)
 
 
 def _lows(cells: Sequence[CellResult], high: float, steps: int) -> tuple[Low, ...]:
