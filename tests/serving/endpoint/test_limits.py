@@ -4,47 +4,30 @@ from __future__ import annotations
 
 import json
 import socket
-import threading
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import aclosing, contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-import uvicorn
+from endpoints import PATIENCE, Watched, held_up, running
 from tiny_checkpoints import PROMPTS, user
 
 from serving.backends.engine import batch
-from serving.backends.engine.decode import Ending
 from serving.backends.engine.engine import Engine
 from serving.endpoint import limits, server
-from serving.refs import Checkpoint, resolve
-from serving.request import Reply, Request
+from serving.refs import resolve
 
-#: Seconds after which a test that waits fails, instead of hanging.
-PATIENCE = 1200.0
+ROUTE = "/chat/completions"
 ASKED: dict[str, Any] = {"model": "one", "messages": user("1?"), "max_tokens": 4}
-
-
-@contextmanager
-def running(app: Any) -> Iterator[str]:
-    """An endpoint as `bct serve` runs it, in a thread of this process."""
-    place = server.listen("127.0.0.1", 0)
-    runner = uvicorn.Server(uvicorn.Config(app, log_level="critical", lifespan="off", ws="none", http=limits.Punctual))
-    thread = threading.Thread(target=runner.run, kwargs={"sockets": [place]}, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{place.getsockname()[1]}/v1/chat/completions"
-    runner.should_exit = True
-    thread.join(10)
 
 
 @pytest.fixture(scope="module")
 def url(made: Path) -> Iterator[str]:
     engine = Engine()
     with running(server.application({"one": resolve(str(made / "one"))}, "sesame", engine)) as found:
-        yield found
+        yield f"{found}{ROUTE}"
     engine.close()
 
 
@@ -120,53 +103,23 @@ def test_a_row_that_breaks_decoding_takes_no_other_row_with_it(made: Path, monke
     with running(server.application({"one": resolve(str(made / "one"))}, "sesame", engine)) as found:
         bodies = [ASKED | {"top_k": k} for k in (1, 2, 3, 7, 4, 5, 6, 8)]
         with ThreadPoolExecutor(len(bodies)) as pool:
-            codes = [answer.status_code for answer in pool.map(lambda body: post(found, body), bodies)]
+            codes = [answer.status_code for answer in pool.map(lambda body: post(f"{found}{ROUTE}", body), bodies)]
     engine.close()
     assert codes == [200, 200, 200, 500, 200, 200, 200, 200]
 
 
-class Watched(Engine):
-    """An engine that says when a reply is not needed any more."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.closed = threading.Event()
-
-    async def astream(self, checkpoint: Checkpoint, request: Request) -> AsyncGenerator[str | Reply]:
-        try:
-            async with aclosing(super().astream(checkpoint, request)) as pieces:
-                async for piece in pieces:
-                    yield piece
-        finally:
-            self.closed.set()
-
-
 def test_a_client_that_leaves_an_unstreamed_request_frees_its_row(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The first reply waits in its third token until the client has gone; it must end soon after."""
-    engine, decoding, lengths = Watched(), threading.Event(), list[int]()
-    reached, decode = Ending.reached, batch.decode
-
-    def held_up(self: Ending, row: Any, written: Any) -> bool:
-        if len(written.tokens) == 3 and not decoding.is_set():
-            decoding.set()
-            assert engine.closed.wait(PATIENCE)
-        return reached(self, row, written)
-
-    def counted(*args: Any) -> Any:
-        written = decode(*args)
-        lengths.extend(len(each.tokens) for each in written)
-        return written
-
-    monkeypatch.setattr(Ending, "reached", held_up)
-    monkeypatch.setattr(batch, "decode", counted)
+    engine = Watched()
+    decoding, lengths = held_up(engine, 3, monkeypatch)
     long = ASKED | {"max_tokens": 100, "temperature": 2.0, "seed": 3}
     with running(server.application({"one": resolve(str(made / "one"))}, "sesame", engine)) as found:
-        place, body = httpx.URL(found), json.dumps(long)
+        place, body = httpx.URL(f"{found}{ROUTE}"), json.dumps(long)
         head = f"POST {place.path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer sesame\r\nContent-Length: {len(body)}"
         with socket.create_connection((place.host, place.port or 80)) as connection:
             connection.sendall(f"{head}\r\n\r\n{body}".encode())
             assert decoding.wait(PATIENCE)
-        whole = post(found, long).json()
+        whole = post(str(place), long).json()
     engine.close()
     assert lengths[0] <= 12 < lengths[1] == whole["usage"]["completion_tokens"]
 

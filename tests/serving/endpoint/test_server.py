@@ -8,9 +8,8 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,24 +17,21 @@ from typing import Any
 import httpx
 import openai
 import pytest
-import uvicorn
 from click.testing import CliRunner
+from endpoints import PATIENCE, Watched, held_up, running
 from tiny_checkpoints import PROMPTS, user
 from vllm_stand_in import put_in_place_of_vllm
 
 from lab.cli.main import main
 from lab.cli.serve import is_loopback
-from serving.backends.engine import batch
 from serving.backends.engine.decode import Ending
 from serving.backends.engine.engine import Engine, get_engine
 from serving.endpoint import server
 from serving.endpoint.completions import Refused, read
-from serving.refs import Checkpoint, resolve
-from serving.request import Reply, Request
+from serving.refs import resolve
+from serving.request import Request
 
 ROOT = Path(__file__).parents[3]
-#: Seconds after which a test that waits fails, instead of hanging.
-PATIENCE = 1200.0
 LONG: Any = {"model": "one", "messages": user("1?"), "max_tokens": 100, "temperature": 2.0, "seed": 3}
 
 
@@ -142,39 +138,9 @@ def test_a_stop_string_never_leaks_into_a_stream(served: Served) -> None:
     assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks) == whole[: whole.index(stop)]
 
 
-class Watched(Engine):
-    """An engine that records when a stream is closed."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.closed_streams = threading.Semaphore(0)
-
-    async def astream(self, checkpoint: Checkpoint, request: Request) -> AsyncGenerator[str | Reply]:
-        try:
-            async with aclosing(super().astream(checkpoint, request)) as pieces:
-                async for piece in pieces:
-                    yield piece
-        finally:
-            self.closed_streams.release()
-
-
 def test_a_client_that_disconnects_in_a_stream_frees_its_row(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    engine, lengths = Watched(), list[int]()
-    real, reached, first = batch.decode, Ending.reached, threading.Event()
-
-    def waits_for_the_disconnect(self: Ending, row: Any, written: Any) -> bool:
-        if len(written.tokens) == 12 and not first.is_set():
-            first.set()
-            assert engine.closed_streams.acquire(timeout=PATIENCE)
-        return reached(self, row, written)
-
-    def counting(*args: Any) -> Any:
-        written = real(*args)
-        lengths.extend(len(each.tokens) for each in written)
-        return written
-
-    monkeypatch.setattr(Ending, "reached", waits_for_the_disconnect)
-    monkeypatch.setattr(batch, "decode", counting)
+    engine = Watched()
+    _, lengths = held_up(engine, 12, monkeypatch)
     with running(server.application({"one": resolve(str(made / "one"))}, "sesame", engine)) as url:
         client = openai.OpenAI(base_url=url, api_key="sesame", max_retries=0)
         stream = client.chat.completions.create(stream=True, **LONG)
@@ -184,18 +150,6 @@ def test_a_client_that_disconnects_in_a_stream_frees_its_row(made: Path, monkeyp
     engine.close()
     assert lengths[1:] == [whole.usage.completion_tokens]
     assert lengths[0] <= 12 < lengths[1]
-
-
-@contextmanager
-def running(app: Any) -> Iterator[str]:
-    """An endpoint in a thread of this process."""
-    place = server.listen("127.0.0.1", 0)
-    runner = uvicorn.Server(uvicorn.Config(app, log_level="error", lifespan="off", ws="none"))
-    thread = threading.Thread(target=runner.run, kwargs={"sockets": [place]}, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{place.getsockname()[1]}/v1"
-    runner.should_exit = True
-    thread.join(10)
 
 
 def test_what_cannot_be_streamed_is_refused_with_a_status(served: Served) -> None:
