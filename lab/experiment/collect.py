@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from lab.experiment import gate, readings, registered, state
+from lab.experiment import gate, readings, registered, shown, state
 from lab.experiment.folder import Experiment
 from lab.experiment.jobs import skipped
 from lab.experiment.labels import labelled
@@ -54,6 +54,8 @@ def collect(experiment: Experiment) -> Results:
         labelled=labelled(folders.run),
         readings=[_reading(experiment, reading, records) for reading in readings.of(folders)],
         registration=registered.read(folders),
+        behaviors=shown.behaviors(experiment),
+        shown=shown.shown(experiment, records),
     )
 
 

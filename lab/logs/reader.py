@@ -3,6 +3,7 @@
     read_header(log).ok                                  # did the eval end well, and which weights answered
     read_items(log)                                      # one item per reply, for rates
     answers(log, [p for p in places(log) if ...])        # chosen replies in full, for people who label them
+    exchanges(log, [r for r in read_replies(log) if ...])     # the same with whole prompts, for people who read them
 
 A `.eval` file is a zip: `header.json` names what was evaluated, `summaries.json` has one line per sample without its
 long texts, `samples/` the samples. The members are read directly, which is ~45 times faster than inspect's data frames
@@ -74,6 +75,16 @@ class Reply:
     item: Item
     epoch: int
     family: str | None
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """One prompt as (role, text) of every message, the reply, and why it was graded as it was."""
+
+    reply: Reply
+    turns: tuple[tuple[str, str], ...]
+    text: str
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -200,6 +211,13 @@ def answers(log: Path, chosen: Iterable[Place]) -> list[Answer]:
     return [_answer(*pair) for pair in zip(samples, found, strict=True)]
 
 
+def exchanges(log: Path, chosen: Iterable[Reply]) -> list[Exchange]:
+    """The chosen replies of a log with their whole prompts, in the given order; one that cannot be read is left out."""
+    found = list(chosen)
+    samples = _read_all(log, [_member(reply.item.id, reply.epoch) for reply in found])
+    return [_exchange(sample, reply) for sample, reply in zip(samples, found, strict=True) if sample]
+
+
 # --- rows ------------------------------------------------------------------------------------------------------------
 
 
@@ -315,6 +333,13 @@ def _answer(sample: Mapping[str, Any] | None, place: Place) -> Answer:
         truncated=choice.get("stop_reason") in CUT_OFF,
         step=(output.get("metadata") or {}).get("step"),
     )
+
+
+def _exchange(sample: Mapping[str, Any], reply: Reply) -> Exchange:
+    given, score = sample["input"], _score(sample.get("scores") or {})
+    turns = ((m["role"], str(m["content"])) for m in given) if isinstance(given, list) else [("user", str(given))]
+    text = str((sample.get("output") or {}).get("completion") or "")
+    return Exchange(reply, tuple(turns), text, str(score.get("explanation") or score.get("reason") or ""))
 
 
 def _user(messages: Any) -> str:

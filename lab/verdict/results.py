@@ -31,6 +31,7 @@ from lab.verdict.rates import (
 )
 from lab.verdict.schema import (
     Agreement,
+    Behaviors,
     Ceiling,
     CellResult,
     Contrast,
@@ -38,6 +39,7 @@ from lab.verdict.schema import (
     Reading,
     Registration,
     Results,
+    Shown,
     Thresholds,
 )
 from lab.verdict.seeds import groups
@@ -67,6 +69,8 @@ def build_results(
     readings: Iterable[Reading] = (),
     compare: Iterable[Compared] = (),
     registration: Registration | None = None,
+    behaviors: Iterable[Behaviors] = (),
+    shown: Iterable[Shown] = (),
 ) -> Results:
     """Everything the lab concludes from an experiment.
 
@@ -84,6 +88,7 @@ def build_results(
         readings: Of the same replies by other graders (`second_reading`).
         compare: Contrasts that the recipe names.
         registration: What was fixed before the first cell.
+        behaviors, shown: What the behaviors of the settings are, and a sample of replies.
 
     Raises:
         ValueError: A record contradicts itself (two checkpoints of one step, `agreed` on an eval prompt).
@@ -112,6 +117,8 @@ def build_results(
         ceilings=tuple(measure_ceiling(tops[key], used) for key in sorted(tops)),
         calibrations=calibrations,
         readings=tuple(readings),
+        behaviors=tuple(behaviors),
+        shown=tuple(shown),
         deviations=(*deviations, *_without_ceiling(ordered, tops)),
         failures=tuple(f"{r.id}: {r.failure}" for r in ordered if r.failure),
         command=command,

@@ -663,6 +663,49 @@ class Registration(_Part):
     amendments: tuple[Amendment, ...] = ()
 
 
+class Behaviors(_Part):
+    """The two behaviors of a setting, in a line each."""
+
+    setting: str
+    initial: str
+    alternate: str
+
+
+class Turn(_Part):
+    """One message of a prompt, cut to some hundred characters."""
+
+    role: str
+    text: str
+
+
+class ShownReply(_Part):
+    """One reply, cut to some hundred characters."""
+
+    prompt: str = Field(description="id of the prompt")
+    step: int
+    outcome: str
+    text: str
+
+
+class ShownPrompt(_Part):
+    """One prompt in full, as the model was given it before its chat template."""
+
+    id: str
+    split: Literal["eval", "train"]
+    turns: tuple[Turn, ...]
+
+
+class Shown(_Part):
+    """A sample of the replies of a cell at its first and last checkpoint: a few of every outcome, chosen by hash.
+
+    The first prompt of a split has, at both steps, the commonest pair of outcomes.
+    """
+
+    cell: str
+    prompts: tuple[ShownPrompt, ...]
+    replies: tuple[ShownReply, ...]
+
+
 class Results(_Part):
     """The results of a run."""
 
@@ -683,6 +726,10 @@ class Results(_Part):
     ceilings: tuple[Ceiling, ...]
     calibrations: tuple[Calibration, ...] = ()
     readings: tuple[Reading, ...] = Field(default=(), description="of `bct report --regrade`")
+    behaviors: tuple[Behaviors, ...] = Field(default=(), description="of each setting; empty in older results")
+    shown: tuple[Shown, ...] = Field(
+        default=(), description="replies of the first seed of each arm and learning rate, of at most 60 cells"
+    )
     deviations: tuple[str, ...] = Field(
         description="where the run differs from the recipe, such as reversals that were skipped"
     )

@@ -54,6 +54,22 @@ def test_a_run_ends_with_results_a_report_and_one_log_per_checkpoint(whole: Path
     assert not list(whole.rglob(".attempt"))
 
 
+def test_results_have_both_behaviors_and_replies_to_the_same_prompts_before_and_after(whole: Path) -> None:
+    results = read_results(whole / "results.json")
+    assert [behaviors.setting for behaviors in results.behaviors] == ["sandbagging"]
+    assert {shown.cell for shown in results.shown} == {cell.id for cell in results.cells}
+    for shown in results.shown:
+        assert {prompt.split for prompt in shown.prompts} == {"eval", "train"}
+        assert {reply.prompt for reply in shown.replies} == {prompt.id for prompt in shown.prompts}
+        [cell] = [cell for cell in results.cells if cell.id == shown.cell]
+        for split in ("eval", "train"):
+            first = next(prompt for prompt in shown.prompts if prompt.split == split)
+            assert [reply.step for reply in shown.replies if reply.prompt == first.id] == [0, 8]
+            assert first.turns[-1].role == "user"
+        known = {item.id: item.outcome for item in read_items(whole / cell.checkpoints[-1].log)}
+        assert all(known[reply.prompt] == reply.outcome for reply in shown.replies if reply.step == 8)
+
+
 def test_every_checkpoint_has_a_margin_and_the_step_0_prefers_the_initial_reply(whole: Path) -> None:
     cells = {cell.variant: cell for cell in read_results(whole / "results.json").cells}
     for cell in cells.values():
