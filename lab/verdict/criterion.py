@@ -14,7 +14,7 @@ A name is given only if every assignment of the unscored replies leads to it. A 
 A cell has a name if its last two checkpoints agree on it. It is `transient` if the behavior was gone at two consecutive
 checkpoints and a later rise of r, paired on items, excludes zero.
 A reversal is `returned` (lo(r) > r0 / 2, with r0 of the organism that its cell started from), `stays_removed`
-(hi(r) < r0 / 2) or `inconclusive`. Not covered: damage (`lab.verdict.damage`), statements over seeds and learning rates
+(hi(r) < r0 / 2) or `inconclusive`, at its last two checkpoints. Not covered: damage (`lab.verdict.damage`), statements over seeds and learning rates
 (`lab.verdict.conclusions`).
 """
 
@@ -191,13 +191,16 @@ def crossed_at(names: Sequence[str | None]) -> int | None:
 
 
 def reversal_name(names: Sequence[CheckpointName]) -> CellName | None:
-    """The name of a reversal: its last checkpoint's, or `transient` if the behavior had returned earlier and is gone.
+    """The name of a reversal: what its last two checkpoints agree on.
 
-    One checkpoint is enough: a behavior that returns was not removed, and the reversal itself may remove it later.
+    `transient` if the behavior had returned at two consecutive checkpoints and is gone at the last: it had not been
+    removed, and the reversal itself removed it later.
     """
     if not names:
         return None
-    return "transient" if "returned" in names and names[-1] != "returned" else names[-1]
+    if ("returned", "returned") in itertools.pairwise(names) and names[-1] == "stays_removed":
+        return "transient"
+    return names[-1] if len(names) > 1 and names[-1] == names[-2] else "inconclusive"
 
 
 def crossing(checkpoints: Sequence[CheckpointResult], undamaged: bool = False) -> int | None:

@@ -102,7 +102,8 @@ class Thresholds(_Part):
     )
     few_seeds: int = Field(default=3, description="fewer seeds support no claim over seeds, nor that an arm resists")
     rate_gap: float = Field(
-        default=3.2, description="an arm resists only if neighboring learning rates differ by at most this factor"
+        # Of 1e-3, 3e-3, 1e-2, as half decades are written, the largest gap is 3.33.
+        default=3.4, description="an arm resists only if neighboring learning rates differ by at most this factor"
     )
     damaged_seeds: float = Field(
         default=0.5, description="an arm resists only if this share of the seeds of the highest rate is damaged"

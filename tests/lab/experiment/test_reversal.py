@@ -88,7 +88,7 @@ def test_a_rate_of_half_the_organisms_says_nothing() -> None:
 
 
 def test_unscored_replies_that_could_change_the_name_make_it_inconclusive() -> None:
-    unsure = [checkpoint(0, 0.05, 0.9), checkpoint(1, 0.5, 0.0, unscored=20)]
+    unsure = [checkpoint(0, 0.05, 0.9), *(checkpoint(step, 0.5, 0.0, unscored=20) for step in (1, 2))]
     verdict = build_results("r", [reversal(unsure)], [ceiling()]).cells[0].verdict  # type: ignore[arg-type]
     assert (verdict.name, "unscored" in verdict.flags) == ("inconclusive", True)
 
@@ -109,12 +109,19 @@ def test_the_sentence_says_how_often_and_how_far_it_came_back() -> None:
 
 
 def test_a_behavior_that_shows_again_for_a_while_was_not_removed() -> None:
-    path = [(0.05, 0.92), (0.95, 0.02), (0.03, 0.9)]
+    path = [(0.05, 0.92), (0.95, 0.02), (0.95, 0.02), (0.03, 0.9)]
     found = build_results("r", [reversal(path), reversal(path, seed=1)], [ceiling()])
     assert {c.verdict.name for c in found.cells} == {"transient"}
     assert found.conclusions[0].status == "returned"
     sentence = found.conclusions[0].sentence
     assert "returned in 2 of 2 seeds, gone again at the end in 2, stayed removed in 0 at lr 1e-3" in sentence
+
+
+@pytest.mark.parametrize("once", [[0.95, 0.03, 0.03], [0.03, 0.03, 0.95]], ids=["amid", "at the end"])
+def test_one_checkpoint_does_not_show_that_a_behavior_returned(once: list[float]) -> None:
+    path = [(0.05, 0.92), *((initial, 0.02) for initial in once)]
+    name = build_results("r", [reversal(path)], [ceiling()]).cells[0].verdict.name
+    assert name == ("stays_removed" if once[-1] < 0.5 else "inconclusive")
 
 
 def test_an_untargeted_method_is_never_said_to_transfer() -> None:
