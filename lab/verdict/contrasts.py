@@ -3,7 +3,8 @@
     compare: {rank: [8, full], label_source: [on_policy, reference], adam_epsilon: [1.0e-8, 1.0e-5], reversal: true}
 
 The first level is the reference. Cells of both levels are matched on everything else, and their replies at the last
-checkpoint are compared on the same items: second - first in the initial and the alternate rate. With several seeds on
+checkpoint are compared on the same items: second - first in the initial and the alternate rate. Learning rates are also
+compared at equal steps, lr × steps and distance (`lab.verdict.aligned`). With several seeds on
 both sides the interval carries seeds and templates (`lab.stats.two_way`); with one seed on each it is Tango's for one
 pair of runs; between one seed and several there is none.
 
@@ -22,6 +23,7 @@ from lab.logs.records import CellRecord, Item, of_split, scored
 from lab.stats.intervals import Interval
 from lab.stats.paired import compare
 from lab.stats.two_way import Run, answers, equivalence_bound, group_difference, shared
+from lab.verdict.aligned import places
 from lab.verdict.arms import grouped
 from lab.verdict.criterion import REVERSAL
 from lab.verdict.schema import CellResult, Contrast, Difference, Thresholds
@@ -36,6 +38,8 @@ OUTCOMES = ("initial", "alternate")
 #: Of a cell: fields on which both sides agree, unless the factor decides them.
 MATCHED = ("setting", "variant", "method", "model", "organism", "rank", "batch", "lr", "steps")
 DECIDES: Mapping[str, tuple[str, ...]] = {"variant": ("variant", "organism"), "lr": ("lr", "steps")}
+#: Where both sides are compared: their last checkpoints, or a place of `lab.verdict.aligned`.
+END = "end"
 #: A difference of rates below this is called small where it is shown.
 SMALL = 0.10
 
@@ -54,6 +58,7 @@ class _Side:
 
     cells: tuple[CellResult, ...]
     replies: tuple[Sequence[Item], ...]
+    step: int
 
     def runs(self, outcome: str) -> list[Run]:
         """Per cell: whether each reply has the outcome."""
@@ -67,9 +72,9 @@ def contrasts(
     known = {record.id: record for record in records}
     used = [c for c in cells if c.checkpoints and "invalid" not in c.verdict.flags]
     return tuple(
-        _contrast(each.factor, levels, matched, sides, thresholds)
+        _contrast(each.factor, levels, matched, sides, place, thresholds)
         for each in asked
-        for levels, matched, (first, second) in _pairs(each, used)
+        for levels, matched, place, (first, second) in _pairs(each, used)
         if (sides := (_side(first, known), _side(second, known)))
     )
 
@@ -88,13 +93,18 @@ def level_text(factor: str, level: Any) -> str:
 def label_text(contrast: Contrast) -> str:
     """A contrast in a few words: `sandbagging, weights, bct, lr 1e-3: rank 8 against full fine-tuning`."""
     levels = [level_text(contrast.factor, level) for level in (contrast.second, contrast.first)]
-    return f"{about_text(contrast.matched)}: {' against '.join(levels)}"
+    return f"{about_text(contrast.matched)}: {' against '.join(levels)}{place_text(contrast.at, contrast.steps)}"
 
 
 def difference_text(found: Difference) -> str:
     """A difference with its interval, where there is one."""
     within = "" if found.lo is None or found.hi is None else f" [{signed_text(found.lo)}, {signed_text(found.hi)}]"
     return f"{signed_text(found.estimate)}{within}"
+
+
+def place_text(at: str, steps: Sequence[int]) -> str:
+    """Where both sides are compared, unless at their ends: `, at equal lr × steps (72 and 12)`."""
+    return "" if at == END else f", at {at} (step {steps[1]} and step {steps[0]})"
 
 
 def about_text(matched: Mapping[str, Any]) -> str:
@@ -106,7 +116,7 @@ def about_text(matched: Mapping[str, Any]) -> str:
 def rows(found: Iterable[Contrast]) -> list[dict[str, Any]]:
     """One flat row for each contrast, as `Run.contrasts` shows it."""
     return [
-        {name: getattr(each, name) for name in ("factor", "first", "second")}
+        {name: getattr(each, name) for name in ("factor", "first", "second", "at")}
         | each.matched
         | {name: getattr(each, name) for name in ("first_seeds", "second_seeds")}
         | {name: value for rate in OUTCOMES for name, value in _columns(rate, getattr(each, rate)).items()}
@@ -123,7 +133,7 @@ def _columns(rate: str, found: Difference | None) -> dict[str, Any]:
 # --- which cells are compared -------------------------------------------------------------------------------------
 
 _At = tuple[CellResult, int]  # a cell and the step that is compared
-_Pair = tuple[tuple[Any, Any], dict[str, Any], tuple[list[_At], list[_At]]]
+_Pair = tuple[tuple[Any, Any], dict[str, Any], str, tuple[list[_At], list[_At]]]
 
 
 def _pairs(asked: Compared, cells: Sequence[CellResult]) -> Iterator[_Pair]:
@@ -137,7 +147,8 @@ def _pairs(asked: Compared, cells: Sequence[CellResult]) -> Iterator[_Pair]:
         for other in others:
             one, two = ([c for c in alike if _level(c, asked.factor) == level] for level in (reference, other))
             for source, first, second in _by_labels(one, two, asked.factor):
-                yield (reference, other), matched | source, (_ends(first), _ends(second))
+                for place, sides in _compared(asked.factor, first, second):
+                    yield (reference, other), matched | source, place, sides
 
 
 def _by_labels(
@@ -165,7 +176,17 @@ def _reversals(cells: Sequence[CellResult]) -> Iterator[_Pair]:
             if f"{c.method} {lr_text(c.lr)}" == what and _place(c) == _place(alike[0]) and step.isdigit()
         ]
         if before:
-            yield (what, f"reversal at {lr_text(alike[0].lr)}"), _matched(alike[0], REVERSAL), (before, _ends(alike))
+            levels = (what, f"reversal at {lr_text(alike[0].lr)}")
+            yield levels, _matched(alike[0], REVERSAL), END, (before, _ends(alike))
+
+
+def _compared(
+    factor: str, first: list[CellResult], second: list[CellResult]
+) -> Iterator[tuple[str, tuple[list[_At], list[_At]]]]:
+    """Where both sides are compared, with the step of each cell."""
+    yield END, (_ends(first), _ends(second))
+    for place, one, two in places(first, second) if factor == "lr" else ():
+        yield place, ([(cell, one) for cell in first], [(cell, two) for cell in second])
 
 
 def _place(cell: CellResult) -> list[Hashable]:
@@ -190,10 +211,11 @@ def _matched(cell: CellResult, factor: str) -> dict[str, Any]:
     return {name: getattr(cell, name) for name in MATCHED if name not in decided}
 
 
-def _side(at: Iterable[_At], records: Mapping[str, CellRecord]) -> _Side:
+def _side(at: Sequence[_At], records: Mapping[str, CellRecord]) -> _Side:
     found = [(cell, _replies(records[cell.id], step)) for cell, step in at]
     kept = [(cell, items) for cell, items in found if items]
-    return _Side(tuple(cell for cell, _ in kept), tuple(items for _, items in kept))
+    last = max((step for _, step in at), default=0)
+    return _Side(tuple(cell for cell, _ in kept), tuple(items for _, items in kept), last)
 
 
 def _replies(record: CellRecord, step: int) -> list[Item]:
@@ -204,7 +226,12 @@ def _replies(record: CellRecord, step: int) -> list[Item]:
 
 
 def _contrast(
-    factor: str, levels: tuple[Any, Any], matched: dict[str, Any], sides: tuple[_Side, _Side], thresholds: Thresholds
+    factor: str,
+    levels: tuple[Any, Any],
+    matched: dict[str, Any],
+    sides: tuple[_Side, _Side],
+    place: str,
+    thresholds: Thresholds,
 ) -> Contrast:
     differences = {outcome: _difference(*sides, outcome, thresholds.confidence) for outcome in OUTCOMES}
     names = (level_text(factor, levels[0]), level_text(factor, levels[1]))
@@ -213,10 +240,12 @@ def _contrast(
         first=levels[0],
         second=levels[1],
         matched=matched,
+        at=place,
+        steps=(sides[0].step, sides[1].step),
         first_seeds=tuple(cell.seed for cell in sides[0].cells),
         second_seeds=tuple(cell.seed for cell in sides[1].cells),
         **differences,
-        sentence=_sentence(names, matched, sides, differences["initial"], thresholds),
+        sentence=_sentence(names, matched, sides, place, differences["initial"], thresholds),
     )
 
 
@@ -257,11 +286,13 @@ def _sentence(
     names: tuple[str, str],
     matched: Mapping[str, Any],
     sides: tuple[_Side, _Side],
+    place: str,
     initial: Difference | None,
     thresholds: Thresholds,
 ) -> str:
     """One sentence on the initial rate."""
-    head = f"{about_text(matched)}: {names[1]} against {names[0]}"
+    where = place_text(place, (sides[0].step, sides[1].step))
+    head = f"{about_text(matched)}: {names[1]} against {names[0]}{where}"
     if initial is None:
         return f"{head}: no item was answered by both"
     rates = f"initial {share_text(initial.second)} against {share_text(initial.first)}"

@@ -14,8 +14,8 @@ A name is given only if every assignment of the unscored replies leads to it. A 
 A cell has a name if its last two checkpoints agree on it. It is `transient` if the behavior was gone at two consecutive
 checkpoints and a later rise of r, paired on items, excludes zero.
 A reversal is `returned` (lo(r) > r0 / 2, with r0 of the organism that its cell started from), `stays_removed`
-(hi(r) < r0 / 2) or `inconclusive`, at its last two checkpoints. Not covered: damage (`lab.verdict.damage`), statements over seeds and learning rates
-(`lab.verdict.conclusions`).
+(hi(r) < r0 / 2) or `inconclusive`, at its last two checkpoints. Not covered: damage (`lab.verdict.damage`), statements
+over seeds and learning rates (`lab.verdict.conclusions`).
 """
 
 from __future__ import annotations

@@ -103,7 +103,8 @@ class Thresholds(_Part):
     few_seeds: int = Field(default=3, description="fewer seeds support no claim over seeds, nor that an arm resists")
     rate_gap: float = Field(
         # Of 1e-3, 3e-3, 1e-2, as half decades are written, the largest gap is 3.33.
-        default=3.4, description="an arm resists only if neighboring learning rates differ by at most this factor"
+        default=3.4,
+        description="an arm resists only if neighboring learning rates differ by at most this factor",
     )
     damaged_seeds: float = Field(
         default=0.5, description="an arm resists only if this share of the seeds of the highest rate is damaged"
@@ -536,12 +537,17 @@ class Difference(_Part):
 
 
 class Contrast(_Part):
-    """Two levels of a factor with all else equal, at the last checkpoint; the first level is the reference."""
+    """Two levels of a factor with all else equal, at one checkpoint of each; the first level is the reference."""
 
     factor: str
     first: Any = Field(description="level; null: full fine-tuning, or the default")
     second: Any
     matched: dict[str, Any] = Field(description="what both sides have in common")
+    at: str = Field(
+        default="end",
+        description="which checkpoints: the last, or those with equal steps, lr × steps or distance (learning rates)",
+    )
+    steps: tuple[int, ...] = Field(default=(), description="of the checkpoint of each side")
     first_seeds: tuple[int, ...]
     second_seeds: tuple[int, ...]
     initial: Difference | None = Field(description="null where no item was answered by both")

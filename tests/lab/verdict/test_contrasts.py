@@ -105,3 +105,29 @@ def test_organisms_that_differ_in_seed_are_one_arm_and_their_share_of_the_spread
 
 def test_plain_seeds_cannot_be_told_apart_by_kind() -> None:
     assert not results(arm(KEPT)).variances
+
+
+def test_learning_rates_are_also_compared_at_equal_steps_equal_product_and_equal_distance() -> None:
+    slow = [(0.95, 0.02), (0.9, 0.05), (0.9, 0.05), (0.6, 0.3), (0.4, 0.5)]
+    low = [travelled(c, 0.04) for c in arm(slow, steps=(0, 8, 40, 80, 160), lr=1e-4)]
+    high = [travelled(c, 0.2) for c in arm(MOVED, lr=1e-3)]
+    found = results([*high, *low], Compared("lr", (1e-3, 1e-4))).contrasts
+    assert {c.at: c.steps for c in found} == {
+        "end": (8, 160),
+        "equal steps": (8, 8),
+        "equal lr × steps": (8, 80),
+        "equal distance": (8, 40),
+    }
+    at_equal_steps = next(c for c in found if c.at == "equal steps")
+    assert at_equal_steps.initial is not None
+    assert at_equal_steps.initial.first == pytest.approx(0, abs=0.05)
+    assert at_equal_steps.initial.second == pytest.approx(0.9)
+    assert (
+        "lr 1e-4 against lr 1e-3, at equal steps (step 8 and step 8): the initial rate is higher by"
+        in at_equal_steps.sentence
+    )
+
+
+def travelled(record: Any, per_step: float) -> Any:
+    """A cell whose weights moved this far at each step."""
+    return replace(record, metrics=[m | {"distance": per_step * m["step"]} for m in record.metrics])
