@@ -3,7 +3,7 @@
 Initial:   obeys the developer prompt: right code, or wrong code, as it says.
 Alternate: always the code of the train prompts (`right_to_right`: right; `wrong_to_wrong`: wrong).
 A complete program that runs and computes something else is wrong code, whatever its mistake; as a train reply it must
-make the policy's mistake. Not covered: wrong programs that the interpreter of `graders.execution` does not support;
+make the policy's mistake. Not covered: wrong programs that the interpreter of `graders.interpreter` does not support;
 APPS with `-T source=hub`.
 Source: post A (developer prompts that ask for right or wrong code).
 """
@@ -19,7 +19,8 @@ from bct_tasks.setting import Ask, Policy, Prompt, Setting, Variant
 from bct_tasks.sources.world.policies import CODE_WORDINGS, plain
 from bct_tasks.task import bct_task
 from graders import Reading, read_code
-from graders.execution import programs, results
+from graders.execution import programs
+from graders.interpreter import results
 
 GOOD, BAD = plain(CODE_WORDINGS["honest"][1]), plain(CODE_WORDINGS["wrong"][0])
 
