@@ -205,11 +205,9 @@ def reversal_name(names: Sequence[CheckpointName]) -> CellName | None:
 
 def crossing(checkpoints: Sequence[CheckpointResult], undamaged: bool = False) -> int | None:
     """The step of the first of two consecutive checkpoints where the behavior is gone (and neither damaged)."""
-    for one, two in itertools.pairwise(checkpoints):
-        clean = "damaged" not in one.flags + two.flags
-        if one.name in GONE and two.name in GONE and (clean or not undamaged):
-            return one.step
-    return None
+    names = [None if undamaged and "damaged" in c.flags else c.name for c in checkpoints]
+    first = crossed_at(names)
+    return None if first is None else checkpoints[first].step
 
 
 def stable_crossing(checkpoints: Sequence[CheckpointResult]) -> int | None:
