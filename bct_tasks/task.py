@@ -395,9 +395,11 @@ def _wanted(setting: Setting, prompt: Prompt) -> str:
 
 
 def _references(setting: Setting, prompt: Prompt) -> dict[str, dict[str, str]]:
-    """The two policies' written replies, where they differ."""
+    """The two policies' written replies to an eval prompt, where they differ."""
+    if prompt.kind != "eval":  # a policy may need facts that other prompts do not have
+        return {}
     shown = {"initial": setting.initial.behavior(prompt), "alternate": setting.alternate.behavior(prompt)}
-    if prompt.kind != "eval" or any(behavior not in prompt.replies for behavior in shown.values()):
+    if any(behavior not in prompt.replies for behavior in shown.values()):
         return {}
     replies = {policy: prompt.replies[behavior] for policy, behavior in shown.items()}
     return {REFERENCES: replies} if replies["initial"] != replies["alternate"] else {}

@@ -44,6 +44,14 @@ def test_every_reply_of_every_setting_gets_exactly_one_outcome(logs: dict[str, E
         assert score.answer == sample.output.completion
 
 
+@pytest.mark.parametrize("name", names())
+def test_every_setting_has_margins_beside_prompts_that_only_have_an_answer(name: str) -> None:
+    """Policies read facts that capability and following prompts do not have."""
+    samples = bct_task(load(name), split="all", n=4, n_following=4, margins=True).dataset
+    assert {s.metadata["split"] for s in samples if s.metadata and "references" in s.metadata} <= {"eval"}
+    assert {s.metadata["split"] for s in samples if s.metadata} >= {"train", "eval", "capability", "following"}
+
+
 def metrics(log: EvalLog) -> dict[str, dict[str, EvalMetric]]:
     assert log.results is not None
     return {score.name: score.metrics for score in log.results.scores}
