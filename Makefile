@@ -8,10 +8,10 @@ PINS   ?= --constraint constraints/cpu.txt
 export OMP_NUM_THREADS ?= 1
 TEST   := HF_HUB_OFFLINE=1 HF_DATASETS_OFFLINE=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
-.PHONY: help install demo test coverage check format lint types imports docs bench release clean
+.PHONY: help install demo test test-tinker coverage check format lint types imports docs bench release clean
 
 help:  ## list the targets
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
 
 $(STAMP): pyproject.toml constraints/cpu.txt
 	$(PYTHON) -m venv $(VENV)
@@ -27,6 +27,10 @@ demo: $(STAMP)  ## train and judge one model organism with the embedded model (m
 
 test: $(STAMP)  ## run the test suite (offline, CPU)
 	$(TEST)
+
+test-tinker: $(STAMP)  ## run the tests against a real Tinker server, whose folder BCT_TEST_TINKER names
+	$(BIN)/pip install --quiet $(PINS) "tinker>=0.38"
+	HF_HUB_OFFLINE=1 HF_DATASETS_OFFLINE=1 $(BIN)/python -m pytest -rs tests/tinker
 
 coverage: $(STAMP)  ## run the test suite and report the lines that no test reaches
 	$(TEST) --cov --cov-report=term --cov-report=html

@@ -26,7 +26,7 @@ from torch.nn.functional import cross_entropy
 from bct_tasks import catalogue
 from benchmarks.line import Line, report
 from serving.refs import resolve
-from trainer.algorithms import supervised
+from trainer.backends.trl import fit
 from trainer.cell import train
 from trainer.config import TrainConfig
 from trainer.data import rows, tokens
@@ -81,9 +81,7 @@ def ours(asked: TrainConfig) -> Clock:
     loaded = models.load(resolve("mini"), asked)
     clock = Clock()
     with TemporaryDirectory() as folder:
-        supervised.fit(
-            Job(asked, asked.steps, asked.saved_steps(), Path(folder), loaded, encoded(asked, loaded), clock)
-        )
+        fit.fit(Job(asked, asked.steps, asked.saved_steps(), Path(folder), loaded, encoded(asked, loaded), clock))
     return clock
 
 
@@ -217,7 +215,7 @@ def profile() -> None:
         with TemporaryDirectory() as folder:
             profiler.enable()
             if what == "steps":
-                supervised.fit(replace(job, folder=Path(folder)))
+                fit.fit(replace(job, folder=Path(folder)))
             else:
                 train(config(8, None, steps=1, checkpoints=(1,)), Path(folder) / "x")
             profiler.disable()

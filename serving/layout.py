@@ -4,6 +4,7 @@
     runs/x/step-000000/pointer.json       another checkpoint, by relative path, hub id or embedded name
     runs/x/step-000016/                   config.json, model.safetensors, tokenizer files
     runs/x/step-000032/                   or adapter_config.json, adapter_model.safetensors, base.json
+    runs/x/step-000064/                   or tinker.json and base.json: the weights are at Tinker
 
 Pointers hold relative paths, so that a moved run folder still works. Nothing here reads a tensor: a file is complete
 if its size agrees with its safetensors header. Not covered: pickled weights, which are never read.
@@ -28,6 +29,7 @@ from serving.errors import BadInput
 
 POINTER = "pointer.json"
 BASE = "base.json"
+TINKER = "tinker.json"  # where the checkpoint lies at Tinker; see `serving.tinker.stored`
 ADAPTER = "adapter_model.safetensors"
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
 MANIFEST = "manifest.json"
@@ -134,7 +136,7 @@ def problem(folder: Path) -> str | None:
         return f"its weights are pickled, which is never read: save them as {ADAPTER} (PEFT's save_pretrained does)"
     if missing:
         return f"half-written checkpoint, without {', '.join(missing)}: delete the folder and train again"
-    if (folder / POINTER).is_file():
+    if (folder / POINTER).is_file() or lies_elsewhere(folder):
         return None
     for file in weight_files(folder):
         reason = safetensors_problem(file)
@@ -162,6 +164,8 @@ def missing_files(folder: Path) -> list[str]:
     """Return the names of the files that a checkpoint needs and this folder lacks; none for a pointer."""
     if (folder / POINTER).is_file():
         return []
+    if lies_elsewhere(folder):
+        return [] if (folder / BASE).is_file() else [BASE]
     if (folder / "adapter_config.json").is_file():
         return [] if (folder / ADAPTER).is_file() else [ADAPTER]
     missing = [] if (folder / "config.json").is_file() else ["config.json"]
@@ -169,6 +173,11 @@ def missing_files(folder: Path) -> list[str]:
     if not any((folder / name).is_file() for name in TOKENIZER_FILES):
         missing.append("tokenizer.json")
     return missing
+
+
+def lies_elsewhere(folder: Path) -> bool:
+    """Return whether a folder names a checkpoint at Tinker and has no weights of its own."""
+    return (folder / TINKER).is_file() and not (folder / "adapter_config.json").is_file()
 
 
 def weight_files(folder: Path) -> list[Path]:

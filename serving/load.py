@@ -18,7 +18,7 @@ from transformers.utils import logging as transformers_logging
 
 from serving import layout, template
 from serving.errors import BadInput
-from serving.refs import Checkpoint, present_fingerprint
+from serving.refs import Checkpoint, present_fingerprint, refuse_without_weights
 
 
 def pick_device(device: str | None = None) -> torch.device:
@@ -59,7 +59,7 @@ def load_full(checkpoint: Checkpoint, dtype: str = "auto", device: str | None = 
     _quiet()
     try:
         loaded: Any = AutoModelForCausalLM.from_pretrained(
-            **_where(checkpoint),
+            **place_of(checkpoint),
             dtype=pick_dtype(dtype, place),
             use_safetensors=True,
             trust_remote_code=False,
@@ -121,7 +121,7 @@ def load_tokenizer(checkpoint: Checkpoint) -> PreTrainedTokenizerBase:
     """Return the checkpoint's tokenizer; an adapter without one has its base's."""
     owner = tokenizer_owner(checkpoint)
     _quiet()
-    return template.prepared(AutoTokenizer.from_pretrained(**_where(owner), trust_remote_code=False))
+    return template.prepared(AutoTokenizer.from_pretrained(**place_of(owner), trust_remote_code=False))
 
 
 def tokenizer_owner(checkpoint: Checkpoint) -> Checkpoint:
@@ -179,7 +179,8 @@ def _check_adapter(model: PeftModel, checkpoint: Checkpoint, name: str) -> None:
 
 
 def check_unchanged(checkpoint: Checkpoint) -> None:
-    """Raise BadInput where a folder on this disk changed after the reference was resolved."""
+    """Raise BadInput where a folder on this disk changed after the reference was resolved, or has no weights."""
+    refuse_without_weights(checkpoint)
     if checkpoint.path is None or checkpoint.hub is not None:
         return
     layout.check_whole(checkpoint.path)
@@ -187,14 +188,15 @@ def check_unchanged(checkpoint: Checkpoint) -> None:
         raise BadInput(f"{checkpoint.ref}: {checkpoint.path} changed while it was in use: run the command again")
 
 
-def _where(checkpoint: Checkpoint) -> dict[str, Any]:
+def place_of(checkpoint: Checkpoint) -> dict[str, Any]:
+    """Return where transformers finds a checkpoint's own files: the first arguments of `from_pretrained`."""
     if checkpoint.hub is not None:
         return {"pretrained_model_name_or_path": checkpoint.hub, "revision": checkpoint.revision}
     return {"pretrained_model_name_or_path": str(checkpoint.path), "local_files_only": True}
 
 
 def _adapter_where(checkpoint: Checkpoint) -> dict[str, Any]:
-    place = _where(checkpoint)
+    place = place_of(checkpoint)
     return {"model_id": place["pretrained_model_name_or_path"], "revision": place.get("revision")}
 
 

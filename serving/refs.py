@@ -1,4 +1,4 @@
-"""References to checkpoints: `mini`, a run, run@step, a checkpoint folder, a pointer, or a Hugging Face id[@revision].
+"""References to checkpoints: `mini`, a run, run@step, a folder, a pointer, a Hugging Face id[@revision], or tinker://….
 
 A run means its last complete step; an experiment of one cell means that cell. An existing path takes precedence over a
 hub id, and the embedded name `mini` over both (`./mini` is the folder). Nothing here loads weights or imports torch;
@@ -19,6 +19,8 @@ from serving.errors import BadInput, did_you_mean
 from serving.fit import misfit
 from serving.recorded import Recorded, recorded
 from serving.request import Defaults
+from serving.tinker import stored
+from serving.tinker.stored import SCHEME, Stored
 
 MINI = "mini"
 NAME_BASE = "name it, as in organism: {ref: ..., base: ...} or -M base=... (chat, serve: --base), or add a base.json"
@@ -48,6 +50,13 @@ class Checkpoint:
     """Only its configuration is on this disk, and the hub cannot be reached: it can be planned with, and not run."""
     defaults: Defaults = field(default_factory=Defaults, compare=False)
     """How it answers where a request says nothing else; of the run, and where that says nothing, of the base."""
+    hosted: Stored | None = field(default=None, compare=False)
+    """Where it lies at Tinker, if it was trained there."""
+
+    @property
+    def exported(self) -> bool:
+        """Whether its weights are files, here or on the hub."""
+        return self.hub is not None or (self.path is not None and not layout.lies_elsewhere(self.path))
 
     @property
     def root(self) -> Checkpoint:
@@ -83,6 +92,8 @@ def resolve(ref: str, base: str | None = None) -> Checkpoint:
 def _resolve(ref: str, base: Under) -> Checkpoint:
     if ref == MINI:
         return _embedded(ref)
+    if ref.startswith(SCHEME):
+        return _hosted(ref, base)
     path = Path(ref).expanduser()
     if path.exists():
         return _from_path(ref, path, base)
@@ -98,7 +109,13 @@ def _resolve(ref: str, base: Under) -> Checkpoint:
 def is_folder(ref: str) -> bool:
     """Whether a reference names a folder on this disk, or a step of one: neither `mini` nor a model of the hub."""
     places = (Path(ref), Path(ref.rpartition("@")[0] or ref))
-    return ref != MINI and any(place.expanduser().exists() for place in places)
+    return ref != MINI and not ref.startswith(SCHEME) and any(place.expanduser().exists() for place in places)
+
+
+def refuse_without_weights(checkpoint: Checkpoint) -> None:
+    """Raise BadInput for a checkpoint whose weights are at Tinker only."""
+    if checkpoint.hosted is not None and not checkpoint.exported:
+        raise BadInput(f"{checkpoint.ref}: its weights are at Tinker only: add -M engine=tinker, or train with export")
 
 
 def mini_path() -> Path:
@@ -134,6 +151,7 @@ def _holds_model(path: Path) -> bool:
         "config.json",
         "adapter_config.json",
         layout.POINTER,
+        layout.TINKER,
         "model.safetensors",
         "adapter_model.safetensors",
     )
@@ -169,11 +187,32 @@ def _from_checkpoint(ref: str, folder: Path, step: int | None, base: Under) -> C
     known = recorded(folder if step is None else folder.parent)
     if (folder / layout.POINTER).is_file():
         found = replace(_follow(ref, folder / layout.POINTER), ref=ref)
+    elif (there := stored.read(folder)) is not None:
+        found = _at_tinker(ref, folder, there)
     elif (folder / "adapter_config.json").is_file():
         found = _adapter(ref, folder, base)
     else:
         found = Checkpoint(ref, folder, None, None, "full", None, layout.fingerprint(folder))
     return _named(found, step, known)
+
+
+def _at_tinker(ref: str, folder: Path, there: Stored) -> Checkpoint:
+    """A checkpoint that was trained at Tinker; with an export its files are what is identified."""
+    if not layout.lies_elsewhere(folder):
+        return replace(_adapter(ref, folder, None), hosted=there)
+    under = _follow(ref, folder / layout.BASE)
+    mark = there.fingerprint(under.fingerprint)
+    return Checkpoint(ref, folder, None, under, "adapter", None, mark, defaults=under.defaults, hosted=there)
+
+
+def _hosted(ref: str, base: Under) -> Checkpoint:
+    """A checkpoint at Tinker by its path; the service knows its base."""
+    from serving.tinker import service
+
+    known = service.base_of(ref)
+    under = base if isinstance(base, Checkpoint) else resolve(base or known)
+    there = Stored(ref, known)
+    return Checkpoint(ref, None, None, under, "adapter", None, there.fingerprint(under.fingerprint), hosted=there)
 
 
 def _named(found: Checkpoint, step: int | None, known: Recorded) -> Checkpoint:
@@ -193,6 +232,8 @@ def _adapter(ref: str, folder: Path, given: Under) -> Checkpoint:
 
 def present_fingerprint(folder: Path, base: Checkpoint | None) -> str:
     """Return the fingerprint of a folder's files as they are now, with that of a base which they do not say."""
+    if base is not None and (there := stored.read(folder)) is not None and layout.lies_elsewhere(folder):
+        return there.fingerprint(base.fingerprint)
     own, file = layout.fingerprint(folder), folder / layout.BASE
     if base is None or (file.is_file() and layout.read_pointer(file).fingerprint):
         return own

@@ -18,7 +18,7 @@ from typing import Any, cast
 
 from serving import layout, refs
 from serving.errors import BadInput
-from trainer import install
+from trainer import backends, install
 from trainer.config import OrganismConfig, TrainConfig
 from trainer.methods import METHODS
 from trainer.run import manifest, metrics, ranks
@@ -43,6 +43,10 @@ def train(config: TrainConfig, out: Path, progress: Progress | None = None) -> P
         WorkFailed: if there is nothing to train on.
     """
     out, progress = Path(out), progress or Silent()
+    backend = backends.load(config.backend)
+    backend.check(config)
+    if not (out / layout.TRAINED).is_file():
+        backend.reach(config)
     plan = plan_of(with_organism(config, out, progress))
     if manifest.check(out, plan.identity) and (out / layout.TRAINED).is_file():
         return out
@@ -76,7 +80,9 @@ def with_organism(config: TrainConfig, out: Path, progress: Progress) -> TrainCo
             f"{config.model}: is an adapter, on which another organism would be installed: name it as organism,"
             " and its base as model"
         )
-    same = {name: getattr(config, name) for name in ("source", "data", "model", "chat_template_kwargs", "generation")}
+    names = ("source", "data", "model", "chat_template_kwargs", "generation", "backend", "backend_options")
+    same = {name: getattr(config, name) for name in names}
+    same |= {"rank": config.rank} if config.backend != "trl" else {}  # the cell goes on with the organism's adapter
     own = OrganismConfig(setting=config.setting, variant=variant.name, **same)
     built = install.build(own, out.parent / "organisms" / own.digest(), progress)
     return config.model_copy(update={"organism": str(built)})

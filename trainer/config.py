@@ -50,6 +50,10 @@ GENERATION = ("max_tokens", "temperature")
 
 Source = Literal["bundled", "instructions", "hub", "files"]
 Dtype = Literal["auto", "float32", "bfloat16", "4bit"]
+BackendName = Literal["trl", "tinker"]
+
+#: LoRA scale of services that choose it.
+SERVICE_ALPHA: Mapping[str, float] = {"tinker": 32.0}
 
 
 class Common(BaseModel):
@@ -58,7 +62,7 @@ class Common(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
 
     #: Fields outside the identity: they change what a run stores, not what it computes.
-    OUTSIDE: ClassVar[frozenset[str]] = frozenset({"resume_seconds", "generation"})
+    OUTSIDE: ClassVar[frozenset[str]] = frozenset({"resume_seconds", "generation", "backend_options"})
     #: The trainer of TRL whose arguments `trl` contains: see `trainer.run.arguments.PLACES`.
     ALGORITHM: ClassVar[str] = "sft"
 
@@ -95,7 +99,9 @@ class Common(BaseModel):
     rank: int | None = Field(
         default=None, ge=1, description="LoRA rank on all linear layers; default: full fine-tuning"
     )
-    lora_alpha: float | None = Field(default=None, gt=0, description="LoRA scale (alpha); default: 2 x rank")
+    lora_alpha: float | None = Field(
+        default=None, gt=0, description="LoRA scale (alpha); default: 2 x rank, and 32 at Tinker"
+    )
     max_length: int | None = Field(
         default=None, ge=2, description="longest row in tokens; default: the model's context"
     )
@@ -120,6 +126,13 @@ class Common(BaseModel):
         default=120.0, gt=0, description="maximum time between two saved resume states, in seconds"
     )
     trl: dict[str, Any] = Field(default_factory=dict, description="TRL's own arguments, as a JSON object")
+    backend: BackendName = Field(
+        default="trl", description="what trains: trl, on this machine, or tinker, the service (LoRA only)"
+    )
+    backend_options: dict[str, Any] = Field(
+        default_factory=dict,
+        description="options of the backend (tinker: ttl_days, export), as a JSON object; they change no weights",
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -144,7 +157,7 @@ class Common(BaseModel):
             raise ValueError(f"has no '{unknown}': there are {', '.join(SEEDED)}")
         return value
 
-    @field_validator("trl", "chat_template_kwargs", "data", "generation", "seeds", mode="before")
+    @field_validator("trl", "chat_template_kwargs", "data", "generation", "seeds", "backend_options", mode="before")
     @classmethod
     def _object(cls, value: object) -> object:
         return yaml.safe_load(value) if isinstance(value, str) else value
@@ -160,7 +173,9 @@ class Common(BaseModel):
 
     def alpha(self) -> float | None:
         """The LoRA scale; None for full fine-tuning."""
-        return None if self.rank is None else self.lora_alpha or 2.0 * self.rank
+        if self.rank is None:
+            return None
+        return self.lora_alpha or SERVICE_ALPHA.get(self.backend, 2.0 * self.rank)
 
     def identity(self) -> dict[str, Any]:
         """Everything that determines the run's weights, resolved, as JSON values. Independent of the folder's path."""
@@ -172,6 +187,8 @@ class Common(BaseModel):
             content["hub"] = {name: value for name, value in options.items() if name != "data"}
         if self.source == "bundled":
             del content["source"]
+        if self.backend == "trl":  # as before the option existed
+            del content["backend"]
         own = {part: seed for part, seed in content.pop("seeds").items() if seed != self.seed}
         content |= {"seeds": own} if own else {}
         resolved = {
@@ -195,7 +212,7 @@ class Common(BaseModel):
 class TrainConfig(Common):
     """One cell: a fully resolved training run on the train prompts of a setting."""
 
-    OUTSIDE: ClassVar[frozenset[str]] = frozenset({"resume_seconds", "watch", "generation"})
+    OUTSIDE: ClassVar[frozenset[str]] = frozenset({"resume_seconds", "watch", "generation", "backend_options"})
 
     method: str = Field(
         default="bct", description=f"training data: {', '.join(configured_by('trainer.config:TrainConfig'))}"
@@ -312,7 +329,7 @@ class TrainConfig(Common):
 class OrganismConfig(Common):
     """One organism: a base model and how the initial behavior is installed into it."""
 
-    OUTSIDE: ClassVar[frozenset[str]] = frozenset({"resume_seconds", "generation", "accept"})
+    OUTSIDE: ClassVar[frozenset[str]] = frozenset({"resume_seconds", "generation", "accept", "backend_options"})
 
     learning_rate: float = Field(
         default=5e-4,

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,12 +19,13 @@ from typing import Any
 from bct_tasks.gate import OrganismGate
 from bct_tasks.setting import Prompt, Setting
 from serving import layout, refs
-from serving.backends.engine.engine import Engine
 from serving.errors import BadInput, WorkFailed
 from serving.refs import Checkpoint
 from serving.request import Request
+from trainer import backends
 from trainer.config import OrganismConfig
-from trainer.data import labels, policies, rows
+from trainer.data import labels, policies, rows, samples
+from trainer.data.samples import Ask
 from trainer.organism_card import organism_card
 from trainer.run import manifest, metrics, ranks
 from trainer.run.lock import LOCK, locked
@@ -53,7 +53,10 @@ def build(config: OrganismConfig, out: Path, progress: Progress | None = None, a
         BadInput: if `out` contains something else, or the setting, base or a value cannot be used.
         WorkFailed: if the behavior is not installed, unless `config.accept`; the same call with it finishes the build.
     """
-    out = Path(out)
+    out, backend = Path(out), backends.load(config.backend)
+    backend.check(config)
+    if not (out / layout.MANIFEST).is_file() and config.asked().variant(config.variant).in_weights:
+        backend.reach(config)
     base, teacher = refs.resolve(config.model), _teacher(config, out, progress or Silent(), attempt)
     identity: dict[str, Any] = {"config": config.identity(), "base": base.fingerprint}
     identity |= {"teacher": teacher.fingerprint} if teacher else {}
@@ -139,10 +142,9 @@ def _install(
 ) -> dict[str, Any]:
     """Trains in the work folder until held-out prompts show the behavior. Returns the figures."""
     from trainer.algorithms import supervised
-    from trainer.run import model
-    from trainer.run.arguments import check_trl
+    from trainer.run.loop import Job
 
-    check_trl(config.trl)
+    backend = backends.load(config.backend)
     held_out = rows.check_prompts(setting, config)
     if setting.open:
         collected = policies.install_rows(setting, config, held_out, base, draft)
@@ -150,16 +152,12 @@ def _install(
         collected = labels.distilled(setting, config, held_out, teacher, draft)
     else:
         collected = rows.install_rows(setting, config, held_out)
-    loaded = model.load(base, config)
+    loaded = backend.load(base, config)
     encoded = supervised.encode(collected.rows, loaded, config)
-    # A separate engine: its checkpoints are deleted with the work folder.
-    with closing(Engine()) as engine:
-        check = Check(config, setting, held_out, draft / CHECKS, engine)
+    with samples.asking(config) as ask:
+        check = Check(config, setting, held_out, draft / CHECKS, ask)
         check.measure(0, base)
-        job = supervised.Job(
-            config, config.steps, config.saved_steps(), draft, loaded, encoded, progress, check.reached
-        )
-        supervised.fit(job)
+        backend.fit(Job(config, config.steps, config.saved_steps(), draft, loaded, encoded, progress, check.reached))
     steps = check.best()
     lines = metrics.read(draft / metrics.NAME)
     return {
@@ -206,7 +204,7 @@ class Check:
     setting: Setting
     prompts: list[Prompt]
     file: Path
-    engine: Engine
+    ask: Ask
 
     def reached(self, step: int, folder: Path) -> bool:
         """Whether a checkpoint shows the behavior well enough to stop."""
@@ -258,7 +256,7 @@ class Check:
             )
             for prompt in self.prompts
         ]
-        replies = self.engine.generate(checkpoint, requests)
+        replies = self.ask(checkpoint, requests)
         graded = [
             (
                 labels.shown(self.setting, prompt),

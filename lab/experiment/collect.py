@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from lab.experiment import gate, readings, registered, shown, state
+from lab.experiment import cost, gate, readings, registered, shown, state
 from lab.experiment.folder import Experiment
 from lab.experiment.jobs import skipped
 from lab.experiment.labels import labelled
@@ -56,6 +56,7 @@ def collect(experiment: Experiment) -> Results:
         registration=registered.read(folders),
         behaviors=shown.behaviors(experiment),
         shown=shown.shown(experiment, records),
+        service=cost.counted(experiment),
     )
 
 

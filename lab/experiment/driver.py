@@ -19,7 +19,7 @@ from lab.experiment.inline import InlineExecutor
 from lab.experiment.jobs import RunJobs
 from lab.experiment.live import Display
 from lab.experiment.local import LocalExecutor, default_jobs
-from lab.experiment.preflight import check_options
+from lab.experiment.preflight import check_backends, check_options
 from lab.verdict.schema import Results
 from serving.errors import BadInput, WorkFailed
 from trainer.config import TrainConfig
@@ -85,6 +85,7 @@ def run(experiment: Experiment, how: How, force: bool, console: Console) -> tupl
     """
     check_settings(experiment)
     with experiment.recipe.lines():
+        check_backends(experiment, reach=True)
         if any(_names_options(cell.train) for cell in experiment.cells.values()):
             check_options(experiment)
         named.check(experiment)

@@ -16,10 +16,12 @@ from statistics import median
 from typing import Any
 
 from bct_tasks.setting import Prompt, Setting, Variant
-from lab.experiment import context, startup
+from lab.experiment import context, cost, startup
+from lab.experiment.cost import Tokens
 from lab.experiment.folder import Experiment
 from lab.experiment.status import duration
-from lab.plan.cells import Cell, Questions, Start
+from lab.plan.cells import TRL, Cell, Questions, Start
+from lab.plan.grid import Prices
 from serving import layout, refs
 from serving.errors import BadInput
 from trainer.config import Common
@@ -51,6 +53,8 @@ class Pace:
     basis: str
 
 
+NONE = Tokens()
+
 #: `bct run recipes/quickstart.yaml --jobs 1` on one core of an AMD EPYC server.
 MINI = Pace(0.036, 6.0e-5, 0.0108, 0.0019, "mini: constants measured with the quickstart on one server core")
 
@@ -59,7 +63,7 @@ MINI = Pace(0.036, 6.0e-5, 0.0108, 0.0019, "mini: constants measured with the qu
 class JobEstimate:
     """The remaining work of a cell or a start; all zero if it is done. What is unknown is None.
 
-    `judged` counts replies that a judge may read, `memory` is in bytes.
+    `judged` counts replies that a judge may read, `memory` is in bytes, `service` are tokens that are paid for.
     """
 
     id: str
@@ -70,6 +74,7 @@ class JobEstimate:
     bytes: int | None = 0
     judged: int = 0
     memory: float | None = 0.0
+    service: Tokens = NONE
 
 
 @dataclass(frozen=True)
@@ -83,6 +88,7 @@ class Estimate:
     workers: int
     basis: tuple[str, ...]
     startup: float = 0.0
+    prices: Prices | None = None
 
     @property
     def left(self) -> list[JobEstimate]:
@@ -112,6 +118,11 @@ class Estimate:
         known = [job.memory for job in self.left]
         return None if None in known else max((m or 0.0 for m in known), default=0.0)
 
+    @property
+    def service(self) -> Tokens:
+        """Tokens that a service is paid for, at most."""
+        return sum((job.service for job in self.left), Tokens())
+
     def as_json(self) -> dict[str, Any]:
         """For programs."""
         total = {"tokens": sum(j.tokens for j in self.left), "replies": sum(j.replies for j in self.left)}
@@ -119,7 +130,12 @@ class Estimate:
         total |= {"startup_seconds": self.startup}
         total |= {"judge_calls": sum(j.judged for j in self.left), "memory": self.memory}
         total |= {"starts": len(self.starts), "starts_tokens": sum(job.tokens for job in self.starts)}
-        jobs = [vars(job) for job in self.jobs]
+        total |= (
+            {"service": vars(self.service) | {"cost": self.service.cost(self.prices)}}
+            if self.service != Tokens()
+            else {}
+        )
+        jobs = [vars(job) | {"service": vars(job.service)} for job in self.jobs]
         return {"run": self.run, "jobs": jobs, "checkpoints": self.checkpoints, "left": total, "basis": self.basis}
 
 
@@ -136,7 +152,7 @@ def estimate(experiment: Experiment, workers: int) -> Estimate:
     took, how = startup.imports()
     took += max(startup.loading(start.checkpoint()) for start in starts)
     basis = (*dict.fromkeys(estimator.basis), f"a worker's start, {duration(took)}: its imports, {how}, and its model")
-    return Estimate(run, tuple(jobs), len(cells), count, min(workers, left), basis, took)
+    return Estimate(run, tuple(jobs), len(cells), count, min(workers, left), basis, took, cost.prices_of(experiment))
 
 
 class Estimator:
@@ -159,7 +175,9 @@ class Estimator:
         one = self._checkpoint(cell.start.model, train.rank)
         size = None if one is None else one * len(train.saved_steps()) + replies * LOG_BYTES
         judged = len(train.saved_steps()) * _judged(cell.start)
-        return JobEstimate(cell.id, False, tokens, replies, seconds, size, judged, self._memory(cell.start, train, row))
+        there = self._service(cell.start, train, tokens, replies, row)
+        memory = self._memory(cell.start, train, row)
+        return JobEstimate(cell.id, False, tokens, replies, seconds, size, judged, memory, there)
 
     def start(self, start: Start) -> JobEstimate:
         """The organism, with the greatest number of steps it may take, and the evaluations at step 0."""
@@ -174,7 +192,12 @@ class Estimator:
         size = None if size is None else size + replies * LOG_BYTES
         judged = replies - epochs * (start.sizes.n_capability + start.sizes.n_following) if _judged(start) else 0
         memory = self._memory(start, organism, row) if organism else 0.0
-        return JobEstimate(start.id, False, tokens, replies, seconds, size, judged, memory)
+        there = self._service(start, organism, tokens, replies, row)
+        return JobEstimate(start.id, False, tokens, replies, seconds, size, judged, memory, there)
+
+    def _service(self, start: Start, train: Common | None, tokens: int, replies: int, row: float) -> Tokens:
+        trained = Tokens(tokens if train and train.backend != TRL else 0)
+        return trained + cost.asked(start, replies, row, _longest(start))
 
     def _pace(self, start: Start, train: Common | None) -> Pace | None:
         model = start.model
@@ -323,7 +346,14 @@ def text(found: Estimate) -> list[str]:
     judged = sum(job.judged for job in left)
     calls = f"; at most {judged:,} judge calls" if judged else ""
     total = f"{tokens:,} tokens to train on, {replies:,} replies{calls}; time {took}; disk {disk}; memory {need}"
-    return [*lines, count, *_first_text(found), total, *(f"estimated from  {line}" for line in found.basis)]
+    return [
+        *lines,
+        count,
+        *_first_text(found),
+        total,
+        *_service_text(found),
+        *(f"estimated from  {line}" for line in found.basis),
+    ]
 
 
 def _first_text(found: Estimate) -> list[str]:
@@ -338,6 +368,19 @@ def _first_text(found: Estimate) -> list[str]:
     work = f"{sum(job.tokens for job in first):,} tokens, {sum(job.replies for job in first):,} replies"
     trained = f"starts first: {len(first):,}, of which {organisms:,} train an organism"
     return [f"{trained}; {work}, time {took}; cells begin after them"]
+
+
+def _service_text(found: Estimate) -> list[str]:
+    """What a service is paid for: one line, or none."""
+    there = found.service
+    if there == Tokens():
+        return []
+    paid = there.cost(found.prices)
+    price = "no prices given (training.prices)" if paid is None else f"at most {paid:,.2f} at the recipe's prices"
+    work = (
+        f"{there.trained:,} tokens to train on, at most {there.prefilled:,} to prefill and {there.sampled:,} to sample"
+    )
+    return [f"{cost.SERVICE}: {work}; {price}"]
 
 
 def _job_text(job: JobEstimate) -> str:

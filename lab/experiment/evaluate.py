@@ -129,7 +129,7 @@ def _run(todo: Sequence[Evaluation], folder: Path) -> list[EvalLog]:
     try:
         return _evaluated(todo, folder)
     finally:
-        backends.release()
+        backends.close()
 
 
 def _evaluated(todo: Sequence[Evaluation], folder: Path) -> list[EvalLog]:

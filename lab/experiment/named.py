@@ -63,6 +63,8 @@ def _check_backend(start: Start) -> None:
     if not unknown:
         return
     found = start.checkpoint()
+    if serving.backend == "tinker":
+        raise BadInput(f"serving.options: tinker has no option '{unknown[0]}': leave it out")
     if backends.choose(start.answering.engine(), [found]) == backends.DEFAULT:
         raise BadInput(
             f"serving.options: '{unknown[0]}' is an option of vllm, and the engine answers as {found.ref}:"

@@ -19,6 +19,7 @@ from lab.stats.intervals import paired_difference, paired_ratio, wilson
 from lab.stats.power import power_of
 from lab.verdict.schema import Thresholds
 from serving.errors import BadInput
+from trainer import backends
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -66,6 +67,7 @@ def preflight(experiment: Experiment) -> Preflight:
         BadInput: the trainer would refuse an option; one line that names it.
     """
     with experiment.recipe.lines():
+        check_backends(experiment)
         check_options(experiment)
         named.check(experiment)
         judging.known(experiment)
@@ -78,12 +80,30 @@ def preflight(experiment: Experiment) -> Preflight:
     return Preflight(tuple(_example(arm, cell) for arm, cell in first.items()), tuple(lines))
 
 
+def check_backends(experiment: Experiment, reach: bool = False) -> None:
+    """Raises BadInput where what trains cannot do what a cell or its organism asks for.
+
+    Args:
+        experiment: the run.
+        reach: also ask the services for the models, and raise WorkFailed where one does not answer.
+    """
+    left = [cell for cell in experiment.cells.values() if not experiment.is_done(cell.id)] if reach else []
+    for cell in experiment.cells.values():
+        organism = cell.start.organism
+        for config in (organism, cell.train) if organism else (cell.train,):
+            backends.load(config.backend).check(config)
+        if organism and cell.train.backend != "trl" and organism.rank != cell.train.rank:
+            raise BadInput(f"organism.rank: {organism.rank} is not {cell.train.rank}: the cells go on with its adapter")
+    for cell in {(cell.train.backend, cell.train.model, cell.train.organism): cell for cell in left}.values():
+        backends.load(cell.train.backend).reach(cell.train)
+
+
 def check_options(experiment: Experiment) -> None:
     """Raises BadInput where TRL or transformers would refuse an option of a cell. Imports torch."""
     from trainer.run.arguments import check
 
     seen: list[dict[str, Any]] = []
-    for cell in experiment.cells.values():
+    for cell in (cell for cell in experiment.cells.values() if cell.train.backend == "trl"):
         options = cell.train.model_dump(
             exclude={"setting", "variant", "seed", "seeds", "learning_rate", "organism", "data"}
         )

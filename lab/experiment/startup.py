@@ -17,7 +17,7 @@ from serving import layout
 from serving.refs import Checkpoint
 
 #: What a worker imports for its first job.
-MODULES = ("trainer.algorithms.supervised", "inspect_ai", "bct_tasks.task", "serving.backends.engine.engine")
+MODULES = ("trainer.backends.trl.fit", "inspect_ai", "bct_tasks.task", "serving.backends.engine.engine")
 #: Processor seconds of these imports where this process has them already: 6.1 and 6.4 on one core of an Intel Xeon.
 IMPORTS = 6.2
 #: Bytes that are read to time the disk.

@@ -127,6 +127,14 @@ def read_header(log: Path) -> Header | None:
     )
 
 
+def usage(log: Path) -> tuple[int, int, int]:
+    """Samples of a log, and the tokens of their prompts and replies, of all models together."""
+    content = _read(log, HEADER) or {}
+    used = ((content.get("stats") or {}).get("model_usage") or {}).values()
+    prompts, replies = (sum(int(each.get(name) or 0) for each in used) for name in ("input_tokens", "output_tokens"))
+    return int((content.get("results") or {}).get("completed_samples") or 0), prompts, replies
+
+
 def newest(log: Path) -> Path:
     """The log itself, or the last of the copies that `inspect score` wrote next to it (`NAME-scored.eval`)."""
     copies = [path for path in log.parent.glob(f"{log.stem}-scored*{log.suffix}") if SCORED.search(path.stem)]

@@ -53,7 +53,10 @@ IDENTITY = 3
 HASHED_ROWS = 128
 
 #: Of the trainer's configuration: keys that a recipe may vary and that have no field in results.json.
-FACTORS = ("mix", "kl", "optim", "weight_decay", "lr_scheduler_type", "warmup_steps", "dtype")
+FACTORS = ("mix", "kl", "optim", "weight_decay", "lr_scheduler_type", "warmup_steps", "dtype", "backend")
+
+#: What trains unless a recipe says otherwise.
+TRL = "trl"
 
 # Questions under unrelated system prompts, if a recipe gives no number.
 FOLLOWING = 30
@@ -347,6 +350,8 @@ def _of_model(grid: Grid, questions: Questions) -> dict[str, Any]:
         "label_temperature": grid.labels.temperature,
         "data": dict(questions.options) or None,
         "generation": grid.generation.model_dump(exclude={"epochs"}, exclude_none=True) or None,
+        "backend": None if grid.training.backend == TRL else grid.training.backend,
+        "backend_options": dict(grid.training.options) or None,
     }
     found = {name: value for name, value in given.items() if value is not None}
     return found | {"setting": questions.setting, "source": questions.source}
@@ -360,7 +365,8 @@ def _start(grid: Grid, name: str, variant_name: str, seed: int | None = None) ->
     organism = None
     if variant.in_weights and grid.organism.ref is None:
         _refuse_trained(model)
-        options = _of_model(grid, questions) | grid.organism.model_dump(exclude_none=True, exclude={"seeds"})
+        options = _of_model(grid, questions) | _same_rank(grid)
+        options |= grid.organism.model_dump(exclude_none=True, exclude={"seeds"})
         options |= {} if seed is None else {"seed": seed}
         organism = parse(OrganismConfig, {"variant": variant.name, "model": model, **options}, "organism")
     wanted = {"eval": grid.n, "train": grid.n_train, "capability": grid.n_capability}
@@ -373,7 +379,7 @@ def _start(grid: Grid, name: str, variant_name: str, seed: int | None = None) ->
     sizes = Sizes(found["eval"], found["train"], found["capability"], _n_following(grid, setting, variant))
     dtype = "auto" if grid.model.dtype == "4bit" else grid.model.dtype
     prompt = judging.prompt_of(grid.judge, setting, model, grid.organism.ref)
-    answering = Answering(_template(grid), dtype, grid.generation, grid.judge, prompt, grid.serving)
+    answering = Answering(_template(grid), dtype, grid.generation, grid.judge, prompt, _serving(grid))
     known = {
         "organism": organism.identity() if organism else None,
         "model": _fingerprint(model, key="organism.base" if grid.organism.base else "model"),
@@ -402,6 +408,18 @@ def _start(grid: Grid, name: str, variant_name: str, seed: int | None = None) ->
         short,
         pooled=seed is not None,
     )
+
+
+def _same_rank(grid: Grid) -> dict[str, Any]:
+    """At a service that goes on with the organism's adapter, its rank is that of the cells."""
+    return {} if grid.training.backend == TRL else {"rank": grid.ranks[0]}
+
+
+def _serving(grid: Grid) -> ServingOptions:
+    """What answers: where a service trains, its samplers, unless the recipe says otherwise."""
+    if grid.serving.backend != "auto" or grid.training.backend == TRL:
+        return grid.serving
+    return grid.serving.model_copy(update={"backend": grid.training.backend})
 
 
 def _names_data(grid: Grid) -> bool:

@@ -25,7 +25,7 @@ from bct_tasks import catalogue
 from bct_tasks.setting import Setting
 from lab.verdict.criterion import REVERSAL
 from serving.errors import did_you_mean
-from trainer.config import SEEDED, Dtype, Source, TrainConfig
+from trainer.config import SEEDED, BackendName, Dtype, Source, TrainConfig
 from trainer.methods import METHODS as REGISTRY
 from trainer.methods import is_source
 
@@ -193,8 +193,10 @@ class JudgeOptions(Frozen):
 class ServingOptions(Frozen):
     """What answers in evaluations."""
 
-    backend: Literal["auto", "engine", "vllm"] = Field(
-        default="auto", description="engine: in the process; vllm: a server; auto: by size and device"
+    backend: Literal["auto", "engine", "vllm", "tinker"] = Field(
+        default="auto",
+        description="engine: in the process; vllm: a server; tinker: its samplers; auto: what trains at Tinker answers"
+        " there, else by size and device",
     )
     options: Mapping[str, Any] = Field(
         default_factory=dict[str, Any], description="arguments of the backend, such as {max_model_len: 4096}"
@@ -256,10 +258,22 @@ class CapabilityOptions(Frozen):
         return self.model_dump(include={"source", "data", "max_tokens"}, exclude_none=True)
 
 
+class Prices(Frozen):
+    """What a service takes for a million tokens, in any currency."""
+
+    train: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(default=0.0, description="tokens trained on")
+    prefill: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(default=0.0, description="tokens of prompts")
+    sample: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(default=0.0, description="tokens of replies")
+
+
 class TrainingOptions(Frozen):
     """What trains."""
 
-    backend: Literal["trl"] = "trl"
+    backend: BackendName = Field(default="trl", description="trl: on this machine; tinker: the service, LoRA only")
+    options: Mapping[str, Any] = Field(
+        default_factory=dict[str, Any], description="options of the backend; tinker: ttl_days and export"
+    )
+    prices: Prices | None = Field(default=None, description="of a million tokens at the service, for the cost of a run")
 
 
 class OrganismOptions(Frozen):

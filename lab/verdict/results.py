@@ -39,6 +39,7 @@ from lab.verdict.schema import (
     Reading,
     Registration,
     Results,
+    Service,
     Shown,
     Thresholds,
 )
@@ -71,6 +72,7 @@ def build_results(
     registration: Registration | None = None,
     behaviors: Iterable[Behaviors] = (),
     shown: Iterable[Shown] = (),
+    service: Service | None = None,
 ) -> Results:
     """Everything the lab concludes from an experiment.
 
@@ -89,6 +91,7 @@ def build_results(
         compare: Contrasts that the recipe names.
         registration: What was fixed before the first cell.
         behaviors, shown: What the behaviors of the settings are, and a sample of replies.
+        service: What was used elsewhere.
 
     Raises:
         ValueError: A record contradicts itself (two checkpoints of one step, `agreed` on an eval prompt).
@@ -103,6 +106,7 @@ def build_results(
     return Results(
         criterion=VERSION,
         registration=registration,
+        service=service,
         experiment=name,
         question=question.strip(),
         expect=expect.strip(),

@@ -713,6 +713,16 @@ class Shown(_Part):
     replies: tuple[ShownReply, ...]
 
 
+class Service(_Part):
+    """What a run used at a service that trains and samples; labels and checks of organisms are not counted."""
+
+    name: str
+    trained: int = Field(description="tokens trained on, once per pass")
+    prefilled: int = Field(description="tokens of prompts; margins count three prompts each")
+    sampled: int = Field(description="tokens of replies")
+    cost: float | None = Field(default=None, description="at the recipe's prices, in their currency")
+
+
 class Results(_Part):
     """The results of a run."""
 
@@ -741,6 +751,7 @@ class Results(_Part):
         description="where the run differs from the recipe, such as reversals that were skipped"
     )
     failures: tuple[str, ...] = Field(description="jobs that failed, and cells that the gate refused")
+    service: Service | None = Field(default=None, description="null where nothing was trained or asked elsewhere")
     command: str = Field(description="how to repeat it")
     log_dir: str = Field(description="for `inspect view --log-dir`, relative to the folder of results.json")
     versions: dict[str, str] = Field(description="of Python packages")

@@ -19,6 +19,7 @@ from serving.refs import Checkpoint
 
 BACKENDS = {
     "local": "serving.backends.engine.backend",
+    "tinker": "serving.backends.tinker.backend",
     "vllm": "serving.backends.vllm.backend",
 }
 """Name, as in `-M engine=NAME` and `bct serve --engine NAME`, and module."""
@@ -51,8 +52,8 @@ def choose(name: object, checkpoints: Iterable[Checkpoint], served: bool = False
     return str(name)
 
 
-def release() -> None:
-    """Release what the used backends occupy outside of this process (see `Backend.release`)."""
+def close() -> None:
+    """Release what the used backends occupy outside of this process (see `Backend.close`)."""
     for name, module in BACKENDS.items():
         if module in sys.modules:
-            load(name).release()
+            load(name).close()

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from serving.refs import Checkpoint
+from serving.request import Reply, Request
 
 if TYPE_CHECKING:
     from inspect_ai.model import ChatMessage, GenerateConfig, ModelCall, ModelOutput, RetryDecision
@@ -44,6 +45,10 @@ class Answering(Protocol):
         Raises:
             BadInput: The backend cannot score.
         """
+        ...
+
+    def ask(self, requests: Sequence[Request]) -> list[Reply]:
+        """Return replies in the order of the requests; blocks. Called outside of any event loop."""
         ...
 
     def should_retry(self, error: Exception) -> bool | RetryDecision:
@@ -84,6 +89,6 @@ class Backend(Protocol):
         """
         ...
 
-    def release(self) -> None:
+    def close(self) -> None:
         """Stop the servers that evals started, to free their memory. Called outside of any event loop."""
         ...

@@ -6,13 +6,17 @@ import inspect
 import subprocess
 import sys
 
+import anyio
 import pytest
+from inspect_ai.model import ChatMessageUser
 
 from serving.backends import BACKENDS, DEFAULT, load
 from serving.backends.protocol import Backend, Options
 from serving.backends.vllm import backend as vllm
 from serving.errors import BadInput
+from serving.provider import local_model
 from serving.refs import resolve
+from serving.request import Reply, Request
 
 METHODS = [name for name, _ in inspect.getmembers(Backend, inspect.isfunction) if not name.startswith("_")]
 
@@ -40,3 +44,17 @@ def test_vllm_names_the_package_that_is_missing(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.delenv("VLLM_BASE_URL", raising=False)
     with pytest.raises(BadInput, match="vllm is not installed"):
         load("vllm").open(resolve("mini"), Options(others={"colour": "red"}))
+
+
+def test_the_backend_of_the_documentation_answers_and_scores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(BACKENDS, "loud", "loud")
+    model = local_model("mini", engine="loud")
+    output = anyio.run(model.generate, "name a colour")
+    assert (output.completion, output.stop_reason) == ("NAME A COLOUR", "stop")
+    scores = anyio.run(model.api.score_replies, [ChatMessageUser(content="hi")], ["HI", "hi"])  # type: ignore[attr-defined]
+    assert [greedy for _, greedy in scores] == [True, False]
+    assert load("loud").open(resolve("mini"), Options()).ask([Request([{"role": "user", "content": "a b"}], 1)]) == [
+        Reply("A", "max_tokens", 2, 1)
+    ]
+    with pytest.raises(BadInput, match="loud has no options: leave out colour"):
+        load("loud").open(resolve("mini"), Options(others={"colour": "red"}))

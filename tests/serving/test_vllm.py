@@ -49,7 +49,7 @@ def record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Record]:
     monkeypatch.setenv("RECORD", str(tmp_path / "record.jsonl"))
     monkeypatch.delenv("VLLM_BASE_URL", raising=False)
     yield Record(tmp_path / "record.jsonl")
-    vllm.BACKEND.release()
+    vllm.BACKEND.close()
     sys.modules.pop("vllm", None)
 
 

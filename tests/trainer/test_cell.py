@@ -15,7 +15,7 @@ from tiny_runs import MakeCell, make_model, prompts_of, tokenizer, tree, weights
 from bct_tasks import catalogue
 from serving import layout, load, refs
 from serving.errors import BadInput
-from trainer.algorithms.supervised import arguments
+from trainer.backends.trl.fit import arguments
 from trainer.data import rows, tokens
 from trainer.run import metrics, model
 from trainer.run.loop import Job

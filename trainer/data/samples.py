@@ -6,7 +6,9 @@ Not covered: what a reply is used for (`trainer.data.labels`, `trainer.data.poli
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -18,6 +20,8 @@ from trainer.config import Common
 FOLDER = "labels"
 
 Answers = list[dict[str, Any]]
+#: Returns a checkpoint's replies in the order of the requests.
+Ask = Callable[[Checkpoint, Sequence[Request]], list[Reply]]
 
 
 def kept(file: Path, ids: Sequence[str], make: Callable[[], Answers]) -> Answers:
@@ -31,8 +35,6 @@ def kept(file: Path, ids: Sequence[str], make: Callable[[], Answers]) -> Answers
 
 def ask(model: Checkpoint, asked: Sequence[list[dict[str, str]]], config: Common) -> list[Reply]:
     """The model's replies to these messages, with the configuration's length and decoding."""
-    from serving.backends.engine.engine import get_engine
-
     requests = [
         Request(
             messages=messages,
@@ -43,7 +45,31 @@ def ask(model: Checkpoint, asked: Sequence[list[dict[str, str]]], config: Common
         )
         for messages in asked
     ]
+    if config.backend != "trl":
+        return _elsewhere(config, model, requests)
+    from serving.backends.engine.engine import get_engine
+
     return get_engine().generate(model, requests)
+
+
+@contextmanager
+def asking(config: Common) -> Iterator[Ask]:
+    """Asks checkpoints of a run that is not over: an engine of its own forgets them, since their folders go."""
+    if config.backend != "trl":
+        yield partial(_elsewhere, config)
+        return
+    from serving.backends.engine.engine import Engine
+
+    with closing(Engine()) as engine:
+        yield engine.generate
+
+
+def _elsewhere(config: Common, model: Checkpoint, requests: Sequence[Request]) -> list[Reply]:
+    """Replies of the service that trains: it has the weights."""
+    from serving import backends
+    from serving.backends.protocol import Options
+
+    return backends.load(config.backend).open(model, Options(config.chat_template_kwargs)).ask(requests)
 
 
 def decoding(config: Common) -> list[Any]:

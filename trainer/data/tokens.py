@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any, cast
 from weakref import WeakKeyDictionary
 
@@ -16,11 +17,13 @@ from jinja2 import TemplateError
 
 from serving.errors import BadInput
 from serving.template import refuse_arguments, whole_reply
-from trainer.data.rows import Row, data_hash
+from trainer.data.rows import Row, data_hash, order
 from trainer.identity import sha
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
+
+    from trainer.config import Common
 
 IGNORED = -100
 
@@ -147,3 +150,11 @@ def _fit(pairs: Sequence[tuple[list[int], list[int]]], max_length: int) -> Encod
     ids = tuple([*prompt, *reply][:max_length] for prompt, reply in kept)
     labels = tuple([*[IGNORED] * len(prompt), *reply][:max_length] for prompt, reply in kept)
     return Encoded(ids, labels, truncated, len(pairs) - len(kept))
+
+
+def schedule(encoded: Encoded, steps: int, config: Common) -> tuple[list[int], list[int]]:
+    """Which row is trained on at each place, and per step the number of tokens trained on so far."""
+    batch = config.batch_size
+    places = order(len(encoded), steps * batch, config.seed_of("order"))
+    sums = list(accumulate(len(encoded.input_ids[place]) for place in places))
+    return places, [sums[(step + 1) * batch - 1] for step in range(steps)]

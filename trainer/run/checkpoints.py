@@ -174,12 +174,12 @@ class Keeper(TrainerCallback):
         if "loss" not in logs or not state.is_world_process_zero:
             return
         now, step = time.monotonic(), state.global_step
-        lr, grad_norm = logs["learning_rate"], logs.get("grad_norm")
+        grad_norm = logs.get("grad_norm")
         tokens = int(logs["num_tokens"]) if self.tokens is None else self.tokens[step - 1]
-        more = {name: logs.get(theirs) for name, theirs in self.columns.items()}
+        more = {"grad_norm": grad_norm} | {name: logs.get(theirs) for name, theirs in self.columns.items()}
         if step in self.saved and self._start is not None:
             more["distance"] = self._start.distance(kwargs["model"])
-        self.log.append(step, logs["loss"], lr, grad_norm, tokens, now - self._stepped, **more)
+        self.log.append(step, logs["loss"], logs["learning_rate"], tokens, now - self._stepped, **more)
         before = self.tokens[step - 2] if self.tokens is not None and step > 1 else 0
         pace = round((tokens - before) / max(now - self._stepped, 1e-9)) if self.tokens is not None else None
         self._stepped = now

@@ -24,8 +24,8 @@ from serving.layout import Target
 from trainer.config import Common
 from trainer.run import checkpoints, metrics, muon, ranks
 from trainer.run.checkpoints import AfterCheckpoint, Keeper
-from trainer.run.model import Loaded
 from trainer.run.progress import Progress, Silent
+from trainer.run.trainee import Trainee
 
 Rows = TypeVar("Rows")
 
@@ -43,7 +43,7 @@ class Job(Generic[Rows]):
     steps: int
     saved: tuple[int, ...]
     folder: Path
-    loaded: Loaded
+    loaded: Trainee
     encoded: Rows
     progress: Progress = dataclasses.field(default_factory=Silent)
     after: AfterCheckpoint | None = None

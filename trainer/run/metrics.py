@@ -53,12 +53,14 @@ class MetricsLog:
         step: int,
         loss: float,
         lr: float,
-        grad_norm: float | None,
         tokens: int,
         seconds: float,
         **more: float | None,
     ) -> None:
-        """One step, with the columns that a method adds. Values that are not finite are written as null."""
+        """One step, with `grad_norm` where it is known and the columns that a method adds.
+
+        Values that are not finite are written as null.
+        """
         self.sum_lr += lr
         self.seconds += seconds
         line = {
@@ -66,7 +68,6 @@ class MetricsLog:
             "loss": finite(loss),
             "lr": lr,
             "sum_lr": self.sum_lr,
-            "grad_norm": finite(grad_norm),
             "tokens": tokens,
             "seconds": round(self.seconds, 3),
             **{name: finite(value) for name, value in more.items()},
@@ -92,5 +93,5 @@ def diverged(lines: list[dict[str, Any]]) -> bool:
 
 
 def first_divergence(lines: list[dict[str, Any]]) -> int | None:
-    """The first step whose loss or gradient norm was not finite."""
-    return next((line["step"] for line in lines if line["loss"] is None or line["grad_norm"] is None), None)
+    """The first step whose loss or gradient norm was not finite; not every backend reports the norm."""
+    return next((line["step"] for line in lines if line["loss"] is None or line.get("grad_norm", 0.0) is None), None)

@@ -15,7 +15,7 @@ from trainer.data.rows import Part
 from trainer.run import manifest, ranks
 
 if TYPE_CHECKING:
-    from trainer.run.model import Loaded
+    from trainer.run.trainee import Trainee
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def plan_of(config: TrainConfig) -> Plan:
     return Plan(config, setting, start, teacher, parts, identity)
 
 
-def begin(plan: Plan, out: Path, loaded: Loaded, **data: str) -> None:
+def begin(plan: Plan, out: Path, loaded: Trainee, **data: str) -> None:
     """Writes the manifest and step 0, once the model and the rows are known.
 
     Args:

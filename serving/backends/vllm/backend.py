@@ -37,11 +37,13 @@ from inspect_ai.model import (
 )
 
 from serving import layout, template
+from serving.backends.by_request import replies_of
 from serving.backends.protocol import Backend, Options
 from serving.backends.vllm import folders
 from serving.backends.vllm.turns import Turns
 from serving.errors import BadInput, WorkFailed
 from serving.refs import Checkpoint
+from serving.request import Reply, Request
 
 # For smaller models the start of a server, about a minute, takes longer than it saves.
 SMALL_BYTES = 2**30
@@ -88,7 +90,7 @@ class VLLMBackend:
             return
         raise WorkFailed(f"vllm serve ended with exit code {code}: see its lines above, or add --engine local")
 
-    def release(self) -> None:
+    def close(self) -> None:
         """Stop the server that this process started, if there is one and no reply is awaited."""
         anyio.run(_turns.close)
 
@@ -146,6 +148,10 @@ class VLLMAnswering:
     async def score(self, messages: Sequence[ChatMessage], replies: Sequence[str]) -> list[tuple[float, bool]]:
         """Raise BadInput: inspect's vllm provider cannot score."""
         raise BadInput(f"local/{self._checkpoint.ref}: vLLM cannot score given replies: add -M engine=local")
+
+    def ask(self, requests: Sequence[Request]) -> list[Reply]:
+        """Return replies in the order of the requests; blocks."""
+        return anyio.run(replies_of, self, requests)
 
     def should_retry(self, error: Exception) -> bool | RetryDecision:
         """Return the answer of inspect's vllm provider."""

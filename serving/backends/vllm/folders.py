@@ -21,7 +21,7 @@ from types import SimpleNamespace
 
 from serving import layout
 from serving.errors import BadInput
-from serving.refs import Checkpoint
+from serving.refs import Checkpoint, refuse_without_weights
 from serving.template import facts
 
 # vLLM's own list of ranks that a server can be started for.
@@ -48,6 +48,7 @@ def names_of(checkpoint: Checkpoint) -> VLLMNames:
     Raises:
         BadInput: An adapter's chat template differs from its base's, or its rank is too high.
     """
+    refuse_without_weights(checkpoint)
     full = checkpoint.base or checkpoint
     base = str(_merged(full)) if full.kind == "adapter" else _linked(full)
     revision = full.revision if full.path is None else None

@@ -102,7 +102,7 @@ def _cut(patch: pytest.MonkeyPatch, moment: str) -> None:
 def test_an_incomplete_line_of_metrics_is_replaced(tmp_path: Path) -> None:
     (tmp_path / metrics.NAME).write_text('{"step": 1, "lr": 1, "sum_lr": 1, "seconds": 2}\n{"step": 2, "lr"')
     log = metrics.MetricsLog(tmp_path, step=1)
-    log.append(2, 0.5, 1.0, 0.1, 10, 1.0)
+    log.append(2, 0.5, 1.0, 10, 1.0, grad_norm=0.1)
     kept = metrics.read(tmp_path / metrics.NAME)
     assert [line["step"] for line in kept] == [1, 2]
     assert (kept[1]["sum_lr"], kept[1]["seconds"]) == (2.0, 3.0)

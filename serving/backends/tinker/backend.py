@@ -1,0 +1,185 @@
+"""The backend `tinker`: a checkpoint that was trained there, or a base that it serves, answers by Tinker's sampler.
+
+Tokens are written here, with the checkpoint's own chat template, so replies are those of the engine on the exported
+adapter. Replies end at token ids: text to stop at would switch end tokens off in some services.
+Not covered: stop strings, log-probabilities of a reply's tokens, and `bct serve`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from jinja2 import TemplateError
+
+from serving.backends.by_request import ByRequest
+from serving.backends.protocol import Backend, Options
+from serving.errors import BadInput
+from serving.refs import Checkpoint
+from serving.request import Continuation, Reply, Request, Scored, StopReason
+from serving.template import facts
+from serving.tinker import service
+
+if TYPE_CHECKING:
+    from tinker import SamplingClient
+
+    from serving.backends.engine.score import Forced
+    from serving.words import Words
+
+#: The greedy reply that shows whether a given one would be written is sampled up to a multiple of this length: a
+#: service that compiles does so for each length.
+STEP = 32
+
+
+class TinkerBackend:
+    """Tinker's samplers. See `serving.backends.protocol.Backend`."""
+
+    def suits(self, checkpoint: Checkpoint, served: bool) -> bool:
+        """Return True for a checkpoint whose weights are at Tinker only."""
+        return checkpoint.hosted is not None and not checkpoint.exported
+
+    def open(self, checkpoint: Checkpoint, options: Options) -> TinkerAnswering:
+        """Return the checkpoint.
+
+        Raises:
+            BadInput: It was not trained at Tinker and is no base that it serves, or has expired; an option that Tinker
+                does not have; no key, or no package.
+            WorkFailed: The service does not answer.
+        """
+        if unknown := next(iter(options.others), None):
+            raise BadInput(f"local/{checkpoint.ref}: Tinker has no model argument '{unknown}': leave it out")
+        for name, value in (("dtype", options.dtype), ("device", options.device or "auto")):
+            if value != "auto":
+                raise BadInput(f"local/{checkpoint.ref}: Tinker chooses its {name}: leave {name} out")
+        if checkpoint.hosted is not None:
+            checkpoint.hosted.refuse_expired(checkpoint.ref)
+        elif checkpoint.base is not None:
+            raise BadInput(f"local/{checkpoint.ref}: was not trained at Tinker: add -M engine=local")
+        service.check()
+        if checkpoint.hosted is None:
+            service.served(checkpoint.ref, checkpoint.hub, checkpoint.fingerprint)
+        return TinkerAnswering(checkpoint, options)
+
+    def serve(
+        self, named: Mapping[str, Checkpoint], host: str, port: int, key: str, ready: Callable[[int], None]
+    ) -> None:
+        """Raise BadInput: Tinker has an endpoint of its own."""
+        raise BadInput("bct serve: Tinker serves its checkpoints itself: add --engine local for exported ones")
+
+    def close(self) -> None:
+        """Do nothing: the connection stays for the next eval."""
+
+
+class TinkerAnswering(ByRequest):
+    """A checkpoint answered by Tinker. See `serving.backends.protocol.Answering`."""
+
+    _opening = threading.Lock()
+
+    async def reply(self, request: Request) -> Reply:
+        """Return the sampler's reply.
+
+        Raises:
+            BadInput: An option that the sampler does not have, or a prompt that the template refuses.
+            WorkFailed: The service is gone, or refuses the request.
+        """
+        if request.stop or request.logprobs is not None:
+            name = "stop strings" if request.stop else "log-probabilities"
+            raise BadInput(f"local/{self.checkpoint.ref}: {name} are not offered by Tinker here: add -M engine=local")
+        prompt = self._prompt(request)
+        room = self._words.context - len(prompt) if self._words.context else request.max_tokens
+        if room < 1:
+            return Reply("", "model_length", len(prompt), 0)
+        limit = min(request.max_tokens, room)
+        return self._finished(request, prompt, limit, await self._sampled(prompt, limit, request))
+
+    async def scored(self, given: Sequence[Continuation]) -> list[Scored]:
+        """Return how likely given replies are; the greedy reply to each prompt is sampled once."""
+        from serving.backends.engine.score import forced
+
+        words = self._words
+        rows = [forced(words.tokenizer, each, self._prompt(each), words.stops) for each in given]
+        longest: dict[tuple[int, ...], int] = {}
+        for row in rows:
+            longest[tuple(row.prompt)] = max(longest.get(tuple(row.prompt), 0), len(row.reply))
+        greedy = dict(
+            zip(longest, await asyncio.gather(*(self._greedy(*each) for each in longest.items())), strict=True)
+        )
+        sums = await asyncio.gather(*map(self._logprob, rows))
+        return [
+            Scored(total, greedy[tuple(row.prompt)][: len(row.reply)] == row.reply, len(row.reply))
+            for total, row in zip(sums, rows, strict=True)
+        ]
+
+    @cached_property
+    def _words(self) -> Words:
+        from serving.words import words_of
+
+        return words_of(self.checkpoint)
+
+    def _prompt(self, asked: Request | Continuation) -> list[int]:
+        from serving.backends.engine.batch import encode
+
+        try:
+            return encode(self._words.tokenizer, asked)
+        except TemplateError as error:
+            raise BadInput(f"the chat template refuses these messages: {error}") from error
+
+    async def _client(self) -> SamplingClient:
+        return await asyncio.to_thread(self._opened)
+
+    def _opened(self) -> SamplingClient:
+        with self._opening:
+            return self._sampler
+
+    @cached_property
+    def _sampler(self) -> SamplingClient:
+        at = self.checkpoint
+        if at.hosted is not None:
+            return service.wait(service.client().create_sampling_client(model_path=at.hosted.sampler))
+        name = service.served(at.ref, at.hub, at.fingerprint)
+        return service.wait(service.client().create_sampling_client(base_model=name))
+
+    async def _sampled(self, prompt: list[int], limit: int, request: Request | None = None) -> list[int]:
+        """The tokens of a reply with the end token; greedy without a request."""
+        from tinker import types
+
+        heat = request.temperature if request else 0.0
+        chosen = types.SamplingParams(
+            max_tokens=limit,
+            temperature=heat,
+            top_p=request.top_p if request else 1.0,
+            top_k=(request.top_k if request else None) or -1,
+            seed=request.seed if request else None,
+            stop=sorted(self._words.stops),
+        )
+        client = await self._client()
+        asked = client.sample(prompt=types.ModelInput.from_ints(prompt), num_samples=1, sampling_params=chosen)
+        return list((await service.awaited(asked)).sequences[0].tokens)
+
+    async def _greedy(self, prompt: tuple[int, ...], length: int) -> list[int]:
+        return await self._sampled(list(prompt), -(-length // STEP) * STEP)
+
+    async def _logprob(self, row: Forced) -> float:
+        from tinker import types
+
+        client = await self._client()
+        asked = client.compute_logprobs(types.ModelInput.from_ints([*row.prompt, *row.reply]))
+        found = (await service.awaited(asked))[len(row.prompt) :]
+        return sum(each for each in found if each is not None)
+
+    def _finished(self, request: Request, prompt: list[int], limit: int, tokens: list[int]) -> Reply:
+        from serving.backends.engine.decode import to_text
+
+        ended = bool(tokens) and tokens[-1] in self._words.stops
+        text = to_text(self._words.tokenizer, tokens[:-1] if ended else tokens)
+        limited: StopReason = "max_tokens" if limit == request.max_tokens else "model_length"
+        changed = facts(self._words.tokenizer.chat_template)
+        system = any(message["role"] == "system" for message in request.messages)
+        known = {name: value for name, value in changed.items() if name != "system_prompt" or system}
+        return Reply(text, "stop" if ended else limited, len(prompt), len(tokens), template=known)
+
+
+BACKEND: Backend = TinkerBackend()

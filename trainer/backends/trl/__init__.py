@@ -1,0 +1,1 @@
+"""The backend `trl`: TRL's trainers on this machine."""
