@@ -96,7 +96,8 @@ def _as_trained(config: TrainConfig) -> TrainConfig:
 
 
 def summary(config: TrainConfig, out: Path) -> dict[str, Any]:
-    """What a run would do, without a model: for `--dry-run`."""
+    """What a run would do, without a model: for `--dry-run`. Raises BadInput for an option its backend lacks."""
+    backends.load(config.backend).check(config)
     return {
         "out": str(out),
         "config": config.identity(),

@@ -200,12 +200,16 @@ class Estimator:
         return trained + cost.asked(start, replies, row, _longest(start))
 
     def _pace(self, start: Start, train: Common | None) -> Pace | None:
-        model = start.model
-        seen = [one for one in self._seen if one["model"] in (model, place(model))]
+        model, backend = start.model, train.backend if train else TRL
+        known = [one for one in self._seen if one["backend"] == backend]
+        seen = [one for one in known if one["model"] in (model, place(model))]
         if seen:
             self.basis.append(f"{model}: time from {len(seen)} finished cell{'s' * (len(seen) > 1)}")
             token, reply = (median(one[name] for one in seen) for name in ("token", "reply"))
             return Pace(0.0, token, reply, median(one["label"] for one in seen), "")
+        if backend != TRL or start.answering.serving.backend == cost.SERVICE:
+            self.basis.append(f"{model}: times at {cost.SERVICE} are unknown before a cell has finished")
+            return None
         if model == refs.MINI:
             self.basis.append(MINI.basis)
             return MINI
@@ -223,7 +227,7 @@ class Estimator:
         return Pace(sizes.STEP_SECONDS, token, reply, reply, "")
 
     def _memory(self, start: Start, train: Common, row: float) -> float | None:
-        size = _size(start.model)
+        size = _size(start.model) if train.backend == TRL else None
         rows = train.batch_size // train.gradient_accumulation_steps
         return size and sizes.training_memory(size, train.rank, round(rows * row))
 
@@ -254,6 +258,7 @@ def _finished(folders: Iterable[Path]) -> Iterable[Mapping[str, Any]]:
         rows = config["steps"] * config["batch_size"]
         yield {
             "model": config["model"],
+            "backend": config.get("backend", TRL),
             "setting": config["setting"],
             "variant": config["variant"],
             "row": trained["tokens"] / rows,

@@ -13,6 +13,7 @@ import asyncio
 import atexit
 import concurrent.futures
 import importlib.util
+import logging
 import os
 import threading
 import time
@@ -72,7 +73,8 @@ def check() -> None:
     stored = Path("~/.tinker/credentials.json").expanduser()
     if not (os.environ.get(KEY) or any(map(os.environ.get, OTHER_KEYS)) or stored.is_file()):
         raise BadInput(NO_KEY)
-    if not _answers():
+    answered = _answers()
+    if not (_answers() if answered is None else answered):  # a busy one may be late once
         raise WorkFailed(f"Tinker does not answer at {address()}: start it, or set {URL}")
 
 
@@ -93,9 +95,16 @@ def client() -> ServiceClient:
     with _lock:
         if os.getpid() not in _clients:  # a forked child has the object and not its threads
             _clients.clear()
+            _quiet()
             _clients[os.getpid()] = made = tinker.ServiceClient(user_metadata={"made_by": "bct-tasks"})
             atexit.register(_closed, made)
         return _clients[os.getpid()]
+
+
+def _quiet() -> None:
+    """Hides the package's tracebacks of errors that are told in one line; its own variable shows them."""
+    if not os.environ.get("TINKER_LOG"):
+        logging.getLogger("tinker").setLevel(logging.CRITICAL)
 
 
 def rest() -> RestClient:
@@ -217,6 +226,8 @@ def _refuse_gone() -> None:
             _health.refusals = _health.refusals + 1 if found is False else 0
             _health.answered = _health.asked if found else _health.answered
         gone = _health.refusals >= REFUSALS or _health.asked - _health.answered > LATE_S
+        if gone:  # the next attempt in this process needs a session of its own
+            _clients.clear()
     if gone:
         raise WorkFailed(f"Tinker does not answer any more at {address()}: the same command continues where it stopped")
 

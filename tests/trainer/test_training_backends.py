@@ -50,7 +50,7 @@ def test_a_training_backend_has_the_methods_of_the_protocol(name: str, method: s
         ({"trl": {"neftune_noise_alpha": 5}}, "trl: Tinker has no neftune_noise_alpha, only adam_beta1"),
         ({"method": "grpo"}, "method: grpo is trained by TRL only"),
         ({"method": "dpo"}, "method: dpo is trained by TRL only"),
-        ({"backend_options": {"ttl": 3}}, "backend_options: unknown option 'ttl'. Did you mean 'ttl_days'?"),
+        ({"backend_options": {"ttl_dais": 3}}, "backend_options: unknown option 'ttl_dais'. Did you mean 'ttl_days'?"),
         ({"backend_options": {"ttl_days": 0}}, "backend_options: ttl_days: input should be greater than"),
     ],
 )

@@ -60,7 +60,7 @@ def first_row(encoded: Encoded, place: int, tokenizer: Any) -> str:
 
 
 def estimate(config: TrainConfig, total: int, longest: int) -> dict[str, Any] | None:
-    """Seconds and memory of a training on this machine; None if the model's size is not known here.
+    """Seconds and memory of a training on this machine; None if it is elsewhere, or the model's size is not known.
 
     Args:
         config: the cell.
@@ -68,7 +68,7 @@ def estimate(config: TrainConfig, total: int, longest: int) -> dict[str, Any] | 
         longest: tokens of the longest row.
     """
     size = sizes.size_of(config.origin())
-    if size is None:
+    if size is None or config.backend != "trl":
         return None
     micro_batch = config.batch_size // config.gradient_accumulation_steps * longest
     memory = sizes.training_memory(size, config.rank, micro_batch, bool(config.kl))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -32,6 +33,14 @@ if TYPE_CHECKING:
 #: The greedy reply that shows whether a given one would be written is sampled up to a multiple of this length: a
 #: service that compiles does so for each length.
 STEP = 32
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """The tokens of a reply, including an end token, and whether the service says that it ended."""
+
+    tokens: list[int]
+    ended: bool
 
 
 class TinkerBackend:
@@ -142,8 +151,8 @@ class TinkerAnswering(ByRequest):
         name = service.served(at.ref, at.hub, at.fingerprint)
         return service.wait(service.client().create_sampling_client(base_model=name))
 
-    async def _sampled(self, prompt: list[int], limit: int, request: Request | None = None) -> list[int]:
-        """The tokens of a reply with the end token; greedy without a request."""
+    async def _sampled(self, prompt: list[int], limit: int, request: Request | None = None) -> Sampled:
+        """A reply; greedy without a request."""
         from tinker import types
 
         heat = request.temperature if request else 0.0
@@ -157,10 +166,11 @@ class TinkerAnswering(ByRequest):
         )
         client = await self._client()
         asked = client.sample(prompt=types.ModelInput.from_ints(prompt), num_samples=1, sampling_params=chosen)
-        return list((await service.awaited(asked)).sequences[0].tokens)
+        found = (await service.awaited(asked)).sequences[0]
+        return Sampled(list(found.tokens), found.stop_reason == "stop")
 
     async def _greedy(self, prompt: tuple[int, ...], length: int) -> list[int]:
-        return await self._sampled(list(prompt), -(-length // STEP) * STEP)
+        return (await self._sampled(list(prompt), -(-length // STEP) * STEP)).tokens
 
     async def _logprob(self, row: Forced) -> float:
         from tinker import types
@@ -170,16 +180,17 @@ class TinkerAnswering(ByRequest):
         found = (await service.awaited(asked))[len(row.prompt) :]
         return sum(each for each in found if each is not None)
 
-    def _finished(self, request: Request, prompt: list[int], limit: int, tokens: list[int]) -> Reply:
+    def _finished(self, request: Request, prompt: list[int], limit: int, found: Sampled) -> Reply:
         from serving.backends.engine.decode import to_text
 
-        ended = bool(tokens) and tokens[-1] in self._words.stops
-        text = to_text(self._words.tokenizer, tokens[:-1] if ended else tokens)
+        last = bool(found.tokens) and found.tokens[-1] in self._words.stops
+        text = to_text(self._words.tokenizer, found.tokens[:-1] if last else found.tokens)
         limited: StopReason = "max_tokens" if limit == request.max_tokens else "model_length"
         changed = facts(self._words.tokenizer.chat_template)
         system = any(message["role"] == "system" for message in request.messages)
         known = {name: value for name, value in changed.items() if name != "system_prompt" or system}
-        return Reply(text, "stop" if ended else limited, len(prompt), len(tokens), template=known)
+        reason: StopReason = "stop" if last or found.ended else limited
+        return Reply(text, reason, len(prompt), len(found.tokens), template=known)
 
 
 BACKEND: Backend = TinkerBackend()

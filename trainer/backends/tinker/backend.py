@@ -64,7 +64,7 @@ def _startable(start: Checkpoint, config: Common) -> str:
     if start.base is None:
         return service.served(start.ref, start.hub, start.fingerprint)
     if start.hosted is None or start.hosted.state is None:
-        raise BadInput(f"{start.ref}: is an adapter that was not trained at Tinker, which cannot go on with it")
+        raise BadInput(f"{start.ref}: is an adapter whose training state is not at Tinker: use backend trl")
     start.hosted.refuse_expired(start.ref)
     if start.hosted.rank != config.rank:
         raise BadInput(
