@@ -30,7 +30,7 @@ test: $(STAMP)  ## run the test suite (offline, CPU)
 
 test-tinker: $(STAMP)  ## run the tests against a real Tinker server, whose folder BCT_TEST_TINKER names
 	$(BIN)/pip install --quiet $(PINS) "tinker>=0.38"
-	HF_HUB_OFFLINE=1 HF_DATASETS_OFFLINE=1 $(BIN)/python -m pytest -rs tests/tinker
+	HF_HUB_OFFLINE=1 HF_DATASETS_OFFLINE=1 $(BIN)/python -m pytest -rs tests/hosted
 
 coverage: $(STAMP)  ## run the test suite and report the lines that no test reaches
 	$(TEST) --cov --cov-report=term --cov-report=html

@@ -206,12 +206,13 @@ def _at_tinker(ref: str, folder: Path, there: Stored) -> Checkpoint:
 
 
 def _hosted(ref: str, base: Under) -> Checkpoint:
-    """A checkpoint at Tinker by its path; the service knows its base."""
-    from serving.tinker import service
+    """A checkpoint at Tinker by its path; the service is asked for its base where none is given."""
+    if base is None:
+        from serving.tinker import service
 
-    known = service.base_of(ref)
-    under = base if isinstance(base, Checkpoint) else resolve(base or known)
-    there = Stored(ref, known)
+        base = service.base_of(ref)
+    under = base if isinstance(base, Checkpoint) else resolve(base)
+    there = Stored(ref, under.ref)
     return Checkpoint(ref, None, None, under, "adapter", None, there.fingerprint(under.fingerprint), hosted=there)
 
 

@@ -21,17 +21,12 @@ import urllib.error
 import urllib.request
 from dataclasses import dataclass
 from functools import cache
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import Any
 
 from serving import layout
 from serving.errors import BadInput, WorkFailed
-
-if TYPE_CHECKING:
-    from tinker import RestClient, ServiceClient
-    from tinker.lib.public_interfaces.api_future import APIFuture
-
-Found = TypeVar("Found")
 
 URL, KEY = "TINKER_BASE_URL", "TINKER_API_KEY"
 MISSING = "tinker is not installed: pip install 'bct-tasks[tinker]'"
@@ -45,7 +40,7 @@ ASK_EVERY_S, ANSWERS_IN_S = 1.5, 4.0
 REFUSALS, LATE_S = 2, 60.0
 
 _lock = threading.Lock()
-_clients: dict[int, ServiceClient] = {}
+_clients: dict[int, Any] = {}
 
 
 @dataclass
@@ -82,21 +77,23 @@ def address() -> str:
     """Return the service's address."""
     if named := os.environ.get(URL):
         return named.rstrip("/")
-    from tinker.lib.base_url import resolve_base_url
-
-    return resolve_base_url()
+    return str(import_module("tinker.lib.base_url").resolve_base_url())
 
 
-def client() -> ServiceClient:
-    """Return this process's connection, made on first use."""
+# Any, here and below: objects of a package that is optional, so that its types are not known where types are checked.
+def package() -> Any:
+    """Return the package `tinker`."""
+    return import_module("tinker")
+
+
+def client() -> Any:
+    """Return this process's `ServiceClient`, made on first use."""
     check()
-    import tinker
-
     with _lock:
         if os.getpid() not in _clients:  # a forked child has the object and not its threads
             _clients.clear()
             _quiet()
-            _clients[os.getpid()] = made = tinker.ServiceClient(user_metadata={"made_by": "bct-tasks"})
+            _clients[os.getpid()] = made = package().ServiceClient(user_metadata={"made_by": "bct-tasks"})
             atexit.register(_closed, made)
         return _clients[os.getpid()]
 
@@ -107,12 +104,10 @@ def _quiet() -> None:
         logging.getLogger("tinker").setLevel(logging.CRITICAL)
 
 
-def rest() -> RestClient:
-    """Return a client for questions about models and checkpoints."""
+def rest() -> Any:
+    """Return a `RestClient`, for questions about models and checkpoints."""
     check()
-    import tinker
-
-    return tinker.RestClient()
+    return package().RestClient()
 
 
 def close() -> None:
@@ -123,7 +118,7 @@ def close() -> None:
         _closed(made)
 
 
-def _closed(made: ServiceClient) -> None:
+def _closed(made: Any) -> None:
     """End a session; a service that is gone is not waited for."""
     try:
         if _answers():
@@ -163,7 +158,7 @@ def base_of(path: str) -> str:
         BadInput: There is no such checkpoint, or it has expired.
     """
     try:
-        return wait(rest().get_weights_info_by_tinker_path(path)).base_model
+        return wait(client().create_sampling_client(model_path=path)).get_base_model()
     except WorkFailed as error:
         raise BadInput(f"{path}: no such checkpoint at Tinker, or it has expired ({error.message})") from error
 
@@ -182,8 +177,8 @@ def _same(folder: Path, fingerprint: str) -> bool:
 # --- waiting --------------------------------------------------------------------------------------
 
 
-def wait(asked: APIFuture[Found]) -> Found:
-    """Return the result of a request.
+def wait(asked: Any) -> Any:
+    """Return the result of a request, an `APIFuture`.
 
     Raises:
         WorkFailed: The service is gone, or refuses the request; one line.
@@ -197,7 +192,7 @@ def wait(asked: APIFuture[Found]) -> Found:
         raise failed(error) from error
 
 
-async def awaited(asked: APIFuture[Found]) -> Found:
+async def awaited(asked: Any) -> Any:
     """`wait` without blocking the event loop."""
     future = asyncio.wrap_future(asked.future())
     while not (await asyncio.wait([future], timeout=ASK_EVERY_S))[0]:

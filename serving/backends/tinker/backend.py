@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from jinja2 import TemplateError
 
@@ -25,8 +25,6 @@ from serving.template import facts
 from serving.tinker import service
 
 if TYPE_CHECKING:
-    from tinker import SamplingClient
-
     from serving.backends.engine.score import Forced
     from serving.words import Words
 
@@ -136,15 +134,16 @@ class TinkerAnswering(ByRequest):
         except TemplateError as error:
             raise BadInput(f"the chat template refuses these messages: {error}") from error
 
-    async def _client(self) -> SamplingClient:
+    # Any: see `service.package`.
+    async def _client(self) -> Any:
         return await asyncio.to_thread(self._opened)
 
-    def _opened(self) -> SamplingClient:
+    def _opened(self) -> Any:
         with self._opening:
             return self._sampler
 
     @cached_property
-    def _sampler(self) -> SamplingClient:
+    def _sampler(self) -> Any:
         at = self.checkpoint
         if at.hosted is not None:
             return service.wait(service.client().create_sampling_client(model_path=at.hosted.sampler))
@@ -153,8 +152,7 @@ class TinkerAnswering(ByRequest):
 
     async def _sampled(self, prompt: list[int], limit: int, request: Request | None = None) -> Sampled:
         """A reply; greedy without a request."""
-        from tinker import types
-
+        types = service.package().types
         heat = request.temperature if request else 0.0
         chosen = types.SamplingParams(
             max_tokens=limit,
@@ -173,8 +171,7 @@ class TinkerAnswering(ByRequest):
         return (await self._sampled(list(prompt), -(-length // STEP) * STEP)).tokens
 
     async def _logprob(self, row: Forced) -> float:
-        from tinker import types
-
+        types = service.package().types
         client = await self._client()
         asked = client.compute_logprobs(types.ModelInput.from_ints([*row.prompt, *row.reply]))
         found = (await service.awaited(asked))[len(row.prompt) :]

@@ -29,8 +29,6 @@ from trainer.run import checkpoints, metrics
 from trainer.run.checkpoints import RESUME, target_of
 
 if TYPE_CHECKING:
-    from tinker import TrainingClient, types
-
     from trainer.run.loop import Job
 
 STATE = "state.json"
@@ -60,7 +58,8 @@ def _ended(job: Job[Encoded], step: int) -> bool:
     return job.after is not None and step in job.saved and final.is_dir() and job.after(step, final)
 
 
-def _client(hosted: Hosted, config: Common, state: str | None) -> TrainingClient:
+# Any, here and below: objects of the package, see `service.package`.
+def _client(hosted: Hosted, config: Common, state: str | None) -> Any:
     """A client that goes on from a state with its optimizer, starts from an organism, or has a new adapter."""
     there = service.client()
     if state is not None:
@@ -95,10 +94,9 @@ def learning_rates(config: Common, steps: int) -> list[float]:
     return rates
 
 
-def batch(encoded: Encoded, places: list[int]) -> list[types.Datum]:
+def batch(encoded: Encoded, places: list[int]) -> list[Any]:
     """Rows in Tinker's terms: every token predicts the next one, and only those of replies weigh."""
-    from tinker import types
-
+    types = service.package().types
     targets = [encoded.labels[place][1:] for place in places]
     count = sum(label != IGNORED for row in targets for label in row)
     return [
@@ -118,7 +116,7 @@ class Sent:
     """A step that the service works on: its number from 1, its rows, and what is awaited."""
 
     step: int
-    data: list[types.Datum]
+    data: list[Any]
     loss: Any
     update: Any
 
@@ -139,7 +137,7 @@ class Run:
         self.adam = {theirs: float(self.config.trl[ours]) for ours, theirs in ADAM.items() if ours in self.config.trl}
         self.stepped = self.kept = time.monotonic()
 
-    def until_done(self, client: TrainingClient) -> int:
+    def until_done(self, client: Any) -> int:
         """Sends the remaining steps. Returns the step reached."""
         sent: deque[Sent] = deque()
         for step in range(self.start + 1, self.job.steps + 1):
@@ -151,19 +149,17 @@ class Run:
                 return step
         return self.job.steps
 
-    def _send(self, client: TrainingClient, step: int) -> Sent:
+    def _send(self, client: Any, step: int) -> Sent:
         size = self.config.batch_size
         data = batch(self.job.encoded, self.places[(step - 1) * size : step * size])
         loss = client.forward_backward(data, "cross_entropy")
         return Sent(step, data, loss, client.optim_step(self._adam(step)))
 
-    def _adam(self, step: int) -> types.AdamParams:
+    def _adam(self, step: int) -> Any:
         """AdamW as torch has it by default; Tinker's own defaults differ."""
-        from tinker import types
-
         own = {"beta1": 0.9, "beta2": 0.999, "eps": 1e-8} | self.adam
         own |= {"weight_decay": self.config.weight_decay, "grad_clip_norm": self.config.max_grad_norm}
-        return types.AdamParams(learning_rate=self.rates[step - 1], **own)
+        return service.package().types.AdamParams(learning_rate=self.rates[step - 1], **own)
 
     def _finish(self, sent: Sent) -> None:
         """Waits for a step, and writes its line."""
@@ -179,7 +175,7 @@ class Run:
         self.stepped = now
         self.job.progress.update(sent.step, self.job.steps, loss=loss, norm=norm)
 
-    def _save(self, client: TrainingClient, step: int) -> bool:
+    def _save(self, client: Any, step: int) -> bool:
         """Saves what is due at a step. Returns whether the run is over."""
         chosen = options(self.config)
         # Waited for: the service would take the weights of a later step.
@@ -189,7 +185,7 @@ class Run:
         self.stepped = self.kept = time.monotonic()
         return final is not None and self.job.after is not None and self.job.after(step, final)
 
-    def _publish(self, client: TrainingClient, step: int, state: str) -> Path:
+    def _publish(self, client: Any, step: int, state: str) -> Path:
         """A checkpoint under its final name; one that an earlier attempt completed is left as it is."""
         final = self.job.folder / layout.step_name(step)
         if final.is_dir() and layout.problem(final) is None:

@@ -96,7 +96,7 @@ def test_a_path_of_tinker_is_a_reference(trained: Path) -> None:
 
 def test_a_path_that_does_not_exist_is_refused_in_one_line(server: Server) -> None:
     with pytest.raises(BadInput, match="no such checkpoint at Tinker, or it has expired"):
-        resolve("tinker://nothing/sampler_weights/step", "mini")
+        resolve("tinker://nothing/sampler_weights/step")
 
 
 def test_a_finished_cell_asks_nobody(trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,17 +14,11 @@ from serving.tinker import service
 from trainer.cell import train
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skips what needs a server where there is none, and says why."""
-    reason = missing() or ("" if service.is_installed() else "the package tinker is not installed")
-    for item in items:
-        if Path(__file__).parent in item.path.parents and reason:
-            item.add_marker(pytest.mark.skip(reason=reason))
-
-
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server on `mini`."""
+    """A server on `mini`; where there is none, every test is skipped with the reason."""
+    if reason := missing() or ("" if service.is_installed() else "the package tinker is not installed"):
+        pytest.skip(reason)
     found = Server(tmp_path_factory.mktemp("server"))
     found.start()
     os.environ |= {service.URL: found.url, service.KEY: "tml-test", "TINKER_TELEMETRY": "0"}
