@@ -152,7 +152,7 @@ def test_an_organism_is_installed_there_and_a_cell_goes_on_with_its_adapter(serv
 
 def test_a_base_that_is_not_served_is_refused_before_any_work(server: Server, real_model: Any, tmp_path: Path) -> None:
     with pytest.raises(BadInput, match=r"^model: .* is not served by Tinker at http"):
-        train(cell(model=str(real_model("llama"))), tmp_path / "cell")
+        train(cell(model=str(real_model("qwen3"))), tmp_path / "cell")
     assert not (tmp_path / "cell").exists()
 
 
