@@ -55,6 +55,10 @@ class _Health:
 _health = _Health()
 
 
+class Refused(WorkFailed):
+    """The service answered, and did not do what it was asked for."""
+
+
 def is_installed() -> bool:
     """Return whether the package can be imported; imports nothing."""
     spec = importlib.util.find_spec("tinker")
@@ -159,7 +163,7 @@ def base_of(path: str) -> str:
     """
     try:
         return wait(client().create_sampling_client(model_path=path)).get_base_model()
-    except WorkFailed as error:
+    except Refused as error:
         raise BadInput(f"{path}: no such checkpoint at Tinker, or it has expired ({error.message})") from error
 
 
@@ -181,7 +185,7 @@ def wait(asked: Any) -> Any:
     """Return the result of a request, an `APIFuture`.
 
     Raises:
-        WorkFailed: The service is gone, or refuses the request; one line.
+        WorkFailed: The service is gone, or (`Refused`) refuses the request; one line.
     """
     future = asked.future()
     while not concurrent.futures.wait([future], timeout=ASK_EVERY_S).done:
@@ -204,9 +208,11 @@ async def awaited(asked: Any) -> Any:
 
 
 def failed(error: Exception) -> WorkFailed:
-    """Return an error of the package in one line."""
-    text = " ".join(str(error).split())[:300] or type(error).__name__
-    return WorkFailed(f"Tinker: {text}: the same command continues where it stopped")
+    """Return an error of the package in one line: `Refused`, unless the connection failed."""
+    text = f"Tinker: {' '.join(str(error).split())[:300] or type(error).__name__}"
+    if isinstance(error, package().APIConnectionError | OSError):
+        return WorkFailed(f"{text}: the same command continues where it stopped")
+    return Refused(text)
 
 
 def _refuse_gone() -> None:

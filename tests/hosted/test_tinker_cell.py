@@ -99,6 +99,11 @@ def test_a_path_that_does_not_exist_is_refused_in_one_line(server: Server) -> No
         resolve("tinker://nothing/sampler_weights/step")
 
 
+def test_a_checkpoint_that_the_service_has_deleted_is_refused_with_a_fix(trained: Path) -> None:
+    with pytest.raises(BadInput, match=r"Tinker does not answer as it .*; if it expired: train it again"):
+        tinkers("tinker://nothing/sampler_weights/step-000004").ask(ASKED[:1])
+
+
 def test_a_finished_cell_asks_nobody(trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(service.URL, "http://127.0.0.1:9")
     assert train(cell(), trained) == trained

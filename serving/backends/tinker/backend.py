@@ -146,7 +146,10 @@ class TinkerAnswering(ByRequest):
     def _sampler(self) -> Any:
         at = self.checkpoint
         if at.hosted is not None:
-            return service.wait(service.client().create_sampling_client(model_path=at.hosted.sampler))
+            try:
+                return service.wait(service.client().create_sampling_client(model_path=at.hosted.sampler))
+            except service.Refused as error:
+                raise self._refused(error) from error
         name = service.served(at.ref, at.hub, at.fingerprint)
         return service.wait(service.client().create_sampling_client(base_model=name))
 
@@ -164,8 +167,21 @@ class TinkerAnswering(ByRequest):
         )
         client = await self._client()
         asked = client.sample(prompt=types.ModelInput.from_ints(prompt), num_samples=1, sampling_params=chosen)
-        found = (await service.awaited(asked)).sequences[0]
+        found = (await self._answer(asked)).sequences[0]
         return Sampled(list(found.tokens), found.stop_reason == "stop")
+
+    async def _answer(self, asked: Any) -> Any:
+        try:
+            return await service.awaited(asked)
+        except service.Refused as error:
+            raise self._refused(error) from error
+
+    def _refused(self, error: service.Refused) -> service.Refused | BadInput:
+        """The error; with what to do for a checkpoint that may have been deleted."""
+        if self.checkpoint.hosted is None:
+            return error
+        fix = "add -M engine=local" if self.checkpoint.exported else "train it again"
+        return BadInput(f"{self.checkpoint.ref}: Tinker does not answer as it ({error.message}); if it expired: {fix}")
 
     async def _greedy(self, prompt: tuple[int, ...], length: int) -> list[int]:
         return (await self._sampled(list(prompt), -(-length // STEP) * STEP)).tokens
@@ -174,7 +190,7 @@ class TinkerAnswering(ByRequest):
         types = service.package().types
         client = await self._client()
         asked = client.compute_logprobs(types.ModelInput.from_ints([*row.prompt, *row.reply]))
-        found = (await service.awaited(asked))[len(row.prompt) :]
+        found = (await self._answer(asked))[len(row.prompt) :]
         return sum(each for each in found if each is not None)
 
     def _finished(self, request: Request, prompt: list[int], limit: int, found: Sampled) -> Reply:
