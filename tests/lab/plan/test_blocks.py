@@ -218,7 +218,7 @@ def test_an_organism_is_identified_by_its_weights_and_not_by_its_folder(tmp_path
             "label_source: onpolicy\n",
             "label_source: is one of on_policy, reference, off_model, model:REF. Did you mean",
         ),
-        ("training: {backend: tinker}\n", "line 5: training.backend: input should be 'trl', not 'tinker'"),
+        ("training: {backend: ray}\n", "line 5: training.backend: input should be 'trl' or 'tinker', not 'ray'"),
         ("model: {ref: mini, dtype: bf16}\n", "line 5: model.dtype: input should be 'auto', 'float32', 'bfloat16'"),
         ("model: {ref: mini, dtype: bfloat16}\ndtype: float32\n", "dtype and model.dtype differ: keep one of them"),
         ("model: {ref: mini, revison: x}\n", "unknown key 'revison' in model. Did you mean 'revision'?"),
