@@ -19,8 +19,10 @@ from serving.refs import resolve
 from serving.request import Request
 from serving.tinker import service
 from serving.tinker.stored import SCHEME
+from trainer.backends.tinker.fit import adam, batch, learning_rates
 from trainer.cell import train
 from trainer.config import OrganismConfig
+from trainer.data.tokens import Encoded
 from trainer.install import build
 from trainer.run import metrics
 
@@ -62,6 +64,27 @@ def test_rows_and_template_are_those_of_trl(trained: Path, by_trl: Path) -> None
 
 def test_the_first_loss_is_trls(trained: Path, by_trl: Path) -> None:
     assert losses(trained)[0] == pytest.approx(losses(by_trl)[0], abs=1e-4)
+
+
+def test_a_batch_is_the_mean_over_its_reply_tokens(server: Server) -> None:
+    # SkyRL divides by the weights of each row again, so it averages over rows.
+    rows = Encoded(([1, 2, 3, 4], [5, 6, 7]), ([-100, -100, 3, 4], [-100, -100, 7]), 0, 0)
+    found = batch(rows, [0, 1])
+    weights = [datum.loss_fn_inputs["weights"].tolist() for datum in found]
+    assert weights == [pytest.approx([0, 1 / 3, 1 / 3]), pytest.approx([0, 1 / 3])]
+    assert [datum.loss_fn_inputs["target_tokens"].tolist() for datum in found] == [[2, 3, 4], [6, 7]]
+
+
+def test_adam_has_torchs_defaults_and_the_clipping_of_the_configuration(server: Server) -> None:
+    # SkyRL does not clip.
+    found = adam(cell(trl={"adam_epsilon": 1e-5}), 1e-3)
+    assert (found.beta1, found.beta2, found.eps) == (0.9, 0.999, 1e-5)
+    assert (found.learning_rate, found.weight_decay, found.grad_clip_norm) == (1e-3, 0.0, 1.0)
+
+
+def test_schedules_are_those_of_trl(server: Server) -> None:
+    assert learning_rates(cell(learning_rate=1.0, lr_scheduler_type="linear"), 4) == [1.0, 0.75, 0.5, 0.25]
+    assert learning_rates(cell(learning_rate=1.0, warmup_steps=2), 4) == [0.0, 0.5, 1.0, 1.0]
 
 
 def test_every_checkpoint_holds_its_own_weights(trained: Path) -> None:

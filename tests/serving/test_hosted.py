@@ -5,15 +5,18 @@ from __future__ import annotations
 import hashlib
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tiny_checkpoints import save_adapter
 
 from serving import backends, layout
 from serving.backends.protocol import Options
+from serving.backends.tinker.backend import TinkerAnswering
 from serving.errors import BadInput, WorkFailed
 from serving.load import load_full
 from serving.refs import Checkpoint, resolve
+from serving.request import Request
 from serving.tinker import service, stored
 from serving.tinker.stored import Stored
 
@@ -98,6 +101,14 @@ def test_options_of_other_backends_are_refused() -> None:
         opened(resolve("mini"), Options(others={"max_model_len": 1}))
     with pytest.raises(BadInput, match="Tinker chooses its dtype"):
         opened(resolve("mini"), Options(dtype="bfloat16"))
+
+
+@pytest.mark.parametrize("more", [{"stop": ("x",)}, {"logprobs": 0}])
+def test_what_a_sampler_does_not_offer_is_refused(more: dict[str, Any]) -> None:
+    # Text to stop at would switch off end tokens at some services.
+    asked = Request([{"role": "user", "content": "hi"}], max_tokens=8, **more)
+    with pytest.raises(BadInput, match="are not offered by Tinker here: add -M engine=local"):
+        TinkerAnswering(resolve("mini"), Options()).ask([asked])
 
 
 def test_bct_serve_leaves_tinkers_checkpoints_to_tinker() -> None:

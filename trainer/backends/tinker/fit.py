@@ -111,6 +111,14 @@ def batch(encoded: Encoded, places: list[int]) -> list[Any]:
     ]
 
 
+def adam(config: Common, rate: float) -> Any:
+    """AdamW as torch and TRL have it by default; Tinker's own defaults differ."""
+    chosen = {theirs: float(config.trl[ours]) for ours, theirs in ADAM.items() if ours in config.trl}
+    own = {"beta1": 0.9, "beta2": 0.999, "eps": 1e-8} | chosen
+    own |= {"weight_decay": config.weight_decay, "grad_clip_norm": config.max_grad_norm}
+    return service.package().types.AdamParams(learning_rate=rate, **own)
+
+
 @dataclass(frozen=True)
 class Sent:
     """A step that the service works on: its number from 1, its rows, and what is awaited."""
@@ -134,7 +142,6 @@ class Run:
         self.config = self.job.config
         self.places, self.counts = schedule(self.job.encoded, self.job.steps, self.config)
         self.rates = learning_rates(self.config, self.job.steps)
-        self.adam = {theirs: float(self.config.trl[ours]) for ours, theirs in ADAM.items() if ours in self.config.trl}
         self.stepped = self.kept = time.monotonic()
 
     def until_done(self, client: Any) -> int:
@@ -153,13 +160,7 @@ class Run:
         size = self.config.batch_size
         data = batch(self.job.encoded, self.places[(step - 1) * size : step * size])
         loss = client.forward_backward(data, "cross_entropy")
-        return Sent(step, data, loss, client.optim_step(self._adam(step)))
-
-    def _adam(self, step: int) -> Any:
-        """AdamW as torch has it by default; Tinker's own defaults differ."""
-        own = {"beta1": 0.9, "beta2": 0.999, "eps": 1e-8} | self.adam
-        own |= {"weight_decay": self.config.weight_decay, "grad_clip_norm": self.config.max_grad_norm}
-        return service.package().types.AdamParams(learning_rate=self.rates[step - 1], **own)
+        return Sent(step, data, loss, client.optim_step(adam(self.config, self.rates[step - 1])))
 
     def _finish(self, sent: Sent) -> None:
         """Waits for a step, and writes its line."""
