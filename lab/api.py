@@ -226,12 +226,14 @@ class Run:
         """
         from lab.experiment import collect
         from lab.report.html import write_report
+        from lab.report.replies import write_pages
         from lab.report.viewer import write_viewer
 
         folders = self.experiment.folders
         results = self.results if self.stale else collect.write(self.experiment)
         viewer = write_viewer(folders.run, folders.logs, folders.relative(folders.logs)) if bundle else None
-        write_report(results, folders.run / "report.html", viewer)
+        pages = write_pages(results, folders.run, folders.absolute)
+        write_report(results, folders.run / "report.html", viewer, pages)
         return Run(self.experiment, results, self.stale)
 
     def regrade(self, name: str, judge: str | None = None, mode: str = "cascade") -> Run:
@@ -411,9 +413,11 @@ def execute(found: Experiment, how: How, force: bool, console: Console) -> tuple
     """Runs the remaining jobs of an experiment, and writes the report. Returns the run and the jobs' errors."""
     from lab.experiment import driver
     from lab.report.html import write_report
+    from lab.report.replies import write_pages
 
     results, failed = driver.run(found, how, force, console)
-    write_report(results, found.folders.run / "report.html")
+    pages = write_pages(results, found.folders.run, found.folders.absolute)
+    write_report(results, found.folders.run / "report.html", pages=pages)
     return Run(found, results), failed
 
 

@@ -27,11 +27,13 @@ from lab.cli.serve import serve
 from lab.cli.show import show
 from lab.cli.status import status
 from lab.cli.table import table
+from lab.cli.view import view
 from serving.border import one_line
 from serving.characters import print_anything
 
 COMMANDS = (
-    run, audit, status, report, table, list_, show, check, new, calibrate, hub, power, explain, chat, serve, doctor,
+    run, audit, status, report, view, table, list_, show, check, new, calibrate, hub, power, explain, chat, serve,
+    doctor,
 )  # fmt: skip
 
 

@@ -1,83 +1,161 @@
 """report.html: one file without external resources, built from results.json alone.
 
-Covered: conclusions and predictions, all figures, the map of names, tables with links to the logs, CSV, the gate,
-counts, deviations and versions. Not covered: the replies, which `inspect view` shows.
+Covered: the answer and what was expected of it, each arm with its prompts, replies, figures, cells and data, all cells
+in one table, the gate, counts, deviations and versions. Not covered: every reply (`lab.report.replies`), and runs of
+many cells, whose page links to a page per arm (`lab.report.many`).
+
+Interaction (sort, filter, hide, enlarge, tooltips) is `report.js.j2`, 8 KB of our own: plotly's basic bundle is 1.0 MB,
+vega with vega-lite and embed 0.8 MB, and a page of 120 cells is to stay below 3 MB and readable without scripts, so
+that figures are drawn here in any case.
 """
 
 from __future__ import annotations
 
-import base64
 import json
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import pandas as pd
 from jinja2 import Environment
 from markupsafe import Markup
 
+from lab.report.figures.curves import KIND
 from lab.report.figures.gallery import KINDS, gallery
 from lab.report.figures.heat import steps_of
-from lab.report.figures.style import inline_svg, theme_css
+from lab.report.figures.picture import Picture, rows_of
+from lab.report.figures.style import inline_svg, shared_styles, theme_css
+from lab.report.many import FOLDER, is_large, rows_by_lr, write_arms
 from lab.report.summary import about
 from lab.report.templates import environment
+from lab.report.topics import WITH_ARM, Part, Topic, clauses, constants, invalid_text, topics
 from lab.report.viewer import Viewer
-from lab.verdict.arms import Arm, arms
+from lab.verdict.arms import Arm
 from lab.verdict.contrasts import difference_text, label_text
 from lab.verdict.schema import CellResult, Margin, Results
-from lab.verdict.table import csv_text
+from lab.verdict.table import csv_text, text
 from lab.verdict.wording import FLAGS, LETTERS, MEANINGS, lr_text, share_text
 from serving.layout import write_atomic
 
 ANSWERS = {"yes": "✓ confirmed", "no": "✗ refuted", "undecided": "undecided"}
+#: Most learning rates in the table of arms.
+RATES = 12
+Address = Callable[[str], str]
 
 
-def write_report(results: Results, path: Path, viewer: Viewer | None = None) -> None:
-    """Writes report.html; links in it are relative to its folder, as in results.json."""
-    write_atomic(path, render(results, viewer), durable=False)
+def write_report(
+    results: Results, path: Path, viewer: Viewer | None = None, pages: Mapping[str, str] | None = None
+) -> None:
+    """Writes report.html; links in it are relative to its folder, as in results.json.
+
+    Args:
+        results: Of the run.
+        path: The file.
+        viewer: Inspect's viewer next to it, which links to logs then open.
+        pages: From a log to the page of its replies, next to the report.
+    """
+    found = _figures(results)
+    parts = topics(results, found)
+    write_atomic(path, _page(results, found, parts, viewer, pages or {}), durable=False)
+    if is_large(results):
+        write_arms(results, path.parent, parts, _environment(quote, results))
 
 
-def render(results: Results, viewer: Viewer | None = None) -> str:
-    """The page. The same results give the same bytes. With a viewer, links to logs open there."""
-    found = gallery(results)
-    panels = {name: [(f"{name}{i}", picture) for i, picture in enumerate(those)] for name, those in found.items()}
-    curves = [[p for p in panels["curves"] if p[1].conclusion is arm.conclusion] for arm in arms(results)]
-    return (
-        _environment(viewer.link if viewer else quote)
+def render(results: Results, viewer: Viewer | None = None, pages: Mapping[str, str] | None = None) -> str:
+    """The page. The same results give the same bytes."""
+    found = _figures(results)
+    return _page(results, found, topics(results, found), viewer, pages or {})
+
+
+def _figures(results: Results) -> Mapping[str, list[Picture]]:
+    return {KIND.name: list(KIND.pictures(results))} if is_large(results) else gallery(results)
+
+
+def _page(
+    results: Results,
+    found: Mapping[str, list[Picture]],
+    parts: list[Topic],
+    viewer: Viewer | None,
+    pages: Mapping[str, str],
+) -> str:
+    many = is_large(results)
+    address: Address = viewer.link if viewer else lambda log: pages.get(log) or quote(log)
+    page = (
+        _environment(address, results)
         .get_template("report.html.j2")
         .render(
             r=results,
             **about(results),
-            arms=list(zip(arms(results), curves, strict=True)),
+            topics=parts,
+            ids={cell.id: part.id for topic in parts for part in topic.parts for cell in part.cells},
+            rates=_rates(results),
+            constants=constants(results),
+            invalid=invalid_text(results),
             failures=_failures(results.failures),
             answers=ANSWERS,
             letters=LETTERS,
             meanings=MEANINGS,
             flag_meanings=_flags(results),
-            sections=[(k, k.caption.format(t=results.thresholds), panels[k.name]) for k in KINDS if panels[k.name]],
+            sections=list(_sections(results, found)),
             theme=Markup(theme_css()),
+            log=address,
             viewer=viewer,
-            csv=_csv_link(results),
+            pages=bool(pages),
+            csv="" if many else csv_link(csv_text(results)),
+            many=many,
+            arms_folder=FOLDER,
             gates=_gates(results.cells),
             graders={c.setting: c.graders for c in results.cells if c.graders}.items(),
         )
     )
+    page, rules = shared_styles(page)
+    return page.replace("/*styles of figures*/", rules, 1)
 
 
-def _environment(address: Callable[[str], str]) -> Environment:
+def _sections(
+    results: Results, found: Mapping[str, list[Picture]]
+) -> Iterable[tuple[Any, str, list[tuple[str, Picture]]]]:
+    """The figures of several arms; contrasts stand with their arm."""
+    for kind in KINDS:
+        if kind.name not in ("curves", "contrasts", *WITH_ARM) and found.get(kind.name):
+            yield kind, kind.caption.format(t=results.thresholds), [(p.key, p) for p in found[kind.name]]
+
+
+def _rates(results: Results) -> list[float]:
+    rates = sorted({c.lr for c in results.cells})
+    return rates if len(rates) <= RATES else [rates[i * (len(rates) - 1) // (RATES - 1)] for i in range(RATES)]
+
+
+def _environment(address: Address, results: Results) -> Environment:
+    groups = {json.dumps(group.key, sort_keys=True): group for group in results.groups}
     return environment(
         html=True,
         margin=margin_text,
         log=address,
         svg=lambda picture, name: Markup(inline_svg(picture.draw, name, picture.text, address)),
+        panel=lambda picture: Markup(picture.inline(address)),
+        means=lambda picture: Markup((picture.means or picture.inline)(address)),
+        rows_by_lr=lambda part: rows_by_lr(part, groups),
         about=_about,
+        clauses=clauses,
         contrast=label_text,
         difference=difference_text,
-        steps=steps_of,
+        map_steps=lambda arm: steps_of(arm.cells),
+        csv=_part_csv,
         number=_number_text,
         unbroken=lambda v: re.sub(r"(\de)-(\d)", "\\1\N{NON-BREAKING HYPHEN}\\2", v),
     )
+
+
+def _part_csv(part: Part) -> str:
+    return csv_link(text(pd.DataFrame(list(rows_of(part.cells)), dtype=object), "csv"))
+
+
+def csv_link(content: str) -> str:
+    """The address of a CSV within the page."""
+    return "data:text/csv;charset=utf-8," + quote(content, safe=",:;=/()[]+*'")
 
 
 def margin_text(margin: Margin | None) -> str:
@@ -87,10 +165,6 @@ def margin_text(margin: Margin | None) -> str:
     within = f" [{margin.lo:.1f}, {margin.hi:.1f}]" if margin.lo is not None and margin.hi is not None else ""
     greedy = f"{share_text(margin.initial_greedy.p)} / {share_text(margin.alternate_greedy.p)}"
     return f"{margin.mean:.1f}{within} ({greedy})".replace("-", "\N{MINUS SIGN}")
-
-
-def _csv_link(results: Results) -> str:
-    return "data:text/csv;base64," + base64.b64encode(csv_text(results).encode()).decode()
 
 
 def _about(arm: Arm) -> str:

@@ -208,7 +208,7 @@ def _removed(cells: Sequence[Judged], lr: float, thresholds: Thresholds, undamag
         damage=damage,
         removal=[(r.before, r.after) for r in removal],
     )
-    p = _p_removed(cells, k, moved == k, thresholds)
+    p = p_removed(cells, k, moved == k, thresholds)
     if p is not None and p >= 1 - thresholds.confidence:
         return _Finding("undecided", wording.insignificant_text(sentence, p), **figures)
     status: Status = "transferred" if moved == k else "removed"
@@ -303,7 +303,7 @@ def _mean_initial(cells: Iterable[Judged], i: int) -> float | None:
 # --- p-values --------------------------------------------------------------------------------------------------------
 
 
-def _p_removed(cells: Sequence[Judged], k: int, moved: bool, thresholds: Thresholds) -> float | None:
+def p_removed(cells: Sequence[Judged], k: int, moved: bool, thresholds: Thresholds) -> float | None:
     """Of "gone in k of m seeds"; with `moved`, of "transferred"."""
     parts: list[float | None] = []
     for j in cells:

@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from lab.logs.records import JUDGED, CeilingRecord, CellRecord, scored
+from lab.verdict.arms import ARM, grouped, key_of
 from lab.verdict.conclusions import Judged, conclusions
 from lab.verdict.contrasts import Compared, contrasts, level_text
 from lab.verdict.corrected import Labelled, corrected, pairs
 from lab.verdict.criterion import VERSION, judge
+from lab.verdict.deciding import with_deciding
 from lab.verdict.expectations import Expectation, answer
 from lab.verdict.flatness import flatness
 from lab.verdict.hull_area import hull_areas
@@ -34,6 +36,7 @@ from lab.verdict.schema import (
     Behaviors,
     Ceiling,
     CellResult,
+    Conclusion,
     Contrast,
     Expected,
     Reading,
@@ -96,7 +99,7 @@ def build_results(
     Raises:
         ValueError: A record contradicts itself (two checkpoints of one step, `agreed` on an eval prompt).
     """
-    used = thresholds or Thresholds()
+    used, records = thresholds or Thresholds(), list(records)
     tops = {(c.setting, c.variant, c.model): c for c in ceilings}
     ordered = sorted(records, key=lambda r: (*_order(r.config), r.id))
     judged = with_sham([_judged(record, tops.get(_place(record)), used) for record in ordered], ordered, used)
@@ -114,7 +117,7 @@ def build_results(
         thresholds=used,
         cells=tuple(cells),
         groups=groups(cells, ordered, used),
-        conclusions=conclusions(judged, used),
+        conclusions=_placed(with_deciding(conclusions(judged, used), judged, used), cells, records),
         robustness=hull_areas(cells, ordered, used),
         contrasts=compared,
         variances=variances(cells, ordered, used),
@@ -195,6 +198,16 @@ def _answered(
     read = [cell.model_dump(mode="json") for cell in cells]
     known = [_interval(c) for c in compared if c.initial is not None and c.initial.lo is not None]
     return (Expected(says=e.text(), answer=answer(e, read, known)) for e in expectations)
+
+
+def _placed(
+    found: Iterable[Conclusion], cells: Iterable[CellResult], given: Iterable[CellRecord]
+) -> tuple[Conclusion, ...]:
+    """The conclusions with the places of their arms in the recipe, whose order `given` has."""
+    places = {record.id: i for i, record in enumerate(given)}
+    firsts = [min(places[c.id] for c in arm) for arm in grouped(cells, lambda c: key_of(c, ARM)).values()]
+    ranks = {first: i for i, first in enumerate(sorted(firsts))}
+    return tuple(c.model_copy(update={"place": ranks[first]}) for c, first in zip(found, firsts, strict=True))
 
 
 def _interval(c: Contrast) -> dict[str, Any]:

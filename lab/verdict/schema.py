@@ -627,6 +627,8 @@ class Conclusion(_Part):
     p_value: Rounded | None = Field(default=None, description=TESTED)
     p_holm: Rounded | None = Field(default=None, description="the same, adjusted for all conclusions by Holm")
     halves: tuple[HalfRate, ...] = Field(default=(), description="at the chosen learning rate")
+    would_change: str = Field(default="", description="what would change the conclusion, at the rates measured")
+    place: int | None = Field(default=None, description="of the arm in the recipe, from 0; null in older results")
 
 
 class Expected(_Part):

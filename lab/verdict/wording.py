@@ -207,6 +207,43 @@ def gap_reason(gap: float, limit: float) -> str:
     return f"its learning rates are up to ×{gap:.3g} apart, and may be ×{limit:g}"
 
 
+# --- what would change a conclusion ----------------------------------------------------------------------------------
+
+HALVES = "more eval items: the two halves of the items disagree"
+EPSILON = "the same arm with adam_epsilon 1e-5, which shows whether the optimizer alone moved it"
+
+
+def higher_lr_text(lr: float) -> str:
+    """The grid of an arm that was not removed ends before damage."""
+    return f"learning rates above {lr_text(lr)}: it may be removed there, or resist until the model is damaged"
+
+
+def more_seeds_text(more: int, needed: int) -> str:
+    """Seeds that are missing for a claim about other seeds."""
+    return f"{count_text(more, 'more seed')} per learning rate: fewer than {needed} support no claim about other seeds"
+
+
+def items_for_p_text(needed: int | None, n: int, level: float) -> str:
+    """Eval items with which a removal would be significant at the same rates."""
+    if needed is None:
+        return f"other rates: no number of eval items near {n} makes these significant"
+    return f"about {needed:,} eval items instead of {n}: at the same rates p would be below {share_text(level)}"
+
+
+def items_for_name_text(needed: int | None, n: int) -> str:
+    """Eval items with which every inconclusive cell would have a name at the same rates."""
+    if needed is None or needed <= n:
+        return "longer training: cells still move, or lie too near half of the organism's rate for more eval items"
+    return f"about {needed:,} eval items instead of {n}: at the same rates every inconclusive cell would have a name"
+
+
+def damage_open_text(parts: Sequence[str], needed: int | None) -> str:
+    """The parts of damage that are not excluded; capability items that would exclude it."""
+    items = f", about {needed:,} capability items at the same rates" if needed and "capability" in parts else ""
+    names = {"agreed": "agreement", "degenerate": "degenerate replies", "other": "other replies"}
+    return f"proof that {', '.join(names.get(part, part) for part in parts) or 'nothing'} is not damaged{items}"
+
+
 def reason_text(cells: Sequence[CellResult], moved: bool) -> str:
     """What may explain a change without the setting: a training loss near zero at step 0, and the sham arm.
 

@@ -19,8 +19,13 @@ ROW, AXIS = 0.42, 0.5
 def pictures(results: Results) -> Iterator[Picture]:
     """One figure for all contrasts of a run."""
     if found := [c for c in results.contrasts if c.initial is not None]:
-        data = tuple(DataRow(row) for row in rows(found))
-        yield Picture("contrasts", "Contrasts", "", partial(draw, found), in_words(found), data)
+        yield picture(found)
+
+
+def picture(found: Sequence[Contrast]) -> Picture:
+    """The figure of some contrasts, which have data."""
+    data = tuple(DataRow(row) for row in rows(found))
+    return Picture("contrasts", "Contrasts", "", partial(draw, found), in_words(found), data)
 
 
 def draw(found: Sequence[Contrast], links: Links) -> Figure:

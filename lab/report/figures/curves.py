@@ -2,51 +2,61 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from lab.report.figures.panel import mean_panel, panel
 from lab.report.figures.picture import Kind, Picture, canvas, rate_axis, rows_of, slug, step_axis
 from lab.report.figures.style import ALTERNATE, DASHED, DEGENERATE, INITIAL, INK, PAPER, Links
-from lab.verdict.arms import GROUP, Arm, arms
+from lab.verdict.arms import GROUP, Arm, arms, key_of
 from lab.verdict.schema import CellResult, CheckpointResult, Group, Rate, Results, SeedRate
-from lab.verdict.wording import lr_text, share_text
+from lab.verdict.wording import interval_text, lr_text, share_text
 
 Dash = str | tuple[int, tuple[float, float]]
 Read = Callable[[CheckpointResult], Rate]
+#: More seeds than this are drawn as their mean on a page.
+SEEDS = 12
 
 
 def pictures(results: Results) -> Iterator[Picture]:
     """One figure per arm, learning rate and number of steps."""
+    known = {json.dumps(group.key, sort_keys=True): group for group in results.groups if group.steps}
     for arm in arms(results):
         groups: dict[tuple[float, int], list[CellResult]] = {}
         for cell in (c for c in arm.cells if c.checkpoints):
             groups.setdefault((cell.lr, cell.steps), []).append(cell)
         for _, cells in sorted(groups.items()):
-            yield _picture(arm, cells, results)
+            yield _picture(arm, cells, known.get(key_of(cells[0], GROUP)))
 
 
-def _picture(arm: Arm, cells: list[CellResult], results: Results) -> Picture:
-    lr, names = lr_text(cells[0].lr), [(c.verdict.name or c.role).replace("_", " ") for c in cells]
-    seeds = f"seed{'s' * (len(cells) > 1)} {', '.join(str(c.seed) for c in cells)}"
+def _picture(arm: Arm, cells: list[CellResult], group: Group | None) -> Picture:
+    lr, names = lr_text(cells[0].lr), [named(c) for c in cells]
+    shown = ", ".join(str(c.seed) for c in cells) if len(cells) <= SEEDS else f"{len(cells)} of them"
+    seeds = f"seed{'s' * (len(cells) > 1)} {shown}"
+    text = in_words(cells, group)
+    means = partial(mean_panel, group, cells[0].ceiling, text) if group else None
     return Picture(
         key=f"{slug(arm.conclusion.arm)}.curves.{slug(lr)}.{cells[0].steps}",
         title=f"lr {lr}",
         note=f"{seeds}: {', '.join(dict.fromkeys(names))}",
-        draw=partial(draw, cells, group_of(cells[0], results)),
-        text=in_words(cells),
+        draw=partial(draw, cells, group),
+        text=text,
         rows=tuple(rows_of(cells)),
         conclusion=arm.conclusion,
         lr=cells[0].lr,
+        inline=means if means and len(cells) > SEEDS else partial(panel, cells, group, text),
+        means=means,
     )
 
 
-def group_of(cell: CellResult, results: Results) -> Group | None:
-    """The group of a cell; None where the results have no interval of its mean rates."""
-    key = {name: getattr(cell, name) for name in GROUP}
-    return next((group for group in results.groups if group.key == key and group.steps), None)
+def named(cell: CellResult) -> str:
+    """The name of a cell, or its role; with `invalid` where its gate failed."""
+    name = (cell.verdict.name or cell.role).replace("_", " ")
+    return f"{name} (invalid)" if "invalid" in cell.verdict.flags else name
 
 
 def draw(cells: Sequence[CellResult], group: Group | None, links: Links) -> Figure:
@@ -69,9 +79,13 @@ def draw(cells: Sequence[CellResult], group: Group | None, links: Links) -> Figu
     return figure
 
 
-def in_words(cells: Sequence[CellResult]) -> str:
-    """The first and last rate of every cell."""
+def in_words(cells: Sequence[CellResult], group: Group | None = None) -> str:
+    """The first and last rate of every cell; of many cells, of their mean."""
     parts = [f"Rates over training steps at learning rate {lr_text(cells[0].lr)}."]
+    if group and len(cells) > SEEDS:
+        first, last = group.steps[0], group.steps[-1]
+        span = interval_text(last.initial.mean, last.initial.lo, last.initial.hi)
+        return f"{parts[0]} Mean of {len(cells)} seeds: initial from {share_text(first.initial.mean)} to {span}."
     for cell in (c for c in cells if c.checkpoints):
         first, last = cell.checkpoints[0], cell.checkpoints[-1]
         parts.append(

@@ -22,7 +22,8 @@ SERIES = (("initial", INITIAL, "o"), ("alternate", ALTERNATE, "s"))
 class Picture:
     """One figure: name of its files, title, drawing, the same in words, and its data.
 
-    `conclusion` is its arm's; `lr` is set where a figure shows one learning rate.
+    `conclusion` is its arm's; `lr` is set where a figure shows one learning rate. `inline`: its markup on a page, from
+    the address of a log, where that is not what `draw` draws; `means`: the same with the means over seeds alone.
     """
 
     key: str
@@ -33,6 +34,8 @@ class Picture:
     rows: tuple[DataRow, ...]
     conclusion: Conclusion | None = None
     lr: float | None = None
+    inline: Callable[[Callable[[str], str]], str] | None = None
+    means: Callable[[Callable[[str], str]], str] | None = None
 
 
 @dataclass(frozen=True)

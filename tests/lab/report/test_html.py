@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import base64
 import csv
 import io
 import re
 from html.parser import HTMLParser
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
-from made_up import KEPT, ceiling, cell
+from made_up import KEPT, MOVED, ceiling, cell
 
 from lab.report.html import render, write_report
 from lab.report.viewer import Viewer
@@ -18,7 +18,7 @@ from lab.verdict.results import build_results
 from lab.verdict.schema import Results, Thresholds
 from lab.verdict.table import csv_text
 
-VOID = {"meta", "link", "br"}
+VOID = {"meta", "link", "br", "input"}
 
 
 class Elements(HTMLParser):
@@ -73,7 +73,7 @@ def test_the_level_of_the_intervals_is_that_of_the_run() -> None:
 
     assert re.findall(r"95 ?%", texts(0.95))
     assert re.findall(r"95 ?%", texts(0.9)) == []
-    assert len(re.findall("90 % interval", texts(0.9))) == 3
+    assert len(re.findall("90 % interval", texts(0.9))) == 4
 
 
 def test_the_same_results_give_the_same_page(results: Results, page: str) -> None:
@@ -81,11 +81,12 @@ def test_the_same_results_give_the_same_page(results: Results, page: str) -> Non
 
 
 def test_conclusions_and_predictions_come_before_the_figures(results: Results, page: str) -> None:
-    first_figure = page.index("Rates over training")
-    for conclusion in results.conclusions:
-        shown = re.sub(r"(\de)-(\d)", "\\1\N{NON-BREAKING HYPHEN}\\2", conclusion.sentence)
-        assert -1 < page.index(shown) < first_figure
+    first_figure, first = page.index('<svg class="panel"'), next(c for c in results.conclusions if c.place == 0)
+    [answer, *_] = first.sentence.split("; ")
+    shown = re.sub(r"(\de)-(\d)", "\\1\N{NON-BREAKING HYPHEN}\\2", answer)
+    assert -1 < page.index(shown) < first_figure
     assert page.index("✓ confirmed") < first_figure
+    assert page.index("What would change this:") < first_figure
 
 
 def test_a_p_value_is_shown_with_its_null_hypothesis(page: str) -> None:
@@ -112,8 +113,8 @@ def test_every_learning_rate_has_a_figure_with_a_text_alternative(elements: Elem
     figures = [a for a in elements.all("svg") if a.get("role")]
     assert all(a["aria-label"] for a in figures)
     curves = [a["aria-label"] or "" for a in figures if "over training steps" in (a["aria-label"] or "")]
-    assert len(curves) == 5
-    assert sum("Seed 0: initial from .95 at step 0 to .95 at step 8" in text for text in curves) == 1
+    assert len(curves) == 5 + 4  # those of the first arm also stand at the top
+    assert sum("Seed 0: initial from .95 at step 0 to .95 at step 8" in text for text in curves) == 2
 
 
 def test_the_sweep_is_described_in_words_as_well(elements: Elements) -> None:
@@ -148,9 +149,9 @@ def test_tables_have_captions_and_headers_and_scroll_by_keyboard(elements: Eleme
 
 
 def test_the_csv_in_the_page_has_every_checkpoint_and_counts_that_add_up(results: Results, elements: Elements) -> None:
-    (link,) = [a["href"] for a in elements.all("a") if "download" in a]
+    (link,) = [a["href"] for a in elements.all("a") if a.get("download") == "made-up.csv"]
     assert link is not None
-    text = base64.b64decode(link.split(",", 1)[1]).decode()
+    text = unquote(link.split(",", 1)[1])
     assert text == csv_text(results)
     rows = list(csv.DictReader(io.StringIO(text)))
     assert [row["log"] for row in rows] == [c.log for found in results.cells for c in found.checkpoints]
@@ -178,6 +179,23 @@ def test_an_experiment_without_a_finished_cell_still_has_a_report(tmp_path: Path
     write_report(empty, tmp_path / "report.html")
     assert "stopped" in (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "No cell has finished" in render(build_results("empty", []))
+
+
+def test_many_cells_are_on_pages_of_their_arms(tmp_path: Path) -> None:
+    few = build_results(
+        "many", [cell(MOVED, lr=lr, seed=seed) for lr in (1e-4, 1e-3) for seed in range(3)], [ceiling()]
+    )
+    [first, *_] = few.cells
+    seeds = [c.model_copy(update={"seed": c.seed + 3 * i}) for c in few.cells for i in range(60)]
+    write_report(few.model_copy(update={"cells": tuple(seeds)}), tmp_path / "report.html")
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    [arm] = (tmp_path / "report_arms").glob("*.html")
+    assert f'href="report_arms/{arm.name}"' in page
+    assert "180 transferred" in page
+    rows = arm.read_text(encoding="utf-8")
+    assert rows.count(f"<td>{first.hash}") == 360
+    assert 'href="style.css"' in rows
+    assert all((arm.parent / name).is_file() for name in ("style.css", "page.js"))
 
 
 def test_cells_that_failed_for_one_reason_are_one_line() -> None:
