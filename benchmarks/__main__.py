@@ -16,7 +16,7 @@ from benchmarks.line import MARK, Line, from_json
 
 NAMES = (
     "trainer", "engine_throughput", "adapters", "inspect_floor", "where_time_goes", "serving_vs_hf", "reading",
-    "many_cells", "overhead",
+    "many_cells", "report_size", "overhead",
 )  # fmt: skip
 PAGE = Path(__file__).parent.parent / "docs" / "measured" / "benchmarks.md"
 PACKAGES = ("inspect-ai", "torch", "transformers", "trl", "peft")

@@ -57,6 +57,7 @@ def collect(experiment: Experiment) -> Results:
         behaviors=shown.behaviors(experiment),
         shown=shown.shown(experiment, records),
         service=cost.counted(experiment),
+        order=list(experiment.cells),
     )
 
 

@@ -42,6 +42,8 @@ from serving.layout import write_atomic
 ANSWERS = {"yes": "✓ confirmed", "no": "✗ refuted", "undecided": "undecided"}
 #: Most learning rates in the table of arms.
 RATES = 12
+#: With more cells, every checkpoint is in the CSV alone, and only the curves link their points.
+DETAILED = 60
 Address = Callable[[str], str]
 
 
@@ -105,6 +107,7 @@ def _page(
             pages=bool(pages),
             csv="" if many else csv_link(csv_text(results)),
             many=many,
+            detailed=len(results.cells) <= DETAILED,
             arms_folder=FOLDER,
             gates=_gates(results.cells),
             graders={c.setting: c.graders for c in results.cells if c.graders}.items(),
@@ -130,11 +133,12 @@ def _rates(results: Results) -> list[float]:
 
 def _environment(address: Address, results: Results) -> Environment:
     groups = {json.dumps(group.key, sort_keys=True): group for group in results.groups}
+    linked = address if len(results.cells) <= DETAILED else None
     return environment(
         html=True,
         margin=margin_text,
         log=address,
-        svg=lambda picture, name: Markup(inline_svg(picture.draw, name, picture.text, address)),
+        svg=lambda picture, name: Markup(inline_svg(picture.draw, name, picture.text, linked)),
         panel=lambda picture: Markup(picture.inline(address)),
         means=lambda picture: Markup((picture.means or picture.inline)(address)),
         rows_by_lr=lambda part: rows_by_lr(part, groups),

@@ -76,6 +76,7 @@ def build_results(
     behaviors: Iterable[Behaviors] = (),
     shown: Iterable[Shown] = (),
     service: Service | None = None,
+    order: Iterable[str] = (),
 ) -> Results:
     """Everything the lab concludes from an experiment.
 
@@ -95,11 +96,12 @@ def build_results(
         registration: What was fixed before the first cell.
         behaviors, shown: What the behaviors of the settings are, and a sample of replies.
         service: What was used elsewhere.
+        order: Ids of the cells in the order of the recipe, which places its arms.
 
     Raises:
         ValueError: A record contradicts itself (two checkpoints of one step, `agreed` on an eval prompt).
     """
-    used, records = thresholds or Thresholds(), list(records)
+    used = thresholds or Thresholds()
     tops = {(c.setting, c.variant, c.model): c for c in ceilings}
     ordered = sorted(records, key=lambda r: (*_order(r.config), r.id))
     judged = with_sham([_judged(record, tops.get(_place(record)), used) for record in ordered], ordered, used)
@@ -117,7 +119,7 @@ def build_results(
         thresholds=used,
         cells=tuple(cells),
         groups=groups(cells, ordered, used),
-        conclusions=_placed(with_deciding(conclusions(judged, used), judged, used), cells, records),
+        conclusions=_placed(with_deciding(conclusions(judged, used), judged, used), cells, order),
         robustness=hull_areas(cells, ordered, used),
         contrasts=compared,
         variances=variances(cells, ordered, used),
@@ -200,11 +202,11 @@ def _answered(
     return (Expected(says=e.text(), answer=answer(e, read, known)) for e in expectations)
 
 
-def _placed(
-    found: Iterable[Conclusion], cells: Iterable[CellResult], given: Iterable[CellRecord]
-) -> tuple[Conclusion, ...]:
-    """The conclusions with the places of their arms in the recipe, whose order `given` has."""
-    places = {record.id: i for i, record in enumerate(given)}
+def _placed(found: Iterable[Conclusion], cells: Iterable[CellResult], order: Iterable[str]) -> tuple[Conclusion, ...]:
+    """The conclusions with the places of their arms in the recipe; without an order, as they are."""
+    places = {id: i for i, id in enumerate(order)}
+    if not places:
+        return tuple(found)
     firsts = [min(places[c.id] for c in arm) for arm in grouped(cells, lambda c: key_of(c, ARM)).values()]
     ranks = {first: i for i, first in enumerate(sorted(firsts))}
     return tuple(c.model_copy(update={"place": ranks[first]}) for c, first in zip(found, firsts, strict=True))

@@ -123,14 +123,14 @@ def styled(name: str = "bct") -> Iterator[None]:
         yield
 
 
-def inline_svg(draw: Draw, name: str, text: str, address: Callable[[str], str] = quote) -> str:
+def inline_svg(draw: Draw, name: str, text: str, address: Callable[[str], str] | None = quote) -> str:
     """A figure as an element of an HTML page.
 
     Args:
         draw: Draws the figure.
         name: Unique in the page; keeps the ids of two figures different.
         text: The figure in words, for screen readers.
-        address: From a log of results.json to the address that its points open.
+        address: From a log of results.json to the address that its points open; None: they open nothing.
     """
     links, buffer = Links(address), io.StringIO()
     with styled(name):

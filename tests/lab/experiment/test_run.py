@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import os
 import re
@@ -68,6 +69,28 @@ def test_results_have_both_behaviors_and_replies_to_the_same_prompts_before_and_
             assert first.turns[-1].role == "user"
         known = {item.id: item.outcome for item in read_items(whole / cell.checkpoints[-1].log)}
         assert all(known[reply.prompt] == reply.outcome for reply in shown.replies if reply.step == 8)
+
+
+def test_points_of_the_report_open_pages_of_replies_from_the_disk(whole: Path) -> None:
+    report = (whole / "report.html").read_text(encoding="utf-8")
+    addresses = set(re.findall(r'href="(replies/[^"#]+)#step=\d+"', report))
+    results = read_results(whole / "results.json")
+    assert addresses == {f"replies/{cell.id}.html" for cell in results.cells}
+    for shown in results.shown:
+        page = html.unescape((whole / "replies" / f"{shown.cell}.html").read_text(encoding="utf-8"))
+        assert all(prompt.turns[-1].text in page for prompt in shown.prompts)
+        assert all(reply.text in page for reply in shown.replies)
+
+
+def test_view_writes_the_replies_of_a_cell_named_by_its_hash(whole: Path) -> None:
+    cell = read_results(whole / "results.json").cells[0]
+    page = whole / "replies" / f"{cell.id}.html"
+    page.unlink()
+    done = bct("view", whole, "--cell", cell.hash, "--no-browser")
+    assert done.exit_code == 0, done.output
+    assert page.resolve().as_uri() in done.output
+    assert cell.id in page.read_text(encoding="utf-8")
+    assert "no finished cell 'nonsense'" in bct("view", whole, "--cell", "nonsense").output
 
 
 def test_every_checkpoint_has_a_margin_and_the_step_0_prefers_the_initial_reply(whole: Path) -> None:

@@ -32,6 +32,7 @@ def results() -> Results:
         command="bct run recipes/made-up.yaml",
         deviations=["another CPU"],
         versions={"torch": "2.13.0"},
+        order=[record.id for record in records],
     )
 
 
