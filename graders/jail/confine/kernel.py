@@ -45,12 +45,25 @@ DENIED: dict[str, tuple[int | None, int]] = {
     "setreuid": (113, 145), "setregid": (114, 143), "setresuid": (117, 147), "setresgid": (119, 149),
     "setgroups": (116, 159), "setfsuid": (122, 151), "setfsgid": (123, 152), "capset": (126, 91),
     "sched_setattr": (314, 274), "sched_setscheduler": (144, 119), "lookup_dcookie": (212, 18),
+    "vmsplice": (278, 75), "sync": (162, 81), "syncfs": (306, 267), "setsockopt": (54, 208), "sendmsg": (46, 211),
+    "sendmmsg": (307, 269), "mincore": (27, 232), "cachestat": (451, 451), "preadv2": (327, 286),
+    "readahead": (187, 213), "fadvise64": (221, 223), "move_pages": (279, 239), "migrate_pages": (256, 238),
+    "mbind": (237, 235), "set_mempolicy": (238, 237), "ioprio_set": (251, 30), "pidfd_send_signal": (424, 424),
+    "process_mrelease": (448, 448), "remap_file_pages": (216, 234),
 }  # type: ignore[assignment]  # fmt: skip
 
-#: Audit architecture, and the numbers of clone, clone3, pivot_root and seccomp's column in `DENIED`.
+#: Syscalls that may be made with 0 in these arguments only: on the calling process, not on the jail's process 1.
+ONLY_ITSELF: dict[str, tuple[int, int, tuple[int, ...]]] = {
+    "prlimit64": (302, 261, (0,)), "sched_setaffinity": (203, 122, (0,)), "sched_setparam": (142, 118, (0,)),
+    "setpriority": (141, 140, (0, 1)),
+}  # fmt: skip
+#: `MAP_SHARED | MAP_ANONYMOUS`: memory that stays when it is in no process's resident set.
+SHARED_ANONYMOUS = 0x21
+
+#: Audit architecture, and the numbers of clone, clone3, mmap, pivot_root and seccomp's column in `DENIED`.
 NUMBERS = {
-    "x86_64": {"arch": 0xC000003E, "clone": 56, "clone3": 435, "pivot_root": 155, "column": 0},
-    "aarch64": {"arch": 0xC00000B7, "clone": 220, "clone3": 435, "pivot_root": 41, "column": 1},
+    "x86_64": {"arch": 0xC000003E, "clone": 56, "clone3": 435, "mmap": 9, "pivot_root": 155, "column": 0},
+    "aarch64": {"arch": 0xC00000B7, "clone": 220, "clone3": 435, "mmap": 222, "pivot_root": 41, "column": 1},
 }
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -150,7 +163,9 @@ def _allow_beneath(ruleset: int, path: str, allowed: int) -> None:
 
 
 def filter_syscalls() -> None:
-    """Installs the seccomp filter: `DENIED` and new namespaces fail with EPERM, clone3 with ENOSYS.
+    """Installs the seccomp filter.
+
+    `DENIED`, new namespaces, shared anonymous memory and `ONLY_ITSELF` on others fail with EPERM, clone3 with ENOSYS.
 
     A syscall of a foreign architecture (32 bit, x32) kills the process.
     """
@@ -163,8 +178,8 @@ def filter_syscalls() -> None:
 def _program(machine: dict[str, int]) -> list[bytes]:
     """The filter in classic BPF: loads, comparisons that skip instructions, and returns."""
     kill, allow, refuse, absent = 0x80000000, 0x7FFF0000, 0x00050001, 0x00050026  # EPERM 1, ENOSYS 38
-    load, equal, at_least, any_bit, give = 0x20, 0x15, 0x35, 0x45, 0x06
-    number, architecture, first_argument = 0, 4, 16
+    load, equal, at_least, any_bit, give, keep = 0x20, 0x15, 0x35, 0x45, 0x06, 0x54
+    number, architecture, arguments = 0, 4, 16  # the low halves of the arguments are 8 bytes apart
     lines = [
         _line(load, architecture), _line(equal, machine["arch"], 1, 0), _line(give, kill),
         _line(load, number), _line(at_least, 0x40000000, 0, 1), _line(give, kill),
@@ -173,8 +188,15 @@ def _program(machine: dict[str, int]) -> list[bytes]:
     for row in DENIED.values():
         if (denied := row[machine["column"]]) is not None:
             lines += [_line(equal, denied, 0, 1), _line(give, refuse)]
+    for *rows, zeros in ONLY_ITSELF.values():
+        lines.append(_line(equal, rows[machine["column"]], 0, 3 * len(zeros) + 1))
+        for place in zeros:
+            lines += [_line(load, arguments + 8 * place), _line(equal, 0, 1, 0), _line(give, refuse)]
+        lines.append(_line(give, allow))
     lines += [
-        _line(equal, machine["clone"], 0, 3), _line(load, first_argument),
+        _line(equal, machine["mmap"], 0, 5), _line(load, arguments + 8 * 3), _line(keep, SHARED_ANONYMOUS),
+        _line(equal, SHARED_ANONYMOUS, 0, 1), _line(give, refuse), _line(give, allow),
+        _line(equal, machine["clone"], 0, 3), _line(load, arguments),
         _line(any_bit, NEW_NAMESPACES & ~CLONE_NEWTIME, 0, 1), _line(give, refuse),
     ]  # fmt: skip
     return [*lines, _line(give, allow)]

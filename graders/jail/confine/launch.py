@@ -22,16 +22,16 @@ import sys
 import time
 from typing import Any, NoReturn
 
-from . import kernel
+from . import cgroup, kernel
 
 BOX = "/box"
 STAGE = "/sys"  # in the jail's own mount namespace the new root is assembled here: no interpreter is installed below it
 SYSTEM = ("/usr/bin", "/usr/lib", "/usr/lib32", "/usr/lib64", "/usr/libexec")
 TOP = ("/bin", "/lib", "/lib32", "/lib64")
-DEVICES = ("/dev/null", "/dev/zero", "/dev/random", "/dev/urandom")
+DEVICES = ("/dev/null", "/dev/random", "/dev/urandom")  # a shared mapping of /dev/zero is memory that nobody counts
+HOST = b"jail"
 SPARE_UIDS = range(61184, 65520)  # the range that systemd reserves for users that exist only while a service runs
 TICK = 0.02
-_PAGE = os.sysconf("SC_PAGESIZE")
 
 
 def main() -> None:
@@ -52,7 +52,11 @@ def main() -> None:
 def keep(request: dict[str, Any]) -> dict[str, Any]:
     """The keeper: new namespaces, the init in them, which are killed at the limit of time or memory."""
     kernel.die_with_parent()
+    group = cgroup.make(request["cgroup"], request["memory"] + request["disk"])
+    request["entrance"] = None if group is None else cgroup.entrance(group)
     uid, gid = separate()
+    kernel.call("sethostname", HOST, len(HOST))
+    kernel.call("setdomainname", HOST, len(HOST))
     told, telling = os.pipe()
     init = os.fork()
     if init == 0:
@@ -62,10 +66,12 @@ def keep(request: dict[str, Any]) -> dict[str, Any]:
     _let_go_of_streams()
     reason, text = watch(init, told, request)
     os.waitpid(init, 0)
+    if group is not None and reason == "finished" and cgroup.exceeded(group):
+        reason = "memory"
     report = json.loads(text.splitlines()[0]) if text and reason == "finished" else {}
     if reason == "finished" and not report:
         report = {"refused": "the jail's first process ended before the program did"}
-    return {"reason": reason, "level": level(uid), **report}
+    return {"reason": reason, "level": level(uid, group), **report}
 
 
 def separate() -> tuple[int, int]:
@@ -85,11 +91,12 @@ def separate() -> tuple[int, int]:
     return uid, gid
 
 
-def level(uid: int) -> str:
+def level(uid: int, group: str | None) -> str:
     """What confines the program, in words."""
     version = kernel.landlock_version()
     user = f"uid {uid}" if os.geteuid() == 0 else "a user namespace"
-    return f"namespaces, seccomp, {user}, {f'Landlock {version}' if version else 'no Landlock'}"
+    second = f"Landlock {version}" if version else "no Landlock"
+    return f"namespaces, seccomp, {user}, {second}, {'a' if group else 'no'} memory cgroup"
 
 
 def watch(init: int, told: int, request: dict[str, Any]) -> tuple[str, str]:
@@ -111,12 +118,13 @@ def watch(init: int, told: int, request: dict[str, Any]) -> tuple[str, str]:
 
 
 def memory_of(namespace: str) -> int:
-    """Bytes that the processes of a pid namespace have in memory together; shared pages count for each."""
+    """Bytes that the processes of a pid namespace have in memory and in swap; shared pages count for each."""
     total = 0
     for pid in filter(str.isdigit, os.listdir("/proc")):
         with contextlib.suppress(OSError):
             if os.readlink(f"/proc/{pid}/ns/pid") == namespace:
-                total += int(_read(f"/proc/{pid}/statm").split()[1]) * _PAGE
+                lines = _read(f"/proc/{pid}/status").splitlines()
+                total += sum(int(line.split()[1]) << 10 for line in lines if line.startswith(("VmRSS:", "VmSwap:")))
     return total
 
 
@@ -128,13 +136,16 @@ def be_init(request: dict[str, Any], uid: int, gid: int, telling: int) -> NoRetu
         _write("/proc/self/oom_score_adj", "1000")
     kernel.unshare(kernel.CLONE_NEWNS)  # only here: the keeper still sees the host's /proc
     build(request, uid, gid)
+    if (problem := fill(request["files"], uid, gid)) is not None:
+        _tell(telling, {"exit": 126, "problem": problem, "files": None})
+        os._exit(0)
     program = os.fork()
     if program == 0:
         _or_refuse(telling, be_program, request, uid, gid, telling)
     _let_go_of_streams()
     status = _reap(program)
     _end_all()
-    files = collect() if request["keep"] else {}
+    files = collect(request["disk"]) if request["keep"] else {}
     _tell(telling, {"exit": os.waitstatus_to_exitcode(status), "files": files})
     os._exit(0)
 
@@ -155,12 +166,23 @@ def build(request: dict[str, Any], uid: int, gid: int) -> None:
     os.symlink(BOX, STAGE + "/tmp")
     kernel.restrict_mount(STAGE, kernel.ATTR_RDONLY | kernel.ATTR_NODEV | kernel.ATTR_NOSUID, recursive=False)
     kernel.pivot(STAGE)
-    for name, text in request["files"].items():
-        _put(f"{BOX}/{name}", base64.b64decode(text), uid, gid)
+
+
+def fill(files: dict[str, str], uid: int, gid: int) -> str | None:
+    """Puts the files into the box; returns why that is not possible."""
+    made = {""}
+    for name, text in files.items():
+        try:
+            _put(name, base64.b64decode(text), uid, gid, made)
+        except (OSError, ValueError) as error:
+            return f"{name[:80]!r} cannot be put into the box: {getattr(error, 'strerror', None) or error}"
+    return None
 
 
 def be_program(request: dict[str, Any], uid: int, gid: int, telling: int) -> NoReturn:
     """Drops all privileges and becomes the command."""
+    if request["entrance"] is not None:
+        os.write(request["entrance"], b"0")
     os.setsid()
     os.closerange(3, telling)
     os.closerange(telling + 1, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
@@ -179,8 +201,11 @@ def be_program(request: dict[str, Any], uid: int, gid: int, telling: int) -> NoR
     _become(request["argv"], request["env"], os.path.join(BOX, request["cwd"]))
 
 
-def collect() -> dict[str, str]:
-    """The regular files in the box. No program runs any more, and symbolic links are not followed."""
+def collect(most: int) -> dict[str, str] | None:
+    """The regular files in the box, None if they hold more than `most` bytes (links and holes count in full).
+
+    No program runs any more, symbolic links are not followed, and a file deeper than a path can say is left out.
+    """
     found: dict[str, str] = {}
     folders = [BOX]
     while folders:
@@ -189,6 +214,9 @@ def collect() -> dict[str, str]:
                 if entry.is_dir(follow_symlinks=False):
                     folders.append(entry.path)
                 elif stat.S_ISREG(entry.stat(follow_symlinks=False).st_mode):
+                    most -= entry.stat(follow_symlinks=False).st_size
+                    if most < 0:
+                        return None
                     with open(entry.path, "rb") as file:
                         found[entry.path[len(BOX) + 1 :]] = base64.b64encode(file.read()).decode()
     return found
@@ -212,13 +240,19 @@ def _show_device(device: str) -> None:
     kernel.mount(device, STAGE + device, "", kernel.MS_BIND)
 
 
-def _put(path: str, content: bytes, uid: int, gid: int) -> None:
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    with open(path, "wb") as file:
+def _put(name: str, content: bytes, uid: int, gid: int, made: set[str]) -> None:
+    """Writes one file of the box, and those folders above it that are not made yet."""
+    missing, folder = list[str](), os.path.dirname(name)
+    while folder not in made:
+        missing.append(folder)
+        folder = os.path.dirname(folder)
+    for folder in reversed(missing):
+        os.mkdir(f"{BOX}/{folder}", 0o700)
+        os.chown(f"{BOX}/{folder}", uid, gid)
+        made.add(folder)
+    with open(f"{BOX}/{name}", "wb") as file:
         file.write(content)
-    while path != BOX:
-        os.chown(path, uid, gid)
-        path = os.path.dirname(path)
+    os.chown(f"{BOX}/{name}", uid, gid)
 
 
 def _limit(request: dict[str, Any]) -> None:
@@ -235,11 +269,16 @@ def _limit(request: dict[str, Any]) -> None:
 
 
 def _become(argv: list[str], env: dict[str, str], folder: str) -> NoReturn:
+    """Becomes the command. What is wrong with it is an ordinary failure of the command."""
     try:
+        if not argv:
+            raise FileNotFoundError(2, "no command")
         os.chdir(folder)
         os.execvpe(argv[0], argv, env)
-    except OSError as error:
-        os.write(2, f"{error.filename or argv[0]}: {error.strerror}\n".encode())
+    except (OSError, ValueError) as error:  # ValueError: a null, a lone surrogate or an = in a name
+        place = getattr(error, "filename", None) or "".join(argv[:1])
+        text = f"{place}: {getattr(error, 'strerror', None) or error}\n"
+        os.write(2, text.encode(errors="backslashreplace"))
         os._exit(127 if isinstance(error, FileNotFoundError) else 126)
 
 

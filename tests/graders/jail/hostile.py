@@ -97,6 +97,8 @@ SIGNALS = [
     Attack("kills process 1", "import os\ntry: os.kill(1, 9)\nexcept OSError: pass\nprint('HELD')\n"),
     Attack("interrupts process 1", "import os\ntry: os.kill(1, 2)\nexcept OSError: pass\nprint('HELD')\n"),
     syscall("opens the parent by pidfd", "libc.syscall(434, PARENT, 0)", (1, 3, 22)),
+    Attack("stops process 1", "import os\ntry: os.kill(1, 19)\nexcept OSError: pass\nprint('HELD')\n"),
+    syscall("signals by pidfd", "libc.syscall(SYS_pidfd_send_signal, 0, 9, None, 0)"),
     Attack("kills everybody", "import os\ntry: os.kill(-1, 9)\nexcept OSError: pass\nprint('HELD')\n"),
 ]
 
@@ -127,6 +129,23 @@ KERNEL = [
     syscall("sets the clock", "libc.settimeofday((ctypes.c_long * 2)(), None)"),
     syscall("renames the host", "libc.sethostname(b'x', 1)"),
     syscall("opens a file by its handle", "libc.syscall(SYS_open_by_handle_at, -100, None, 0)"),
+    syscall("limits process 1", "libc.prlimit(1, 7, (ctypes.c_ulong * 2)(0, 0), None)"),
+    syscall("reads the limits of process 1", "libc.prlimit(1, 7, None, (ctypes.c_ulong * 2)())"),
+    syscall("limits the test's process", "libc.prlimit(PARENT, 7, (ctypes.c_ulong * 2)(0, 0), None)"),
+    syscall("moves process 1 to another processor", "libc.sched_setaffinity(1, 8, (ctypes.c_ulong * 1)(1))"),
+    syscall("slows process 1 down", "libc.setpriority(0, 1, 19)"),
+    syscall("slows all of its user's processes down", "libc.setpriority(2, 65534, 19)"),
+    syscall("slows the disk of process 1 down", "libc.syscall(SYS_ioprio_set, 1, 1, 3 << 13)"),
+    syscall("moves the memory of process 1", "libc.syscall(SYS_migrate_pages, 1, 8, None, None)"),
+    syscall("writes the host's disks out", "libc.syscall(SYS_sync)"),
+    syscall("writes a disk out", "libc.syscall(SYS_syncfs, 0)"),
+    syscall("asks what the page cache holds", "libc.mincore(None, 0, None)"),
+    syscall("asks what the page cache holds of a file", "libc.syscall(SYS_cachestat, 0, None, None, 0)"),
+    syscall("reads only what the page cache holds", "libc.syscall(SYS_preadv2, 0, None, 0, 0, 0, 8)"),
+    syscall("drops pages of the page cache", "libc.posix_fadvise(0, 0, 0, 4) * -1", (0, 1)),
+    syscall("sets a clock", "libc.syscall(SYS_clock_settime, 0, (ctypes.c_long * 2)())"),
+    syscall("turns a clock", "libc.syscall(SYS_adjtimex, (ctypes.c_char * 256)())"),
+    unseen("learns the host's name", "os.uname().nodename != 'jail' or 'HOST' in str(os.uname())"),
     syscall("lifts its limits", "libc.setrlimit(6, (ctypes.c_ulong * 2)(1 << 60, 1 << 60))"),
 ]
 
@@ -156,6 +175,25 @@ RESOURCES = [
         "memory",
     ),
     refused("shares memory", "import mmap; m = mmap.mmap(-1, 1 << 33)"),
+    syscall("shares anonymous memory", "libc.mmap(None, 4096, 3, 0x21, -1, 0)"),
+    syscall("shares anonymous memory by the other flag", "libc.mmap(None, 4096, 3, 0x23, -1, 0)"),
+    refused("shares the memory of /dev/zero", "import mmap; mmap.mmap(open('/dev/zero', 'r+b').fileno(), 1 << 28)"),
+    refused(
+        "gives shared memory back and keeps it",
+        "m = mmap.mmap(-1, 1 << 30)\nfor at in range(0, 1 << 30, 1 << 20):\n"
+        "    m[at:at + (1 << 20)] = b'1' * (1 << 20)\n    m.madvise(mmap.MADV_DONTNEED)",
+        "import mmap",
+    ),
+    syscall("pins memory in a pipe", "libc.syscall(SYS_vmsplice, 1, None, 0, 0)"),
+    syscall("widens the buffer of a socket", "libc.setsockopt(0, 1, 7, (ctypes.c_int * 1)(1 << 30), 4)"),
+    syscall("hides sockets in sockets", "libc.sendmsg(0, None, 0)"),
+    Attack("hides memory in sockets", "import socket\nn = 0\npairs = []\ntry:\n    while True:\n"
+           "        pairs.append(socket.socketpair())\n        pairs[-1][0].setblocking(False)\n"
+           "        try:\n            while True: n += pairs[-1][0].send(b'x' * 65536)\n"
+           "        except BlockingIOError: pass\nexcept OSError: print('HELD' if n < 1 << 26 else 'ESCAPED')\n"),
+    Attack("hides memory in pipes", "import fcntl, os\nn = 0\ntry:\n    while True:\n        r, w = os.pipe()\n"
+           "        n += fcntl.fcntl(w, 1031, 1 << 20)\nexcept OSError: print('HELD' if n < 1 << 26 else 'ESCAPED')\n"),
+    refused("makes a file with a hole", "open('hole', 'wb').truncate(1 << 40)", "import signal; signal.signal(25, 1)"),
     syscall("hides memory in a file without a name", "libc.syscall(SYS_memfd_create, b'x', 0)"),
     syscall("hides memory in a shared segment", "libc.shmget(0, 1 << 28, 0o1600)"),
     refused("fills the disk with one file", "f = open('big', 'wb')\nfor _ in range(256): f.write(b'x' * (1 << 20))"),

@@ -8,14 +8,15 @@ from typing import Any
 import anyio
 import click
 import pytest
+from commands import COMMANDS, DISK, WRITES
 from inspect_ai import Task, eval
 from inspect_ai.dataset import Sample
 from inspect_ai.scorer import Score, Scorer, Target, accuracy, scorer
 from inspect_ai.solver import Generate, Solver, TaskState, solver
-from inspect_ai.util import SandboxUserUnsupportedError, sandbox
+from inspect_ai.util import OutputLimitExceededError, SandboxUserUnsupportedError, sandbox
 
 from graders.jail import process as jail
-from graders.jail.process import CannotConfine
+from graders.jail.process import CannotConfine, Limits
 from graders.jail.sandbox import JailSandbox
 
 try:
@@ -119,3 +120,47 @@ def test_a_binary_file_is_read_as_bytes_and_a_folder_is_no_file() -> None:
     )
     assert read == b"\xff\x00"
     assert isinstance(folder, IsADirectoryError)
+
+
+def test_no_command_ends_a_sample_and_the_next_one_runs() -> None:
+    async def go() -> dict[str, Any]:
+        box, found = JailSandbox(Limits(seconds=60, disk=DISK, output=1 << 16)), {}
+        await box.write_file("given", "hello")
+        await box.write_file("folder/given", "hello")
+        for name, (argv, options, _) in COMMANDS.items():
+            try:
+                found[name] = (await box.exec(argv, **options)).returncode
+            except (TimeoutError, OutputLimitExceededError) as error:
+                found[name] = type(error).__name__
+        found["the last one"] = (await box.exec(["echo", "alive"])).stdout
+        return found
+
+    wanted = {name: code for name, (_, _, code) in COMMANDS.items()}
+    assert anyio.run(go) == {**wanted, "the last one": "alive\n"}
+
+
+def test_there_are_at_least_twenty_six_commands() -> None:
+    assert len(COMMANDS) >= 26
+
+
+def test_what_cannot_be_written_is_refused_and_what_was_written_can_be_run() -> None:
+    async def go() -> tuple[set[str], str]:
+        box, refused = JailSandbox(Limits(seconds=60, disk=DISK)), set()
+        await box.write_file("given", "hello")
+        await box.write_file("folder/given", "hello")
+        for name, path in WRITES.items():
+            try:
+                await box.write_file(path, "\ud800")
+            except (PermissionError, IsADirectoryError):
+                refused.add(name)
+        return refused, (await box.exec(["cat", "given", "..x"])).stdout
+
+    refused, read = anyio.run(go)
+    assert set(WRITES) - refused == {"..x", "...", "1,900 levels", "a slash at its end"}
+    assert read == "hello?"
+
+
+def test_more_than_the_box_holds_is_not_written() -> None:
+    full, empty = in_box(("write_file", {"file": "x", "contents": b"x" * (129 << 20)}), ("exec", {"cmd": ["ls"]}))
+    assert isinstance(full, PermissionError)
+    assert empty.stdout == ""
