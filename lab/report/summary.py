@@ -88,6 +88,16 @@ def judge_lines(results: Results) -> list[str]:
     return [judge_line(grader, cells) for grader, cells in found.items()]
 
 
+def service_lines(results: Results) -> list[str]:
+    """One line for what was used at a service, with its cost where the recipe has prices; else none."""
+    used = results.service
+    if used is None:
+        return []
+    cost = "" if used.cost is None else f"; cost {used.cost:,.2f} at the recipe's prices"
+    tokens = f"{used.trained:,} tokens trained on, {used.prefilled:,} prefilled, {used.sampled:,} sampled"
+    return [f"{used.name}, {tokens}{cost}"]
+
+
 def unscored_lines(results: Results) -> list[str]:
     """Why replies to eval and train prompts are unscored: one line for each reason, the most frequent first."""
     logs = {c.log: c.reasons for cell in results.cells for c in cell.checkpoints}

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from lab.report.terminal import print_results, sparkline
 from lab.verdict.results import build_results
-from lab.verdict.schema import Results
+from lab.verdict.schema import Results, Service
 
 
 def printed(results: Results, width: int) -> str:
@@ -37,3 +37,10 @@ def test_it_loses_nothing_on_eighty_columns(results: Results) -> None:
 def test_a_sparkline_has_one_block_per_checkpoint() -> None:
     (found,) = build_results("x", [cell([(1.0, 0.0), (0.5, 0.5), (0.0, 1.0)])]).cells
     assert sparkline(found.checkpoints) == "█▅▁"
+
+
+def test_it_states_what_a_service_was_used_for_and_its_cost(results: Results) -> None:
+    used = Service(name="tinker", trained=4671, prefilled=16452, sampled=734, cost=1.5)
+    text = printed(results.model_copy(update={"service": used}), 200)
+    assert "service: tinker, 4,671 tokens trained on, 16,452 prefilled, 734 sampled; cost 1.50 at the recipe's" in text
+    assert "service:" not in printed(results, 200)
