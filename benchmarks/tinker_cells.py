@@ -60,10 +60,11 @@ HEAD = """\
 Written by `python -m benchmarks.tinker_cells` with a SkyRL 0.4 server that serves `mini` on the same machine. Each cell
 is a LoRA of rank 8 (alpha 32) trained for 16 steps of 8 rows at a learning rate of 5e-3 on the same rows in the same
 order; 24 eval prompts, 16 train prompts, 16 general questions. `Tinker, engine` are the exported adapters of `Tinker,
-Tinker`. Seconds are of a shared machine; processor seconds are those of the client and of the server.
+Tinker`. Rates are initial / alternate, margins the mean log-odds of the alternate over the initial reply, losses those
+of the first and last step. Seconds are of a shared machine; processor seconds are those of the client and the server.
 
-| setting | trained by, answered by | name | rates at steps 0, 1, 4, 16 | losses | seconds | client | server |
-|---|---|---|---|---|---|---|---|
+| setting | trained by, answered by | name | rates at steps 0, 1, 4, 16 | margins | losses | seconds | client | server |
+|---|---|---|---|---|---|---|---|---|
 """
 
 
@@ -155,10 +156,12 @@ def processor(pid: int | None) -> float | None:
 def row(setting: str, way: str, cell: CellResult, spent: Spent) -> str:
     """A row of the first table."""
     rates = ", ".join(f"{c.eval.initial.p:.2f} / {c.eval.alternate.p:.2f}" for c in cell.checkpoints)
+    margins = ", ".join(f"{c.margin.mean:.2f}" for c in cell.checkpoints if c.margin)
     losses = f"{cell.trained['step0_loss']:.4f}, {cell.trained['final_loss']:.4f}"
     name = cell.verdict.name if cell.verdict.name else cell.failure
     server = "" if spent.server is None or "Tinker" not in way else f"{spent.server:.0f}"
-    return f"| {setting} | {way} | {name} | {rates} | {losses} | {spent.wall:.0f} | {spent.client:.0f} | {server} |"
+    start = f"| {setting} | {way} | {name} | {rates} | {margins} | {losses} "
+    return f"{start}| {spent.wall:.0f} | {spent.client:.0f} | {server} |"
 
 
 ALIKE = """\

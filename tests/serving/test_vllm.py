@@ -30,11 +30,13 @@ from lab.plan.cells import Answering, Questions, Sizes, Start
 from lab.plan.grid import GateLimits
 from serving import layout
 from serving.backends import choose
+from serving.backends.protocol import Options
 from serving.backends.vllm import backend as vllm
 from serving.backends.vllm import folders
 from serving.border import OneLine
 from serving.errors import BadInput, WorkFailed
 from serving.refs import resolve
+from serving.request import Request
 from trainer.run.progress import Silent
 
 QUESTIONS = ["one?", "two?", "three?"]
@@ -85,6 +87,15 @@ def test_adapters_share_one_server_and_each_answers_for_itself(made: Path, recor
     assert arguments[arguments.index("--max-lora-rank") + 1] == "8"
     loaded = {Path(event["body"]["lora_path"]).resolve() for event in record.events(path="/v1/load_lora_adapter")}
     assert loaded == {made / "lora", made / "lora2"}
+
+
+def test_it_answers_requests_too(made: Path, record: Record) -> None:
+    asked = [Request([{"role": "user", "content": question}], max_tokens=7) for question in QUESTIONS]
+    found = vllm.BACKEND.open(resolve(str(made / "one")), Options()).ask(asked)
+    mark = resolve(str(made / "one")).fingerprint
+    assert [reply.text for reply in found] == [f"{mark} to {question}" for question in QUESTIONS]
+    assert {(reply.stop_reason, reply.output_tokens) for reply in found} == {("stop", 2)}
+    assert [body["max_tokens"] for body in record.requests()] == [7, 7, 7]
 
 
 def test_full_checkpoints_are_served_one_at_a_time(made: Path, record: Record, tmp_path: Path) -> None:
