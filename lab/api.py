@@ -189,21 +189,18 @@ class Run:
                 recipe's contrasts (`contrasts`), the spread by kind of seed (`variances`).
             setting: Setting of the arm; may be left out where the run has one arm.
             variant: Variant of the arm.
-            lr: Learning rate, for `curves` and `overview`; the first one by default.
+            lr: Learning rate, for `curves` and `overview`; by default all curves side by side, and the first overview.
             factors: Fields that distinguish arms, as in `verdict`.
 
         Returns:
-            A matplotlib figure: `fig.savefig("curves.pdf")`.
+            A matplotlib figure with title, axis names and legend: `fig.savefig("curves.pdf", bbox_inches="tight")`.
 
         Raises:
             BadInput: Unknown kind, no arm or more than one matches, or the arm has no such figure.
         """
-        from lab.report.figures.gallery import gallery
+        from lab.report.figures.gallery import every, kind_of
 
-        found = gallery(self.results)
-        if kind not in found:
-            raise BadInput(f"unknown kind of figure '{kind}'.{did_you_mean(kind, found)} Known: {', '.join(found)}.")
-        pictures = found[kind]
+        pictures = every(self.results, kind_of(kind))
         if any(picture.conclusion for picture in pictures):
             wanted = self.verdict(setting, variant, **factors).conclusion if setting else self._only_arm()
             pictures = [picture for picture in pictures if picture.conclusion == wanted]
@@ -426,10 +423,11 @@ def _field(conclusion: Conclusion, name: str) -> Any:
 
 
 def _draw(pictures: list[Picture], kind: str, lr: float | None) -> Figure:
-    from lab.report.figures.style import drawn
+    from lab.report.figures.gallery import kind_of
+    from lab.report.figures.paper import drawn_for_paper
 
     if lr is not None:
         pictures = [picture for picture in pictures if picture.lr is not None and isclose(picture.lr, lr)]
     if not pictures:
         raise BadInput(f"no figure '{kind}'{f' at learning rate {lr:g}' if lr is not None else ' of this arm'}")
-    return drawn(pictures[0].draw)
+    return drawn_for_paper(pictures[0], kind_of(kind))

@@ -14,7 +14,9 @@ from serving.errors import BadInput
 @click.argument("run", type=PATH)
 @click.argument("other", metavar="[RUN2]", type=PATH, required=False)
 @click.option("--markdown", "as_markdown", is_flag=True, help="Print Markdown, for a pull request.")
-@click.option("--figures", type=PATH, help="Write every figure as SVG, PDF and CSV to this folder.")
+@click.option(
+    "--figures", type=PATH, help="Write every figure as PDF, SVG and PNG, with its data and caption, to this folder."
+)
 @click.option("--bundle", is_flag=True, help="Also write the log viewer; the report's points then open logs in it.")
 @click.option("--regrade", metavar="NAME", help="Read the stored replies again, as a further reading of this name.")
 @click.option(
@@ -58,7 +60,7 @@ def report(
         from lab.report.figures.gallery import export
 
         count = len(export(rebuilt.results, figures))
-        click.echo(f"{figures}  {count} figures, each as .svg, .pdf and .csv", err=True)
+        click.echo(f"{figures}  {count} figures, each as .pdf, .svg and .png, with .csv and .txt (caption)", err=True)
     if as_markdown:
         from lab.report.markdown import markdown
 

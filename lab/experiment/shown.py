@@ -14,11 +14,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from lab.logs.reader import Exchange, Reply, exchanges, read_replies
+from lab.logs.records import CheckpointRecord
 from lab.verdict.schema import Behaviors, Shown, ShownPrompt, ShownReply, Turn
+from serving import layout
 
 if TYPE_CHECKING:
     from lab.experiment.folder import Experiment
-    from lab.logs.records import CellRecord, CheckpointRecord
+    from lab.logs.records import CellRecord
 
 #: Most cells with replies; most replies per checkpoint, split and outcome; most characters of a reply and of a message.
 CELLS, REPLIES, REPLY, MESSAGE = 60, 3, 700, 1200
@@ -33,8 +35,21 @@ def behaviors(experiment: Experiment) -> tuple[Behaviors, ...]:
 
 
 def shown(experiment: Experiment, records: Sequence[CellRecord]) -> tuple[Shown, ...]:
-    """The samples of a run, in the order of its cells."""
-    return tuple(_of_cell(experiment, record) for record in _cells(experiment, records))
+    """The samples of a run, in the order of its cells; those of starts whose gate refused all cells come last."""
+    trained = [_of_checkpoints(experiment, record.id, record.checkpoints) for record in _cells(experiment, records)]
+    refused = [_of_checkpoints(experiment, id, [start]) for id, start in _refused(experiment, records)]
+    return tuple([*trained, *refused][:CELLS])
+
+
+def _refused(experiment: Experiment, records: Sequence[CellRecord]) -> Iterator[tuple[str, CheckpointRecord]]:
+    """The first cell of each start without a trained cell, with the start's replies."""
+    known = {experiment.cells[r.id].start.id for r in records if r.checkpoints}
+    for record in records:
+        start = experiment.cells[record.id].start
+        if start.id not in known and experiment.folders.start_is_done(start) and record.gate.get("ok") is False:
+            known.add(start.id)
+            content = layout.read_json(experiment.folders.start(start))
+            yield record.id, CheckpointRecord(0, content["logs"]["start"], content["fingerprint"], ())
 
 
 def _cells(experiment: Experiment, records: Sequence[CellRecord]) -> list[CellRecord]:
@@ -48,8 +63,8 @@ def _cells(experiment: Experiment, records: Sequence[CellRecord]) -> list[CellRe
     return list(fine.values() if len(fine) <= CELLS else coarse.values())[:CELLS]
 
 
-def _of_cell(experiment: Experiment, record: CellRecord) -> Shown:
-    ends = sorted(record.checkpoints, key=lambda c: c.step)
+def _of_checkpoints(experiment: Experiment, id: str, checkpoints: Iterable[CheckpointRecord]) -> Shown:
+    ends = sorted(checkpoints, key=lambda c: c.step)
     ends = [ends[0], ends[-1]] if len(ends) > 1 else ends
     read = [list(_chosen_first(read_replies(_log(experiment, c)))) for c in ends]
     wanted = {reply.item.id for split in SPLITS for reply in _typical(read, split)}
@@ -57,11 +72,10 @@ def _of_cell(experiment: Experiment, record: CellRecord) -> Shown:
     replies: list[ShownReply] = []
     for checkpoint, known in zip(ends, read, strict=True):
         for exchange in exchanges(_log(experiment, checkpoint), _few(known, wanted)):
-            id = exchange.reply.item.id
-            prompts.setdefault(id, _prompt(exchange))
+            prompts.setdefault(exchange.reply.item.id, _prompt(exchange))
             replies.append(_reply(exchange, checkpoint.step))
     first = sorted(prompts.values(), key=lambda p: (SPLITS.index(p.split), p.id not in wanted))
-    return Shown(cell=record.id, prompts=tuple(first), replies=tuple(replies))
+    return Shown(cell=id, prompts=tuple(first), replies=tuple(replies))
 
 
 def _log(experiment: Experiment, checkpoint: CheckpointRecord) -> Path:

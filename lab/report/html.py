@@ -28,9 +28,10 @@ from lab.report.figures.heat import steps_of
 from lab.report.figures.picture import Picture, rows_of
 from lab.report.figures.style import inline_svg, shared_styles, theme_css
 from lab.report.many import FOLDER, is_large, rows_by_lr, write_arms
-from lab.report.summary import about
+from lab.report.refusals import refusals
+from lab.report.summary import about, invalid_text
 from lab.report.templates import environment
-from lab.report.topics import WITH_ARM, Part, Topic, clauses, constants, invalid_text, topics
+from lab.report.topics import WITH_ARM, Part, Topic, clauses, constants, topics
 from lab.report.viewer import Viewer
 from lab.verdict.arms import Arm
 from lab.verdict.contrasts import difference_text, label_text
@@ -96,6 +97,7 @@ def _page(
             constants=constants(results),
             invalid=invalid_text(results),
             failures=_failures(results.failures),
+            refusals=refusals(results),
             answers=ANSWERS,
             letters=LETTERS,
             meanings=MEANINGS,

@@ -60,7 +60,16 @@ def heading(results: Results) -> str:
     checkpoints = [c for cell in results.cells for c in cell.checkpoints]
     replies = sum(_replies(c) for c in checkpoints)
     counts = f"{len(results.cells):,} cells, {len(checkpoints):,} checkpoints, {replies:,} replies"
-    return f"{settings} on {models}, method {methods}: {counts}"
+    invalid = f"; {text}" if (text := invalid_text(results)) else ""
+    return f"{settings} on {models}, method {methods}: {counts}{invalid}"
+
+
+def invalid_text(results: Results) -> str:
+    """`invalid` where the gate of cells failed and they were trained all the same, with their number; else empty."""
+    bad = sum("invalid" in c.verdict.flags and bool(c.checkpoints) for c in results.cells)
+    return (
+        "" if not bad else "invalid" if bad == len(results.cells) else f"invalid in {bad} of {len(results.cells)} cells"
+    )
 
 
 def asked_lines(results: Results) -> list[str]:

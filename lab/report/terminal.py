@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from lab.report.refusals import refusals
 from lab.report.summary import (
     criterion_line,
     few_seeds_text,
@@ -51,6 +52,7 @@ def print_results(results: Results, console: Console | None = None, took: str | 
     if results.cells:
         console.print(cells_table(results.cells))
     _lines(console, "failed", results.failures, style="red")
+    _lines(console, "gate", [refusal.line for refusal in refusals(results)], style="red")
     for conclusion in results.conclusions:
         console.print(Text.assemble((conclusion.arm, "bold"), f": {conclusion.sentence}."))
     _lines(console, "contrast", [contrast.sentence for contrast in results.contrasts], style="bold")

@@ -101,7 +101,7 @@ class Part:
     @property
     def invalid(self) -> str:
         """`invalid`, with how many of the cells, where the gate failed; else empty."""
-        bad = sum("invalid" in c.verdict.flags for c in self.cells)
+        bad = sum("invalid" in c.verdict.flags and bool(c.checkpoints) for c in self.cells)
         return "" if not bad else "invalid" if bad == len(self.cells) else f"invalid in {bad} of {len(self.cells)}"
 
     @property
@@ -166,7 +166,7 @@ def _parts(
             name=name,
             figures=tuple(_figures(arm, gallery)),
             contrasts=tuple(c for c in results.contrasts if _belongs(c, arm)),
-            samples=tuple(_sample(s, c) for s in results.shown if s.cell in ids for c in arm.cells if c.id == s.cell),
+            samples=tuple(sample_of(s, c) for s in results.shown if s.cell in ids for c in arm.cells if c.id == s.cell),
         )
 
 
@@ -203,7 +203,8 @@ def _value(cell: CellResult, name: str) -> Any:
     return getattr(cell, name) if hasattr(cell, name) else cell.factors.get(name)
 
 
-def _sample(shown: Shown, cell: CellResult) -> Sample:
+def sample_of(shown: Shown, cell: CellResult) -> Sample:
+    """The replies of a cell by prompt."""
     replies = grouped(shown.replies, lambda reply: reply.prompt)
     return Sample(cell, tuple(Pair(prompt, tuple(replies.get(prompt.id, ()))) for prompt in shown.prompts))
 
@@ -251,11 +252,3 @@ def _span(values: Sequence[int]) -> str:
 def clauses(sentence: str) -> list[str]:
     """A sentence of a conclusion in its parts, the answer first."""
     return re.split(r"; (?![^(]*\))", sentence)
-
-
-def invalid_text(results: Results) -> str:
-    """`invalid` where the gate of cells failed, with their number; else empty."""
-    bad = sum("invalid" in c.verdict.flags for c in results.cells)
-    return (
-        "" if not bad else "invalid" if bad == len(results.cells) else f"invalid in {bad} of {len(results.cells)} cells"
-    )

@@ -116,7 +116,8 @@ def _can_claim(cell: CellResult) -> bool:
 def _conclusion(members: Sequence[Judged], several: bool, thresholds: Thresholds) -> Conclusion:
     cell = members[0].cell
     valid = [j for j in members if "invalid" not in j.cell.verdict.flags and j.cell.checkpoints]
-    found = _finding(valid, thresholds)
+    forced = [j for j in members if j.cell.checkpoints] if not valid else []
+    found = _invalid(forced) if forced else _finding(valid, thresholds)
     left_out = wording.left_out_text(len(members) - len(valid), len(members)) if valid else ""
     seeds = min(Counter(j.cell.lr for j in valid).values(), default=0)
     said: dict[str, Any] = asdict(found) | {"sentence": found.sentence + left_out, "removal": found.removal}
@@ -270,6 +271,12 @@ def _halves(lr: float | None, cells: Iterable[Judged]) -> tuple[HalfRate, ...]:
         for one, two in zip(j.choose, j.report, strict=True)
         if one.eval.initial.p is not None and two.eval.initial.p is not None
     )
+
+
+def _invalid(forced: Sequence[Judged]) -> _Finding:
+    """Cells that `--force` trained although their gate failed: rates, and no conclusion."""
+    ends = {lr: _mean_initial(cells, -1) for lr, cells in _by_lr(forced).items()}
+    return _Finding("nothing", wording.invalid_text(_mean_initial(forced, 0), ends))
 
 
 # --- controls and reversals ------------------------------------------------------------------------------------------

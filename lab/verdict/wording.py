@@ -290,6 +290,12 @@ def rates_only_text(role: str, start: float | None, ends: Mapping[float, float |
     return f"a {role}, no verdict: initial rate {share_text(start)}, then {later}"
 
 
+def invalid_text(start: float | None, ends: Mapping[float, float | None]) -> str:
+    """Cells whose gate failed: the initial rate at step 0, and at the end of each learning rate."""
+    later = ", ".join(f"{share_text(end)} after lr {lr_text(lr)}" for lr, end in ends.items())
+    return f"invalid, no conclusion: the gate failed; initial rate {share_text(start)}, then {later}"
+
+
 def reversed_text(
     lr: float, names: Mapping[str | None, int], seeds: int, start: float | None, end: float | None
 ) -> str:

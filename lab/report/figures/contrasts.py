@@ -62,4 +62,5 @@ KIND = Kind(
     "Cells that differ only in one factor, at their last checkpoint, on the same items: second level minus first level"
     " in the initial (circles) and the alternate rate (squares), with {t.level} intervals.",
     pictures,
+    legend=("initial dot", "alternate dot"),
 )

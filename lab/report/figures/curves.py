@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 
 from matplotlib.axes import Axes
@@ -11,26 +13,29 @@ from matplotlib.figure import Figure
 
 from lab.report.figures.panel import mean_panel, panel
 from lab.report.figures.picture import Kind, Picture, canvas, rate_axis, rows_of, slug, step_axis
-from lab.report.figures.style import ALTERNATE, DASHED, DEGENERATE, INITIAL, INK, PAPER, Links
-from lab.verdict.arms import GROUP, Arm, arms, key_of
+from lab.report.figures.style import ALTERNATE, DASHED, DEGENERATE, FAINT, INITIAL, INK, PAPER, Links
+from lab.verdict.arms import GROUP, Arm, arms, grouped, key_of
 from lab.verdict.schema import CellResult, CheckpointResult, Group, Rate, Results, SeedRate
 from lab.verdict.wording import interval_text, lr_text, share_text
 
 Dash = str | tuple[int, tuple[float, float]]
 Read = Callable[[CheckpointResult], Rate]
+Panel = tuple[Arm, list[CellResult], Group | None]
 #: More seeds than this are drawn as their mean on a page.
 SEEDS = 12
 
 
 def pictures(results: Results) -> Iterator[Picture]:
     """One figure per arm, learning rate and number of steps."""
+    return (_picture(*panel) for panel in _panels_of(results))
+
+
+def _panels_of(results: Results) -> Iterator[Panel]:
     known = {json.dumps(group.key, sort_keys=True): group for group in results.groups if group.steps}
     for arm in arms(results):
-        groups: dict[tuple[float, int], list[CellResult]] = {}
-        for cell in (c for c in arm.cells if c.checkpoints):
-            groups.setdefault((cell.lr, cell.steps), []).append(cell)
-        for _, cells in sorted(groups.items()):
-            yield _picture(arm, cells, known.get(key_of(cells[0], GROUP)))
+        alike = grouped((c for c in arm.cells if c.checkpoints), lambda c: (c.lr, c.steps))
+        for _, cells in sorted(alike.items()):
+            yield arm, cells, known.get(key_of(cells[0], GROUP))
 
 
 def _picture(arm: Arm, cells: list[CellResult], group: Group | None) -> Picture:
@@ -66,6 +71,42 @@ def draw(cells: Sequence[CellResult], group: Group | None, links: Links) -> Figu
     line: the ceiling a*. Triangles: crossings, hollow where the checkpoint is damaged.
     """
     figure, axes = canvas((3.5, 2.35), (0.105, 0.155, 0.875, 0.78))
+    _draw_on(axes, cells, group, links)
+    return figure
+
+
+def side_by_side(results: Results) -> Iterator[Picture]:
+    """One figure per arm with several learning rates: all of them, on one y axis."""
+    for panels in grouped(_panels_of(results), lambda panel: id(panel[0].conclusion)).values():
+        if len(panels) > 1:
+            every = [_picture(*panel) for panel in panels]
+            yield replace(
+                every[0],
+                key=f"{slug(panels[0][0].conclusion.arm)}.curves",
+                title="",
+                note="",
+                draw=partial(_draw_panels, panels),
+                text=" ".join(p.text for p in every),
+                rows=tuple(row for p in every for row in p.rows),
+                lr=None,
+            )
+
+
+def _draw_panels(panels: Sequence[Panel], links: Links) -> Figure:
+    """Up to four panels in a row, two columns of a page wide."""
+    columns = min(4, len(panels))
+    rows = math.ceil(len(panels) / columns)
+    figure = Figure(figsize=(7.0, 2.1 * rows), layout="constrained")
+    every = list(figure.subplots(rows, columns, sharey=True, squeeze=False).flat)
+    for axes, (_, cells, group) in zip(every, panels, strict=False):
+        _draw_on(axes, cells, group, links)
+        axes.set_title(f"lr {lr_text(cells[0].lr)}", fontsize=8, loc="right", color=FAINT)
+    for axes in every[len(panels) :]:
+        axes.remove()
+    return figure
+
+
+def _draw_on(axes: Axes, cells: Sequence[CellResult], group: Group | None, links: Links) -> None:
     step_axis(axes, [c.step for cell in cells for c in cell.checkpoints])
     rate_axis(axes, top=1.08)
     _degenerate(axes, cells)
@@ -76,7 +117,6 @@ def draw(cells: Sequence[CellResult], group: Group | None, links: Links) -> Figu
     if cells[0].ceiling is not None:
         axes.axhline(cells[0].ceiling, color=ALTERNATE, linewidth=0.9, linestyle=(0, (1, 2)), zorder=2)
     _crossings(axes, cells)
-    return figure
 
 
 def in_words(cells: Sequence[CellResult], group: Group | None = None) -> str:
@@ -153,4 +193,7 @@ KIND = Kind(
     "x axis: training steps, doubling, with step 0 left of 1. Bands: {t.level} intervals of each seed; from"
     " {t.few_seeds} seeds on, of their mean. A point opens the log of its checkpoint.",
     pictures,
+    x="training step",
+    y="share of replies",
+    legend=("initial", "alternate", "degenerate", "ceiling", "crossing"),
 )

@@ -6,14 +6,13 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
-import pandas as pd
-
 from lab.report.figures import (
     contrasts,
     curves,
     halves,
     heat,
     overview,
+    paper,
     product,
     robustness,
     seeds,
@@ -21,9 +20,8 @@ from lab.report.figures import (
     variances,
 )
 from lab.report.figures.picture import Kind, Picture
-from lab.report.figures.style import write_pdf, write_svg
 from lab.verdict.schema import Results
-from lab.verdict.table import text
+from serving.errors import BadInput, did_you_mean
 
 KINDS: tuple[Kind, ...] = (
     overview.KIND,
@@ -52,14 +50,25 @@ def gallery(results: Results) -> dict[str, list[Picture]]:
     return found
 
 
+def kind_of(name: str) -> Kind:
+    """The kind of a name. Raises BadInput if there is none."""
+    kinds = {kind.name: kind for kind in KINDS}
+    if name not in kinds:
+        raise BadInput(f"unknown kind of figure '{name}'.{did_you_mean(name, kinds)} Known: {', '.join(kinds)}.")
+    return kinds[name]
+
+
+def every(results: Results, kind: Kind) -> list[Picture]:
+    """The figures of a kind; curves of an arm side by side come first."""
+    together = curves.side_by_side(results) if kind is curves.KIND else ()
+    return [*together, *gallery(results)[kind.name]]
+
+
 def export(results: Results, folder: Path) -> list[Picture]:
-    """Writes all figures of a run into a folder. The same results give the same SVG and CSV."""
+    """Writes all figures of a run into a folder, curves of an arm also side by side. Equal results give equal files."""
     folder.mkdir(parents=True, exist_ok=True)
-    pictures = [picture for found in gallery(results).values() for picture in found]
-    for picture in pictures:
-        figure = write_svg(picture.draw, folder / f"{picture.key}.svg")
-        write_pdf(figure, folder / f"{picture.key}.pdf")
-        (folder / f"{picture.key}.csv").write_text(
-            text(pd.DataFrame(picture.rows, dtype=object), "csv"), encoding="utf-8"
-        )
-    return pictures
+    found = [(kind_of(name), picture) for name, pictures in gallery(results).items() for picture in pictures]
+    found += [(curves.KIND, picture) for picture in curves.side_by_side(results)]
+    for kind, picture in found:
+        paper.write(picture, kind, results, folder)
+    return [picture for _, picture in found]

@@ -60,4 +60,7 @@ KIND = Kind(
     "Initial rate at the chosen learning rate, on the half of the eval items that chose it (dashed) and on the half"
     " that reports (solid). The vertical line is the chosen step. A gap between the halves is selection bias.",
     pictures,
+    x="training step",
+    y="initial rate",
+    legend=("choose", "report"),
 )

@@ -77,4 +77,6 @@ KIND = Kind(
     "Initial rate by learning rate and step",
     "Mean over seeds; † where most cells are damaged. A field opens the log of its first seed.",
     pictures,
+    x="training step",
+    y="learning rate",
 )

@@ -110,4 +110,6 @@ KIND = Kind(
     "Initial (circles) and alternate (squares) rate of every seed at its last checkpoint; hollow where damaged; the bar"
     " is the mean. Controls are left out. A point opens its log.",
     pictures,
+    x="rate at the last checkpoint",
+    legend=("initial dot", "alternate dot", "mean"),
 )

@@ -40,12 +40,18 @@ class Picture:
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of figure and its section in the report; `caption` may use `{t}`, the thresholds of the run."""
+    """A kind of figure and its section in the report; `caption` may use `{t}`, the thresholds of the run.
+
+    `x`, `y`, `legend`: names of the axes and of what is drawn, for figures of papers (`paper`).
+    """
 
     name: str
     title: str
     caption: str
     pictures: Callable[[Results], Iterable[Picture]]
+    x: str = ""
+    y: str = ""
+    legend: tuple[str, ...] = ()
 
 
 def of_cells(kind: str, conclusion: Conclusion, cells: Sequence[CellResult], draw: Draw, text: str) -> Picture:

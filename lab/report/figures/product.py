@@ -68,4 +68,5 @@ KIND = Kind(
     "Where only the product of learning rate and steps matters, the lines of all learning rates coincide. Heavier"
     " lines: higher learning rates. Step 0 is left out.",
     pictures,
+    y="initial rate",
 )

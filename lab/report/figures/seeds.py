@@ -65,4 +65,6 @@ KIND = Kind(
     "Initial (circles) and alternate (squares) rate of every seed at its last checkpoint; the bar is the mean. The"
     " distribution over seeds is often bimodal.",
     pictures,
+    y="rate at the last checkpoint",
+    legend=("initial dot", "alternate dot", "mean"),
 )

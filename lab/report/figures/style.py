@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from matplotlib.backends.backend_pdf import FigureCanvasPdf
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.style import context
@@ -117,9 +116,9 @@ Draw = Callable[[Links], Figure]
 
 
 @contextmanager
-def styled(name: str = "bct") -> Iterator[None]:
-    """The matplotlib style of every figure; generated ids depend on `name`."""
-    with context(["default", STYLE | {"svg.hashsalt": name}]):
+def styled(name: str = "bct", fonttype: str = "none") -> Iterator[None]:
+    """The matplotlib style of every figure; generated ids depend on `name`. `fonttype`: of SVG, `none` or `path`."""
+    with context(["default", STYLE | {"svg.hashsalt": name, "svg.fonttype": fonttype}]):
         yield
 
 
@@ -157,12 +156,6 @@ def write_svg(draw: Draw, path: Path) -> Figure:
     with styled():
         FigureCanvasSVG(figure).print_svg(path, metadata={"Date": None})
     return figure
-
-
-def write_pdf(figure: Figure, path: Path) -> None:
-    """Writes a drawn figure as a PDF file."""
-    with styled():
-        FigureCanvasPdf(figure).print_pdf(path, metadata={"CreationDate": None})
 
 
 def theme_css() -> str:

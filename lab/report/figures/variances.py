@@ -64,4 +64,5 @@ KIND = Kind(
     " seed, the line is the mean of all. sd: standard deviation that this kind of seed adds, and its share of the"
     " variance between runs.",
     pictures,
+    y="initial rate at the last checkpoint",
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -35,11 +36,28 @@ def test_a_start_that_fails_its_gate_is_refused_and_with_force_its_cells_are_inv
     refused = bct("run", path, "--out", out, "--executor", "inline")
     assert refused.exit_code == 1
     assert "refused, the gate failed: initial rate on eval prompts 0." in refused.stderr
+    assert "Try more install steps (organism: {steps: N})" in " ".join(refused.stdout.split())
+    page = (out / "report.html").read_text(encoding="utf-8")
+    assert "sandbagging, weights: refused, 1 cell" in page
+    assert "bct check sandbagging --variant weights --model mini" in page
+    assert page.count('<span class="who">reply</span>') == 3
     assert not list(out.glob("cells/*/step-*"))
     forced = bct("run", path, "--out", out, "--executor", "inline", "--force")
     assert forced.exit_code == 0, forced.stderr
     (cell,) = read_results(out / "results.json").cells
     assert "invalid" in cell.verdict.flags
+    page = (out / "report.html").read_text(encoding="utf-8")
+    titles = [
+        title
+        for tag in ("h1", "h3")
+        for title in re.findall(f"<{tag}[^>]*>(.*?)</{tag}>", page)
+        if "mine" in title or "method" in title
+    ]
+    assert titles
+    assert all("invalid" in title for title in titles)
+    assert "(invalid)" in re.findall(r"<figure><strong>(.*?)</strong>", page)[0]
+    assert "invalid, no conclusion: the gate failed.</p>" in page
+    assert "; invalid" in forced.stdout
     assert cell.gate["ok"] is False
     for checkpoint in cell.checkpoints:
         assert checkpoint.following is not None

@@ -1,0 +1,101 @@
+"""A gate that failed, explained: its rates, replies at step 0, what to try, and the command that shows the rest."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bct_tasks.setting import IN_WEIGHTS
+from lab.report.topics import Sample, sample_of
+from lab.verdict.arms import grouped
+from lab.verdict.schema import CellResult, Results
+
+#: Rates of the gate, as a reader knows them.
+RATES = {
+    "initial": "initial behavior on eval prompts",
+    "agreed": "agreed replies on train prompts",
+    "ceiling": "alternate behavior when prompted for it (ceiling)",
+    "base": "initial behavior of the untouched base",
+}
+SHOWN = 3
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """The gate of one start that failed, for all of its cells."""
+
+    title: str
+    cells: tuple[CellResult, ...]
+    reasons: tuple[str, ...]
+    rates: dict[str, float]
+    advice: tuple[str, ...]
+    command: str
+    sample: Sample | None
+
+    @property
+    def forced(self) -> bool:
+        """Whether cells were trained all the same, and are invalid."""
+        return any(cell.checkpoints for cell in self.cells)
+
+    @property
+    def replies(self) -> list[tuple[str, str, str, str]]:
+        """Kind of prompt, prompt, reply and outcome of up to three replies at step 0, of different outcomes first."""
+        every = [
+            (pair.prompt.split, pair.prompt.turns[-1].text, reply.text, reply.outcome)
+            for pair in (self.sample.pairs if self.sample else ())
+            for reply in pair.replies
+            if reply.step == 0
+        ]
+        firsts = [those[0] for those in grouped(every, lambda one: (one[0], one[3])).values()]
+        return [*firsts, *(one for one in every if one not in firsts)][:SHOWN]
+
+    @property
+    def line(self) -> str:
+        """The refusal in one line, for a terminal."""
+        return f"{self.title}: {'; '.join(self.reasons)}. Try {'; or '.join(self.advice)}. More: {self.command}"
+
+
+def refusals(results: Results) -> list[Refusal]:
+    """The gates that failed, in the order of the cells."""
+    failed = [cell for cell in results.cells if cell.gate.get("ok") is False]
+    places = grouped(failed, lambda c: (c.setting, c.variant, json.dumps(c.gate, sort_keys=True)))
+    samples = {shown.cell: shown for shown in results.shown}
+    return [
+        Refusal(
+            title=f"{cells[0].setting}, {cells[0].variant}",
+            cells=tuple(cells),
+            reasons=tuple(cells[0].gate.get("reasons", ())),
+            rates={text: cells[0].gate[name] for name, text in RATES.items() if name in cells[0].gate},
+            advice=tuple(_advice(cells[0].gate.get("reasons", ()), cells[0])),
+            command=f"bct check {cells[0].setting} --variant {cells[0].variant} --model {cells[0].model}",
+            sample=next((sample_of(samples[c.id], c) for c in cells if c.id in samples), None),
+        )
+        for cells in places.values()
+    ]
+
+
+def _advice(reasons: Sequence[str], cell: CellResult) -> Iterator[str]:
+    """What may let the gate pass, by the reasons."""
+    said, asked = " ".join(reasons), _source(cell.asked)
+    if "initial rate on eval" in said:
+        yield (
+            "more install steps (organism: {steps: N})"
+            if cell.carrier in IN_WEIGHTS
+            else "a variant whose behavior is installed in the weights, or a model that follows the prompt"
+        )
+    if "agreed rate" in said or "ceiling" in said:
+        yield asked
+    if "untouched base" in said or "training directly" in said:
+        yield "another variant: here the base itself shows the initial behavior, or cannot learn the alternate one"
+    if not said or "eval templates" in said or "policy" in said:
+        yield "another variant, or the setting's own file"
+
+
+def _source(asked: dict[str, Any]) -> str:
+    return (
+        "another setting: this model does not reply as both policies should"
+        if asked.get("source") == "instructions"
+        else "another source (source: instructions asks nothing that has a right answer), or a larger model"
+    )
