@@ -21,6 +21,7 @@ Place = tuple[str | int, ...]
 EXAMPLE = "`bct new NAME --yaml` writes one"
 #: A few anchors can stand for more than fits into memory, or contain themselves.
 MOST, DEEPEST = 50_000, 60
+MOST_BYTES = 300_000
 
 
 @dataclass(frozen=True)
@@ -56,12 +57,18 @@ def load(path: Path, raises: Error = SettingError, kind: str = "setting", exampl
     Raises:
         raises: The file is missing, is not YAML, or has a key twice.
     """
+    if path.exists() and not (path.is_file() or path.is_dir()):  # opening a pipe waits for its writer
+        raise raises(f"{path}: not a file. A {kind} is a YAML file; {example}.")
+    if path.is_file() and path.stat().st_size > MOST_BYTES:
+        raise raises(f"{path}: larger than any {kind} ({path.stat().st_size:,} bytes); {example}.")
     try:
         node = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
     except FileNotFoundError:
         raise raises(f"{path}: no such file. Check the path; {example}.") from None
     except (IsADirectoryError, UnicodeDecodeError):
         raise raises(f"{path}: not a text file. A {kind} is a YAML file; {example}.") from None
+    except OSError as error:
+        raise raises(f"{path}: cannot be read ({(error.strerror or 'no reason is known').lower()}).") from None
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise raises(f"{path}, line {line}: not valid YAML: {error.problem}. Fix that line.") from None

@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import errno
 from collections.abc import Iterable
+from typing import cast
 
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 #: Errors of a path that the user gave, not of the work.
@@ -60,6 +61,18 @@ def of_disk(error: OSError) -> LabError:
     if error.errno in OF_PLACE:
         return BadInput(f"{named}cannot be written ({reason}): choose another --out, or fix its permissions")
     return WorkFailed(f"{named}{reason}")
+
+
+def of_checkpoint(ref: str, error: BaseException) -> Exception:
+    """An error of an answer in one line: ours as it is, a library's with the checkpoint whose files made it.
+
+    That the memory is full (torch's OutOfMemoryError) says nothing about the files.
+    """
+    if isinstance(error, LabError | MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return cast("Exception", error)
+    told = WorkFailed(f"{ref}: cannot answer: {in_one_line(error)[0]}: check its config.json, or name another")
+    told.__cause__ = error
+    return told
 
 
 def in_one_line(error: BaseException) -> tuple[str, bool]:

@@ -7,7 +7,7 @@
     runs/x/step-000064/                   or tinker.json and base.json: the weights are at Tinker
 
 Pointers hold relative paths, so that a moved run folder still works. Nothing here reads a tensor: a file is complete
-if its size agrees with its safetensors header. Not covered: pickled weights, which are never read.
+if it agrees with its safetensors header. Not covered: pickled weights, which are never read.
 """
 
 from __future__ import annotations
@@ -18,14 +18,15 @@ import os
 import re
 import secrets
 import shutil
-import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
+from serving import tensors
 from serving.errors import BadInput
+from serving.json_files import read_json, what_else
 
 POINTER = "pointer.json"
 BASE = "base.json"
@@ -35,7 +36,9 @@ WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
 MANIFEST = "manifest.json"
 TRAINED = "trained.json"  # the facts of a finished training
 DONE = "done.json"  # a cell is trained, and all its checkpoints are evaluated
+LONGEST_PATH = 4096  # of a path on Linux, in bytes
 STEP_NAME = re.compile(r"step-(\d{6,})")
+_SHARD = re.compile(r"[\w.-]{1,200}\.safetensors")
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "tokenizer_config.json")
 
 # Files other than the weights that decide a reply. Fields that record where or by what a file was written are
@@ -129,7 +132,8 @@ def check_whole(folder: Path) -> None:
 
 def problem(folder: Path) -> str | None:
     """Return what is wrong with a checkpoint folder, in one line with the fix; None if it is complete."""
-    if (unclear := _index_problem(folder)) is not None:
+    unclear = _odd_file(folder) or _index_problem(folder)
+    if unclear is not None:
         return unclear
     missing = missing_files(folder)
     if missing == [ADAPTER] and (folder / "adapter_model.bin").is_file():
@@ -139,9 +143,19 @@ def problem(folder: Path) -> str | None:
     if (folder / POINTER).is_file() or lies_elsewhere(folder):
         return None
     for file in weight_files(folder):
-        reason = safetensors_problem(file)
+        reason = tensors.problem(file)
         if reason is not None:
             return f"{file.name} is damaged ({reason}): copy the file again, or delete the folder and train again"
+    return None
+
+
+def _odd_file(folder: Path) -> str | None:
+    """Return why something that libraries would open is no file: a pipe, a device, a folder under a file's name."""
+    expected = {*ANSWERING_FILES, WEIGHTS, INDEX, ADAPTER, POINTER, BASE, MANIFEST}
+    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+        odd = what_else(path)
+        if odd is not None and (path.name in expected or odd != "a folder"):
+            return f"{path.name} is {odd}, where a file is expected: delete it, or copy the checkpoint again"
     return None
 
 
@@ -157,6 +171,8 @@ def _index_problem(folder: Path) -> str | None:
         return f"has both {WEIGHTS} and {INDEX}, which names other files: delete the one that is not its weights"
     if any(Path(name).name != name for name in named.values()):
         return f"{INDEX} names a file outside of the folder: put the weights next to it"
+    if (other := next((name for name in named.values() if not _SHARD.fullmatch(name)), None)) is not None:
+        return f"{INDEX} names {other[:80]!r}, which is no safetensors file: copy the checkpoint again"
     return None
 
 
@@ -190,38 +206,6 @@ def weight_files(folder: Path) -> list[Path]:
     shards = read_json(index).get("weight_map")
     names = cast("dict[str, Any]", shards).values() if isinstance(shards, dict) else ()
     return [folder / name for name in sorted({name for name in names if isinstance(name, str)})]
-
-
-def safetensors_problem(file: Path) -> str | None:
-    """Return why a safetensors file is incomplete, by its header (8-byte length, JSON, then data); or None."""
-    size = file.stat().st_size
-    try:
-        length, header = _header(file)
-    except ValueError as error:
-        return str(error)
-    ends = [int(entry["data_offsets"][1]) for name, entry in header.items() if name != "__metadata__"]
-    expected = 8 + length + max(ends, default=0)
-    return None if size == expected else f"{size:,} bytes of {expected:,}"
-
-
-def tensor_shapes(file: Path) -> dict[str, tuple[int, ...]]:
-    """Return the shape of every tensor in a complete safetensors file, by its header."""
-    _, header = _header(file)
-    return {name: tuple(entry["shape"]) for name, entry in header.items() if name != "__metadata__"}
-
-
-def _header(file: Path) -> tuple[int, dict[str, Any]]:
-    """Return the length of a header, and the header. Raises ValueError with the reason if it is incomplete."""
-    size = file.stat().st_size
-    with file.open("rb") as stream:
-        head = stream.read(8)
-        length = struct.unpack("<Q", head)[0] if len(head) == 8 else size
-        if 8 + length > size:
-            raise ValueError(f"{size:,} bytes, which is less than its header")
-        try:
-            return length, cast("dict[str, Any]", json.loads(stream.read(length)))
-        except ValueError as error:
-            raise ValueError("its header is not JSON") from error
 
 
 # --- writing --------------------------------------------------------------------------------------
@@ -262,17 +246,6 @@ def write_atomic(path: Path, content: str | bytes, durable: bool = True) -> None
 def write_json_atomic(path: Path, content: Any) -> None:
     """Write an object as indented JSON with sorted keys, by `write_atomic`."""
     write_atomic(path, json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """Return the JSON object in a file; raises BadInput where it is not one."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise BadInput(f"{path}: is not JSON ({error}): restore the file or delete its folder") from error
-    if not isinstance(content, dict):
-        raise BadInput(f"{path}: is not a JSON object: restore the file or delete its folder")
-    return cast("dict[str, Any]", content)
 
 
 def read_if_there(path: Path) -> dict[str, Any] | None:
@@ -348,13 +321,23 @@ def read_pointer(file: Path) -> Pointer:
 
 
 def _pointer(file: Path, content: dict[str, Any]) -> Pointer:
-    path, hub, embedded = (cast("str | None", content.get(key)) for key in ("path", "hub", "embedded"))
+    path, hub, embedded, revision, mark = (_text(file, content, key) for key in _OF_POINTER)
     if sum(place is not None for place in (path, hub, embedded)) != 1:
         raise BadInput(f"{file}: must name one checkpoint: write exactly one of path, hub or embedded")
     target = Path(os.path.normpath(file.parent.resolve() / path)) if path is not None else None
     under = content.get("base")
     base = _pointer(file, cast("dict[str, Any]", under)) if isinstance(under, dict) else None
-    return Pointer(target, hub, content.get("revision"), embedded, content.get("fingerprint"), base)
+    return Pointer(target, hub, revision, embedded, mark, base)
+
+
+_OF_POINTER = ("path", "hub", "embedded", "revision", "fingerprint")
+
+
+def _text(file: Path, content: Mapping[str, Any], key: str) -> str | None:
+    found = content.get(key)
+    if found is not None and not (isinstance(found, str) and "\0" not in found and len(found) < LONGEST_PATH):
+        raise BadInput(f"{file}: {key} is no name: write it as text, or restore the file")
+    return found
 
 
 # --- fingerprints ---------------------------------------------------------------------------------
@@ -428,5 +411,5 @@ def _hash_bytes(file: Path) -> str:
 
 
 def _hash_json(file: Path) -> str:
-    content = {key: value for key, value in read_json(file).items() if key not in VOLATILE_FIELDS}
+    content = {key: value for key, value in read_json(file, nan=False).items() if key not in VOLATILE_FIELDS}
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

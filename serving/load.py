@@ -6,19 +6,25 @@ precision elsewhere.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
 import torch
+from huggingface_hub import snapshot_download
 from peft import PeftModel, get_peft_model_state_dict
 from safetensors import safe_open
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging as transformers_logging
 
-from serving import layout, template
-from serving.errors import BadInput
+from serving import fit, layout, template, tensors
+from serving.apart.tries import refuse_patterns, refuse_tokenizer
+from serving.errors import BadInput, LabError
 from serving.refs import Checkpoint, present_fingerprint, refuse_without_weights
+
+#: Of a hub model: what transformers may read to make a tokenizer.
+OF_TOKENIZERS = ["*token*", "vocab*", "merges*", "*.model", "*.tiktoken", "*.jinja", "config.json"]
 
 
 def pick_device(device: str | None = None) -> torch.device:
@@ -57,7 +63,7 @@ def load_full(checkpoint: Checkpoint, dtype: str = "auto", device: str | None = 
     check_unchanged(checkpoint)
     place = pick_device(device)
     _quiet()
-    try:
+    with refused(f"{checkpoint.ref}: cannot be loaded"):
         loaded: Any = AutoModelForCausalLM.from_pretrained(
             **place_of(checkpoint),
             dtype=pick_dtype(dtype, place),
@@ -65,8 +71,6 @@ def load_full(checkpoint: Checkpoint, dtype: str = "auto", device: str | None = 
             trust_remote_code=False,
             output_loading_info=True,
         )
-    except (ValueError, KeyError, OSError, RuntimeError) as error:
-        raise BadInput(f"{checkpoint.ref}: cannot be loaded: {_first_line(error)}") from error
     model, told = loaded
     _refuse_other_tensors(checkpoint, told["missing_keys"], told["unexpected_keys"])
     refuse_nan(checkpoint, model)
@@ -76,19 +80,20 @@ def load_full(checkpoint: Checkpoint, dtype: str = "auto", device: str | None = 
 def attach(model: PreTrainedModel, checkpoint: Checkpoint, name: str = "default") -> PeftModel:
     """Add an adapter under this name to its base model; raises BadInput if it does not fit."""
     check_unchanged(checkpoint)
-    try:
+    _refuse_patterns(checkpoint)
+    with refused(f"{checkpoint.ref}: this adapter does not fit its base"):
         wrapped = PeftModel.from_pretrained(model, **_adapter_where(checkpoint), adapter_name=name).eval()
-    except (RuntimeError, ValueError) as error:  # other shapes, or none of the layers it was trained on
-        raise BadInput(f"{checkpoint.ref}: this adapter does not fit its base: {_short(error)}") from error
-    _check_adapter(wrapped, checkpoint, name)
+        _check_adapter(wrapped, checkpoint, name)
     return wrapped
 
 
 def attach_another(model: PeftModel, checkpoint: Checkpoint, name: str) -> None:
     """Add another adapter to a base that already has some. Takes longer the more there are."""
     check_unchanged(checkpoint)
-    model.load_adapter(**_adapter_where(checkpoint), adapter_name=name)
-    _check_adapter(model, checkpoint, name)
+    _refuse_patterns(checkpoint)
+    with refused(f"{checkpoint.ref}: this adapter does not fit its base"):
+        model.load_adapter(**_adapter_where(checkpoint), adapter_name=name)
+        _check_adapter(model, checkpoint, name)
     model.eval()
 
 
@@ -121,7 +126,17 @@ def load_tokenizer(checkpoint: Checkpoint) -> PreTrainedTokenizerBase:
     """Return the checkpoint's tokenizer; an adapter without one has its base's."""
     owner = tokenizer_owner(checkpoint)
     _quiet()
-    return template.prepared(AutoTokenizer.from_pretrained(**place_of(owner), trust_remote_code=False))
+    refuse_tokenizer(_tokenizer_folder(owner))
+    with refused(f"{owner.ref}: its tokenizer cannot be loaded"):
+        return template.prepared(AutoTokenizer.from_pretrained(**place_of(owner), trust_remote_code=False))
+
+
+def _tokenizer_folder(owner: Checkpoint) -> Path:
+    """The folder of a tokenizer; a hub model's files are downloaded, so that they can be tried first."""
+    if owner.hub is None:
+        return cast("Path", owner.path)
+    with refused(f"{owner.ref}: its tokenizer cannot be downloaded"):
+        return Path(snapshot_download(owner.hub, revision=owner.revision, allow_patterns=OF_TOKENIZERS))
 
 
 def tokenizer_owner(checkpoint: Checkpoint) -> Checkpoint:
@@ -166,12 +181,19 @@ def refuse_nan(checkpoint: Checkpoint, model: torch.nn.Module) -> None:
             raise BadInput(f"{checkpoint.ref}: the tensor {name} has values that are NaN or infinite")
 
 
+def _refuse_patterns(checkpoint: Checkpoint) -> None:
+    """Raise BadInput for a regular expression in an adapter's configuration that takes too long."""
+    if checkpoint.path is not None:
+        names = fit.modules(checkpoint.path, checkpoint.root.path)
+        refuse_patterns(checkpoint.path / "adapter_config.json", fit.patterns(checkpoint.path), names)
+
+
 def _check_adapter(model: PeftModel, checkpoint: Checkpoint, name: str) -> None:
     """Raise BadInput where the adapter's file lacks tensors of its configuration, or has others."""
     if checkpoint.path is None:
         return
     [file] = layout.weight_files(checkpoint.path)
-    given = set(layout.tensor_shapes(file))
+    given = set(tensors.shapes(file))
     wanted = set(get_peft_model_state_dict(model, adapter_name=name, save_embedding_layers=False))
     own = {key for key in given if "lora_" in key}  # embeddings may be saved with an adapter
     _refuse_other_tensors(checkpoint, wanted - given, own - wanted)
@@ -217,11 +239,25 @@ def _quiet() -> None:
     transformers_logging.set_verbosity_error()
 
 
-def _short(error: BaseException) -> str:
-    """Return the first 200 characters, in one line."""
+@contextmanager
+def refused(what: str) -> Iterator[None]:
+    """Turn every error of a library into BadInput: it is about the files that the library was given."""
+    try:
+        yield
+    except (LabError, KeyboardInterrupt, SystemExit, GeneratorExit):
+        raise
+    except BaseException as error:  # panics of tokenizers and safetensors are no Exceptions
+        raise BadInput(f"{what}: {_reason(error)}: copy the checkpoint again, or name another") from error
+
+
+def _reason(error: BaseException) -> str:
+    """An error in one line of at most some 300 characters."""
     text = " ".join(str(error).split())
-    return text if len(text) <= 200 else f"{text[:200]}..."
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+    if "ignore_mismatched_sizes" in text:
+        return "its tensors do not have the sizes of its config.json"
+    if "Unrecognized configuration class" in text:
+        return "the model_type of its config.json is of no model that writes text"
+    named = (
+        text if " " in text and not isinstance(error, KeyError | AttributeError) else f"{type(error).__name__}: {text}"
+    )
+    return named.rstrip(".:") if len(named) <= 300 else f"{named[:300]}..."

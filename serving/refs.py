@@ -10,13 +10,15 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import re
+from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, cast
 
 from serving import layout
+from serving.architecture import refuse_claims
 from serving.errors import BadInput, did_you_mean
-from serving.fit import misfit
+from serving.fit import misfit, nonsense
 from serving.recorded import Recorded, recorded
 from serving.request import Defaults
 from serving.tinker import stored
@@ -25,6 +27,8 @@ from serving.tinker.stored import SCHEME, Stored
 MINI = "mini"
 NAME_BASE = "name it, as in organism: {ref: ..., base: ...} or -M base=... (chat, serve: --base), or add a base.json"
 NAMED = 8  # cells named in an error
+NAMED_CHARACTERS = 200
+LONGEST_ID = 96  # of the hub
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 
 
@@ -68,6 +72,13 @@ class Checkpoint:
         return (self, *(self.base.chain() if self.base is not None else ()))
 
 
+class _Circle(BadInput):
+    """Adapters or pointers that stand on each other: every one of them would repeat the message of the next."""
+
+
+_standing: ContextVar[tuple[Path, ...]] = ContextVar("_standing", default=())
+"""The folders that are being followed, the first one first."""
+
 Under = Checkpoint | str | None
 """The base of an adapter made elsewhere: a checkpoint, a reference, or what adapter_config.json says."""
 
@@ -87,6 +98,9 @@ def resolve(ref: str, base: str | None = None) -> Checkpoint:
         return _resolve(ref, base)
     except PermissionError as error:
         raise BadInput(f"{ref}: {error.filename} cannot be read: change its permissions") from error
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise BadInput(f"{ref[:NAMED_CHARACTERS]}: cannot be read ({reason}): name a folder that exists") from error
 
 
 def _resolve(ref: str, base: Under) -> Checkpoint:
@@ -183,6 +197,18 @@ def _last_finished(ref: str, steps: dict[int, Path]) -> int:
 
 
 def _from_checkpoint(ref: str, folder: Path, step: int | None, base: Under) -> Checkpoint:
+    """The checkpoint in a folder, which may lead to others, and never back to itself."""
+    here = folder.resolve()
+    if here in _standing.get():
+        raise _Circle(f"{ref}: {folder} leads to itself: write its base.json or pointer.json again")
+    before = _standing.set((*_standing.get(), here))
+    try:
+        return _in_folder(ref, folder, step, base)
+    finally:
+        _standing.reset(before)
+
+
+def _in_folder(ref: str, folder: Path, step: int | None, base: Under) -> Checkpoint:
     layout.check_whole(folder)
     known = recorded(folder if step is None else folder.parent)
     if (folder / layout.POINTER).is_file():
@@ -192,6 +218,7 @@ def _from_checkpoint(ref: str, folder: Path, step: int | None, base: Under) -> C
     elif (folder / "adapter_config.json").is_file():
         found = _adapter(ref, folder, base)
     else:
+        refuse_claims(folder, ref)
         found = Checkpoint(ref, folder, None, None, "full", None, layout.fingerprint(folder))
     return _named(found, step, known)
 
@@ -224,6 +251,8 @@ def _named(found: Checkpoint, step: int | None, known: Recorded) -> Checkpoint:
 
 
 def _adapter(ref: str, folder: Path, given: Under) -> Checkpoint:
+    if (wrong := nonsense(folder)) is not None:
+        raise BadInput(f"{ref}: {folder / 'adapter_config.json'}: {wrong}: copy the adapter again from its source")
     named = (folder / layout.BASE).is_file()
     base = _follow(ref, folder / layout.BASE) if named else _found_base(ref, folder, given)
     return Checkpoint(
@@ -275,6 +304,8 @@ def _named_base(ref: str, named: object) -> Checkpoint:
         raise BadInput(f"{ref}: an adapter without a base: {NAME_BASE}")
     try:
         return resolve(str(named))
+    except _Circle:
+        raise
     except BadInput as error:
         raise BadInput(
             f"{ref}: the base in its adapter_config.json was not found ({error.message}): {NAME_BASE}"
@@ -350,6 +381,8 @@ def _no_checkpoints(ref: str, run: Path, cells: list[Path]) -> str:
 
 def _from_hub(ref: str, given: Under) -> Checkpoint:
     name, _, revision = ref.partition("@")
+    if not HUB_ID.fullmatch(name) or ".." in name or len(name) > LONGEST_ID:
+        raise BadInput(f"{ref[:NAMED_CHARACTERS]}: is no folder, and no name of a model on the hub: write owner/name")
     found = _cached(name, revision or None)
     if found is None or not _has_weights(found[2]):
         try:

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from lab.cli.output import as_json
+from lab.cli.output import as_json, say
 
 
 # Any: click's options.
@@ -48,9 +48,9 @@ def audit(context: click.Context, file: Path | None, write: bool, **options: Any
     path = file or Path("audits") / f"{name_of(options['ref'], options['setting'])}.yaml"
     _write(path, recipe(_audit(options, path.parent)))
     if write:
-        click.echo(f"{path}\nRun it with: bct run {path}")
+        say(f"{path}\nRun it with: bct run {path}")
         return
-    click.echo(f"recipe   {path}", err=True)
+    say(f"recipe   {path}", err=True)
     passed = {name: options[name] for name in ("out", "dry_run", "jobs", "force", "as_json")}
     context.invoke(run, recipe=path, executor="local", address=None, cpus=None, gpus=None, **passed)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from lab.cli.output import COUNT, PATH, as_json, emit
+from lab.cli.output import COUNT, PATH, as_json, emit, say
 
 
 @click.command()
@@ -78,7 +78,7 @@ def calibrate(
         from lab.calibrate.agreement import write_document
 
         write_document(page)
-        click.echo(f"{page}")
+        say(f"{page}")
     else:
         _calibrated(settings, every, held_out, model, cascade, source or "bundled", as_json)
 
@@ -103,7 +103,7 @@ def _calibrated(
     chosen = [catalogue.load(name, source) for name in names]
     if model and every:
         for setting in (s for s in chosen if s.rubric is None):
-            click.echo(f"{setting.name}: left out, it has no rubric", err=True)
+            say(f"{setting.name}: left out, it has no rubric", err=True)
         chosen = [setting for setting in chosen if setting.rubric is not None]
     if model:
         from lab.calibrate.judging import by_judge
@@ -115,7 +115,7 @@ def _calibrated(
     if as_json:
         emit([one.json() for one in found])
     else:
-        click.echo("\n\n".join(calibration.text(one) for one in found))
+        say("\n\n".join(calibration.text(one) for one in found))
     if not found or not all(one.passed for one in found):
         raise SystemExit(1)
 
@@ -136,7 +136,7 @@ def _on_file(
         raise click.UsageError("--file measures one reader or setting: bct calibrate refusal --file FILE")
     file = LabelledFile(replies, reply, label, _pairs("--map", mapped), _pairs("--fact", facts))
     found = on_file(file, grader_of(names[0], source))
-    emit(found.json()) if as_json else click.echo(found.text())
+    emit(found.json()) if as_json else say(found.text())
 
 
 def _pairs(option: str, given: Sequence[str]) -> dict[str, str]:
@@ -167,4 +167,4 @@ def _sampled(run: Path, n: int, seed: int, out: Path | None, labels: Path | None
         content = {"run": str(run), "labelled": counts}
         line = f"{run}  {', '.join(f'{k} of {name}' for name, k in counts.items())} labelled. "
         line += f"`bct report {run}` shows corrected rates next to the raw ones."
-    emit(content) if as_json else click.echo(line)
+    emit(content) if as_json else say(line)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lab.cli.output import COUNT, PATH, as_json, console, emit
+from lab.cli.output import COUNT, PATH, as_json, console, emit, say
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -122,17 +122,17 @@ def check(
 def _print(rows: list[dict[str, Any]], with_model: bool) -> None:
     console().print(_table(rows, with_model))
     if any(row.get("borderline") for row in rows):
-        click.echo("~ within 2 points of its threshold: other prompts may change the result")
+        say("~ within 2 points of its threshold: other prompts may change the result")
     for row in rows:
         for reason in row["reasons"]:
-            click.echo(f"{row['setting']}{'.' * bool(row['variant'])}{row['variant']}: {reason}")
+            say(f"{row['setting']}{'.' * bool(row['variant'])}{row['variant']}: {reason}")
     for note in dict.fromkeys(f"{row['setting']}: {note}" for row in rows for note in row.get("notes", ())):
-        click.echo(note)
+        say(note)
     settings = {row["setting"] for row in rows}
     good = {name for name in settings if all(row["passed"] for row in rows if row["setting"] == name)}
     variants = [row for row in rows if row["variant"]]
     passed = sum(row["passed"] for row in variants)
-    click.echo(f"{passed} of {len(variants)} variants passed; {len(good)} of {len(settings)} settings in every variant")
+    say(f"{passed} of {len(variants)} variants passed; {len(good)} of {len(settings)} settings in every variant")
 
 
 def _table(rows: list[dict[str, Any]], with_model: bool) -> Table:

@@ -24,6 +24,7 @@ from bct_tasks.setting import Prompt, Setting
 from graders import Unreadable
 from lab.cli.serve import warn_of_organisms
 from serving.backends.engine.engine import Engine, get_engine
+from serving.characters import visible
 from serving.errors import BadInput, did_you_mean
 from serving.refs import Checkpoint, resolve
 from serving.request import Reply, Request
@@ -41,8 +42,6 @@ AT_HAND = 20
 MAX_TOKENS = 512
 # Wide enough for two replies if the output is a pipe, which has no width.
 PIPE_WIDTH = 120
-# Control characters: a model's reply must not move the cursor or set the title.
-CONTROLS = {code: None for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"}
 
 
 def converse(
@@ -241,18 +240,18 @@ class Talk:
 
     def _unfinished(self, said: Sequence[Said]) -> RenderableType:
         names = (checkpoint.ref for checkpoint in self.checkpoints)
-        panels = [Column(name, Text(printable(s.text))) for s, name in zip(said, names, strict=True)]
+        panels = [Column(name, Text(visible(s.text))) for s, name in zip(said, names, strict=True)]
         return panels[0] if len(panels) == 1 else _side_by_side(panels)
 
     def _panel(self, at: int, reply: Reply | Exception, prompt: Prompt | None) -> Column:
         name = self.checkpoints[at].ref
         if isinstance(reply, Exception):
             self.histories[at].pop()  # the question that was not answered
-            return Column(name, Text(printable(str(reply)), style="red"))
+            return Column(name, Text(visible(str(reply)), style="red"))
         self.histories[at].append({"role": "assistant", "content": reply.text})
         notes = [self.prompts.grade(prompt, reply)] if self.prompts and prompt else []
         notes += [f"{reply.output_tokens} tokens", *(["cut off"] if reply.stop_reason != "stop" else [])]
-        return Column(name, Text(printable(reply.text)), Text(", ".join(notes)))
+        return Column(name, Text(visible(reply.text)), Text(", ".join(notes)))
 
 
 def _result(future: Future[Reply]) -> Reply | Exception:
@@ -260,11 +259,6 @@ def _result(future: Future[Reply]) -> Reply | Exception:
         return future.result()
     except Exception as error:  # an error of one checkpoint must not end the conversation with the other
         return error
-
-
-def printable(text: str) -> str:
-    """A reply without control characters."""
-    return text.translate(CONTROLS)
 
 
 @dataclass(frozen=True)

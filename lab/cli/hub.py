@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from lab.cli.output import COUNT, PATH, as_json, emit
+from lab.cli.output import COUNT, PATH, as_json, emit, say
 from serving.errors import BadInput, WorkFailed
 
 
@@ -39,7 +39,7 @@ def list_(data: str | None, as_json: bool) -> None:
         emit(lines)
         return
     for line in lines:
-        click.echo(
+        say(
             f"{line['name']:12}  {line['repo']}@{line['revision'][:8]}  {line['licence']}  {line['megabytes']:g} MB  "
             + (line["path"] or "not here")
         )
@@ -58,7 +58,7 @@ def fetch(names: tuple[str, ...]) -> None:
             raise UnknownName("data set", name, DATA_SETS, "`bct hub list` shows all")
     for name in names:
         found = download(DATA_SETS[name])
-        click.echo(f"{name}  {found.path}  sha256 {found.sha256}")
+        say(f"{name}  {found.path}  sha256 {found.sha256}")
 
 
 @hub.command()
@@ -80,9 +80,7 @@ def keep(logs: tuple[Path, ...], out: Path, times: int) -> None:
     if not content["kept"]:
         raise WorkFailed(f"none of {content['asked']} items was solved in all of {times} epochs: nothing to write")
     kept.write(out, settings.pop(), models.pop(), content)
-    click.echo(
-        f"{out}  {len(content['kept'])} of {content['asked']} items, solved every time in at least {times} replies"
-    )
+    say(f"{out}  {len(content['kept'])} of {content['asked']} items, solved every time in at least {times} replies")
 
 
 @hub.command()
@@ -107,9 +105,7 @@ def gate(logs: tuple[Path, ...], as_json: bool) -> None:
         emit({**vars(result), "passed": result.passed})
     else:
         figures = "  ".join(f"{name} {share:.2f}" for name, share in result.figures.items())
-        click.echo(
-            "  ".join([f"{setting}.{variant}", "passed" if result.passed else "failed", figures, *result.reasons])
-        )
+        say("  ".join([f"{setting}.{variant}", "passed" if result.passed else "failed", figures, *result.reasons]))
     if not result.passed:
         raise SystemExit(1)
 

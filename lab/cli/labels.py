@@ -11,7 +11,7 @@ from bct_tasks import catalogue
 from graders.calibration import gold_text
 from lab.calibrate import gold, heldout
 from lab.cli.main import Border
-from lab.cli.output import COUNT, PATH
+from lab.cli.output import COUNT, PATH, say
 from lab.cli.show import shown_reply
 from serving import layout
 from serving.errors import BadInput
@@ -34,7 +34,7 @@ def prompts(setting: str, variant: str | None, split: str, n: int) -> None:
     for prompt in found.prompts(chosen, split, n):
         initial, alternate = (shown_reply(found, prompt, p.behavior(prompt)) for p in (found.initial, found.alternate))
         both = f"agreed {initial!r}" if initial == alternate else f"initial {initial!r}  alternate {alternate!r}"
-        click.echo(f"{prompt.id}  {chosen.name}  {prompt.user!r}  {both}")
+        say(f"{prompt.id}  {chosen.name}  {prompt.user!r}  {both}")
 
 
 @main.command("fill")
@@ -48,7 +48,7 @@ def fill_(settings: Sequence[str], held_out: bool) -> None:
         lines, gone = gold.fill(setting, path)
         layout.write_atomic(path, gold_text(lines))
         left = sum(not line.label for line in lines)
-        click.echo(f"{path}  {len(lines)} replies, {left} without a label, {gone} to prompts that are no longer drawn")
+        say(f"{path}  {len(lines)} replies, {left} without a label, {gone} to prompts that are no longer drawn")
 
 
 @main.command()
@@ -63,7 +63,7 @@ def draw(setting: str, logs: tuple[Path, ...], n: int, seed: int, out: Path) -> 
         raise BadInput(f"{out}: exists already. Choose another --out.")
     lines = heldout.draw(catalogue.load(setting), logs, n, seed)
     layout.write_atomic(out, gold_text(lines))
-    click.echo(f"{out}  {len(lines)} replies without a label")
+    say(f"{out}  {len(lines)} replies without a label")
 
 
 if __name__ == "__main__":

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lab.cli.output import as_json, emit
+from lab.cli.output import as_json, bold, emit, say
+from serving.characters import visible
 
 if TYPE_CHECKING:
     from bct_tasks.setting import Setting
@@ -20,15 +21,15 @@ def list_(as_json: bool) -> None:
 
     settings, broken = catalogue.load_all()
     for error in broken:
-        click.echo(f"left out: {error.message}", err=True)
+        say(f"left out: {error.message}", err=True)
     if as_json:
         emit([described(setting) for setting in settings])
         return
     for setting in settings:
         variants = ", ".join(v.name if v.role == "bct" else f"{v.name} ({v.role})" for v in setting.variants)
-        click.echo(f"{click.style(setting.name, bold=True)}  {setting.version}")
-        click.echo(f"  initial    {setting.initial.line}\n  alternate  {setting.alternate.line}")
-        click.echo(f"  variants   {variants}")
+        click.echo(f"{bold(setting.name)}  {visible(setting.version)}")
+        say(f"  initial    {setting.initial.line}\n  alternate  {setting.alternate.line}")
+        say(f"  variants   {variants}")
 
 
 def described(setting: Setting) -> dict[str, Any]:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from serving.characters import visible
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -26,12 +28,19 @@ PIPE_WIDTH = 140
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout, for programs.")
 
 
-def emit(content: object) -> None:
-    """One JSON value on stdout."""
-    from serving.characters import visible
+def say(text: object = "", *, err: bool = False, nl: bool = True) -> None:
+    """A text on stdout or stderr, with control characters as escapes: names in foreign files may hold anything."""
+    click.echo(visible(str(text)), err=err, nl=nl)
 
-    # Characters that JSON allows unescaped, such as U+202E, as their escapes.
-    click.echo(visible(json.dumps(content, indent=1, ensure_ascii=False)))
+
+def bold(text: str) -> str:
+    """A text in bold, for `click.echo`."""
+    return click.style(visible(text), bold=True)
+
+
+def emit(content: object) -> None:
+    """One JSON value on stdout. Characters that JSON allows unescaped, such as U+202E, are escapes."""
+    say(json.dumps(content, indent=1, ensure_ascii=False))
 
 
 def console() -> Console:
@@ -55,4 +64,4 @@ def print_outcome(run: Run, took: str | None = None) -> None:
     from lab.report.terminal import print_results
 
     print_results(run.results, console(), took)
-    click.echo(f"report   {run.folder / 'report.html'}          replies   inspect view --log-dir {run.logs}")
+    say(f"report   {run.folder / 'report.html'}          replies   inspect view --log-dir {run.logs}")

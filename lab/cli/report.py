@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from lab.cli.output import PATH, as_json, emit, outcome, print_outcome
+from lab.cli.output import PATH, as_json, emit, outcome, print_outcome, say
 from serving.errors import BadInput
 
 
@@ -60,11 +60,11 @@ def report(
         from lab.report.figures.gallery import export
 
         count = len(export(rebuilt.results, figures))
-        click.echo(f"{figures}  {count} figures, each as .pdf, .svg and .png, with .csv and .txt (caption)", err=True)
+        say(f"{figures}  {count} figures, each as .pdf, .svg and .png, with .csv and .txt (caption)", err=True)
     if as_markdown:
         from lab.report.markdown import markdown
 
-        click.echo(markdown(rebuilt.results), nl=False)
+        say(markdown(rebuilt.results), nl=False)
     elif as_json:
         emit(outcome(rebuilt))
     else:
@@ -78,4 +78,4 @@ def _compare(run: Path, other: Path, as_json: bool) -> None:
     found = against(run, other)
     if not found.pairs:
         raise BadInput(f"{run} and {other} have no cell in common: compare runs of the same recipe")
-    emit(found.as_json()) if as_json else click.echo(comparison(found), nl=False)
+    emit(found.as_json()) if as_json else say(comparison(found), nl=False)

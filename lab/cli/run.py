@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from lab.cli.output import COUNT, PATH, as_json, emit, outcome, print_outcome
+from lab.cli.output import COUNT, PATH, as_json, emit, outcome, print_outcome, say
 
 
 @click.command()
@@ -63,7 +63,7 @@ def _estimate(experiment: Any, jobs: int | None, as_json: bool) -> None:
         emit(found.as_json() | checked.as_json())
         return
     for line in (*estimate.text(found), "", *checked_text(checked)):
-        click.echo(line)
+        say(line)
 
 
 def _run(experiment: Any, how: dict[str, Any], force: bool, as_json: bool) -> None:

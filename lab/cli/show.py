@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lab.cli.list import described
-from lab.cli.output import as_json, emit
+from lab.cli.output import as_json, bold, emit, say
+from serving.characters import visible
 
 if TYPE_CHECKING:
     from bct_tasks.setting import Kind, Prompt, Setting, Variant
@@ -30,12 +31,12 @@ def show(setting: str, variant: str | None, as_json: bool) -> None:
     if as_json:
         emit(described(found) | {"references": list(found.references), "examples": examples})
         return
-    click.echo(f"{click.style(found.name, bold=True)}  {found.version}")
-    click.echo(f"initial    {found.initial.line}\nalternate  {found.alternate.line}")
+    click.echo(f"{bold(found.name)}  {visible(found.version)}")
+    say(f"initial    {found.initial.line}\nalternate  {found.alternate.line}")
     for reference in found.references:
-        click.echo(f"source     {reference}")
+        say(f"source     {reference}")
     for v in chosen:
-        click.echo(f"\n{click.style(v.name, bold=True)}  carrier {v.carrier}, role {v.role}")
+        click.echo(f"\n{bold(v.name)}  carrier {v.carrier}, role {v.role}")
         for example in examples[v.name]:
             _print_example(example)
 
@@ -67,4 +68,4 @@ def _print_example(example: dict[str, Any]) -> None:
     for key in ("system", "user", "initial", "alternate"):
         if example[key]:
             text = str(example[key]).replace("\n", "\n" + " " * 17)
-            click.echo(f"  {example['split']:5}  {key:9} {text}")
+            say(f"  {example['split']:5}  {key:9} {text}")

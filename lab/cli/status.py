@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from lab.cli.output import PATH, as_json, console, emit
+from lab.cli.output import PATH, as_json, console, emit, say
 
 
 @click.command()
@@ -25,4 +25,4 @@ def status(run: Path, as_json: bool) -> None:
         return
     console().print(states.table(view, str(run)))
     driver = f"driver: process {view.driver}" if view.driver else "no driver is running"
-    click.echo(f"{states.line(view)}; {driver}")
+    say(f"{states.line(view)}; {driver}")

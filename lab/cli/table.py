@@ -7,7 +7,7 @@ from typing import Literal
 
 import click
 
-from lab.cli.output import PATH
+from lab.cli.output import PATH, say
 
 ENDINGS: dict[str, Literal["csv", "parquet", "json"]] = {".parquet": "parquet", ".json": "json"}
 
@@ -36,9 +36,9 @@ def table(
         raise click.UsageError("parquet is not text: name a file with --out")
     rows, left_out = rows_of(run, per)
     for line in left_out:
-        click.echo(f"left out: {line}", err=True)
+        say(f"left out: {line}", err=True)
     if out is None:
-        click.echo(text(rows, "json" if form == "json" else "csv"), nl=False)
+        say(text(rows, "json" if form == "json" else "csv"), nl=False)
         return
     write(rows, form, out)
-    click.echo(f"{out}  {len(rows):,} rows, one per {per}")
+    say(f"{out}  {len(rows):,} rows, one per {per}")

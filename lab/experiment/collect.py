@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from lab.experiment import cost, gate, readings, registered, shown, state
+from lab.experiment import cost, gate, readings, registered, shown, state, stored
 from lab.experiment.folder import Experiment
 from lab.experiment.jobs import skipped
 from lab.experiment.labels import labelled
@@ -30,6 +30,11 @@ LIBRARIES = ("bct-tasks", "inspect-ai", "torch", "transformers", "trl", "peft")
 
 def collect(experiment: Experiment) -> Results:
     """Results of the finished cells; the others are listed with their failures."""
+    with stored.of_run(experiment.folders.run):
+        return _collected(experiment)
+
+
+def _collected(experiment: Experiment) -> Results:
     recipe, folders = experiment.recipe, experiment.folders
     skips = {c.id: why for c in experiment.cells.values() if (why := _skipped(experiment, c))}
     records = [_record(experiment, cell) for cell in experiment.cells.values() if cell.id not in skips]

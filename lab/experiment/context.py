@@ -51,6 +51,9 @@ def tokenizer_of(checkpoint: Checkpoint) -> Tokenizer | None:
         return None
     from tokenizers import Tokenizer
 
+    from serving.apart.tries import refuse_tokenizer
+
+    refuse_tokenizer(folder)
     return Tokenizer.from_file(str(folder / "tokenizer.json"))
 
 

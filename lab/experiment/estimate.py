@@ -9,6 +9,7 @@ Not covered: jobs that fail and get another attempt, downloads, and the first co
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -247,25 +248,31 @@ class Estimator:
 def _finished(folders: Iterable[Path]) -> Iterable[Mapping[str, Any]]:
     """Seconds of finished cells, per token, reply and label."""
     for done in (path for folder in folders for path in sorted(folder.glob(f"[!.]*/{layout.DONE}"))):
-        cell = done.parent
-        trained, ended, manifest = (
-            layout.read_if_there(cell / name) for name in (layout.TRAINED, layout.DONE, layout.MANIFEST)
-        )
-        lines = read_metrics(cell / "metrics.jsonl")
-        if not (trained and ended and manifest and lines and ended.get("replies")):
-            continue
-        config = manifest["identity"]["config"]
-        rows = config["steps"] * config["batch_size"]
-        yield {
-            "model": config["model"],
-            "backend": config.get("backend", TRL),
-            "setting": config["setting"],
-            "variant": config["variant"],
-            "row": trained["tokens"] / rows,
-            "token": trained["training_seconds"] / trained["tokens"],
-            "label": max(0.0, trained["seconds"] - trained["training_seconds"]) / rows,
-            "reply": max(0.0, ended["seconds"] - trained["seconds"]) / ended["replies"],
-        }
+        # Another run's folder may hold anything, and a cell of it is one of many examples.
+        with suppress(BadInput, ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
+            yield from _figures(done.parent)
+
+
+def _figures(cell: Path) -> Iterable[Mapping[str, Any]]:
+    """Seconds of one cell; nothing if it has no figures."""
+    trained, ended, manifest = (
+        layout.read_if_there(cell / name) for name in (layout.TRAINED, layout.DONE, layout.MANIFEST)
+    )
+    lines = read_metrics(cell / "metrics.jsonl")
+    if not (trained and ended and manifest and lines and ended.get("replies")):
+        return
+    config = manifest["identity"]["config"]
+    rows = config["steps"] * config["batch_size"]
+    yield {
+        "model": config["model"],
+        "backend": config.get("backend", TRL),
+        "setting": config["setting"],
+        "variant": config["variant"],
+        "row": trained["tokens"] / rows,
+        "token": trained["training_seconds"] / trained["tokens"],
+        "label": max(0.0, trained["seconds"] - trained["training_seconds"]) / rows,
+        "reply": max(0.0, ended["seconds"] - trained["seconds"]) / ended["replies"],
+    }
 
 
 @cache

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from bct_tasks import catalogue
+from lab.experiment import stored
 from lab.experiment.names import names, renamed
 from lab.plan import recipe as recipes
 from lab.plan.cells import IDENTITY, Cell, Start, cells_of, starts_of
@@ -182,7 +183,7 @@ def _parts(experiment: Experiment) -> dict[str, dict[str, str]]:
 
 
 def _origin(run: Path) -> dict[str, Any]:
-    origin = layout.read_if_there(run / "run.json")
+    origin = stored.read_if_there(run / "run.json", stored.Origin)
     if origin is None:
         problem = "not a run folder" if run.is_dir() else "no such folder"
         raise BadInput(f"{run}: {problem}. Name the folder that `bct run` wrote, such as runs/quickstart.")

@@ -119,13 +119,14 @@ def _arm(cell: Cell) -> str:
 
 
 def _example(arm: str, cell: Cell) -> Example:
-    from serving.load import load_tokenizer
+    from serving.load import load_tokenizer, refused
 
     try:
         tokenizer = load_tokenizer(cell.train.origin())
     except (BadInput, OSError) as error:  # it may be cached only where the run is
         return Example(arm, missing=" ".join(str(error).split())[:200])
-    return Example(arm, *_texts(cell, tokenizer))
+    with refused(f"{cell.train.model}: its chat template refuses the prompts of {arm}"):
+        return Example(arm, *_texts(cell, tokenizer))
 
 
 def _texts(cell: Cell, tokenizer: PreTrainedTokenizerBase) -> Iterator[str]:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from graders.judge import JudgeFailed, prompt_hash
-from lab.experiment import judging
+from lab.experiment import judging, stored
 from lab.experiment.folder import Experiment, Folders
 from lab.logs.reader import SCORE, newest, read_header
 from lab.logs.records import PATTERN
@@ -60,7 +60,7 @@ class Reread:
 def of(folders: Folders) -> list[Reread]:
     """The complete readings of a run."""
     files = sorted((folders.run / "readings").glob("*.json"))
-    return [_from(path.stem, layout.read_json(path)) for path in files]
+    return [_from(path.stem, stored.read(path, stored.Reading)) for path in files]
 
 
 def regrade(experiment: Experiment, name: str, by: JudgeOptions | None) -> Reread:

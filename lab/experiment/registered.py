@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from lab.experiment import stored
 from lab.experiment.folder import Experiment, Folders
 from lab.plan.grid import GateLimits
 from lab.verdict.criterion import VERSION
@@ -28,7 +29,7 @@ NAME = "registered.json"
 def register(experiment: Experiment) -> None:
     """Writes the registration of a run that has none, or an amendment where the recipe changed."""
     path = experiment.folders.run / NAME
-    content, known = content_of(experiment), layout.read_if_there(path)
+    content, known = content_of(experiment), stored.read_if_there(path, stored.Registered)
     entry = {"date": datetime.now(UTC).date().isoformat(), "hash": hash_of(content), "content": content}
     if known is None:
         fresh = not any(experiment.folders.cell(cell).exists() for cell in experiment.cells.values())
@@ -43,7 +44,7 @@ def register(experiment: Experiment) -> None:
 
 def read(folders: Folders) -> Registration | None:
     """The registration of a run as in results.json; None for a run without one."""
-    known = layout.read_if_there(folders.run / NAME)
+    known = stored.read_if_there(folders.run / NAME, stored.Registered)
     if known is None:
         return None
     amendments = tuple(

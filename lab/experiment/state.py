@@ -12,13 +12,18 @@ import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field, TypeAdapter
 
 from serving import layout
 
 Phase = Literal[
     "waiting", "starting", "organism", "training", "evaluating", "stopped", "done", "failed", "refused", "skipped"
 ]
+
+Count = Annotated[int, Field(ge=0, lt=2**63)]
+Seconds = Annotated[float, Field(ge=0, le=1e12, allow_inf_nan=False)]
 
 # People read the states: two a second suffice, and a step of a small model takes less.
 INTERVAL = 0.5
@@ -36,13 +41,16 @@ class State:
     """
 
     phase: Phase = "waiting"
-    step: int = 0
-    total: int = 0
+    step: Count = 0
+    total: Count = 0
     pid: int = 0
     attempt: int = 0
-    began: float = 0.0
-    seconds: float = 0.0
+    began: Seconds = 0.0
+    seconds: Seconds = 0.0
     error: str = ""
+
+
+_SHAPE = TypeAdapter(State)
 
 
 def path_of(home: Path, job: str) -> Path:
@@ -62,9 +70,11 @@ def write(path: Path, state: State) -> None:
 
 def read(path: Path) -> State:
     """The state of a job; `waiting` if it has none yet."""
+    if not path.is_file():
+        return State()
     try:
-        return State(**json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
+        return _SHAPE.validate_json(path.read_bytes())
+    except (OSError, ValueError):
         return State()
 
 

@@ -17,6 +17,7 @@ from rich.text import Text
 from lab.experiment import state
 from lab.experiment.board import Jobs
 from lab.experiment.state import State
+from lab.experiment.stored import of_run
 
 RUNNING = ("starting", "organism", "training", "evaluating")
 STYLES = {"done": "green", "skipped": "dim", "failed": "red", "refused": "red", "waiting": "dim"}
@@ -78,7 +79,8 @@ class Overview:
 
 def overview(jobs: Jobs, driver: int | None) -> Overview:
     """Reads the state files of all jobs. Without a `driver`, a job that was running is shown as stopped."""
-    return Overview(tuple(_progress(jobs, job, driver is not None) for job in jobs.names), driver)
+    with of_run(jobs.home):
+        return Overview(tuple(_progress(jobs, job, driver is not None) for job in jobs.names), driver)
 
 
 def _progress(jobs: Jobs, job: str, alive: bool) -> JobProgress:

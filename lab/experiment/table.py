@@ -14,6 +14,7 @@ import pandas as pd
 
 from lab.experiment.collect import collect
 from lab.experiment.folder import Experiment, open_run
+from lab.experiment.stored import of_run
 from lab.logs.loose import read_folder
 from lab.logs.reader import read_replies
 from lab.verdict.table import Row, loose_checkpoints, loose_samples, result_table, sample_rows, sample_table
@@ -28,7 +29,12 @@ def table(folder: Path, per: Per = "sample") -> tuple[pd.DataFrame, tuple[str, .
     Raises:
         BadInput: the folder does not exist, or is neither; or a log of the run cannot be read.
     """
-    if (folder / "run.json").is_file():
+    with of_run(folder):
+        return _table(folder, per)
+
+
+def _table(folder: Path, per: Per) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    if (folder / "run.json").exists():
         experiment = open_run(folder)
         return (_samples(experiment) if per == "sample" else result_table(collect(experiment))), ()
     found = read_folder(folder)

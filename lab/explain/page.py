@@ -14,6 +14,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from lab.experiment.stored import of_run
 from lab.explain.figures import drawings, label
 from lab.explain.firstorder import ITEMS, Tested, by_cell, check_run, hits, summary
 from lab.explain.studies import all_studies
@@ -35,7 +36,8 @@ def explain(run: Path | None, out: Path, items: int = ITEMS, progress: Callable[
     Raises:
         BadInput: `run` has no trained cell.
     """
-    tested = check_run(run, items, progress) if run is not None else []
+    with of_run(run or out):
+        tested = check_run(run, items, progress) if run is not None else []
     content = numbers(tested)
     out.mkdir(parents=True, exist_ok=True)
     figures: dict[str, str] = {}

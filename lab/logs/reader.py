@@ -29,6 +29,7 @@ from bct_tasks.setting import Prompt
 from lab.logs.records import OUTCOMES, PATTERN, Item, judge_text
 
 HEADER, SUMMARIES = "header.json", "summaries.json"
+MOST_BYTES = 2**30  # of a member of a log, unpacked
 CUT_OFF = ("max_tokens", "model_length")
 SCORE = re.compile(r"outcome(?:-?(\d+))?$")
 SCORED = re.compile(r"-scored(?:-(\d+))?$")
@@ -371,10 +372,14 @@ def _read(log: Path, member: str) -> Any:
 
 
 def _read_all(log: Path, members: Sequence[str]) -> list[Any]:
+    if not log.is_file():  # opening a pipe would wait for its writer
+        return [None] * len(members)
     try:
         with zipfile.ZipFile(log) as archive:
+            if any(archive.getinfo(member).file_size > MOST_BYTES for member in members):
+                return [None] * len(members)
             return [from_json(archive.read(member), cache_strings="keys") for member in members]
-    except (OSError, zipfile.BadZipFile, KeyError, ValueError):
+    except Exception:  # damaged zips raise many kinds of error, each way of compression its own
         return [_by_inspect(log, member) for member in members]
 
 

@@ -125,7 +125,8 @@ def _rank(ref: str) -> int | None:
     checkpoint = refs.resolve(ref)
     if checkpoint.kind != "adapter" or checkpoint.path is None:
         return None
-    return layout.read_json(checkpoint.path / "adapter_config.json").get("r")
+    rank = layout.read_json(checkpoint.path / "adapter_config.json").get("r")
+    return rank if type(rank) is int else None
 
 
 def _steps(audit: Audit, setting: Setting, variant: str) -> tuple[list[str], dict[str, str]]:

@@ -50,7 +50,8 @@ PLURALS = {
 #: TRL's name of Adam's ε, and parts of the names of optimizers that have it.
 EPSILON, WITH_EPSILON = "adam_epsilon", ("adam", "muon")
 
-Count = Annotated[int, Field(ge=1)]
+#: A number of steps, rows, prompts or tokens. A million of any is more than an experiment of many cells can do.
+Count = Annotated[int, Field(ge=1, le=1_000_000)]
 #: Seeds of NumPy are 32 bits.
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Share = Annotated[float, Field(ge=0, le=1)]

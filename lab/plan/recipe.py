@@ -18,9 +18,10 @@ An error is one line: file, line, what is wrong, and what to write instead.
 
 from __future__ import annotations
 
+import math
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Annotated, Any
@@ -44,6 +45,7 @@ from lab.plan.grid import (
     WITH_EPSILON,
     Frozen,
     Grid,
+    SeedOptions,
     as_list,
 )
 from lab.verdict.contrasts import Compared
@@ -79,6 +81,7 @@ SAYS = {
     "bool_parsing": "true or false is expected",
     "finite_number": "a finite number is expected",
 }
+MOST_CELLS, MOST_ARMS = 100_000, 1000
 SHARED = ("name", "question", "expect", "compare", "thresholds", "arms")
 
 
@@ -129,6 +132,7 @@ def load(path: Path, home: Path | None = None) -> Recipe:
     content = document.content
     home = (home or path.parent).resolve()
     grids = tuple(_grid(document, overrides, place, home) for overrides, place in _overrides(document))
+    _refuse_endless(document, grids)
     _refuse_idle_organism(document, grids)
     found = Recipe(
         name=_slug(str(content.get("name", path.stem))),
@@ -140,6 +144,16 @@ def load(path: Path, home: Path | None = None) -> Recipe:
         compare=comparing.read(document, grids),
     )
     return found.read_from(document)
+
+
+def _refuse_endless(document: Document, grids: Sequence[Grid]) -> None:
+    """Raises the error of lists whose product is no experiment: a few hundred lines can ask for 10^12 cells."""
+    for grid in grids:
+        lists = (getattr(grid, name) for name in Grid.model_fields if name != "checkpoints")
+        seeds = grid.seeds.model_dump().values() if isinstance(grid.seeds, SeedOptions) else ()
+        cells = math.prod(len(values) for values in (*lists, *seeds) if isinstance(values, tuple) and values)
+        if cells > MOST_CELLS:
+            raise document.error((), f"its lists multiply to {cells:,} cells, and a run has at most {MOST_CELLS:,}.")
 
 
 def _slug(name: str) -> str:
@@ -154,6 +168,8 @@ def _refuse_unknown_keys(document: Document) -> None:
     grids = document.content.get("arms", [])
     if not isinstance(grids, list) or ("arms" in document.content and not grids):
         raise document.error(("arms",), "arms is a list of overrides, such as `- {setting: inoculation}`.")
+    if len(grids) > MOST_ARMS:
+        raise document.error(("arms",), f"arms has {len(grids):,} entries, and a recipe has at most {MOST_ARMS:,}.")
     for i, grid in enumerate(grids):
         if not isinstance(grid, dict):
             raise document.error(("arms", i), "an entry is a mapping, such as `- {setting: inoculation}`.")

@@ -146,8 +146,12 @@ _WORDS = {"string": "text", "integer": "integer", "number": "number", "boolean":
 
 def _bounds(part: Schema) -> str:
     signs = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
-    found = [f"{sign} {part[key]:g}" for key, sign in signs.items() if key in part]
+    found = [f"{sign} {_bound(part[key])}" for key, sign in signs.items() if key in part]
     return f" {', '.join(found)}" if found else ""
+
+
+def _bound(number: float) -> str:
+    return f"{number:,}" if float(number).is_integer() else f"{number:g}"
 
 
 def _default(part: Schema) -> str:

@@ -12,6 +12,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from lab.logs.records import JUDGED, CeilingRecord, CellRecord, scored
 from lab.verdict.arms import ARM, grouped, key_of
 from lab.verdict.conclusions import Judged, conclusions
@@ -49,6 +51,8 @@ from lab.verdict.schema import (
 from lab.verdict.seeds import groups
 from lab.verdict.sham import with_sham
 from lab.verdict.variances import variances
+from serving.errors import BadInput
+from serving.json_files import read_json
 from serving.layout import write_atomic
 
 __all__ = ["Results", "Thresholds", "build_results", "read_results", "schema", "second_reading", "write_results"]
@@ -176,9 +180,17 @@ def read_results(path: Path) -> Results:
     """Read a results.json, checked against the models.
 
     Raises:
-        pydantic.ValidationError: The file is not of this schema.
+        BadInput: The file is missing, or is not of this schema.
     """
-    return Results.model_validate_json(path.read_text(encoding="utf-8"))
+    try:
+        read_json(path)  # says what is wrong with a file that is no JSON
+        return Results.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = ".".join(map(str, first["loc"]))
+        raise BadInput(
+            f"{path}: {place}: {first['msg'].lower()}: run `bct report` of its folder to write it again"
+        ) from None
 
 
 def schema() -> dict[str, Any]:

@@ -10,7 +10,9 @@ Not covered: opening a run folder (`lab.experiment.table`), and the replies' tex
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -23,7 +25,11 @@ from lab.logs.records import EVAL_OUTCOMES, TRAIN_OUTCOMES, CellRecord, Checkpoi
 from lab.verdict.rates import measure_cell
 from lab.verdict.schema import CellResult, CheckpointResult, EvalRates, Margin, Rate, Results, Thresholds, TrainRates
 from lab.verdict.wording import families_text, grader_text
+from serving.characters import visible
 from serving.layout import write_atomic
+
+#: What a spreadsheet takes for the beginning of a formula.
+FORMULAS = ("=", "+", "-", "@", "\t")
 
 Row = Mapping[str, Any]
 Format = Literal["csv", "parquet", "json"]
@@ -81,11 +87,28 @@ def _typed(rows: Iterable[Row], columns: Mapping[str, str]) -> pd.DataFrame:
 
 
 def text(table: pd.DataFrame, form: Literal["csv", "json"]) -> str:
-    """The table as text; an unknown value is an empty field of CSV and null in JSON."""
+    """The table as text; an unknown value is an empty field of CSV and null in JSON.
+
+    In CSV a text that a spreadsheet would run as a formula begins with an apostrophe, and a control character is
+    an escape (https://owasp.org/www-community/attacks/CSV_Injection).
+    """
     if form == "csv":
-        return str(table.to_csv(index=False, lineterminator="\n"))
+        return str(table.map(_harmless).to_csv(index=False, lineterminator="\n"))
     known = table.astype(object).where(table.notna(), None)
     return json.dumps(known.to_dict("records"), indent=1, ensure_ascii=False) + "\n"
+
+
+def _harmless(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    shown = visible(value)
+    return f"'{shown}" if shown.startswith(FORMULAS) and not _is_number(shown) else shown
+
+
+def _is_number(text: str) -> bool:
+    with suppress(ValueError):
+        return math.isfinite(float(text))
+    return False
 
 
 def write(table: pd.DataFrame, form: Format, path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tiny_checkpoints import llama, save
 
-from serving import layout
+from serving import layout, tensors
 from serving.errors import BadInput
 
 
@@ -24,9 +24,9 @@ def test_only_whole_steps_count(made: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("keep", [0, 5, 100, -1])
 def test_a_truncated_safetensors_file_is_seen_at_any_length(tmp_path: Path, keep: int) -> None:
     weights = save(llama(0), tmp_path / "x") / "model.safetensors"
-    assert layout.safetensors_problem(weights) is None
+    assert tensors.problem(weights) is None
     weights.write_bytes(weights.read_bytes()[:keep])
-    assert layout.safetensors_problem(weights) is not None
+    assert tensors.problem(weights) is not None
 
 
 def test_a_missing_shard_is_seen(tmp_path: Path) -> None:

@@ -9,21 +9,37 @@ from pathlib import Path
 from typing import Any, cast
 
 from serving import layout
+from serving.errors import BadInput
 
 NAME = "metrics.jsonl"
 
 
 def read(file: Path) -> list[dict[str, Any]]:
-    """The lines of a file in their order, without an incomplete last line."""
+    """The lines of a file in their order, without an incomplete last line.
+
+    Raises:
+        BadInput: A complete line is not a step of a training.
+    """
     if not file.is_file():
         return []
     lines: list[dict[str, Any]] = []
-    for line in file.read_text(encoding="utf-8").splitlines():
+    for number, line in enumerate(file.read_text(encoding="utf-8", errors="replace").splitlines(), start=1):
         try:
             lines.append(cast("dict[str, Any]", json.loads(line)))
-        except ValueError:
+        except (ValueError, RecursionError):
             break
+        if not _is_step(lines[-1]):
+            raise BadInput(
+                f"{file}, line {number}: is not a step of a training: restore the file, or delete its folder"
+            )
     return lines
+
+
+def _is_step(line: object) -> bool:
+    """Whether a line has a step and numbers; unknown ones are null."""
+    if not isinstance(line, dict) or not (type(line.get("step")) is int and 0 <= line["step"] < 2**63):
+        return False
+    return all(value is None or isinstance(value, int | float) for value in line.values())
 
 
 class MetricsLog:

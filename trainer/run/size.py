@@ -9,7 +9,6 @@ three. Not covered: several GPUs, and models whose code is not part of transform
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-from serving import layout
+from serving import architecture, layout, tensors
 from serving.errors import BadInput
 from serving.refs import Checkpoint
 
@@ -72,15 +71,24 @@ def context_of(checkpoint: Checkpoint) -> int | None:
     folder = folder_of(checkpoint)
     if folder is None or not (folder / "config.json").is_file():
         return None
+    length = _text_config(folder).get("max_position_embeddings")
+    return length if type(length) is int else None
+
+
+def _text_config(folder: Path) -> Mapping[str, Any]:
+    """The part of a configuration that describes the language model."""
     said = layout.read_json(folder / "config.json")
-    text: Mapping[str, Any] = said.get("text_config", said)
-    return text.get("max_position_embeddings")
+    text = said.get("text_config")
+    return text if isinstance(text, dict) else said
+
+
+#: Names of the number of layers, the width and the vocabulary; the second ones are GPT-2's.
+_SIDES = (("num_hidden_layers", "n_layer"), ("hidden_size", "n_embd"), ("vocab_size",))
 
 
 @cache
 def _size(folder: Path) -> Size | None:
-    said: dict[str, Any] = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    text: Mapping[str, Any] = said.get("text_config", said)
+    text = _text_config(folder)
     files = [file for file in layout.weight_files(folder) if file.is_file()]
     shapes = {name: shape for file in files for name, shape in _shapes(file).items()} or _from_config(folder)
     if not shapes:
@@ -88,12 +96,13 @@ def _size(folder: Path) -> Size | None:
     matrices = [shape for name, shape in shapes.items() if ".layers." in name and len(shape) == 2]
     counted = sum(prod(shape) for shape in shapes.values())
     sides = sum(sum(shape) for shape in matrices)
-    return Size(counted, text["num_hidden_layers"], text["hidden_size"], text["vocab_size"], sides)
+    layers, width, words = (next((text[n] for n in names if type(text.get(n)) is int), 0) for names in _SIDES)
+    return Size(counted, layers, width, words, sides) if layers and width and words else None
 
 
 def _shapes(file: Path) -> dict[str, tuple[int, ...]]:
     try:
-        return layout.tensor_shapes(file)
+        return tensors.shapes(file)
     except ValueError:
         raise BadInput(f"{file}: is not a safetensors file: restore it") from None
 
@@ -103,10 +112,12 @@ def _from_config(folder: Path) -> dict[str, tuple[int, ...]]:
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
 
+    if architecture.unbuildable(layout.read_json(folder / "config.json")) is not None:
+        return {}
     try:
         with torch.device("meta"):
             model = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(folder, trust_remote_code=False))
-    except (ValueError, KeyError, OSError):  # a model that transformers does not know
+    except Exception:  # a model that transformers does not know, or sizes that are none
         return {}
     return {name: tuple(weight.shape) for name, weight in model.named_parameters()}
 

@@ -60,6 +60,8 @@ def load(path: Path) -> Setting:
     path = path.expanduser()
     if path.suffix.lower() not in (*YAML, *PYTHON):
         raise SettingError(f"{path}: a setting is a .yaml or a .py file: `bct new NAME --yaml` writes one")
+    if path.exists() and not path.is_file():  # opening a pipe waits for its writer, and a device has no end
+        raise SettingError(f"{path}: is no file: name a .yaml or .py file, as `bct new NAME --yaml` writes it")
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:

@@ -23,7 +23,7 @@ from serving.backends.engine.memory import Need
 from serving.backends.engine.resident import Speaker
 from serving.backends.engine.score import Forced, forced, teacher_forced
 from serving.backends.engine.stream import Pieces, Tell
-from serving.errors import BadInput
+from serving.errors import BadInput, of_checkpoint
 from serving.request import Continuation, Reply, Request, Scored, StopReason, Token
 from serving.template import facts, refuse_arguments
 
@@ -95,13 +95,13 @@ def _run(jobs: list[EngineJob], speaker: Speaker) -> None:
         _run(jobs[: len(jobs) // 2], speaker)
         _run(jobs[len(jobs) // 2 :], speaker)
     else:
-        fail((job.future for job in jobs), error)
+        fail((job.future for job in jobs), of_checkpoint(speaker.ref, error))
 
 
-def _tried(jobs: list[EngineJob], speaker: Speaker) -> Exception | None:
+def _tried(jobs: list[EngineJob], speaker: Speaker) -> BaseException | None:
     try:
         answers = _scores(jobs, speaker) if isinstance(jobs[0].row, Forced) else _replies(jobs, speaker)
-    except Exception as error:  # whatever it is belongs to these jobs, and must not end the worker
+    except BaseException as error:  # whatever it is, a panic too, belongs to these jobs, and must not end the worker
         return error
     with together():
         for job, answer in zip(jobs, answers, strict=True):
@@ -129,10 +129,11 @@ def _prepare(job: EngineJob, speaker: Speaker) -> bool:
     try:
         job.row = _row(job.asked, speaker) if isinstance(job.asked, Request) else _forced(job.asked, speaker)
     except TemplateError as error:
-        fail([job.future], BadInput(f"the chat template refuses these messages: {error}"))
+        reason = " ".join(str(error).split())
+        fail([job.future], BadInput(f"{speaker.ref}: the chat template refuses these messages: {reason}"))
         return False
-    except Exception as error:  # whatever it is belongs to this job
-        fail([job.future], error)
+    except BaseException as error:  # whatever it is belongs to this job
+        fail([job.future], of_checkpoint(speaker.ref, error))
         return False
     if isinstance(job.row, PromptRow) and job.tell is not None:
         job.pieces = Pieces(partial(to_text, speaker.tokenizer), job.row.stop, job.tell)
@@ -145,6 +146,7 @@ def _prepare(job: EngineJob, speaker: Speaker) -> bool:
 def _row(request: Request, speaker: Speaker) -> PromptRow:
     _refuse_hopeless(request, speaker)
     prompt = encode(speaker.tokenizer, request)
+    _refuse_unknown(prompt, speaker)
     room = speaker.context - len(prompt) if speaker.context else request.max_tokens
     seed = int.from_bytes(os.urandom(8), "little") if request.seed is None else request.seed
     limit = min(request.max_tokens, room)
@@ -157,6 +159,16 @@ def _refuse_hopeless(request: Request, speaker: Speaker) -> None:
     letters = sum(len(message["content"]) for message in request.messages)
     if speaker.context and letters > LONGEST_TOKEN * speaker.context:
         raise BadInput(f"the prompt has {letters} characters and the model's context is {speaker.context} tokens")
+
+
+def _refuse_unknown(prompt: Sequence[int], speaker: Speaker) -> None:
+    """Raise BadInput for a token that the model has no row for: its tokenizer is another model's."""
+    rows: int | None = getattr(speaker.model.get_input_embeddings(), "num_embeddings", None)
+    if rows is not None and max(prompt, default=0) >= rows:
+        raise BadInput(
+            f"{speaker.ref}: its tokenizer makes token {max(prompt)} and the model has {rows} rows: "
+            "put the model's own tokenizer.json next to it"
+        )
 
 
 def _forced(asked: Continuation, speaker: Speaker) -> Forced:

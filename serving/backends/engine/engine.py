@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any
 from serving.backends.engine.delivery import delivered, fail
 from serving.backends.engine.gathering import Gathering
 from serving.backends.engine.stream import Tell, pieces
+from serving.errors import of_checkpoint
 from serving.refs import Checkpoint
 from serving.request import Continuation, Reply, Request, Scored
 
@@ -121,8 +122,8 @@ class Engine:
             try:
                 residents = residents or _new_residents(*self._options)
                 self._answer(residents, jobs)
-            except Exception as error:  # a failed load must not end the worker: its jobs get the error
-                fail((job.future for job in jobs), error)
+            except BaseException as error:  # a failed load must not end the worker: its jobs get the error
+                fail((job.future for job in jobs), of_checkpoint(jobs[0].checkpoint.ref, error))
         for job in itertools.chain.from_iterable(self._pending.values()):
             job.future.cancel()
 

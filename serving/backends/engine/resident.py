@@ -43,6 +43,8 @@ class Speaker:
     ending: Ending
     pad: int
     context: int | None
+    ref: str = ""
+    """The checkpoint, for errors."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +106,8 @@ class Residents:
         bare = resident.peft is not None and adapter is None
         with cast("Any", resident.peft).disable_adapter() if bare else nullcontext():
             stops = template.stop_tokens(tokenizer, resident.model.generation_config, resident.model.config)
-            yield Speaker(model, tokenizer, Ending(stops, tokenizer), _pad(tokenizer), _context(resident.model))
+            context = _context(resident.model)
+            yield Speaker(model, tokenizer, Ending(stops, tokenizer), _pad(tokenizer), context, checkpoint.ref)
 
     def _resident(self, full: Checkpoint) -> Resident:
         key = _key(full)

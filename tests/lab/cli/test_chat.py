@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.text import Text
 
 from bct_tasks import catalogue
-from lab.cli.conversation import Column, Talk, _side_by_side, at_hand, printable
+from lab.cli.conversation import Column, Talk, _side_by_side, at_hand
 from serving.backends.engine.engine import Engine, get_engine
 from serving.backends.engine.stream import Tell
 from serving.errors import BadInput
@@ -191,7 +191,15 @@ def test_on_a_terminal_a_reply_is_seen_while_it_is_written() -> None:
 
 
 def test_a_reply_cannot_command_the_terminal() -> None:
-    assert printable("a\x1b]0;title\x07b\tc\nd\x9b2J") == "a]0;titleb\tc\nd2J"
+    class Says:
+        def stream(self, checkpoint: object, request: object, tell: object) -> Future[Reply]:
+            future: Future[Reply] = Future()
+            future.set_result(Reply("a\x1b]0;title\x07b c\nd\x9b2J", "stop", 5, 4))
+            return future
+
+    said = shown(talk(("mini",), engine=Says()), "3 + 4?")
+    assert "\\u001b]0;title\\u0007b c" in said
+    assert not set(said) & set("\x1b\x07\x9b")
 
 
 def test_more_than_two_checkpoints_are_refused() -> None:
