@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from lab.cli.output import COUNT, PATH
+from lab.cli.output import COUNT, PATH, say
 
 
 @click.command()
@@ -17,4 +17,4 @@ def explain(run: Path | None, out: Path | None, items: int) -> None:
     """Explain why transfer happens: the theory, and with RUN the first-order test on its checkpoints."""
     from lab.explain import page
 
-    click.echo(f"{page.explain(run, out or (run / 'explain' if run else Path('explain')), items, click.echo)}")
+    say(f"{page.explain(run, out or (run / 'explain' if run else Path('explain')), items, say)}")

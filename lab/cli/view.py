@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lab.cli.output import PATH
+from lab.cli.output import PATH, say
 from serving.errors import BadInput, did_you_mean
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def _replies(loaded: api.Run, cell: str) -> Path:
 
 
 def _open(address: str, what: str, no_browser: bool) -> None:
-    click.echo(f"{what:8} {address}")
+    say(f"{what:8} {address}")
     if not no_browser:
         webbrowser.open(address)
 
