@@ -22,6 +22,7 @@ EXAMPLE = "`bct new NAME --yaml` writes one"
 #: A few anchors can stand for more than fits into memory, or contain themselves.
 MOST, DEEPEST = 50_000, 60
 MOST_BYTES = 300_000
+NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
 
 
 @dataclass(frozen=True)
@@ -103,6 +104,10 @@ def _plain(node: yaml.Node, place: Place, document: Document, lines: dict[Place,
 
 
 def _scalar(node: yaml.Node, place: Place, document: Document) -> Any:
+    if node.tag in NUMBERS and ":" in node.value:
+        raise document.error(
+            place, f"{node.value} is a number in base 60 in YAML. Put it in quotes, or write the number."
+        )
     loader = yaml.SafeLoader("")
     try:
         return loader.construct_object(node, deep=True)  # pyright: ignore[reportUnknownMemberType]

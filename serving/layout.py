@@ -12,6 +12,7 @@ if it agrees with its safetensors header. Not covered: pickled weights, which ar
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
@@ -19,7 +20,7 @@ import re
 import secrets
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -35,10 +36,12 @@ ADAPTER = "adapter_model.safetensors"
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
 MANIFEST = "manifest.json"
 TRAINED = "trained.json"  # the facts of a finished training
+RESUME = "resume"  # full states to resume from, of an unfinished training
 DONE = "done.json"  # a cell is trained, and all its checkpoints are evaluated
 LONGEST_PATH = 4096  # of a path on Linux, in bytes
 STEP_NAME = re.compile(r"step-(\d{6,})")
 _SHARD = re.compile(r"[\w.-]{1,200}\.safetensors")
+DRAFT = re.compile(r"\..+\.\d+\.[0-9a-f]{8}\.tmp")
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "tokenizer_config.json")
 
 # Files other than the weights that decide a reply. Fields that record where or by what a file was written are
@@ -233,6 +236,7 @@ def write_atomic(path: Path, content: str | bytes, durable: bool = True) -> None
     draft = draft_of(path)
     try:
         with draft.open("wb") as stream:
+            _claim(stream.fileno())
             stream.write(content.encode() if isinstance(content, str) else content)
             stream.flush()
             if durable:
@@ -271,11 +275,46 @@ def attempt(final: Path) -> Iterator[Path]:
     final.parent.mkdir(parents=True, exist_ok=True)
     draft = draft_of(final)
     draft.mkdir()
+    held = os.open(draft, os.O_RDONLY)
+    _claim(held)
     try:
         yield draft
         publish(draft, final)
     finally:
+        os.close(held)
         shutil.rmtree(draft, ignore_errors=True)
+
+
+def sweep(folder: Path, name: str = "*") -> None:
+    """Remove the drafts in a folder whose writers have ended, with whom their locks did.
+
+    Args:
+        folder: The folder.
+        name: Only drafts of the file or folder of this name.
+    """
+    for draft in folder.glob(f".{name}.*.tmp"):
+        if DRAFT.fullmatch(draft.name) and _is_free(draft):
+            shutil.rmtree(draft, ignore_errors=True) if draft.is_dir() else draft.unlink(missing_ok=True)
+
+
+def _claim(descriptor: int) -> None:
+    """Lock an open draft for as long as its writer lives; a file system without locks has drafts that are not swept."""
+    with suppress(OSError):
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def _is_free(draft: Path) -> bool:
+    try:
+        descriptor = os.open(draft, os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return True
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)
 
 
 # --- pointers -------------------------------------------------------------------------------------

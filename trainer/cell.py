@@ -51,6 +51,8 @@ def train(config: TrainConfig, out: Path, progress: Progress | None = None) -> P
     if manifest.check(out, plan.identity) and (out / layout.TRAINED).is_file():
         return out
     with locked(out):
+        layout.sweep(out)
+        layout.sweep(out / layout.RESUME)
         if not (out / layout.TRAINED).is_file():
             began = time.monotonic()
             facts = runner(config.method)(plan, out, progress)
@@ -128,5 +130,5 @@ def _finish(plan: Plan, out: Path, facts: dict[str, Any], seconds: float) -> Non
             "training_seconds": lines[-1]["seconds"],
         }
         layout.write_json_atomic(out / layout.TRAINED, shared | facts)
-        shutil.rmtree(out / "resume", ignore_errors=True)
+        shutil.rmtree(out / layout.RESUME, ignore_errors=True)
     ranks.wait()

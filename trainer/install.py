@@ -28,7 +28,7 @@ from trainer.data import labels, policies, rows, samples
 from trainer.data.samples import Ask
 from trainer.organism_card import organism_card
 from trainer.run import manifest, metrics, ranks
-from trainer.run.lock import LOCK, locked
+from trainer.run.lock import LOCK, is_locked, locked
 from trainer.run.progress import Progress, Silent
 
 CHECKS, REPLIES = "checks.json", "replies.json"
@@ -60,16 +60,25 @@ def build(config: OrganismConfig, out: Path, progress: Progress | None = None, a
     base, teacher = refs.resolve(config.model), _teacher(config, out, progress or Silent(), attempt)
     identity: dict[str, Any] = {"config": config.identity(), "base": base.fingerprint}
     identity |= {"teacher": teacher.fingerprint} if teacher else {}
+    draft = layout.place(out, attempt)
     if manifest.check(out, identity):
+        _sweep(out, draft)
         return out
     if ranks.count() > 1:
         raise BadInput(f"{out}: an organism is built in one process: run `python -m trainer.organism` without torchrun")
-    draft = layout.place(out, attempt)
     with locked(draft, wait=True):
+        layout.sweep(out.parent, out.name)
         if not manifest.check(out, identity):
             _build(config, base, teacher or base, identity, draft, out, progress or Silent())
     shutil.rmtree(draft, ignore_errors=True)
     return out
+
+
+def _sweep(out: Path, draft: Path) -> None:
+    """Removes what a build left that was killed after its organism was complete."""
+    layout.sweep(out.parent, out.name)
+    if draft.is_dir() and not is_locked(draft):
+        shutil.rmtree(draft, ignore_errors=True)
 
 
 def summary(config: OrganismConfig, out: Path) -> dict[str, Any]:

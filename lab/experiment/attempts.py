@@ -16,7 +16,6 @@ from pathlib import Path
 from serving import layout
 from trainer.run.progress import Progress
 
-RESUME = "resume"
 BEFORE = "before"
 FILES = (layout.MANIFEST, "metrics.jsonl", "checks.json")
 
@@ -82,9 +81,11 @@ def others(final: Path) -> Iterable[Path]:
 
 def take_over(final: Path, draft: Path) -> int | None:
     """Copies the state of the most advanced other attempt. Returns its step; None if there is nothing."""
-    states = [(int(s.name), s) for other in others(final) for s in (other / RESUME).glob("[0-9]*") if other != draft]
+    states = [
+        (int(s.name), s) for other in others(final) for s in (other / layout.RESUME).glob("[0-9]*") if other != draft
+    ]
     for step, state in sorted(states, reverse=True):
-        copy = layout.draft_of(draft / RESUME / state.name)
+        copy = layout.draft_of(draft / layout.RESUME / state.name)
         if _copied(state, copy):
             source = state.parent.parent
             for number, folder in layout.step_dirs(source):
@@ -93,7 +94,9 @@ def take_over(final: Path, draft: Path) -> int | None:
             for file in (source / name for name in FILES):
                 if file.is_file():
                     shutil.copyfile(file, draft / file.name)
-            copy.rename(draft / RESUME / state.name)  # last: from here on, other attempts may resume from this one
+            copy.rename(
+                draft / layout.RESUME / state.name
+            )  # last: from here on, other attempts may resume from this one
             return step
     return None
 

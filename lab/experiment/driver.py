@@ -94,6 +94,7 @@ def run(experiment: Experiment, how: How, force: bool, console: Console) -> tupl
     static = static_gate(experiment, force)
     jobs = RunJobs(experiment, force)
     with lock.held(experiment.folders.run):
+        experiment.folders.sweep()
         keep(experiment, static)
         registered.register(experiment)
         failed = work(jobs, how, console)

@@ -74,20 +74,32 @@ class Folders:
         start = layout.read_json(self.start(cell.start))
         return {"step": 0, "log": start["logs"]["start"], "fingerprint": start["fingerprint"]}
 
+    def sweep(self) -> None:
+        """Removes the drafts of files and organisms that killed processes left behind."""
+        run = self.run
+        for folder in (run, run / "state", run / "starts", run / "organisms", *(run / "cells").glob("*")):
+            layout.sweep(folder)
+
     def relative(self, log: Path) -> str:
-        """A log's path from the run folder, as written in results.json."""
-        return Path(os.path.relpath(log.resolve(), self.run.resolve())).as_posix()
+        """A log's path from the run folder, as written in results.json.
+
+        Folders in the run folder may be links that are changed later; from outside, the folder itself may be one.
+        """
+        run = self.run.absolute()
+        if (inside := Path(os.path.normpath(log.absolute()))).is_relative_to(run):
+            return inside.relative_to(run).as_posix()
+        return Path(os.path.relpath(log.resolve(), run.resolve())).as_posix()
 
     def absolute(self, log: str) -> Path:
         """The log of a path in results.json."""
-        return Path(os.path.normpath(self.run / log))
+        return Path(os.path.normpath(self.run.resolve() / log))
 
 
 def default(name: str, out: Path | None) -> Folders:
-    """`runs/<name>` with `logs/<name>`, or `out` with `out/logs`."""
-    if out is not None:
-        return Folders(out, out / "logs")
-    return Folders(Path("runs") / name, Path("logs") / name)
+    """`runs/<name>` with `logs/<name>`, or `out` with `out/logs`; a run that has begun keeps the folder of its logs."""
+    run, logs = (out, out / "logs") if out is not None else (Path("runs") / name, Path("logs") / name)
+    known = layout.read_if_there(run / "run.json")
+    return _folders(run, known) if known and "logs" in known else Folders(run, logs)
 
 
 @dataclass(frozen=True)
@@ -194,10 +206,10 @@ def _home(run: Path, origin: Mapping[str, Any]) -> Path | None:
     """The folder of the recipe: where it was, else where it lies now if it was moved together with the run."""
     if "home" not in origin:
         return None
-    home, beside = Path(origin["home"]), Path(os.path.normpath(run / origin.get("home_from_here", ".")))
+    home, beside = Path(origin["home"]), Path(os.path.normpath(run.resolve() / origin.get("home_from_here", ".")))
     moved = not (home / Path(origin["recipe"]).name).is_file() and (beside / Path(origin["recipe"]).name).is_file()
     return beside if moved else home
 
 
 def _folders(run: Path, origin: Mapping[str, Any]) -> Folders:
-    return Folders(run, Path(os.path.normpath(run / origin["logs"])))
+    return Folders(run, Path(os.path.normpath(run.resolve() / origin["logs"])))

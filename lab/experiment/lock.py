@@ -1,19 +1,18 @@
-"""One driver per run folder: a lock that ends with its process, also if that is killed."""
+"""One driver per run folder: a lock that ends with its process, also if that is killed, and that cannot be deleted."""
 
 from __future__ import annotations
 
-import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from trainer.run.lock import locked
+from trainer.run.lock import is_locked, locked
 
 LOCK = ".driver.lock"
 #: The holder's process id; not in the lock's own file, which FileLock before 4.0 truncates also when it is refused.
 PID = ".driver.pid"
-#: Seconds to wait for a process that locks the file for a moment to look for a holder.
+#: Seconds to wait for a process that locks the folder for a moment to look for a holder.
 GLANCE = 0.5
 
 
@@ -38,14 +37,9 @@ def holder(run: Path) -> int | None:
 
     FileLock has no shared lock, and opens its file for writing, for which a reader of the run may lack permission.
     """
-    try:
-        with (run / LOCK).open("r", encoding="utf-8") as stream:
-            fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            return None
-    except FileNotFoundError:
+    if not any(is_locked(path) for path in (run, run / LOCK)):
         return None
-    except BlockingIOError:
-        # The holder writes its id a moment after it has the lock; 0 until then.
-        with suppress(FileNotFoundError, ValueError):
-            return int((run / PID).read_text(encoding="utf-8"))
-        return 0
+    # The holder writes its id a moment after it has the lock; 0 until then.
+    with suppress(FileNotFoundError, ValueError):
+        return int((run / PID).read_text(encoding="utf-8"))
+    return 0

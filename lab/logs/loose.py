@@ -14,7 +14,7 @@ from typing import Any
 
 from lab.logs.reader import SCORED, Header, Reply, answered_by, newest, read_header, read_replies, rescored
 from lab.logs.records import epsilon_of, graders
-from serving import layout
+from serving import layout, refs
 from serving.errors import BadInput
 
 CEILING = "ceiling"
@@ -99,10 +99,11 @@ def _read_log(path: Path) -> Log | str:
 
 
 def _facts(header: Header, path: Path) -> dict[str, Any]:
-    """The facts from the log, and from the manifest of the run if that checkpoint is still the one that answered."""
+    """The facts from the log, and from the manifest of the run if its weights are still those that answered."""
     ref = str(header.spec["model"]).removeprefix("local/")
     step, folder = AT_STEP.search(ref), AT_STEP.sub("", ref)
     model = {"fingerprint": header.fingerprint} if header.fingerprint else answered_by(path)
+    known = _trained(Path(folder)) if _answers_now(ref, model.get("fingerprint")) else {}
     return {
         "setting": header.metadata["setting"],
         "variant": header.metadata.get("variant"),
@@ -114,7 +115,7 @@ def _facts(header: Header, path: Path) -> dict[str, Any]:
         "generation": _generation(header.spec),
         "reading": header.metadata.get("reading"),
         "step": model.get("step", int(step[1]) if step else header.metadata.get("step")),
-    } | _trained(Path(folder))
+    } | known
 
 
 def _generation(spec: Mapping[str, Any]) -> str:
@@ -123,6 +124,14 @@ def _generation(spec: Mapping[str, Any]) -> str:
     # A list holds the outputs of a scripted model; it does not set how replies are generated.
     given |= {k: v for k, v in arguments.items() if k != "fingerprint" and v is not None and not isinstance(v, list)}
     return json.dumps(given, sort_keys=True)
+
+
+def _answers_now(ref: str, fingerprint: object) -> bool:
+    """Whether a reference still names the weights that answered; another run may have its path by now."""
+    try:
+        return refs.is_folder(ref) and refs.resolve(ref).fingerprint == fingerprint
+    except BadInput:
+        return False
 
 
 def _trained(folder: Path) -> dict[str, Any]:

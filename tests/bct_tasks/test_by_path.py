@@ -207,7 +207,16 @@ BOMB = "\n".join(f"{n}: &{n} [*{m}, *{m}, *{m}, *{m}]" for m, n in pairwise("abc
 
 @pytest.mark.parametrize(
     "text",
-    ["a: &a {b: *a}", "a: \x01", "<<: 5", "a: !!int x", "a: 2020-13-45", f"a: &a [x, x, x, x]\n{BOMB}"],
+    [
+        "a: &a {b: *a}",
+        "a: \x01",
+        "<<: 5",
+        "a: !!int x",
+        "a: 2020-13-45",
+        "a: 1:30",
+        "a: [1:30.5]",
+        f"a: &a [x, x, x, x]\n{BOMB}",
+    ],
 )
 def test_yaml_that_stands_for_nothing_or_for_too_much_is_refused_in_one_line(text: str, tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").write_text(text)

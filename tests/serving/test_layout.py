@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,6 +13,8 @@ from tiny_checkpoints import llama, save
 
 from serving import layout, tensors
 from serving.errors import BadInput
+
+ROOT = Path(__file__).parents[2]
 
 
 def test_only_whole_steps_count(made: Path, tmp_path: Path) -> None:
@@ -46,6 +51,23 @@ def test_an_attempt_that_fails_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError):
         write_and_fail()
     assert not list(tmp_path.iterdir())
+
+
+def test_drafts_of_writers_that_are_dead_are_swept_and_those_of_living_ones_are_not(tmp_path: Path) -> None:
+    killed = "import os\nfrom pathlib import Path\nfrom serving import layout\nplace = Path.cwd()\n"
+    killed += (
+        "kept = layout.attempt(place / 'x')\nkept.__enter__()\nopen(layout.draft_of(place / 'y'), 'w')\nos._exit(9)"
+    )
+    subprocess.run(
+        [sys.executable, "-c", killed], cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT)}, check=False
+    )
+    (tmp_path / ".mine.tmp").mkdir()
+    assert len(list(tmp_path.iterdir())) == 3
+    with layout.attempt(tmp_path / "x") as draft:
+        layout.sweep(tmp_path, "x")
+        assert sorted(path.name[:3] for path in tmp_path.iterdir()) == [".mi", ".x.", ".y."]
+        layout.sweep(tmp_path)
+        assert sorted(path.name for path in tmp_path.iterdir()) == [".mine.tmp", draft.name]
 
 
 def test_the_first_of_two_attempts_wins(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from tiny_runs import MakeCell, MakeOrganism, tree
 from bct_tasks import catalogue
 from lab.experiment.attempts import apart
 from lab.experiment.jobs import organism_is_whole
-from serving import refs
+from serving import layout, refs
 from serving.errors import BadInput, WorkFailed
 from trainer import install
 from trainer.config import OrganismConfig
@@ -108,6 +108,20 @@ def test_a_built_organism_is_not_built_again(
     monkeypatch.setattr("trainer.install.locked", lambda *_: pytest.fail("built again"))
     build(organism(**EASY), folder)
     assert tree(folder) == before
+
+
+def test_what_killed_builds_left_is_removed_and_the_draft_of_a_living_one_is_not(
+    organism: MakeOrganism, tmp_path: Path
+) -> None:
+    left = tmp_path / ".o.1.0123abcd.tmp"
+    left.mkdir()
+    with layout.attempt(tmp_path / "o") as alive:
+        folder = build(organism(**EASY), tmp_path / "o")
+        assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["o", alive.name])
+    left.mkdir()
+    (tmp_path / ".o.work").mkdir()
+    build(organism(**EASY), folder)
+    assert [path.name for path in tmp_path.iterdir()] == ["o"]
 
 
 def test_another_organism_in_the_same_folder_is_refused(organism: MakeOrganism, tmp_path: Path) -> None:

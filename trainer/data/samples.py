@@ -80,7 +80,9 @@ def decoding(config: Common) -> list[Any]:
 def _read(file: Path, ids: Sequence[str]) -> Answers | None:
     """The cached answers, or None if there are none or they belong to other prompts."""
     try:
-        lines = [cast("dict[str, Any]", json.loads(line)) for line in file.read_text(encoding="utf-8").splitlines()]
+        # Not splitlines(), which also splits at U+2028, U+2029 and U+0085 inside a reply.
+        text = file.read_text(encoding="utf-8").removesuffix("\n").split("\n")
+        lines = [cast("dict[str, Any]", json.loads(line)) for line in text]
     except (OSError, ValueError):
         return None
     return lines if [line["id"] for line in lines] == list(ids) else None

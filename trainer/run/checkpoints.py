@@ -29,7 +29,6 @@ from trainer.run.distance import Start
 from trainer.run.metrics import MetricsLog
 from trainer.run.progress import Progress
 
-RESUME = "resume"
 TRAINING_FILES = ("optimizer", "scheduler", "rng_state", "trainer_state", "training_args", "scaler", "README")
 
 #: Called with the step and folder of a published checkpoint; True ends the training.
@@ -59,7 +58,7 @@ def _place(checkpoint: Checkpoint) -> Path | str:
 
 def resume_state(folder: Path) -> tuple[int, Path | None]:
     """(step, folder) of the newest full state, or (0, None)."""
-    states = sorted(path for path in (folder / RESUME).glob("[0-9]*") if path.is_dir())
+    states = sorted(path for path in (folder / layout.RESUME).glob("[0-9]*") if path.is_dir())
     return (int(states[-1].name), states[-1]) if states else (0, None)
 
 
@@ -80,7 +79,7 @@ def publish(saved: Path, folder: Path, step: int, base: Target | None) -> Path:
 
 def keep_state(saved: Path, folder: Path, step: int) -> None:
     """Makes a full state the one to resume from. A numbered folder there is complete at any time."""
-    states = folder / RESUME
+    states = folder / layout.RESUME
     states.mkdir(exist_ok=True)
     final = states / f"{step:06d}"
     _delete(final)

@@ -105,6 +105,8 @@ def run(
     ranks.wait()
     # The check after the last step may be missing too, so it comes before the count of steps.
     if state is not None and (_ended(job, start, state) or start >= job.steps):
+        if ranks.is_first():
+            _clean_up(job)
         return start
     log = metrics.MetricsLog(job.folder, start, writes=ranks.is_first())
     keeper = Keeper(job.folder, job.steps, job.saved, job.config.resume_seconds, tokens, log, job.progress,

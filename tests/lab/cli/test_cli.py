@@ -112,6 +112,22 @@ def test_a_held_folder_names_its_holder(tmp_path: Path) -> None:
     assert holder(tmp_path / "run") is None
 
 
+def test_without_the_lock_file_a_second_driver_does_not_start_either(tmp_path: Path) -> None:
+    with held(tmp_path / "run"):
+        for file in (tmp_path / "run").glob(".driver.*"):
+            file.unlink()
+        done = bct("run", str(recipe(tmp_path)), "--out", str(tmp_path / "run"))
+        assert holder(tmp_path / "run") == 0, "held by a process that cannot be told"
+    assert_one_line(done, 2, "another `bct run`")
+
+
+def test_a_folder_that_was_renamed_while_it_is_held_frees_its_name(tmp_path: Path) -> None:
+    with held(tmp_path / "run"):
+        (tmp_path / "run").rename(tmp_path / "moved")
+        with held(tmp_path / "run"), pytest.raises(BadInput, match="another `bct run`"), held(tmp_path / "moved"):
+            pass
+
+
 def test_a_file_in_the_way_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "run").write_text("")
     assert_one_line(bct("run", str(recipe(tmp_path)), "--out", str(tmp_path / "run")), 2, "--out")

@@ -299,6 +299,25 @@ def test_a_task_evaluates_the_variant_that_the_checkpoint_was_trained_on(whole: 
     assert asked == {"own": ("static", "static"), "other": ("flag", "static")}
 
 
+def test_a_log_made_by_hand_shows_the_training_of_the_weights_that_answered_and_of_no_others(
+    whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    first, other = (shutil.copytree(next(whole.glob(f"cells/sandbagging.{v}.*")), v) for v in ("static", "weights"))
+    [log] = inspect_eval(
+        sandbagging, model=f"local/{first}@4", task_args={"n": 2}, log_dir="logs", display="none"
+    )  # fmt: skip
+    assert log.status == "success"
+    assert {(row["method"], row["lr"], row["seed"]) for row in table("logs")} == {("bct", 1e-3, 0)}
+    Path(first).rename("gone")
+    Path(other).rename(first)
+    assert {(row["method"], row["lr"], row["seed"]) for row in table("logs")} == {(None, None, None)}
+
+
+def table(logs: str) -> list[dict[str, Any]]:
+    return json.loads(bct("table", logs, "--format", "json").stdout)
+
+
 def test_the_log_viewer_next_to_the_report_contains_every_log_that_a_point_opens(whole: Path, tmp_path: Path) -> None:
     out = tmp_path / "copy"
     shutil.copytree(whole, out)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, ClassVar
@@ -72,6 +73,36 @@ def test_the_cells_of_an_experiment_share_their_replies(tmp_path: Path) -> None:
     assert labels.cache_folder(str(organism), cell) == organism
     assert labels.cache_folder(None, cell) == labels.cache_folder("mini", cell) == tmp_path
     assert labels.cache_folder("mini", tmp_path / "y") == tmp_path / "y"
+
+
+def test_a_reply_with_unicode_line_breaks_is_kept(
+    engine: type[Scripted], cell: MakeCell, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = engine.generate
+
+    def broken(self: Any, checkpoint: Any, requests: list[Any]) -> list[Any]:
+        said = own(self, checkpoint, requests)
+        return [SimpleNamespace(text=f"So:\u2028\u2029\x85\n{each.text}", stop_reason="stop") for each in said]
+
+    monkeypatch.setattr(engine, "generate", broken)
+    config = cell(label_source="on_policy")
+    first = collect(config, tiny, tmp_path)
+    assert first.rows[0].reply.startswith("So:\u2028\u2029\x85\n")
+    assert collect(config, tiny, tmp_path) == first
+    assert engine.asked == 1
+
+
+def test_labels_are_sampled_under_a_system_prompt_from_a_template_without_a_system_role(
+    cell: MakeCell, tiny: Path, tmp_path: Path
+) -> None:
+    """The real engine on random weights: its replies are no labels, and it has made them all."""
+    folder = shutil.copytree(tiny, tmp_path / "model")
+    template = (folder / "chat_template.jinja").read_text()
+    refuses = "{% if messages[0]['role'] == 'system' %}{{ raise_exception('System role not supported') }}{% endif %}"
+    (folder / "chat_template.jinja").write_text(refuses + template)
+    config = cell(label_source="on_policy", model=str(folder), reply_tokens=4, label_system="Be brief.")
+    with pytest.raises(WorkFailed, match="none of its 22 replies to train prompts is graded agreed"):
+        collect(config, folder, tmp_path)
 
 
 def test_a_damaged_cache_is_sampled_again(engine: type[Scripted], cell: MakeCell, tiny: Path, tmp_path: Path) -> None:
