@@ -21,7 +21,7 @@ from bct_tasks import catalogue
 from bct_tasks.task import bct_task
 from benchmarks.asking import QUIET
 from benchmarks.line import Line, report
-from lab.experiment import collect, folder, status
+from lab.experiment import collect, folder, intact, status
 from lab.experiment.estimate import estimate
 from lab.experiment.folder import Experiment, keep
 from lab.experiment.jobs import RunJobs
@@ -105,10 +105,12 @@ def _experiment(home: Path, rates: int, seeds: int, steps: int) -> Experiment:
 def _make(experiment: Experiment) -> None:
     keep(experiment, {})
     logs = {start.id: _log(start, experiment.folders.logs) for start in experiment.starts.values()}
+    marks = {id: next(iter(intact.record(experiment.folders, [log]).values())) for id, log in logs.items()}
     for start in experiment.starts.values():
         log = experiment.folders.relative(logs[start.id])
         content = {"id": start.id, "figures": {"initial": 1.0, "agreed": 1.0, "ceiling": 1.0}}
         content |= {"logs": {"start": log, "ceiling": log}, "fingerprint": "0" * 16}
+        content |= {intact.RECORD: {log: marks[start.id]}}
         _write(experiment.folders.start(start), content)
     for cell in experiment.cells.values():
         out, entries = experiment.folders.cell(cell), []
@@ -121,7 +123,8 @@ def _make(experiment: Experiment) -> None:
         _write(out / layout.TRAINED, {"steps": cell.train.steps, "step0_loss": 0.1, "diverged": False})
         line = {"step": 1, "loss": 0.1, "lr": 1e-4, "sum_lr": 1e-4, "grad_norm": 1.0, "tokens": 9, "seconds": 1.0}
         _write(out / METRICS, line)
-        _write(experiment.folders.done(cell), {"logs": entries, "seconds": 1.0, "replies": 150})
+        record = {entry["log"]: marks[cell.start.id] for entry in entries}
+        _write(experiment.folders.done(cell), {"logs": entries, "seconds": 1.0, "replies": 150, intact.RECORD: record})
 
 
 def _write(path: Path, content: dict[str, object]) -> None:

@@ -233,6 +233,19 @@ class Run:
         write_report(results, folders.run / "report.html", viewer, pages)
         return Run(self.experiment, results, self.stale)
 
+    def verify(self) -> tuple[str, ...]:
+        """Reads every file of the finished parts, weights included. Returns what is not as it was written, by line."""
+        from lab.experiment.intact import problems
+
+        self._refuse_stale()
+        return tuple(found.what for found in problems(self.experiment, full=True))
+
+    def check(self) -> None:
+        """Raises BadInput if a file that counts is not as the run wrote it, by size and time of change."""
+        from lab.experiment.intact import check
+
+        check(self.experiment)
+
     def regrade(self, name: str, judge: str | None = None, mode: str = "cascade") -> Run:
         """Reads the stored replies again; results have the reading under its name, next to the first one.
 

@@ -19,7 +19,7 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -142,13 +142,13 @@ def problem(folder: Path) -> str | None:
     if missing == [ADAPTER] and (folder / "adapter_model.bin").is_file():
         return f"its weights are pickled, which is never read: save them as {ADAPTER} (PEFT's save_pretrained does)"
     if missing:
-        return f"half-written checkpoint, without {', '.join(missing)}: delete the folder and train again"
+        return f"half-written checkpoint, without {', '.join(missing)}: {_again(folder)}"
     if (folder / POINTER).is_file() or lies_elsewhere(folder):
         return None
     for file in weight_files(folder):
         reason = tensors.problem(file)
         if reason is not None:
-            return f"{file.name} is damaged ({reason}): copy the file again, or delete the folder and train again"
+            return f"{file.name} is damaged ({reason}): copy the file again, or {_again(folder)}"
     return None
 
 
@@ -160,6 +160,11 @@ def _odd_file(folder: Path) -> str | None:
         if odd is not None and (path.name in expected or odd != "a folder"):
             return f"{path.name} is {odd}, where a file is expected: delete it, or copy the checkpoint again"
     return None
+
+
+def _again(folder: Path) -> str:
+    """Return how a checkpoint is made again: with all steps of its run, which are not made one by one."""
+    return f"delete {folder if step_of(folder) is None else folder.parent} and train again"
 
 
 def _index_problem(folder: Path) -> str | None:
@@ -381,7 +386,7 @@ def _text(file: Path, content: Mapping[str, Any], key: str) -> str | None:
 
 # --- fingerprints ---------------------------------------------------------------------------------
 
-_hashes: dict[tuple[str, int, int], str] = {}
+_hashes: dict[tuple[str, str, int, int], str] = {}
 
 
 def fingerprint(folder: Path) -> str:
@@ -436,11 +441,20 @@ def adapter_shape(folder: Path) -> str | None:
     return json.dumps(ordered, sort_keys=True)
 
 
+def bytes_hash(file: Path) -> str:
+    """Return the SHA-256 of a file's bytes, cached by path, size and time of change."""
+    return _cached_hash(file, _hash_bytes)
+
+
 def _hash_file(file: Path) -> str:
+    return _cached_hash(file, _hash_json if file.suffix == ".json" else _hash_bytes)
+
+
+def _cached_hash(file: Path, make: Callable[[Path], str]) -> str:
     stat = file.stat()
-    key = (str(file.resolve()), stat.st_size, stat.st_mtime_ns)
+    key = (make.__name__, str(file.resolve()), stat.st_size, stat.st_mtime_ns)
     if key not in _hashes:
-        _hashes[key] = _hash_json(file) if file.suffix == ".json" else _hash_bytes(file)
+        _hashes[key] = make(file)
     return _hashes[key]
 
 

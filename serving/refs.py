@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, cast
 
-from serving import layout
+from serving import checksums, layout
 from serving.architecture import refuse_claims
 from serving.errors import BadInput, did_you_mean
 from serving.fit import misfit, nonsense
@@ -210,6 +210,7 @@ def _from_checkpoint(ref: str, folder: Path, step: int | None, base: Under) -> C
 
 def _in_folder(ref: str, folder: Path, step: int | None, base: Under) -> Checkpoint:
     layout.check_whole(folder)
+    _check_unchanged(ref, folder, step)
     known = recorded(folder if step is None else folder.parent)
     if (folder / layout.POINTER).is_file():
         found = replace(_follow(ref, folder / layout.POINTER), ref=ref)
@@ -241,6 +242,16 @@ def _hosted(ref: str, base: Under) -> Checkpoint:
     under = base if isinstance(base, Checkpoint) else resolve(base)
     there = Stored(ref, under.ref)
     return Checkpoint(ref, None, None, under, "adapter", None, there.fingerprint(under.fingerprint), hosted=there)
+
+
+def _check_unchanged(ref: str, folder: Path, step: int | None) -> None:
+    changed = checksums.problem(folder, full=True)
+    if changed is not None:
+        whole = folder if step is None else folder.parent
+        raise BadInput(
+            f"{ref}: {changed}: restore it, or delete {whole} and train again; without"
+            f" {folder / checksums.NAME} the folder is used as it is"
+        )
 
 
 def _named(found: Checkpoint, step: int | None, known: Recorded) -> Checkpoint:

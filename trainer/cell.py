@@ -16,7 +16,7 @@ from pathlib import Path
 from pkgutil import resolve_name
 from typing import Any, cast
 
-from serving import layout, refs
+from serving import checksums, layout, refs
 from serving.errors import BadInput
 from trainer import backends, install
 from trainer.config import OrganismConfig, TrainConfig
@@ -48,7 +48,10 @@ def train(config: TrainConfig, out: Path, progress: Progress | None = None) -> P
     if not (out / layout.TRAINED).is_file():
         backend.reach(config)
     plan = plan_of(with_organism(config, out, progress))
-    if manifest.check(out, plan.identity) and (out / layout.TRAINED).is_file():
+    manifest.check(out, plan.identity)
+    if changed := checksums.problem(out):
+        raise BadInput(f"{out}: {changed}: restore it, or delete the folder and run the same command again")
+    if (out / layout.TRAINED).is_file():
         return out
     with locked(out):
         layout.sweep(out)
@@ -130,5 +133,6 @@ def _finish(plan: Plan, out: Path, facts: dict[str, Any], seconds: float) -> Non
             "training_seconds": lines[-1]["seconds"],
         }
         layout.write_json_atomic(out / layout.TRAINED, shared | facts)
+        manifest.seal(out)
         shutil.rmtree(out / layout.RESUME, ignore_errors=True)
     ranks.wait()

@@ -18,7 +18,7 @@ from typing import Any
 
 from bct_tasks.gate import OrganismGate
 from bct_tasks.setting import Prompt, Setting
-from serving import layout, refs
+from serving import checksums, layout, refs
 from serving.errors import BadInput, WorkFailed
 from serving.refs import Checkpoint
 from serving.request import Request
@@ -128,6 +128,7 @@ def _build(
             _point(base, layout.POINTER, folder, out)
         (folder / "README.md").write_text(organism_card(config, setting, base, figures), encoding="utf-8")
         manifest.write(folder, "organism", identity, figures=figures, **manifest.answering(config))
+        checksums.write(folder)
 
 
 def _begin(draft: Path, identity: dict[str, Any]) -> None:
@@ -299,7 +300,7 @@ def _share(hits: list[tuple[str, bool]], wanted: tuple[str, ...]) -> float:
 def _move(step: Path, folder: Path, out: Path) -> None:
     """Copies a checkpoint's files into the organism's folder; an adapter's base is relative to the new place."""
     for file in step.iterdir():
-        if file.name != layout.BASE:
+        if file.name not in (layout.BASE, checksums.NAME):
             shutil.copy2(file, folder / file.name)
     if (step / layout.BASE).is_file():
         target = layout.read_pointer(step / layout.BASE).target()

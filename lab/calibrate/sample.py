@@ -25,6 +25,7 @@ from typing import Any
 from bct_tasks import catalogue
 from bct_tasks.setting import Setting
 from graders.calibration import OF_KIND
+from lab.experiment import intact
 from lab.experiment.folder import Experiment
 from lab.experiment.labels import FOLDER, SCHEMA, write_labels
 from lab.logs.reader import Answer, Place, answers, places
@@ -88,6 +89,7 @@ def read_back(experiment: Experiment, path: Path) -> dict[str, int]:
 
 def _logs(experiment: Experiment) -> dict[str, str]:
     """The logs of finished cells, with the fingerprints of the evaluated weights; step 0 once per organism."""
+    intact.check(experiment)
     logs: dict[str, str] = {}
     for cell in experiment.cells.values():
         logs |= {entry["log"]: entry["fingerprint"] for entry in experiment.folders.logs_of(cell)}

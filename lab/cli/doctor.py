@@ -48,7 +48,7 @@ def doctor(as_json: bool) -> None:
 
 def findings() -> list[Finding]:
     """All checks, in the order in which a run would fail."""
-    return [_python(), *_libraries(), _entry_points(), _mini(), _machine(), _disk()]
+    return [_python(), *_libraries(), _entry_points(), _mini(), _machine(), _disk(), _home()]
 
 
 def _python() -> Finding:
@@ -87,6 +87,13 @@ def _machine() -> Finding:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     gpu = "a GPU" if Path("/dev/nvidia0").exists() else "no GPU"
     return Finding("machine", True, f"{cores} cores, {gpu}")
+
+
+def _home() -> Finding:
+    from lab.experiment import home
+
+    found = home.problem()
+    return Finding("home", found is None, found or "inspect can write its own files")
 
 
 def _disk() -> Finding:

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from lab.cli.output import PATH, as_json, emit, outcome, print_outcome, say
-from serving.errors import BadInput
+from serving.errors import BadInput, WorkFailed
 
 
 @click.command()
@@ -18,6 +18,9 @@ from serving.errors import BadInput
     "--figures", type=PATH, help="Write every figure as PDF, SVG and PNG, with its data and caption, to this folder."
 )
 @click.option("--bundle", is_flag=True, help="Also write the log viewer; the report's points then open logs in it.")
+@click.option(
+    "--verify", is_flag=True, help="Only read every file of the run, weights included, and say which have changed."
+)
 @click.option("--regrade", metavar="NAME", help="Read the stored replies again, as a further reading of this name.")
 @click.option(
     "--judge", metavar="MODEL", help="With --regrade: read by this judge. Default: the settings' own readers."
@@ -30,6 +33,7 @@ def report(
     as_markdown: bool,
     figures: Path | None,
     bundle: bool,
+    verify: bool,
     regrade: str | None,
     judge: str | None,
     mode: str | None,
@@ -48,13 +52,16 @@ def report(
     if (mode and not judge) or (judge and not regrade):
         raise click.UsageError("--judge needs --regrade NAME, and --mode needs --judge MODEL")
     if other is not None:
-        if figures or bundle or regrade:
-            raise click.UsageError("--figures, --bundle and --regrade need a single run")
+        if figures or bundle or regrade or verify:
+            raise click.UsageError("--figures, --bundle, --regrade and --verify need a single run")
         _compare(run, other, as_json)
         return
     from lab import api
 
     loaded = api.load(run)
+    if verify:
+        _verify(run, loaded.verify())
+        return
     rebuilt = (loaded.regrade(regrade, judge, mode or "cascade") if regrade else loaded).rebuild(bundle=bundle)
     if figures is not None:
         from lab.report.figures.gallery import export
@@ -71,10 +78,22 @@ def report(
         print_outcome(rebuilt)
 
 
+def _verify(run: Path, found: tuple[str, ...]) -> None:
+    for line in found:
+        say(line)
+    if found:
+        raise WorkFailed(f"{run}: {len(found)} files are not as they were written; see above.")
+    click.echo(f"{run}: every file is as it was written.")
+
+
 def _compare(run: Path, other: Path, as_json: bool) -> None:
+    from lab import api
     from lab.report.markdown import comparison
     from lab.verdict.compare_runs import against
 
+    for folder in (run, other):
+        if (folder / "run.json").is_file():
+            api.load(folder).check()
     found = against(run, other)
     if not found.pairs:
         raise BadInput(f"{run} and {other} have no cell in common: compare runs of the same recipe")

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from lab.experiment import cost, gate, readings, registered, shown, state, stored
+from lab.experiment import cost, gate, intact, readings, registered, shown, state, stored
 from lab.experiment.folder import Experiment
 from lab.experiment.jobs import skipped
 from lab.experiment.labels import labelled
@@ -29,13 +29,18 @@ LIBRARIES = ("bct-tasks", "inspect-ai", "torch", "transformers", "trl", "peft")
 
 
 def collect(experiment: Experiment) -> Results:
-    """Results of the finished cells; the others are listed with their failures."""
+    """Results of the finished cells; the others are listed with their failures.
+
+    Raises:
+        BadInput: A file that counts is not as the run wrote it.
+    """
     with stored.of_run(experiment.folders.run):
         return _collected(experiment)
 
 
 def _collected(experiment: Experiment) -> Results:
     recipe, folders = experiment.recipe, experiment.folders
+    rewritten = intact.check(experiment)
     skips = {c.id: why for c in experiment.cells.values() if (why := _skipped(experiment, c))}
     records = [_record(experiment, cell) for cell in experiment.cells.values() if cell.id not in skips]
     left_out = [f"{id}: not trained, as {why}" for id, why in skips.items()]
@@ -49,6 +54,7 @@ def _collected(experiment: Experiment) -> Results:
         compare=recipe.compare,
         deviations=[
             *left_out,
+            *rewritten,
             *registered.loosened(experiment),
             *_short(experiment),
             *_without_margins(experiment, records),
@@ -116,7 +122,7 @@ def _logs(experiment: Experiment, id: str) -> list[str]:
 
 def _record(experiment: Experiment, cell: Cell, reading: Reread | None = None) -> CellRecord:
     folders = experiment.folders
-    out, done = folders.cell(cell), layout.read_if_there(folders.done(cell))
+    out, done = folders.cell(cell), folders.finished(cell) if folders.is_done(cell) else None
     trained = layout.read_if_there(out / layout.TRAINED) or {}
     checkpoints = _checkpoints(experiment, cell.start, done["logs"], reading) if done else ()
     return CellRecord(
@@ -167,6 +173,10 @@ def _read(experiment: Experiment, start: Start, log: str, reading: Reread | None
     """
     folders = experiment.folders
     path = newest(folders.absolute(reading.logs[log] if reading else log))
+    if reading is not None and not reading.is_in(path, folders.absolute(log)):
+        raise BadInput(
+            f"{path}: is not the reading '{reading.name}' of {log}: delete it, and repeat `bct report --regrade`"
+        )
     items = read_items(path)
     judge = reading.judge(start) if reading else _judge(start)
     wanted = judge_text(judge["model"], judge["mode"], judge["prompt"]) if judge else PATTERN

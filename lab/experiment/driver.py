@@ -12,7 +12,7 @@ from typing import Literal, Protocol
 from rich.console import Console
 
 from bct_tasks import static_gate as gate
-from lab.experiment import collect, judging, lock, named, registered
+from lab.experiment import collect, intact, judging, lock, named, registered
 from lab.experiment.board import Board, Ended, Jobs
 from lab.experiment.folder import Experiment, check_settings, keep
 from lab.experiment.inline import InlineExecutor
@@ -80,7 +80,8 @@ def run(experiment: Experiment, how: How, force: bool, console: Console) -> tupl
 
     Raises:
         BadInput: A setting fails its static gate without `force` or has changed since the run began, the trainer would
-            refuse an option, a judge cannot be used, or another driver is running in the folder.
+            refuse an option, a judge cannot be used, another driver is running in the folder, or a file that counts
+            is not as the run wrote it.
         WorkFailed: The run was stopped by Ctrl-C.
     """
     check_settings(experiment)
@@ -95,6 +96,7 @@ def run(experiment: Experiment, how: How, force: bool, console: Console) -> tupl
     jobs = RunJobs(experiment, force)
     with lock.held(experiment.folders.run):
         experiment.folders.sweep()
+        intact.check(experiment, going_on=True)
         keep(experiment, static)
         registered.register(experiment)
         failed = work(jobs, how, console)

@@ -33,6 +33,8 @@ from serving import layout
 from serving.errors import BadInput
 from trainer.identity import sha
 
+_ENTRY = {"step", "log", "fingerprint"}
+
 
 @dataclass(frozen=True)
 class Folders:
@@ -57,13 +59,33 @@ class Folders:
         """The file that exists once a cell is trained and all its checkpoints are evaluated."""
         return self.cell(cell) / layout.DONE
 
+    def finished(self, cell: Cell) -> dict[str, Any] | None:
+        """The content of `done.json`; None if it does not exist, or does not name the logs of the cell's steps."""
+        content = _content(self.done(cell))
+        logs: Any = content.get("logs")
+        steps = [0, *cell.train.saved_steps()]
+        whole = isinstance(logs, list) and all(isinstance(e, dict) and set(e) >= _ENTRY for e in logs)
+        return content if whole and [entry["step"] for entry in logs] == steps else None
+
+    def measured(self, start: Start) -> dict[str, Any] | None:
+        """The content of the file of a start; None if it does not exist, or lacks rates or logs."""
+        content = _content(self.start(start))
+        parts = [content.get(name) for name in ("logs", "figures")]
+        whole = all(isinstance(part, dict) for part in parts) and "fingerprint" in content
+        return content if whole and {"start", "ceiling"} <= set(content["logs"]) else None
+
     def logs_of(self, cell: Cell) -> list[dict[str, Any]]:
         """The logs of a finished cell by step: {"step", "log", "fingerprint"}; none if it is not finished."""
-        return (layout.read_if_there(self.done(cell)) or {"logs": []})["logs"]
+        logs = (self.finished(cell) or {"logs": []})["logs"]
+        return logs if all(self.absolute(entry["log"]).is_file() for entry in logs[1:]) else []
+
+    def is_done(self, cell: Cell) -> bool:
+        """Whether a cell is trained and evaluated, and has its logs."""
+        return bool(self.logs_of(cell))
 
     def start_is_done(self, start: Start) -> bool:
-        """Whether the file of a start exists, and all logs that it names."""
-        content = layout.read_if_there(self.start(start))
+        """Whether a start is measured, and has its logs."""
+        content = self.measured(start)
         return content is not None and all(self.absolute(log).is_file() for log in content["logs"].values())
 
     def first_log(self, cell: Cell) -> dict[str, Any]:
@@ -93,6 +115,14 @@ class Folders:
     def absolute(self, log: str) -> Path:
         """The log of a path in results.json."""
         return Path(os.path.normpath(self.run.resolve() / log))
+
+
+def _content(file: Path) -> dict[str, Any]:
+    """The object in a file; empty if there is none."""
+    try:
+        return layout.read_if_there(file) or {}
+    except BadInput:
+        return {}
 
 
 def default(name: str, out: Path | None) -> Folders:
@@ -128,8 +158,15 @@ class Experiment:
     def is_done(self, job: str) -> bool:
         """Whether a cell or a start is done."""
         if job in self.cells:
-            return self.folders.done(self.cells[job]).is_file()
-        return self.folders.start_is_done(self.starts[job])
+            return self.folders.is_done(self.cells[job])
+        start = self.starts[job]
+        return self.folders.start_is_done(start) and not self._lacks_organism(start)
+
+    def _lacks_organism(self, start: Start) -> bool:
+        """Whether cells are left to train from an organism that was deleted."""
+        organism = self.folders.organism(start)
+        left = (not self.folders.is_done(cell) for cell in self.cells.values() if cell.start.id == start.id)
+        return organism is not None and not (organism / layout.MANIFEST).is_file() and any(left)
 
     def checkpoints(self) -> int:
         """Number of checkpoints of all cells, step 0 included."""

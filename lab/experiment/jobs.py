@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from lab.experiment import attempts, gate, judging
+from lab.experiment import attempts, gate, intact, judging
 from lab.experiment.board import Dropped, Task
 from lab.experiment.evaluate import Evaluation, evaluate
 from lab.experiment.folder import Experiment, Folders
@@ -21,7 +21,7 @@ from lab.logs.reader import read_items
 from lab.plan.cells import Cell, Start
 from lab.plan.grid import Resources
 from serving import layout, refs
-from serving.errors import WorkFailed
+from serving.errors import BadInput, WorkFailed
 from trainer.config import OrganismConfig
 from trainer.run.progress import Progress
 
@@ -131,10 +131,10 @@ def make_start(start: Start, folders: Folders, reporter: Reporter, attempt: str 
         reporter: Receives progress.
         attempt: Distinguishes this attempt from others that may be alive; it then writes into its own folder.
     """
-    if folders.start_is_done(start):
-        return
     ref = start.ref or start.model
     organism = folders.organism(start)
+    if folders.start_is_done(start) and (organism is None or organism_is_whole(organism)):
+        return
     if organism is not None and start.organism is not None:
         reporter.phase("organism")
         ref = str(_built(start.organism, organism, reporter, attempt))
@@ -144,7 +144,8 @@ def make_start(start: Start, folders: Folders, reporter: Reporter, attempt: str 
     rates = gate.figures({name: read_items(evaluation.log) for name, evaluation in evaluations.items()})
     logs = {name: folders.relative(evaluation.log) for name, evaluation in evaluations.items()}
     content = {"id": start.id, "figures": rates, "logs": logs, "fingerprint": evaluations["start"].fingerprint}
-    if not folders.start(start).is_file():
+    content |= {intact.RECORD: intact.record(folders, [evaluation.log for evaluation in evaluations.values()])}
+    if folders.measured(start) != content:
         layout.write_json_atomic(folders.start(start), content)
 
 
@@ -189,7 +190,7 @@ def start_evaluations(start: Start, folders: Folders, ref: str) -> dict[str, Eva
 
 def do_cell(cell: Cell, folders: Folders, reporter: Reporter, attempt: str | None = None) -> None:
     """Trains a cell and evaluates its checkpoints; `done.json` is written last. Arguments as of `make_start`."""
-    if folders.done(cell).is_file():
+    if folders.is_done(cell):
         return
     began = time.monotonic()
     reporter.phase("training")
@@ -197,20 +198,35 @@ def do_cell(cell: Cell, folders: Folders, reporter: Reporter, attempt: str | Non
     reporter.phase("evaluating")
     evaluations = cell_evaluations(cell, folders)
     evaluate(evaluations, reporter, attempt)
-    if not folders.done(cell).is_file():  # another attempt may have ended first
-        layout.write_json_atomic(folders.done(cell), _done(cell, folders, evaluations, time.monotonic() - began))
+    content = _done(cell, folders, evaluations, time.monotonic() - began)
+    known = folders.finished(cell)  # another attempt may have ended first
+    if known is None or known.get(intact.RECORD) != content[intact.RECORD]:
+        layout.write_json_atomic(folders.done(cell), content)
 
 
 def _trained(cell: Cell, folders: Folders, reporter: Reporter, attempt: str | None) -> Path:
     from trainer.cell import train
 
-    out = folders.cell(cell)
-    config = cell.train.model_copy(update={"organism": _origin(cell, folders)})
+    out, origin = folders.cell(cell), _origin(cell, folders)
+    _check_origin(cell, folders, origin)
+    config = cell.train.model_copy(update={"organism": origin})
 
     def work(folder: Path, progress: Progress) -> Path:
         return train(config, folder, progress)
 
     return attempts.apart(out, attempt, cell_is_trained, work, reporter) if attempt else work(out, reporter)
+
+
+def _check_origin(cell: Cell, folders: Folders, origin: str | None) -> None:
+    """Raises BadInput if a cell would begin from other weights than those that its step 0 was measured with."""
+    first = folders.first_log(cell)
+    now = refs.resolve(origin or cell.start.model, cell.start.model if origin else None).fingerprint
+    own = folders.start(cell.start) if cell.after is None else folders.done(cell.after)
+    if intact.RECORD in layout.read_json(own) and first["fingerprint"] != now:
+        raise BadInput(
+            f"{origin or cell.start.model}: its weights have changed since they were measured as step 0: restore them,"
+            f" or delete {own} and run the same command again"
+        )
 
 
 def cell_is_trained(folder: Path) -> bool:
@@ -248,6 +264,10 @@ def _evaluation(start: Start, folders: Folders, id: str, step: int, ref: str) ->
 
 
 def _done(cell: Cell, folders: Folders, evaluations: list[Evaluation], seconds: float) -> dict[str, Any]:
+    from trainer.run.manifest import seal
+
     rest = [{"step": e.step, "log": folders.relative(e.log), "fingerprint": e.fingerprint} for e in evaluations]
     counts = {"seconds": round(seconds, 1), "replies": sum(e.samples for e in evaluations)}
+    seal(folders.cell(cell))
+    counts |= {intact.RECORD: intact.record(folders, [evaluation.log for evaluation in evaluations])}
     return {"cell": cell.id, "hash": cell.digest, "logs": [folders.first_log(cell), *rest], **counts}

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lab.experiment import context
+from lab.experiment import context, home
 from lab.experiment.folder import Experiment
 from lab.plan.cells import Cell, Start
 from serving import backends, refs
@@ -22,6 +22,7 @@ OF_ENGINE = ("device",)
 
 def check(experiment: Experiment) -> None:
     """Raises BadInput for the first name that cannot be used."""
+    home.check()
     for where, ref in dict.fromkeys(each for cell in experiment.cells.values() for each in _models(cell)):
         try:
             refs.resolve(ref)

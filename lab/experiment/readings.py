@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from graders.judge import JudgeFailed, prompt_hash
-from lab.experiment import judging, stored
+from lab.experiment import intact, judging, stored
 from lab.experiment.folder import Experiment, Folders
 from lab.logs.reader import SCORE, newest, read_header
 from lab.logs.records import PATTERN
@@ -52,6 +52,11 @@ class Reread:
             return {}
         return {**self.by.model_dump(mode="json", exclude={"store"}), "prompt": prompt_hash(rubric)}
 
+    def is_in(self, log: Path, source: Path) -> bool:
+        """Whether a log is this reading of a log of the run."""
+        header = read_header(log)
+        return header is not None and (header.metadata.get("reading") or {}).get("of") == _mark(newest(source))["of"]
+
     def covers(self, logs: Iterable[str]) -> bool:
         """Whether it has read all these logs of the run."""
         return all(log in self.logs for log in logs)
@@ -76,6 +81,7 @@ def regrade(experiment: Experiment, name: str, by: JudgeOptions | None) -> Rerea
         for start in experiment.starts.values():
             prompt_of(by, start.questions.load(), start.model, start.ref)
         judging.refuse_own(experiment, by)
+    intact.check(experiment)
     file = experiment.folders.run / "readings" / f"{name}.json"
     known = layout.read_if_there(file)
     if known is not None and _from(name, known).by != by:

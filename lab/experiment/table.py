@@ -12,6 +12,7 @@ from typing import Literal
 
 import pandas as pd
 
+from lab.experiment import intact
 from lab.experiment.collect import collect
 from lab.experiment.folder import Experiment, open_run
 from lab.experiment.stored import of_run
@@ -43,6 +44,7 @@ def _table(folder: Path, per: Per) -> tuple[pd.DataFrame, tuple[str, ...]]:
 
 def _samples(experiment: Experiment) -> pd.DataFrame:
     rows: list[Row] = []
+    intact.check(experiment)
     for cell in experiment.cells.values():
         facts = {"cell": cell.id, **cell.config()}
         for entry in experiment.folders.logs_of(cell):

@@ -21,7 +21,8 @@ from typing import Any
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from serving import layout
+from serving import checksums, layout
+from serving.errors import BadInput
 from serving.layout import Target
 from serving.refs import Checkpoint, mini_path
 from trainer.run import ranks
@@ -29,7 +30,16 @@ from trainer.run.distance import Start
 from trainer.run.metrics import MetricsLog
 from trainer.run.progress import Progress
 
-TRAINING_FILES = ("optimizer", "scheduler", "rng_state", "trainer_state", "training_args", "scaler", "README")
+TRAINING_FILES = (
+    "optimizer",
+    "scheduler",
+    "rng_state",
+    "trainer_state",
+    "training_args",
+    "scaler",
+    "README",
+    "checksums",
+)
 
 #: Called with the step and folder of a published checkpoint; True ends the training.
 AfterCheckpoint = Callable[[int, Path], bool]
@@ -57,15 +67,30 @@ def _place(checkpoint: Checkpoint) -> Path | str:
 
 
 def resume_state(folder: Path) -> tuple[int, Path | None]:
-    """(step, folder) of the newest full state, or (0, None)."""
+    """(step, folder) of the newest full state, or (0, None).
+
+    Raises:
+        BadInput: if a file of it is missing or has changed: other weights would follow.
+    """
     states = sorted(path for path in (folder / layout.RESUME).glob("[0-9]*") if path.is_dir())
-    return (int(states[-1].name), states[-1]) if states else (0, None)
+    if not states:
+        return 0, None
+    if lacking := checksums.problem(states[-1], full=True) or _without_optimizer(states[-1]):
+        raise BadInput(f"{states[-1]}: {lacking}: restore it, or delete {folder} and run the same command again")
+    return int(states[-1].name), states[-1]
+
+
+def _without_optimizer(state: Path) -> str | None:
+    """Of a state of transformers without checksums (0.1): it would begin with a fresh optimizer."""
+    own = (state / "trainer_state.json").is_file() and not (state / checksums.NAME).is_file()
+    lacks = own and not any(state.glob("optimizer*")) and not any(state.glob("global_step*"))
+    return "optimizer.pt is missing" if lacks else None
 
 
 def publish(saved: Path, folder: Path, step: int, base: Target | None) -> Path:
     """A model-only checkpoint from a full state: links to its model files under the step's final name."""
     final = folder / layout.step_name(step)
-    if layout.problem(final) is None and final.is_dir():
+    if final.is_dir() and layout.problem(final) is None and checksums.problem(final) is None:
         return final
     shutil.rmtree(final, ignore_errors=True)
     with layout.attempt(final) as draft:
@@ -74,6 +99,7 @@ def publish(saved: Path, folder: Path, step: int, base: Target | None) -> Path:
                 link(file, draft / file.name)
         if base is not None:
             layout.write_pointer(draft, base.place, base.fingerprint, layout.BASE, final, base.base)
+        checksums.write(draft)
     return final
 
 
@@ -83,6 +109,7 @@ def keep_state(saved: Path, folder: Path, step: int) -> None:
     states.mkdir(exist_ok=True)
     final = states / f"{step:06d}"
     _delete(final)
+    checksums.write(saved)
     saved.rename(final)
     for path in states.iterdir():
         if path != final:

@@ -18,16 +18,22 @@ from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
-from serving import layout
+from serving import checksums, layout
 from serving.errors import BadInput
 from serving.recorded import ANSWERING
 from serving.template import facts
 from trainer.config import Common
 from trainer.identity import same_place
-from trainer.run import ranks
+from trainer.run import metrics, ranks
 
 SCHEMA = "1"
 LIBRARIES = ("torch", "transformers", "trl", "peft", "accelerate", "tokenizers", "bct-tasks")
+
+
+def seal(folder: Path) -> None:
+    """Records what a finished training says of itself: manifest, metrics and facts. Nothing if that was done."""
+    if not (folder / checksums.NAME).is_file():
+        checksums.write(folder, (layout.MANIFEST, metrics.NAME, layout.TRAINED))
 
 
 # Any: JSON values.

@@ -49,6 +49,9 @@ class MetricsLog:
         folder: the run folder.
         step: the step that training resumes from; later lines are deleted.
         writes: False in all processes of a run except the first.
+
+    Raises:
+        BadInput: lines of earlier steps are missing.
     """
 
     def __init__(self, folder: Path, step: int, writes: bool = True) -> None:
@@ -59,6 +62,11 @@ class MetricsLog:
 
     def _cut(self, step: int) -> None:
         kept = [line for line in read(self.file) if line["step"] <= step]
+        if len(kept) < step:
+            raise BadInput(
+                f"{self.file}: has {len(kept)} of the {step} steps before this resume: restore it, or delete"
+                f" {self.file.parent} and run the same command again"
+            )
         layout.write_atomic(self.file, "".join(json.dumps(line) + "\n" for line in kept), durable=False)
         last = kept[-1] if kept else {}
         self.sum_lr = last.get("sum_lr", 0.0)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tiny_runs import MakeCell, kill_at, lines, tree, weights
+from tiny_runs import MakeCell, interrupted_at, kill_at, lines, tree, weights
 
 from serving import layout
+from serving.errors import BadInput
 from trainer.config import TrainConfig
 from trainer.run import checkpoints, metrics
 from trainer.sft import train
@@ -108,10 +112,72 @@ def test_an_incomplete_line_of_metrics_is_replaced(tmp_path: Path) -> None:
     assert (kept[1]["sum_lr"], kept[1]["seconds"]) == (2.0, 3.0)
 
 
+def without_an_optimizer(state: Path) -> None:
+    (state / "optimizer.pt").unlink()
+
+
+def without_an_optimizer_in_0_1(state: Path) -> None:
+    (state / "checksums.json").unlink()
+    without_an_optimizer(state)
+
+
+def with_another_optimizer(state: Path) -> None:
+    content = bytearray((state / "optimizer.pt").read_bytes())
+    content[len(content) // 2] ^= 1
+    (state / "optimizer.pt").write_bytes(content)
+
+
+def without_metrics(state: Path) -> None:
+    (state.parents[1] / metrics.NAME).unlink()
+
+
+DAMAGES: dict[Callable[[Path], None], str] = {
+    without_an_optimizer: "optimizer.pt is missing",
+    without_an_optimizer_in_0_1: "optimizer.pt is missing",
+    with_another_optimizer: "optimizer.pt has changed since it was written",
+    without_metrics: "metrics.jsonl: has 0 of the 1 steps before this resume",
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_state_is_not_resumed_from_and_without_its_folder_training_ends_alike(
+    damage: Callable[[Path], None], cell: MakeCell, tmp_path: Path
+) -> None:
+    config, run = cell(steps=3, checkpoints=(1, 2, 3), resume_seconds=0.01), tmp_path / "run"
+    whole = train(config, tmp_path / "whole")
+    with interrupted_at(2), pytest.raises(KeyboardInterrupt):
+        train(config, run)
+    damage(run / "resume" / "000001")
+    with pytest.raises(BadInput, match=rf"{re.escape(DAMAGES[damage])}.* delete {run} and run the same command again"):
+        train(config, run)
+    shutil.rmtree(run)
+    assert weights(train(config, run), 3) == weights(whole, 3)
+
+
+def test_a_state_of_0_1_has_no_checksums_and_is_resumed_from(cell: MakeCell, tmp_path: Path) -> None:
+    config, run = cell(steps=3, checkpoints=(1, 2, 3), resume_seconds=0.01), tmp_path / "run"
+    with interrupted_at(2), pytest.raises(KeyboardInterrupt):
+        train(config, run)
+    for file in run.rglob("checksums.json"):
+        file.unlink()
+    assert weights(train(config, run), 3) == weights(train(config, tmp_path / "whole"), 3)
+
+
+@pytest.mark.parametrize("lost", ["trained.json", "metrics.jsonl", "manifest.json"])
+def test_what_a_finished_training_says_of_itself_cannot_be_lost_without_a_word(
+    lost: str, cell: MakeCell, finished: Path, tmp_path: Path
+) -> None:
+    run = shutil.copytree(finished, tmp_path / "run")
+    (run / lost).unlink()
+    with pytest.raises(BadInput, match=rf"{re.escape(lost)} is missing: restore it, or delete"):
+        train(cell(), run)
+
+
 def test_a_changed_provenance_gives_a_warning_with_the_difference(cell: MakeCell, tmp_path: Path) -> None:
     run = train(cell(steps=1), tmp_path / "run")
     known = layout.read_json(run / layout.MANIFEST)
     known["provenance"]["python"] = "2.7"
+    (run / "checksums.json").unlink()  # by which the edit of this test would be noticed
     layout.write_json_atomic(run / layout.MANIFEST, known)
     before = tree(run)
     with pytest.warns(UserWarning, match="python: was '2.7', now '3"):

@@ -26,7 +26,7 @@ from trainer.backends.tinker.hosted import ADAM, Hosted, options
 from trainer.config import Common
 from trainer.data.tokens import IGNORED, Encoded, schedule, template_hash
 from trainer.run import checkpoints, metrics
-from trainer.run.checkpoints import RESUME, target_of
+from trainer.run.checkpoints import target_of
 
 if TYPE_CHECKING:
     from trainer.run.loop import Job
@@ -225,7 +225,7 @@ def download(path: str, folder: Path) -> None:
 
 def _keep(folder: Path, step: int, state: str) -> None:
     """Makes a state at Tinker the one to resume from. A numbered folder there is complete at any time."""
-    final = folder / RESUME / f"{step:06d}"
+    final = folder / layout.RESUME / f"{step:06d}"
     with layout.attempt(final) as draft:
         layout.write_json_atomic(draft / STATE, {"state": state})
     for other in final.parent.iterdir():
