@@ -83,7 +83,7 @@ def _verify(run: Path, found: tuple[str, ...]) -> None:
         say(line)
     if found:
         raise WorkFailed(f"{run}: {len(found)} files are not as they were written; see above.")
-    click.echo(f"{run}: every file is as it was written.")
+    say(f"{run}: every file is as it was written.")
 
 
 def _compare(run: Path, other: Path, as_json: bool) -> None:
