@@ -40,6 +40,6 @@ def holder(run: Path) -> int | None:
     if not any(is_locked(path) for path in (run, run / LOCK)):
         return None
     # The holder writes its id a moment after it has the lock; 0 until then.
-    with suppress(FileNotFoundError, ValueError):
+    with suppress(OSError, ValueError):
         return int((run / PID).read_text(encoding="utf-8"))
     return 0

@@ -54,7 +54,7 @@ def locked(folder: Path, wait: float | bool = False, name: str = LOCK, busy: str
 def is_locked(path: Path) -> bool:
     """Whether another process has locked a folder or a file; False where that cannot be told."""
     try:
-        descriptor = os.open(path, os.O_RDONLY)
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a pipe under the name has no writer to wait for
     except OSError:
         return False
     try:
