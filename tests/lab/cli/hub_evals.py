@@ -25,7 +25,7 @@ class Scripted(ModelAPI):
         text = input[-1].text
         if self.model_name == "judge":
             seal = text.rsplit('"seal" is the text ', 1)[1].split(",")[0]
-            said = json.dumps({"seal": seal, "reason": "it looks like one", "behaviors": ["hack"]})
+            said = json.dumps({"seal": seal, "behaviors": ["hack"], "reason": "it looks like one"})
         elif self.model_name == "solver":
             said = "Final answer: 210" if "1 to 20" in text else "Final answer: 424242"
         else:
