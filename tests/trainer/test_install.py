@@ -222,7 +222,8 @@ def test_a_behavior_that_lives_in_the_prompt_needs_no_training(
     organism: MakeOrganism, tiny: Path, tmp_path: Path
 ) -> None:
     folder = build(organism(variant="static"), tmp_path / "o")
-    assert sorted(path.name for path in folder.iterdir()) == ["README.md", "manifest.json", "pointer.json"]
+    files = ["README.md", "checksums.json", "manifest.json", "pointer.json"]
+    assert sorted(path.name for path in folder.iterdir()) == files
     assert refs.resolve(str(folder)).fingerprint == refs.resolve(str(tiny)).fingerprint
 
 

@@ -100,9 +100,13 @@ def test_jobs_that_cells_depend_on_are_listed_first(tmp_path: Path):
 
 def test_a_finished_job_takes_nothing(tmp_path: Path):
     first = planned(tmp_path).jobs[1].id
-    done = tmp_path / "runs" / "mine" / "cells" / first / "done.json"
-    done.parent.mkdir(parents=True)
-    done.write_text("{}", encoding="utf-8")
+    home = tmp_path / "runs" / "mine" / "cells" / first
+    home.mkdir(parents=True)
+    log = home / "a.eval"
+    log.touch()
+    entry = {"log": f"cells/{first}/a.eval", "fingerprint": "a"}
+    logs = [entry | {"step": step} for step in (0, 1, 2, 4, 8)]
+    (home / "done.json").write_text(json.dumps({"logs": logs}), encoding="utf-8")
     found = planned(tmp_path)
     assert [job.id for job in found.jobs if job.done] == [first]
     assert len(found.left) == 2
