@@ -102,6 +102,8 @@ def run(
         WorkFailed: if the disk is full, or another process of the run has ended.
     """
     start, state = checkpoints.resume_state(job.folder)
+    if ranks.is_first():
+        _forget_saved(job)
     ranks.wait()
     # The check after the last step may be missing too, so it comes before the count of steps.
     if state is not None and (_ended(job, start, state) or start >= job.steps):
@@ -121,6 +123,12 @@ def run(
     if ranks.is_first():
         _clean_up(job)
     return int(trainer.state.global_step)
+
+
+def _forget_saved(job: Job[Any]) -> None:
+    """Deletes what a killed process saved: its files are links to those of published checkpoints, and TRL writes into them."""
+    for saved in job.saving.glob("checkpoint-*"):
+        shutil.rmtree(saved)
 
 
 def _clean_up(job: Job[Any]) -> None:

@@ -29,6 +29,11 @@ def same(one: Path, two: Path) -> bool:
     return [weights(one, s) for s in STEPS] == [weights(two, s) for s in STEPS] and lines(one) == lines(two)
 
 
+def changed(run: Path) -> dict[Path, int]:
+    """The files of a run's published checkpoints, with their times of change."""
+    return {file: file.stat().st_mtime_ns for file in run.glob("step-*/*")}
+
+
 @pytest.fixture(params=[None, 4], ids=["full", "lora"], scope="module")
 def unbroken(
     request: pytest.FixtureRequest, tiny: Path, tmp_path_factory: pytest.TempPathFactory
@@ -62,8 +67,10 @@ def test_a_run_interrupted_at_any_time_ends_like_an_uninterrupted_one(
         _cut(patch, moment)
         with pytest.raises(Cut):
             train(config, run)
+    published = changed(run)
     train(config, run)
     assert same(run, whole)
+    assert changed(run).items() >= published.items(), "a published checkpoint was written to"
     assert not list(run.glob(".*.tmp"))
     assert not (run / ".saving").exists()
 
