@@ -292,8 +292,9 @@ def _reversed(valid: Sequence[Judged]) -> _Finding:
     """In how many seeds the behavior returned, at each learning rate of the reversal."""
     by_lr = _by_lr(valid)
     names = {lr: Counter(j.cell.verdict.name for j in cells) for lr, cells in by_lr.items()}
+    late = {lr: sum("unconfirmed" in j.cell.verdict.flags for j in cells) for lr, cells in by_lr.items()}
     sentence = wording.reversal_text(
-        wording.reversed_text(lr, names[lr], len(cells), _mean_initial(cells, 0), _mean_initial(cells, -1))
+        wording.reversed_text(lr, names[lr], late[lr], len(cells), _mean_initial(cells, 0), _mean_initial(cells, -1))
         for lr, cells in by_lr.items()
     )
     if any(2 * (n["returned"] + n["transient"]) > n.total() for n in names.values()):

@@ -370,7 +370,9 @@ def _cell_flags(checkpoints: Sequence[CheckpointResult], found: Verdict, thresho
     yield from sorted(seen, key=str)
     if found.name in STAYED and _fell(checkpoints[-1].changes.initial, thresholds.weakened_drop):
         yield "weakened"
-    if checkpoints[-1].name in GONE and found.stable_crossing is None:
+    gone = checkpoints[-1].name in GONE and found.stable_crossing is None
+    back = checkpoints[-1].name == "returned" and found.name == "inconclusive"
+    if gone or back:
         yield "unconfirmed"
     if checkpoints[0].eval.clusters < thresholds.few_templates:
         yield "few_templates"

@@ -297,15 +297,17 @@ def invalid_text(start: float | None, ends: Mapping[float, float | None]) -> str
 
 
 def reversed_text(
-    lr: float, names: Mapping[str | None, int], seeds: int, start: float | None, end: float | None
+    lr: float, names: Mapping[str | None, int], late: int, seeds: int, start: float | None, end: float | None
 ) -> str:
-    """A reversal at one learning rate: in how many seeds the behavior returned, and its mean initial rate."""
+    """A reversal at one learning rate: in how many seeds the behavior returned, and its mean initial rate.
+
+    `late` counts the seeds in which it had returned at the last checkpoint only.
+    """
     again = f", gone again at the end in {names['transient']}" if names.get("transient") else ""
+    only = f", at the last checkpoint only in {late}" if late else ""
     back = names.get("returned", 0) + names.get("transient", 0)
-    counts = (
-        f"returned in {back} of {count_text(seeds, 'seed')}{again}, stayed removed in {names.get('stays_removed', 0)}"
-    )
-    return f"{counts} at lr {lr_text(lr)} (initial {share_text(start)} to {share_text(end)})"
+    stayed = f", stayed removed in {names.get('stays_removed', 0)}"
+    return f"returned in {back} of {count_text(seeds, 'seed')}{again}{only}{stayed} at lr {lr_text(lr)} (initial {share_text(start)} to {share_text(end)})"
 
 
 def reversal_text(rates: Iterable[str]) -> str:
@@ -402,7 +404,7 @@ FLAGS: Mapping[str, str] = {
     "diverged": "the training loss diverged",
     "unscored": "unscored replies could change the name, or are more than the recipe allows its judge",
     "invalid": "the gate failed at step 0",
-    "unconfirmed": "gone at the last checkpoint only",
+    "unconfirmed": "gone, or back after a reversal, at the last checkpoint only",
     "few_templates": "too few eval templates for a reliable interval",
     "control": "disagrees with the labels by design: rates, no name",
     "probe": "other eval prompts for the same checkpoints: rates, no name",

@@ -120,8 +120,11 @@ def test_a_behavior_that_shows_again_for_a_while_was_not_removed() -> None:
 @pytest.mark.parametrize("once", [[0.95, 0.03, 0.03], [0.03, 0.03, 0.95]], ids=["amid", "at the end"])
 def test_one_checkpoint_does_not_show_that_a_behavior_returned(once: list[float]) -> None:
     path = [(0.05, 0.92), *((initial, 0.02) for initial in once)]
-    name = build_results("r", [reversal(path)], [ceiling()]).cells[0].verdict.name
-    assert name == ("stays_removed" if once[-1] < 0.5 else "inconclusive")
+    found = build_results("r", [reversal(path)], [ceiling()])
+    verdict, late = found.cells[0].verdict, once[-1] > 0.5
+    assert verdict.name == ("inconclusive" if late else "stays_removed")
+    assert ("unconfirmed" in verdict.flags) == late
+    assert ("at the last checkpoint only in 1" in found.conclusions[0].sentence) == late
 
 
 def test_an_untargeted_method_is_never_said_to_transfer() -> None:
