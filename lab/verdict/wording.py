@@ -306,8 +306,9 @@ def reversed_text(
     again = f", gone again at the end in {names['transient']}" if names.get("transient") else ""
     only = f", at the last checkpoint only in {late}" if late else ""
     back = names.get("returned", 0) + names.get("transient", 0)
-    stayed = f", stayed removed in {names.get('stays_removed', 0)}"
-    return f"returned in {back} of {count_text(seeds, 'seed')}{again}{only}{stayed} at lr {lr_text(lr)} (initial {share_text(start)} to {share_text(end)})"
+    counts = f"returned in {back} of {count_text(seeds, 'seed')}{again}{only}"
+    counts += f", stayed removed in {names.get('stays_removed', 0)}"
+    return f"{counts} at lr {lr_text(lr)} (initial {share_text(start)} to {share_text(end)})"
 
 
 def reversal_text(rates: Iterable[str]) -> str:

@@ -126,7 +126,7 @@ def run(
 
 
 def _forget_saved(job: Job[Any]) -> None:
-    """Deletes what a killed process saved: its files are links to those of published checkpoints, and TRL writes into them."""
+    """Deletes what a killed process saved: links to the files of published checkpoints, into which TRL would write."""
     for saved in job.saving.glob("checkpoint-*"):
         shutil.rmtree(saved)
 
