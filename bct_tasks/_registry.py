@@ -11,13 +11,14 @@ import sys
 from inspect_ai.util import SandboxEnvironment, sandboxenv
 
 from bct_tasks import catalogue
+from bct_tasks.errors import visible
 from bct_tasks.guards.tasks import capability, system_prompt_following
 from bct_tasks.margins import margins
 from bct_tasks.task import outcome, setting
 
 SETTINGS, BROKEN = catalogue.load_all()
 for _error in BROKEN:
-    print(f"left out: {_error.message}", file=sys.stderr)
+    print(f"left out: {visible(_error.message)}", file=sys.stderr)
 
 
 @sandboxenv(name="jail")

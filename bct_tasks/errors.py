@@ -23,6 +23,11 @@ class SettingError(Exception):
         self.message = message
 
 
+def visible(text: str) -> str:
+    """The text with characters that a terminal would act on as escapes: names in files may hold anything."""
+    return "".join(c if c.isprintable() or c in "\t\n" else ascii(c)[1:-1] for c in text)
+
+
 def did_you_mean(name: str, names: Iterable[str]) -> str:
     """` Did you mean 'x'?` for the nearest of `names`, or nothing where none is near."""
     near = difflib.get_close_matches(name, list(names), n=1)
@@ -81,4 +86,4 @@ def border() -> Iterator[None]:
         if click.get_current_context(silent=True) is None:
             raise
         shown = type("OneLine", (click.ClickException,), {"exit_code": error.exit_code})
-        raise shown(error.message) from error
+        raise shown(visible(error.message)) from error

@@ -82,6 +82,24 @@ def load(path: Path, raises: Error = SettingError, kind: str = "setting", exampl
     return Document(path, _plain(node, (), Document(path, {}, lines, raises), lines), lines, raises)
 
 
+def value(text: str, name: str, raises: Error = SettingError) -> Any:
+    """The value of an option, in YAML under the rules of a file; None for no text.
+
+    Args:
+        text: What was typed.
+        name: The option, in messages.
+        raises: Class of its errors, which are one line each.
+
+    Raises:
+        raises: The text is not YAML, has a key twice, or stands for more than an option can hold.
+    """
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+    except (yaml.YAMLError, RecursionError):
+        raise raises(f"{name}: {text[:60]!r} is not valid YAML. Put it in quotes.") from None
+    return None if node is None else _plain(node, (), Document(Path(name), {}, {}, raises), {})
+
+
 def _plain(node: yaml.Node, place: Place, document: Document, lines: dict[Place, int]) -> Any:
     lines.setdefault(place, node.start_mark.line + 1)
     if len(lines) > MOST or len(place) > DEEPEST:

@@ -31,7 +31,10 @@ def one_line(*, interrupted: str | None = None) -> Iterator[None]:
     """
     try:
         yield
-    except (click.ClickException, BrokenPipeError):
+    except click.ClickException as error:
+        error.message = visible(error.message)
+        raise
+    except BrokenPipeError:
         raise
     except KeyboardInterrupt:
         if interrupted is None:

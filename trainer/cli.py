@@ -11,17 +11,17 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import click
-import yaml
 from pydantic import AliasChoices
 
+from bct_tasks import yaml_lines
 from serving import layout
 from serving.border import one_line
-from serving.characters import print_anything
+from serving.characters import print_anything, visible
 from serving.errors import BadInput, did_you_mean
 from trainer import cell
 from trainer.config import Common, TrainConfig, parse, read_yaml
@@ -76,7 +76,7 @@ def _train_cell(config: TrainConfig, out: Path) -> dict[str, Any]:
     with Bar(f"{config.method} {config.setting} {config.learning_rate:g}") as bar:
         cell.train(config, out, bar)
     if (step := metrics.first_divergence(metrics.read(out / metrics.NAME))) is not None:
-        click.echo(f"{out}: diverged at step {step}; the run is not deleted, but flagged", err=True)
+        click.echo(visible(f"{out}: diverged at step {step}; the run is not deleted, but flagged"), err=True)
     return layout.read_json(out / layout.TRAINED) | {"out": str(out)}
 
 
@@ -113,18 +113,33 @@ def _call(kind: type[Config], run: Run[Config], summary: Run[Config], given: dic
     as_json, rest = given.pop("json"), given.pop("rest")
     values = read_yaml(file) if file is not None else {}
     where = str(file) if file is not None else ""
-    out = Path(values.pop("out")) if out is None and "out" in values else out
+    written = values.pop("out", None)
+    out = Path(str(written)) if out is None and written is not None else out
     flags = {name: _plain(value) for name, value in given.items() if value is not None}
-    trl = {**values.pop("trl", {}), **_rest(kind, rest)}
-    trl |= _plain(yaml.safe_load(flags.pop("trl"))) if "trl" in flags else {}
+    trl = {
+        **_mapping(values.pop("trl", None), f"{where}: trl"),
+        **_rest(kind, rest),
+        **_mapping(flags.pop("trl", None)),
+    }
     config = parse(kind, values | flags | {"trl": trl}, where)
+    _check_trl(config)
     if out is None:
         raise BadInput("'out' is missing: add --out FOLDER")
     if any((out / name).is_file() for name in EXPERIMENT):
         raise BadInput(f"{out}: is an experiment of `bct run`, which manages its own cells: choose another --out")
     result = summary(config, out) if dry else run(config, out)
     if ranks.is_first():
-        click.echo(json.dumps(result, indent=2, default=str) if as_json else _lines(result))
+        click.echo(visible(json.dumps(result, indent=2, default=str) if as_json else _lines(result)))
+
+
+def _mapping(value: Any, where: str = "--trl") -> dict[str, Any]:
+    """TRL's own arguments as one value, of a flag or a file."""
+    content = yaml_lines.value(value, where, BadInput) if isinstance(value, str) else value
+    if content is None:
+        return {}
+    if not isinstance(content, dict):
+        raise BadInput(f"{where}: takes `{{name: value}}` pairs, not {repr(content)[:60]}")
+    return cast("dict[str, Any]", content)
 
 
 def _plain(value: Any) -> Any:
@@ -142,21 +157,29 @@ def _rest(kind: type[Common], rest: Sequence[str]) -> dict[str, Any]:
         name, equals, value = word[2:].replace("-", "_", word.count("-") - 2).partition("=")
         if not equals:
             value = words.pop(0) if words and not words[0].startswith("--") else "true"
-        found[name] = yaml.safe_load(value)
-    if found:
-        _check_trl(kind, found)
+        found[name] = yaml_lines.value(value, f"--{name}", BadInput)
+    _check_near(kind, found)
     return {name: _number(value) for name, value in found.items()}
 
 
-def _check_trl(kind: type[Common], found: dict[str, Any]) -> None:
+def _check_near(kind: type[Common], found: Mapping[str, Any]) -> None:
     own = [*kind.model_fields, "out", "config", "dry_run", "json", "help_all"]
     for name in found:
         near = did_you_mean(name, own)
         if near:  # so similar to one of our flags that TRL matters only if it has exactly this name
             _raise_unless_trl(name, near, kind.ALGORITHM)
-    from trainer.run.arguments import check_trl
 
-    check_trl(found, kind.ALGORITHM, kind.model_fields)
+
+def _check_trl(config: Common) -> None:
+    """Raises BadInput for arguments that TRL does not take; without any, TRL is not imported."""
+    if not config.trl:
+        return
+    from trainer.run.arguments import check, check_trl
+
+    if isinstance(config, TrainConfig):
+        check(config)
+    else:
+        check_trl(config.trl, config.ALGORITHM, type(config).model_fields)
 
 
 def _raise_unless_trl(name: str, near: str, algorithm: str = "sft") -> None:

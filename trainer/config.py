@@ -15,7 +15,6 @@ from pathlib import Path
 from pkgutil import resolve_name
 from typing import Any, ClassVar, Literal, TypeVar, cast
 
-import yaml
 from pydantic import (
     AliasChoices,
     BaseModel,
@@ -27,7 +26,7 @@ from pydantic import (
     model_validator,
 )
 
-from bct_tasks import catalogue
+from bct_tasks import catalogue, yaml_lines
 from bct_tasks.setting import Setting
 from serving import refs
 from serving.errors import BadInput, did_you_mean
@@ -159,8 +158,9 @@ class Common(BaseModel):
 
     @field_validator("trl", "chat_template_kwargs", "data", "generation", "seeds", "backend_options", mode="before")
     @classmethod
-    def _object(cls, value: object) -> object:
-        return yaml.safe_load(value) if isinstance(value, str) else value
+    def _object(cls, value: object, info: ValidationInfo) -> object:
+        name = f"--{info.field_name}"
+        return yaml_lines.value(value, name, BadInput) if isinstance(value, str) else value
 
     def seed_of(self, part: Seeded) -> int:
         """The seed of one part of the run.
@@ -410,15 +410,7 @@ def config_of(method: str) -> type[TrainConfig]:
 
 def read_yaml(path: Path) -> dict[str, Any]:
     """The values of a YAML file. Raises BadInput if there are none."""
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise BadInput(f"{path}: cannot be read ({error.strerror}): name a YAML file") from error
-    except yaml.YAMLError as error:
-        raise BadInput(f"{path}: not YAML ({' '.join(str(error).split())})") from error
-    if not isinstance(content, dict):
-        raise BadInput(f"{path}: contains no `key: value` lines")
-    return cast("dict[str, Any]", content)
+    return dict(yaml_lines.load(path, BadInput, "configuration", "its keys are the flags of --help").content)
 
 
 def parse(kind: type[Config], values: Mapping[str, Any], where: str = "") -> Config:
@@ -438,4 +430,4 @@ def _reason(kind: type[Common], error: ValidationError, where: str) -> str:
     if first["type"] == "missing":
         return f"{prefix}'{key}' is missing: add --{key} or a line `{key}: ...`"
     message = first["msg"].removeprefix("Value error, ")
-    return f"{prefix}{key}: {message[:1].lower()}{message[1:]}, not {first['input']!r}"
+    return f"{prefix}{key}: {message[:1].lower()}{message[1:]}, not {repr(first['input'])[:200]}"

@@ -89,12 +89,14 @@ def _list(text: str | None, flag: str, kind: type[Any]) -> list[Any]:
 
 
 def _more(pairs: tuple[str, ...]) -> dict[str, Any]:
-    import yaml
+    from bct_tasks import yaml_lines
+    from serving.errors import BadInput
 
     for pair in pairs:
         if "=" not in pair:
             raise click.UsageError(f"--set takes KEY=VALUE, not {pair!r}")
-    return {key: yaml.safe_load(value) for key, _, value in (pair.partition("=") for pair in pairs)}
+    split = [pair.partition("=") for pair in pairs]
+    return {key: yaml_lines.value(value, f"--set {key}", BadInput) for key, _, value in split}
 
 
 def _write(path: Path, text: str) -> None:

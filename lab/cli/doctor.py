@@ -13,7 +13,7 @@ from pathlib import Path
 
 import click
 
-from lab.cli.output import as_json, emit
+from lab.cli.output import as_json, emit, headed
 from serving import layout, refs
 from serving.errors import BadInput
 
@@ -40,8 +40,8 @@ def doctor(as_json: bool) -> None:
         emit([vars(finding) for finding in found])
     else:
         for finding in found:
-            mark = click.style("ok ", fg="green") if finding.ok else click.style("bad", fg="red")
-            click.echo(f"{mark}  {finding.what:12} {finding.says}")
+            mark, color = ("ok ", "green") if finding.ok else ("bad", "red")
+            headed(mark, f"  {finding.what:12} {finding.says}", fg=color)
     if not all(finding.ok for finding in found):
         raise SystemExit(1)
 

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lab.cli.output import as_json, bold, emit, say
-from serving.characters import visible
+from lab.cli.output import as_json, emit, headed, say
 
 if TYPE_CHECKING:
     from bct_tasks.setting import Setting
@@ -27,7 +26,7 @@ def list_(as_json: bool) -> None:
         return
     for setting in settings:
         variants = ", ".join(v.name if v.role == "bct" else f"{v.name} ({v.role})" for v in setting.variants)
-        click.echo(f"{bold(setting.name)}  {visible(setting.version)}")
+        headed(setting.name, f"  {setting.version}", bold=True)
         say(f"  initial    {setting.initial.line}\n  alternate  {setting.alternate.line}")
         say(f"  variants   {variants}")
 

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import click
 
+from lab.cli.output import say
 from serving.errors import BadInput
 
 TEMPLATES = Path(__file__).parents[1] / "templates"
@@ -82,9 +83,9 @@ def new(name: str, form: str | None, like: str | None, folder: Path | None) -> N
     content = text(name) if like is None else copied(name, like)
     path = (folder or home) / f"{name}.py"
     _write(path, content)
-    click.echo(NEXT.format(path=_shown(path), name=name))
+    say(NEXT.format(path=_shown(path), name=name))
     if folder is not None and folder.resolve() != home:
-        click.echo(f"\nIt becomes a setting once it is in {_shown(home)}.")
+        say(f"\nIt becomes a setting once it is in {_shown(home)}.")
 
 
 def _by_path(name: str, form: str, folder: Path) -> None:
@@ -95,7 +96,7 @@ def _by_path(name: str, form: str, folder: Path) -> None:
             raise BadInput(f"{file}: exists already: choose another name")
     _write(data, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in example_rows()))
     _write(path, text(name, "new_setting.yaml.j2" if form == "yaml" else "new_setting_by_path.py.j2"))
-    click.echo(NEXT_BY_PATH.format(path=_shown(path), data=_shown(data)))
+    say(NEXT_BY_PATH.format(path=_shown(path), data=_shown(data)))
 
 
 def example_rows() -> list[dict[str, str]]:

@@ -33,9 +33,10 @@ def say(text: object = "", *, err: bool = False, nl: bool = True) -> None:
     click.echo(visible(str(text)), err=err, nl=nl)
 
 
-def bold(text: str) -> str:
-    """A text in bold, for `click.echo`."""
-    return click.style(visible(text), bold=True)
+# Any: click's styles.
+def headed(head: str, text: object = "", *, err: bool = False, **style: Any) -> None:
+    """As `say`, after a head in a style, such as `bold=True`."""
+    click.echo(click.style(visible(head), **style) + visible(str(text)), err=err)
 
 
 def emit(content: object) -> None:

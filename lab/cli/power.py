@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from lab.cli.output import COUNT, as_json, emit
+from lab.cli.output import COUNT, as_json, emit, say
 
 Share = click.FloatRange(0, 1)
 Open = click.FloatRange(0, 1, min_open=True, max_open=True)
@@ -39,8 +39,8 @@ def power(p: float, q: float | None, n: int | None, paired: bool, as_json: bool,
     if as_json:
         emit({"answer": found} | level | {"p": p, "q": q, "n": n, "paired": paired})
         return
-    click.echo(text.format(found) if found is not None else f"{n} items detect no rise from {p:g} with this power")
-    click.echo("More items make one run more precise. For claims about other runs, train more seeds.", err=True)
+    say(text.format(found) if found is not None else f"{n} items detect no rise from {p:g} with this power")
+    say("More items make one run more precise. For claims about other runs, train more seeds.", err=True)
 
 
 def _answer(p: float, q: float | None, n: int | None, paired: bool, level: dict[str, Any]) -> tuple[float | None, str]:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import click
 
-from lab.cli.output import BASE, as_json
+from lab.cli.output import BASE, as_json, headed, say
 from serving import backends
 from serving.errors import BadInput
 from serving.refs import MINI, Checkpoint, resolve
@@ -54,7 +54,7 @@ def serve(
     shown = secret if key is None else None
     backend = backends.load(backends.choose(engine, named.values()))
     backend.serve(named, host, port, secret, lambda free: _announce(named, host, free, shown, as_json))
-    click.echo("stopped", err=True)
+    say("stopped", err=True)
 
 
 def offered(refs: Sequence[str], names: Sequence[str], base: str | None = None) -> dict[str, Checkpoint]:
@@ -97,13 +97,13 @@ def _announce(named: Mapping[str, Checkpoint], host: str, port: int, shown: str 
     url = f"http://[{host}]:{port}/v1" if ":" in host else f"http://{host}:{port}/v1"
     if as_json:
         key = {"key": shown} if shown else {}
-        click.echo(json.dumps({"url": url, **key, "models": {name: c.fingerprint for name, c in named.items()}}))
+        say(json.dumps({"url": url, **key, "models": {name: c.fingerprint for name, c in named.items()}}))
         return
-    click.echo(f"serving  {url}          Ctrl-C stops it")
-    click.echo(f"key      {shown or 'as given'}")
+    say(f"serving  {url}          Ctrl-C stops it")
+    say(f"key      {shown or 'as given'}")
     for name, checkpoint in named.items():
-        click.echo(f"model    {name}  {checkpoint.fingerprint}")
+        say(f"model    {name}  {checkpoint.fingerprint}")
 
 
 def _warn(text: str) -> None:
-    click.echo(f"{click.style('warning', fg='yellow')}  {text}", err=True)
+    headed("warning", f"  {text}", err=True, fg="yellow")

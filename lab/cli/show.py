@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lab.cli.list import described
-from lab.cli.output import as_json, bold, emit, say
-from serving.characters import visible
+from lab.cli.output import as_json, emit, headed, say
 
 if TYPE_CHECKING:
     from bct_tasks.setting import Kind, Prompt, Setting, Variant
@@ -31,12 +30,12 @@ def show(setting: str, variant: str | None, as_json: bool) -> None:
     if as_json:
         emit(described(found) | {"references": list(found.references), "examples": examples})
         return
-    click.echo(f"{bold(found.name)}  {visible(found.version)}")
+    headed(found.name, f"  {found.version}", bold=True)
     say(f"initial    {found.initial.line}\nalternate  {found.alternate.line}")
     for reference in found.references:
         say(f"source     {reference}")
     for v in chosen:
-        click.echo(f"\n{bold(v.name)}  carrier {v.carrier}, role {v.role}")
+        headed(f"\n{v.name}", f"  carrier {v.carrier}, role {v.role}", bold=True)
         for example in examples[v.name]:
             _print_example(example)
 

@@ -42,7 +42,7 @@ def view(run: Path, cell: str | None, no_browser: bool, port: int | None) -> Non
     with serving(loaded.folder, loaded.logs, port) as (page, viewer):
         _open(page, "report", no_browser)
         _open(viewer, "viewer", no_browser)
-        click.echo("Ctrl-C ends the viewer; the report needs none.", err=True)
+        say("Ctrl-C ends the viewer; the report needs none.", err=True)
         _until_interrupted()
 
 
@@ -68,4 +68,4 @@ def _until_interrupted() -> None:
     try:
         threading.Event().wait()
     except KeyboardInterrupt:
-        click.echo("", err=True)
+        say("", err=True)

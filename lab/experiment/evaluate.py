@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from lab.experiment import judging
 from lab.logs.reader import read_header
 from lab.plan.cells import Start
+from serving.characters import visible
 from serving.errors import WorkFailed
 from trainer.run.progress import Progress
 
@@ -203,7 +204,7 @@ def _reason(log: EvalLog | None) -> str:
     if log is None:
         return "inspect wrote no log. Run the same command again."
     if log.error is not None:
-        print(log.error.traceback)  # into the job's log
+        print(visible(log.error.traceback))  # into the job's log
         return log.error.message.strip().splitlines()[-1]
     return f"status {log.status}. Run the same command again."
 

@@ -30,6 +30,8 @@ from lab.logs.records import OUTCOMES, PATTERN, Item, judge_text
 
 HEADER, SUMMARIES = "header.json", "summaries.json"
 MOST_BYTES = 2**30  # of a member of a log, unpacked
+#: No member of more bytes than this is so much longer unpacked: every sample has a random id, which does not shrink.
+SHRUNK_BYTES, MOST_SHRUNK = 2**26, 1000
 CUT_OFF = ("max_tokens", "model_length")
 SCORE = re.compile(r"outcome(?:-?(\d+))?$")
 SCORED = re.compile(r"-scored(?:-(\d+))?$")
@@ -376,11 +378,16 @@ def _read_all(log: Path, members: Sequence[str]) -> list[Any]:
         return [None] * len(members)
     try:
         with zipfile.ZipFile(log) as archive:
-            if any(archive.getinfo(member).file_size > MOST_BYTES for member in members):
+            if any(_too_large(archive.getinfo(member)) for member in members):
                 return [None] * len(members)
             return [from_json(archive.read(member), cache_strings="keys") for member in members]
     except Exception:  # damaged zips raise many kinds of error, each way of compression its own
         return [_by_inspect(log, member) for member in members]
+
+
+def _too_large(member: zipfile.ZipInfo) -> bool:
+    size = member.file_size
+    return size > MOST_BYTES or (size > SHRUNK_BYTES and size > MOST_SHRUNK * member.compress_size)
 
 
 def _by_inspect(log: Path, member: str) -> Any:

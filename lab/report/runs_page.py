@@ -25,6 +25,7 @@ from lab.verdict.expectations import MARKS
 from lab.verdict.results import read_results
 from lab.verdict.schema import CellResult, Results
 from lab.verdict.wording import lr_text, share_text
+from serving.characters import visible
 from serving.errors import BadInput, LabError
 from serving.layout import write_atomic
 
@@ -144,11 +145,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         runs = read_runs(given.runs)
         if given.out is None:
-            print(page(runs, given.title), end="")
+            print(visible(page(runs, given.title)), end="")
         else:
             write_page(runs, given.title, given.out, given.figures)
     except LabError as error:
-        parser.exit(error.exit_code, f"Error: {error}\n")
+        parser.exit(error.exit_code, visible(f"Error: {error}\n"))
     return 0
 
 

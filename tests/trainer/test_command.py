@@ -59,7 +59,7 @@ def test_help_all_adds_trls_own_arguments() -> None:
         (["--out", "x"], "'setting' is missing"),
         (["--setting", "sandbagging", "--variant", "statik", "--out", "x"], "Did you mean 'static'"),
         (["--setting", "sandbagging", "--variant", "static", "--model", "./nowhere", "--out", "x"], "no such"),
-        (["--config", "nowhere.yaml", "--out", "x"], "nowhere.yaml: cannot be read"),
+        (["--config", "nowhere.yaml", "--out", "x"], "nowhere.yaml: no such file"),
     ],
 )
 def test_bad_usage_is_one_line_and_exit_code_2(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from bct_tasks.setting import Prompt, Setting
 from serving import layout, refs
 from serving.refs import Checkpoint
+from serving.template import refuse_unread
 from trainer.config import TrainConfig
 from trainer.data import rows, tokens
 from trainer.data.rows import Part
@@ -78,8 +79,9 @@ def begin(plan: Plan, out: Path, loaded: Trainee, **data: str) -> None:
         data: hashes of what is trained on, for the identity.
 
     Raises:
-        BadInput: if the folder contains another run.
+        BadInput: if the folder contains another run, or the template never reads one of its arguments.
     """
+    refuse_unread(loaded.tokenizer, plan.config.chat_template_kwargs)
     template = tokens.template_hash(loaded.tokenizer, plan.config.chat_template_kwargs)
     identity = plan.identity | data | {"chat_template": template}
     if not manifest.check(out, identity):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from serving.template import stop_tokens
+from serving.template import refuse_unread, stop_tokens
 from trainer.data import rows, tokens
 from trainer.data.tokens import IGNORED, Encoded
 from trainer.methods import is_sampled
@@ -29,6 +29,7 @@ def preview(config: TrainConfig) -> dict[str, Any]:
 
     setting, start = config.asked(), config.origin()
     tokenizer = load_tokenizer(start)
+    refuse_unread(tokenizer, config.chat_template_kwargs)
     parts = rows.parts(setting, config)
     made = [rows.row(p, r) for part in parts for p, r in zip(part.prompts, part.references, strict=True)]
     made = made[: config.unique_rows()]
