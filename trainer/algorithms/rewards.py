@@ -172,7 +172,7 @@ def _trainer(job: Job[Asked], setting: Setting, keeper: Any) -> Any:
     from trl.trainer.grpo_config import GRPOConfig
     from trl.trainer.grpo_trainer import GRPOTrainer
 
-    from trainer.run import loop, model
+    from trainer.run import loop, model, rollouts
     from trainer.run.arguments import build, values
 
     class Trainer(loop.Lean, GRPOTrainer):
@@ -201,6 +201,6 @@ def _trainer(job: Job[Asked], setting: Setting, keeper: Any) -> Any:
         args=build(GRPOConfig, decided, config.trl),
         train_dataset=Dataset.from_list(data),
         processing_class=job.loaded.tokenizer,
-        callbacks=[keeper],
+        callbacks=[keeper, rollouts.Plain()],
         peft_config=model.lora(config),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -74,6 +75,23 @@ def test_a_run_leaves_the_usual_files_and_is_served(cell: Make, tmp_path: Path) 
     trained = json.loads((run / "trained.json").read_text())
     assert (trained["reward"], trained["generation"], trained["unique_rows"]) == ("random", "transformers", 12)
     assert 0 <= trained["no_spread"] < 1
+
+
+@pytest.mark.parametrize("rank", [None, 4])
+def test_a_models_own_sampling_defaults_have_no_part_in_its_rollouts(
+    rank: int | None, cell: Make, tiny: Path, tmp_path: Path
+) -> None:
+    """As in https://github.com/NVIDIA-NeMo/RL/issues/3497: training draws replies that no eval would draw."""
+    own = tmp_path / "own"
+    shutil.copytree(tiny, own)
+    brought = json.loads((own / "generation_config.json").read_text())
+    brought |= {"no_repeat_ngram_size": 1, "min_new_tokens": 6, "suppress_tokens": list(range(10, 60)), "top_k": 2}
+    (own / "generation_config.json").write_text(json.dumps(brought))
+    runs = [train(cell(rank=rank, steps=2, model=str(model)), tmp_path / model.name) for model in (tiny, own)]
+    plain, other = ([{**line, "seconds": 0} for line in lines(run)] for run in runs)
+    assert plain == other
+    saved = runs[1] / layout.step_name(2) / "generation_config.json"
+    assert rank or json.loads(saved.read_text())["no_repeat_ngram_size"] == 1
 
 
 def test_groups_whose_replies_are_all_wrong_are_counted_and_teach_nothing(cell: Make, tmp_path: Path) -> None:
