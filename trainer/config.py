@@ -111,7 +111,7 @@ class Common(BaseModel):
     max_grad_norm: float = Field(default=1.0, ge=0, description="gradients are clipped to this norm; 0: no clipping")
     lr_scheduler_type: str = Field(default="constant", description="learning-rate schedule, by TRL's name")
     warmup_steps: int = Field(default=0, ge=0, description="steps of linear warm-up")
-    dtype: Dtype = Field(default="auto", description="auto: float32 on CPU, bfloat16 on a GPU; 4bit: QLoRA")
+    dtype: Dtype = Field(default="auto", description="of products; trained weights stay float32. auto: float32 on CPU, bfloat16 on a GPU; 4bit: QLoRA")
     label_temperature: float = Field(default=0.0, ge=0, description="temperature of sampled labels; 0: greedy")
     reply_tokens: int = Field(default=64, ge=1, description="longest sampled reply in tokens")
     chat_template_kwargs: dict[str, Any] = Field(

@@ -4,7 +4,8 @@
     resume/000016/    the same files with optimizer, scheduler and random state
 
 TRL saves into a hidden folder; complete checkpoints are renamed into place. A kill at any time leaves either the old
-state or the new one. Files that both need are hard links, written once.
+state or the new one. Files that both need are hard links, written once; but full weights that are trained with
+products in bf16 are stored in bf16, and only the state has the fp32 that training goes on with.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from safetensors.torch import load_file, save_file
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from serving import checksums, layout
@@ -87,8 +89,16 @@ def _without_optimizer(state: Path) -> str | None:
     return "optimizer.pt is missing" if lacks else None
 
 
-def publish(saved: Path, folder: Path, step: int, base: Target | None) -> Path:
-    """A model-only checkpoint from a full state: links to its model files under the step's final name."""
+def publish(saved: Path, folder: Path, step: int, base: Target | None, half: bool = False) -> Path:
+    """A model-only checkpoint from a full state, under the step's final name.
+
+    Args:
+        saved: the full state.
+        folder: the run folder.
+        step: the step.
+        base: of the adapter; None for full weights.
+        half: store the weights in bf16. Otherwise the model's files are links to those of the state.
+    """
     final = folder / layout.step_name(step)
     if final.is_dir() and layout.problem(final) is None and checksums.problem(final) is None:
         return final
@@ -96,7 +106,7 @@ def publish(saved: Path, folder: Path, step: int, base: Target | None) -> Path:
     with layout.attempt(final) as draft:
         for file in saved.iterdir():
             if not file.name.startswith(TRAINING_FILES):
-                link(file, draft / file.name)
+                (_half if half else link)(file, draft / file.name)
         if base is not None:
             layout.write_pointer(draft, base.place, base.fingerprint, layout.BASE, final, base.base)
         checksums.write(draft)
@@ -131,6 +141,18 @@ def link(file: Path, target: Path) -> None:
         shutil.copy2(file, target)
 
 
+def _half(file: Path, target: Path) -> None:
+    """Weights in bf16, and a configuration that says so; a link to any other file."""
+    if file.suffix == ".safetensors":
+        known = load_file(file)
+        half = {name: weight.bfloat16() if weight.is_floating_point() else weight for name, weight in known.items()}
+        save_file(half, target, metadata={"format": "pt"})
+    elif file.name == "config.json":
+        layout.write_json_atomic(target, layout.read_json(file) | {"dtype": "bfloat16"})
+    else:
+        link(file, target)
+
+
 class Keeper(TrainerCallback):
     """Writes metrics, checkpoints and the resume state of a run, and reports its progress.
 
@@ -143,6 +165,7 @@ class Keeper(TrainerCallback):
         log: the run's metrics.
         progress: called after each step.
         base: of the adapter; None for full weights.
+        half: store full weights in bf16.
         after: called after each checkpoint.
         columns: further columns of the metrics, by our name, with TRL's name.
     """
@@ -157,11 +180,13 @@ class Keeper(TrainerCallback):
         log: MetricsLog,
         progress: Progress,
         base: Target | None,
+        half: bool,
         after: AfterCheckpoint | None,
         columns: Mapping[str, str] | None = None,
     ) -> None:
         self.folder, self.steps, self.saved, self.seconds = folder, steps, frozenset(saved), seconds
         self.tokens, self.log, self.progress, self.base, self.after = tokens, log, progress, base, after
+        self.half = half
         self.columns = dict(columns or {})
         self._stepped = self._kept = time.monotonic()
         self._generation: Any = None
@@ -224,6 +249,6 @@ class Keeper(TrainerCallback):
     def _publish(self, args: TrainingArguments, step: int) -> bool:
         """Publishes what was saved. Returns whether the run is over."""
         saved = Path(str(args.output_dir)) / f"checkpoint-{step}"
-        final = publish(saved, self.folder, step, self.base) if step in self.saved else None
+        final = publish(saved, self.folder, step, self.base, self.half) if step in self.saved else None
         keep_state(saved, self.folder, step)
         return final is not None and self.after is not None and self.after(step, final)

@@ -26,6 +26,7 @@ from serving.refs import Checkpoint
 from serving.template import stop_tokens
 from trainer.config import Common
 from trainer.run import ranks
+from trainer.run.arguments import by_bf16
 from trainer.run.checkpoints import target_of
 
 #: Models of at most `SMALL` bytes stay in memory, at most `KEPT` of them.
@@ -64,9 +65,8 @@ def load(checkpoint: Checkpoint, config: Common) -> Loaded:
     _freeze_imports()
     if config.dtype == "4bit":
         return Loaded(_load_4bit(checkpoint, config), load_tokenizer(checkpoint), target_of(checkpoint))
-    # Full fine-tuning in pure bf16 loses small updates: there the weights stay fp32 and only the sums are bf16.
-    half = pick_device().type != "cpu" and config.rank is not None and config.dtype != "float32"
-    dtype = "bfloat16" if half or config.dtype == "bfloat16" else "float32"
+    # Trained weights stay fp32, as bf16 would lose small updates; under an adapter the weights are not trained.
+    dtype = "bfloat16" if config.rank is not None and by_bf16(config) else "float32"
     model, words = _pristine(checkpoint, dtype)
     return Loaded(model.requires_grad_(True), words, target_of(checkpoint))
 

@@ -79,10 +79,10 @@ def _cut(patch: pytest.MonkeyPatch, moment: str) -> None:
     """Ends the process, as it were, when step 8 is at that moment."""
     own_keep, own_publish, own_link = checkpoints.keep_state, checkpoints.publish, checkpoints.link
 
-    def publish(saved: Path, folder: Path, step: int, base: Any) -> Path:
+    def publish(saved: Path, folder: Path, step: int, *more: Any) -> Path:
         if step == 8 and moment == "before publishing":
             raise Cut
-        return own_publish(saved, folder, step, base)
+        return own_publish(saved, folder, step, *more)
 
     def link(file: Path, target: Path) -> None:
         if "000008" in str(target) and moment == "while saving":
