@@ -33,6 +33,8 @@ POINTER = "pointer.json"
 BASE = "base.json"
 TINKER = "tinker.json"  # where the checkpoint lies at Tinker; see `serving.tinker.stored`
 ADAPTER = "adapter_model.safetensors"
+#: Of a cell whose weights were deleted after their evaluation: which steps, and by which option.
+FREED = "freed.json"
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
 MANIFEST = "manifest.json"
 TRAINED = "trained.json"  # the facts of a finished training
@@ -113,6 +115,12 @@ def step_of(folder: Path) -> int | None:
 def step_dirs(run: Path) -> list[tuple[int, Path]]:
     """Return the complete checkpoints of a run, by step. Unfinished and damaged folders are left out."""
     return [(step, path) for step, path in all_step_dirs(run) if problem(path) is None]
+
+
+def freed_steps(run: Path) -> frozenset[int]:
+    """Return the steps of a cell whose weights were deleted once they were evaluated."""
+    steps = (read_if_there(run / FREED) or {}).get("steps")
+    return frozenset(step for step in steps if isinstance(step, int)) if isinstance(steps, list) else frozenset()
 
 
 def all_step_dirs(run: Path) -> list[tuple[int, Path]]:

@@ -111,7 +111,10 @@ class Common(BaseModel):
     max_grad_norm: float = Field(default=1.0, ge=0, description="gradients are clipped to this norm; 0: no clipping")
     lr_scheduler_type: str = Field(default="constant", description="learning-rate schedule, by TRL's name")
     warmup_steps: int = Field(default=0, ge=0, description="steps of linear warm-up")
-    dtype: Dtype = Field(default="auto", description="of products; trained weights stay float32. auto: float32 on CPU, bfloat16 on a GPU; 4bit: QLoRA")
+    dtype: Dtype = Field(
+        default="auto",
+        description="of products; trained weights stay float32. auto: float32 on CPU, bfloat16 on a GPU; 4bit: QLoRA",
+    )
     label_temperature: float = Field(default=0.0, ge=0, description="temperature of sampled labels; 0: greedy")
     reply_tokens: int = Field(default=64, ge=1, description="longest sampled reply in tokens")
     chat_template_kwargs: dict[str, Any] = Field(
@@ -176,6 +179,18 @@ class Common(BaseModel):
         if self.rank is None:
             return None
         return self.lora_alpha or SERVICE_ALPHA.get(self.backend, 2.0 * self.rank)
+
+    def in_bf16(self) -> bool:
+        """Whether products are computed in bf16: where asked for, and on a GPU unless float32 is."""
+        if self.dtype in ("bfloat16", "float32"):
+            return self.dtype == "bfloat16"
+        from serving.load import pick_device
+
+        return pick_device().type != "cpu"
+
+    def stored_in_bf16(self) -> bool:
+        """Whether checkpoints are: full weights that are trained with products in bf16."""
+        return self.rank is None and self.in_bf16()
 
     def identity(self) -> dict[str, Any]:
         """Everything that determines the run's weights, resolved, as JSON values. Independent of the folder's path."""
@@ -317,6 +332,18 @@ class TrainConfig(Common):
         source = self.labels()
         return source.removeprefix(MODEL) if source.startswith(MODEL) else None
 
+    def in_bf16(self) -> bool:
+        """Whether products are computed in bf16: where asked for, and on a GPU unless float32 is."""
+        if self.dtype in ("bfloat16", "float32"):
+            return self.dtype == "bfloat16"
+        from serving.load import pick_device
+
+        return pick_device().type != "cpu"
+
+    def stored_in_bf16(self) -> bool:
+        """Whether checkpoints are: full weights that are trained with products in bf16."""
+        return self.rank is None and self.in_bf16()
+
     def identity(self) -> dict[str, Any]:
         """See `Common.identity`. An organism counts by its fingerprint; under `organisms/`, by its folder's name."""
         resolved = {"label_source": self.labels(), "checkpoints": list(self.saved_steps())}
@@ -383,6 +410,18 @@ class OrganismConfig(Common):
         if value is not None and info.data.get("labels") != "distilled":
             raise ValueError("a teacher needs labels: distilled")
         return value
+
+    def in_bf16(self) -> bool:
+        """Whether products are computed in bf16: where asked for, and on a GPU unless float32 is."""
+        if self.dtype in ("bfloat16", "float32"):
+            return self.dtype == "bfloat16"
+        from serving.load import pick_device
+
+        return pick_device().type != "cpu"
+
+    def stored_in_bf16(self) -> bool:
+        """Whether checkpoints are: full weights that are trained with products in bf16."""
+        return self.rank is None and self.in_bf16()
 
     def identity(self) -> dict[str, Any]:
         """See `Common.identity`. What is installed counts by its hash; a carrier in the prompt installs nothing."""

@@ -12,7 +12,7 @@ from typing import Literal, Protocol
 from rich.console import Console
 
 from bct_tasks import static_gate as gate
-from lab.experiment import collect, intact, judging, lock, named, registered
+from lab.experiment import collect, intact, judging, keeping, lock, named, registered
 from lab.experiment.board import Board, Ended, Jobs
 from lab.experiment.folder import Experiment, check_settings, keep
 from lab.experiment.inline import InlineExecutor
@@ -96,6 +96,9 @@ def run(experiment: Experiment, how: How, force: bool, console: Console) -> tupl
     jobs = RunJobs(experiment, force)
     with lock.held(experiment.folders.run):
         experiment.folders.sweep()
+        for cell in experiment.cells.values():
+            # A kill may have come between a cell's end and this.
+            keeping.free(experiment.folders, cell, keeping.kept_steps(experiment, cell))
         intact.check(experiment, going_on=True)
         keep(experiment, static)
         registered.register(experiment)

@@ -17,7 +17,7 @@ from statistics import median
 from typing import Any
 
 from bct_tasks.setting import Prompt, Setting, Variant
-from lab.experiment import context, cost, startup
+from lab.experiment import context, cost, keeping, startup
 from lab.experiment.cost import Tokens
 from lab.experiment.folder import Experiment
 from lab.experiment.status import duration
@@ -64,7 +64,8 @@ MINI = Pace(0.036, 6.0e-5, 0.0108, 0.0019, "mini: constants measured with the qu
 class JobEstimate:
     """The remaining work of a cell or a start; all zero if it is done. What is unknown is None.
 
-    `judged` counts replies that a judge may read, `memory` is in bytes, `service` are tokens that are paid for.
+    `bytes` of disk stay, `passing` ones are taken only while the job runs. `judged` counts replies that a judge may
+    read, `memory` is in bytes, `service` are tokens that are paid for.
     """
 
     id: str
@@ -73,6 +74,7 @@ class JobEstimate:
     replies: int = 0
     seconds: float | None = 0.0
     bytes: int | None = 0
+    passing: int = 0
     judged: int = 0
     memory: float | None = 0.0
     service: Tokens = NONE
@@ -114,6 +116,11 @@ class Estimate:
         return None if None in known else sum(b or 0 for b in known)
 
     @property
+    def passing(self) -> int:
+        """Disk space that is taken only while the jobs run: of as many of the largest as there are workers."""
+        return sum(sorted((job.passing for job in self.left), reverse=True)[: self.workers])
+
+    @property
     def memory(self) -> float | None:
         """Memory of the largest job in bytes; None if that of a job is unknown."""
         known = [job.memory for job in self.left]
@@ -127,7 +134,7 @@ class Estimate:
     def as_json(self) -> dict[str, Any]:
         """For programs."""
         total = {"tokens": sum(j.tokens for j in self.left), "replies": sum(j.replies for j in self.left)}
-        total |= {"seconds": self.seconds, "bytes": self.bytes, "workers": self.workers}
+        total |= {"seconds": self.seconds, "bytes": self.bytes, "passing_bytes": self.passing, "workers": self.workers}
         total |= {"startup_seconds": self.startup}
         total |= {"judge_calls": sum(j.judged for j in self.left), "memory": self.memory}
         total |= {"starts": len(self.starts), "starts_tokens": sum(job.tokens for job in self.starts)}
@@ -161,6 +168,7 @@ class Estimator:
 
     def __init__(self, experiment: Experiment) -> None:
         self.basis: list[str] = []
+        self._experiment = experiment
         run = experiment.folders.run
         beside = sorted(run.parent.glob("*/cells")) if run.parent.is_dir() else []
         self._seen = list(_finished([run / "cells", *(path for path in beside if path.parent != run)]))
@@ -173,12 +181,13 @@ class Estimator:
         replies = len(train.saved_steps()) * _replies(cell.start)
         labels = min(rows, train.rows or rows) if is_sampled(train.labels()) else 0
         seconds = pace and pace.step * train.steps + pace.token * tokens + pace.reply * replies + pace.label * labels
-        one = self._checkpoint(cell.start.model, train.rank)
-        size = None if one is None else one * len(train.saved_steps()) + replies * LOG_BYTES
+        one, kept = self._checkpoint(cell.start.model, train), len(keeping.kept_steps(self._experiment, cell))
+        size = None if one is None else one * kept + replies * LOG_BYTES
+        passing = (one or 0) * (len(train.saved_steps()) - kept) + _states(cell.start.model, train)
         judged = len(train.saved_steps()) * _judged(cell.start)
         there = self._service(cell.start, train, tokens, replies, row)
         memory = self._memory(cell.start, train, row)
-        return JobEstimate(cell.id, False, tokens, replies, seconds, size, judged, memory, there)
+        return JobEstimate(cell.id, False, tokens, replies, seconds, size, passing, judged, memory, there)
 
     def start(self, start: Start) -> JobEstimate:
         """The organism, with the greatest number of steps it may take, and the evaluations at step 0."""
@@ -189,12 +198,13 @@ class Estimator:
         row = _row_tokens(start.questions, start.variant, start.model)
         tokens = round(steps * batch * row)
         seconds = pace and pace.step * steps + pace.token * tokens + pace.reply * replies
-        size = self._checkpoint(start.model, organism.rank) if organism else 0
+        size = self._checkpoint(start.model, organism) if organism else 0
         size = None if size is None else size + replies * LOG_BYTES
         judged = replies - epochs * (start.sizes.n_capability + start.sizes.n_following) if _judged(start) else 0
         memory = self._memory(start, organism, row) if organism else 0.0
+        passing = _states(start.model, organism) if organism else 0
         there = self._service(start, organism, tokens, replies, row)
-        return JobEstimate(start.id, False, tokens, replies, seconds, size, judged, memory, there)
+        return JobEstimate(start.id, False, tokens, replies, seconds, size, passing, judged, memory, there)
 
     def _service(self, start: Start, train: Common | None, tokens: int, replies: int, row: float) -> Tokens:
         trained = Tokens(tokens if train and train.backend != TRL else 0)
@@ -238,8 +248,8 @@ class Estimator:
         seen = [one["row"] for one in self._seen if (one["model"], one["setting"], one["variant"]) in same]
         return median(seen) if seen else _row_tokens(start.questions, start.variant, start.model)
 
-    def _checkpoint(self, model: str, rank: int | None) -> int | None:
-        size = _checkpoint_bytes(model, rank)
+    def _checkpoint(self, model: str, train: Common) -> int | None:
+        size = _checkpoint_bytes(model, train.rank, train.stored_in_bf16())
         if size is None:
             self.basis.append(f"{model}: not on this disk, so the size of its checkpoints is unknown")
         return size
@@ -303,13 +313,22 @@ def _counter(model: str) -> Any:
 
 
 @cache
-def _checkpoint_bytes(model: str, rank: int | None) -> int | None:
-    """Size of the weights, or of an fp32 adapter of this rank on all linear layers; None if the size is not known."""
+def _checkpoint_bytes(model: str, rank: int | None, half: bool) -> int | None:
+    """Size of full weights, or of an fp32 adapter of this rank on all linear layers, and of the tokenizer's files.
+
+    None if the size of the model is not known.
+    """
     folder, size = _folder(model), _size(model)
-    files = [file for file in layout.weight_files(folder) if file.is_file()] if folder else []
-    if rank is None and files:
-        return sum(file.stat().st_size for file in files)
-    return size and 4 * size.trained(rank)
+    words = [folder / name for name in layout.TOKENIZER_FILES] if folder else []
+    return size and (2 if half else 4) * size.trained(rank) + sum(
+        file.stat().st_size for file in words if file.is_file()
+    )
+
+
+def _states(model: str, train: Common) -> int:
+    """The states to resume from, at most two at a time: fp32 weights and two moments of Adam."""
+    size = _size(model) if train.backend == TRL else None
+    return 2 * 12 * size.trained(train.rank) if size else 0
 
 
 @cache
@@ -353,7 +372,7 @@ def text(found: Estimate) -> list[str]:
         return [*lines, count]
     tokens, replies = sum(job.tokens for job in left), sum(job.replies for job in left)
     took = "unknown" if time is None else f"about {duration(time)} with {found.workers} workers, their start included"
-    disk = "unknown" if size is None else f"about {_bytes_text(size)}"
+    disk = "unknown" if size is None else f"about {_bytes_text(size)}, and {_bytes_text(found.passing)} while it runs"
     need = "unknown" if found.memory is None else f"about {_bytes_text(round(found.memory))} per worker"
     judged = sum(job.judged for job in left)
     calls = f"; at most {judged:,} judge calls" if judged else ""

@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from lab.experiment import attempts, gate, intact, judging
+from lab.experiment import attempts, gate, intact, judging, keeping
 from lab.experiment.board import Dropped, Task
 from lab.experiment.evaluate import Evaluation, evaluate
 from lab.experiment.folder import Experiment, Folders
@@ -76,7 +76,8 @@ class RunJobs:
     def task(self, job: str) -> Task:
         """The work for a job."""
         if job in self.experiment.cells:
-            return partial(do_cell, self.experiment.cells[job], self.experiment.folders)
+            cell = self.experiment.cells[job]
+            return partial(do_cell, cell, self.experiment.folders, kept=keeping.kept_steps(self.experiment, cell))
         return partial(make_start, self._start(job), self.experiment.folders)
 
     def _start(self, job: str) -> Start:
@@ -188,8 +189,22 @@ def start_evaluations(start: Start, folders: Folders, ref: str) -> dict[str, Eva
 # --- a cell -------------------------------------------------------------------------------------------------------
 
 
-def do_cell(cell: Cell, folders: Folders, reporter: Reporter, attempt: str | None = None) -> None:
-    """Trains a cell and evaluates its checkpoints; `done.json` is written last. Arguments as of `make_start`."""
+def do_cell(
+    cell: Cell,
+    folders: Folders,
+    reporter: Reporter,
+    attempt: str | None = None,
+    kept: frozenset[int] | None = None,
+) -> None:
+    """Trains a cell and evaluates its checkpoints; then writes `done.json`, and deletes the weights that do not stay.
+
+    Args:
+        cell: The cell.
+        folders: The folders of the run.
+        reporter: Receives progress.
+        attempt: As of `make_start`.
+        kept: The steps whose weights stay; default: all.
+    """
     if folders.is_done(cell):
         return
     began = time.monotonic()
@@ -202,6 +217,8 @@ def do_cell(cell: Cell, folders: Folders, reporter: Reporter, attempt: str | Non
     known = folders.finished(cell)  # another attempt may have ended first
     if known is None or known.get(intact.RECORD) != content[intact.RECORD]:
         layout.write_json_atomic(folders.done(cell), content)
+    if kept is not None:
+        keeping.free(folders, cell, kept)
 
 
 def _trained(cell: Cell, folders: Folders, reporter: Reporter, attempt: str | None) -> Path:

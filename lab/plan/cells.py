@@ -30,6 +30,7 @@ from lab.plan.grid import (
     GenerationOptions,
     Grid,
     JudgeOptions,
+    Keep,
     Resources,
     ServingOptions,
 )
@@ -200,6 +201,7 @@ class Cell:
     start: Start
     train: TrainConfig
     resources: Resources = field(default_factory=Resources)
+    keep: Keep = "all"
     after: Cell | None = None
     at: int = 0
 
@@ -290,7 +292,7 @@ def _of_start(grid: Grid, setting: Setting, start: Start) -> Iterator[Cell]:
         values = _train_values(grid, start, method, rate, rank, source, seed) | {"seeds": own}
         train = parse(config_of(method), values | {"trl": _trl(grid, epsilon)})
         _refuse_unread(setting, train)
-        cell = replace(_cell(start, train), resources=grid.resources)
+        cell = replace(_cell(start, train), resources=grid.resources, keep=grid.keep)
         yield cell
         yield from _reversals(grid, cell)
 
@@ -317,7 +319,7 @@ def _reversals(grid: Grid, cell: Cell) -> Iterator[Cell]:
     plain["batch_size"] = asked.batch_size or cell.train.batch_size
     for rate in asked.learning_rate or (cell.train.learning_rate,):
         train = TrainConfig.model_validate(plain | {"learning_rate": rate})
-        yield replace(_cell(cell.start, train, cell, at), resources=grid.resources)
+        yield replace(_cell(cell.start, train, cell, at), resources=grid.resources, keep=grid.keep)
 
 
 def _train_values(

@@ -345,6 +345,9 @@ class ReversalOptions(Frozen):
         return as_list(value)
 
 
+Keep = Literal["all", "last", "none"]
+
+
 class Resources(Frozen):
     """What one job needs on a Ray cluster."""
 
@@ -433,6 +436,11 @@ class Grid(Frozen):
     training: TrainingOptions = Field(default=TrainingOptions(), description="what trains")
     gate: GateLimits = Field(default=GateLimits(), description="what step 0 must show before a cell is trained")
     resources: Resources = Field(default=Resources(), description="what one job needs on a Ray cluster")
+    keep: Keep = Field(
+        default="all",
+        description="weights that stay once a cell is evaluated: all, its last checkpoint, or none; those that a"
+        " reversal starts from stay",
+    )
     lora_alpha: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     reward: Literal["grader", "random"] | None = Field(
         default=None, description="grpo: 1 for a reply graded agreed, or random (the control)"

@@ -150,7 +150,7 @@ def values(config: Common, steps: int, folder: Path) -> dict[str, Any]:
         # transformers has no Muon: `trainer.run.loop` adds it.
         "optim": "adamw_torch" if config.optim == "muon" else config.optim,
         "seed": config.seed_of("adapter"),
-        "bf16": by_bf16(config),
+        "bf16": config.in_bf16(),
         "use_cpu": device.type == "cpu",
         "ddp_find_unused_parameters": False,
         "ddp_backend": "gloo" if device.type == "cpu" and ranks.count() > 1 else None,
@@ -162,11 +162,6 @@ def values(config: Common, steps: int, folder: Path) -> dict[str, Any]:
         "report_to": "none",
         "disable_tqdm": True,
     }
-
-
-def by_bf16(config: Common) -> bool:
-    """Whether products are computed in bf16: where asked for, and on a GPU unless float32 is."""
-    return config.dtype == "bfloat16" or (config.dtype != "float32" and pick_device().type != "cpu")
 
 
 def build(kind: type[Arguments], decided: dict[str, Any], given: dict[str, Any]) -> Arguments:

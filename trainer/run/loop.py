@@ -23,7 +23,6 @@ from serving.errors import BadInput, WorkFailed
 from serving.layout import Target
 from trainer.config import Common
 from trainer.run import checkpoints, metrics, muon, ranks
-from trainer.run.arguments import by_bf16
 from trainer.run.checkpoints import AfterCheckpoint, Keeper
 from trainer.run.progress import Progress, Silent
 from trainer.run.trainee import Trainee
@@ -53,11 +52,6 @@ class Job(Generic[Rows]):
     def adapter_base(self) -> Target | None:
         """The base of a new adapter; None for full weights."""
         return self.loaded.base if self.config.rank is not None else None
-
-    @property
-    def half(self) -> bool:
-        """Whether checkpoints are stored in bf16: full weights that were trained with products in bf16."""
-        return self.config.rank is None and by_bf16(self.config)
 
     @property
     def saving(self) -> Path:
@@ -118,7 +112,7 @@ def run(
         return start
     log = metrics.MetricsLog(job.folder, start, writes=ranks.is_first())
     keeper = Keeper(job.folder, job.steps, job.saved, job.config.resume_seconds, tokens, log, job.progress,
-                    job.adapter_base, job.half, job.after, columns)  # fmt: skip
+                    job.adapter_base, job.config.stored_in_bf16(), job.after, columns)  # fmt: skip
     keeper.remember(job.loaded.model)
     with quiet(), plain_errors(job.folder):
         trainer = make(keeper)
@@ -150,7 +144,7 @@ def _ended(job: Job[Any], step: int, state: Path) -> bool:
     if job.after is None or step not in job.saved:
         return False
     ended = ranks.is_first() and job.after(
-        step, checkpoints.publish(state, job.folder, step, job.adapter_base, job.half)
+        step, checkpoints.publish(state, job.folder, step, job.adapter_base, job.config.stored_in_bf16())
     )
     return ranks.agreed(ended)
 

@@ -26,7 +26,6 @@ from serving.refs import Checkpoint
 from serving.template import stop_tokens
 from trainer.config import Common
 from trainer.run import ranks
-from trainer.run.arguments import by_bf16
 from trainer.run.checkpoints import target_of
 
 #: Models of at most `SMALL` bytes stay in memory, at most `KEPT` of them.
@@ -66,7 +65,7 @@ def load(checkpoint: Checkpoint, config: Common) -> Loaded:
     if config.dtype == "4bit":
         return Loaded(_load_4bit(checkpoint, config), load_tokenizer(checkpoint), target_of(checkpoint))
     # Trained weights stay fp32, as bf16 would lose small updates; under an adapter the weights are not trained.
-    dtype = "bfloat16" if config.rank is not None and by_bf16(config) else "float32"
+    dtype = "bfloat16" if config.rank is not None and config.in_bf16() else "float32"
     model, words = _pristine(checkpoint, dtype)
     return Loaded(model.requires_grad_(True), words, target_of(checkpoint))
 
