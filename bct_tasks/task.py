@@ -16,8 +16,20 @@ from typing import TYPE_CHECKING, Any
 from inspect_ai import Task, task
 from inspect_ai.dataset import MemoryDataset, Sample
 from inspect_ai.model import ChatMessage, ChatMessageSystem, ChatMessageUser, GenerateConfig, get_model
-from inspect_ai.scorer import Score, Scorer, Target, grouped, mean, scorer, stderr
+from inspect_ai.scorer import (
+    Metric,
+    SampleScore,
+    Score,
+    Scorer,
+    Target,
+    Value,
+    mean,
+    metric,
+    scorer,
+    stderr,
+)
 from inspect_ai.solver import Generate, Solver, TaskState, generate, solver
+from inspect_ai.viewer import ViewerConfig
 
 from bct_tasks import following
 from bct_tasks.catalogue import load
@@ -34,6 +46,9 @@ if TYPE_CHECKING:
     from bct_tasks.setting import Setting, Variant
 
 logger = logging.getLogger(__name__)
+
+#: Of a sample and of its score: what the two policies would reply.
+EXPECTED = "expected"
 
 KEYS = ("initial", "alternate", "agreed", "other", "degenerate", "truncated")
 
@@ -138,6 +153,8 @@ def bct_task(
         sandbox="jail" if setting.programs else None,
         config=_generation(setting, max_tokens, temperature),
         version=setting.version,
+        tags=[setting.name, chosen.name],
+        viewer=ViewerConfig(trust_content=False),
         metadata={
             "setting": setting.name,
             "variant": chosen.name,
@@ -197,7 +214,28 @@ def _solver(setting: Setting) -> Solver:
     return answered(longest, weights)
 
 
-@scorer(metrics={"*": [mean(), stderr(cluster="template"), grouped(mean(), "split", all=False)]})
+@metric(name="rate")
+def by_split() -> Metric:
+    """Mean and standard error (clustered by template) in each split; over all splits they would mean nothing."""
+    average, error = mean(), stderr(cluster="template")
+
+    def computed(scores: list[SampleScore]) -> Value:
+        known = [score for score in scores if score.sample_metadata is not None]
+        splits = dict.fromkeys(str(score.sample_metadata["split"]) for score in known if score.sample_metadata)
+        found: dict[str, float] = {}
+        for split in sorted(splits, key=_eval_first):
+            part = [score for score in known if (score.sample_metadata or {})["split"] == split]
+            found |= {split: float(average(part)), f"{split} stderr": float(error(part))}  # type: ignore[arg-type,operator,call-arg]
+        return found
+
+    return computed
+
+
+def _eval_first(split: str) -> tuple[bool, str]:
+    return split != "eval", split
+
+
+@scorer(metrics={"*": [by_split()]})
 @border()
 def outcome(judge: str = "off", judge_store: str | bool | None = None) -> Scorer:
     """One-hot outcome of a reply; everything it needs is in the sample's metadata, so `inspect score` works.
@@ -230,7 +268,8 @@ def outcome(judge: str = "off", judge_store: str | bool | None = None) -> Scorer
             reading, source = await read(way, *ask, under_test=get_model() if by else None, at=judges)
         except Unreadable as error:
             return Score.unscored(reason=str(error), answer=reply, metadata=by or None)
-        return _score(setting.decided(prompt, reading, reply, truncated), reply, truncated, source, by)
+        expected = {EXPECTED: about[EXPECTED]} if EXPECTED in about else {}
+        return _score(setting.decided(prompt, reading, reply, truncated), reply, truncated, source, by | expected)
 
     return score
 
@@ -297,10 +336,10 @@ def _say_changed(file: str, then: str, now: str) -> None:
     )
 
 
-def _score(grade: Grade, reply: str, truncated: bool, source: Source, judge: Mapping[str, Any] | None = None) -> Score:
+def _score(grade: Grade, reply: str, truncated: bool, source: Source, more: Mapping[str, Any] | None = None) -> Score:
     value = {key: float(key == grade.outcome) for key in KEYS} | {"truncated": float(truncated)}
     read_by = "pattern" if source == "pattern" else "judge"
-    metadata = {"outcome": str(grade.outcome), "read_by": read_by, **(judge or {})}
+    metadata = {"outcome": str(grade.outcome), "read_by": read_by, **(more or {})}
     metadata |= {"manner": grade.manner} if grade.manner is not None else {}
     metadata |= {"stored": True} if source == "stored" else {}
     return Score(value=value, answer=reply, explanation=grade.explanation, metadata=metadata)
@@ -384,6 +423,7 @@ def _sample(setting: Setting, variant: Variant, prompt: Prompt, margins: bool) -
             "cue": prompt.cue,
             "system": prompt.system is not None,
             "facts": dict(prompt.facts),
+            **_expected(setting, prompt),
             **(_references(setting, prompt) if margins else {}),
         },
     )
@@ -392,6 +432,17 @@ def _sample(setting: Setting, variant: Variant, prompt: Prompt, margins: bool) -
 def _wanted(setting: Setting, prompt: Prompt) -> str:
     """The behavior that counts as the target of a sample."""
     return prompt.facts["asked"] if prompt.kind == following.SPLIT else setting.wanted(prompt)
+
+
+def _expected(setting: Setting, prompt: Prompt) -> dict[str, dict[str, str]]:
+    """What each policy would reply, for whoever reads the log: the one reply of both to a train prompt."""
+    if prompt.kind not in ("train", "eval"):
+        return {}
+    apart = prompt.kind == "eval"
+    named = {"initial": setting.initial, "alternate": setting.alternate} if apart else {"both": setting.initial}
+    shown = {name: prompt.replies.get(policy.behavior(prompt)) for name, policy in named.items()}
+    written = {name: reply for name, reply in shown.items() if reply is not None}
+    return {EXPECTED: written} if written else {}
 
 
 def _references(setting: Setting, prompt: Prompt) -> dict[str, dict[str, str]]:

@@ -37,6 +37,7 @@ class Evaluation:
 
     Attributes:
         margins: Also score both policies' reference replies. A complete log without them still counts.
+        tags: What inspect's lists show beside setting and variant.
         store: Where the judge's verdicts are kept, as the option `judge_store` of a task.
     """
 
@@ -48,6 +49,7 @@ class Evaluation:
     step: int = 0
     margins: bool = False
     store: str | bool | None = None
+    tags: tuple[str, ...] = ()
 
     @property
     def samples(self) -> int:
@@ -181,7 +183,10 @@ def _task(evaluation: Evaluation) -> Task:
     )
     labelled = {**(task.metadata or {}), **evaluation.label()}
     return task_with(
-        task, model=local_model(evaluation.ref, **_base(evaluation), **answering.arguments()), metadata=labelled
+        task,
+        model=local_model(evaluation.ref, **_base(evaluation), **answering.arguments()),
+        metadata=labelled,
+        tags=[*(task.tags or []), *evaluation.tags],
     )
 
 

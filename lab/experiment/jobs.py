@@ -181,6 +181,7 @@ def start_evaluations(start: Start, folders: Folders, ref: str) -> dict[str, Eva
             split=split,
             margins=start.margins and name == "start",
             store=judging.store(folders, start.answering.judge),
+            tags=("step 0" if name == "start" else name,),
         )
         for name, (model, split, stem) in chosen.items()
     }
@@ -270,14 +271,22 @@ def cell_evaluations(cell: Cell, folders: Folders) -> list[Evaluation]:
     missing = [step for step in cell.train.saved_steps() if step not in kept]
     if missing:
         raise WorkFailed(f"{out}: step {missing[0]} is missing or damaged: delete this folder and run again")
-    return [_evaluation(cell.start, folders, cell.id, step, str(kept[step])) for step in cell.train.saved_steps()]
+    return [_evaluation(cell, folders, step, str(kept[step])) for step in cell.train.saved_steps()]
 
 
-def _evaluation(start: Start, folders: Folders, id: str, step: int, ref: str) -> Evaluation:
-    log = folders.logs / id / f"{layout.step_name(step)}.eval"
-    mark = refs.resolve(ref).fingerprint
-    store = judging.store(folders, start.answering.judge)
-    return Evaluation(log, ref, mark, start, "all", step, start.margins, store)
+def _evaluation(cell: Cell, folders: Folders, step: int, ref: str) -> Evaluation:
+    start, train = cell.start, cell.train
+    return Evaluation(
+        log=folders.logs / cell.id / f"{layout.step_name(step)}.eval",
+        ref=ref,
+        fingerprint=refs.resolve(ref).fingerprint,
+        start=start,
+        split="all",
+        step=step,
+        margins=start.margins,
+        store=judging.store(folders, start.answering.judge),
+        tags=(train.method, f"lr {train.learning_rate:g}", f"seed {train.seed}", f"step {step}"),
+    )
 
 
 def _done(cell: Cell, folders: Folders, evaluations: list[Evaluation], seconds: float) -> dict[str, Any]:

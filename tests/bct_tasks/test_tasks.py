@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from pathlib import Path
 
 import pytest
 from inspect_ai import eval as inspect_eval
 from inspect_ai import eval_set
+from inspect_ai.analysis import evals_df, samples_df
 from inspect_ai.log import EvalLog, EvalMetric
 
 from bct_tasks.catalogue import load, names
 from bct_tasks.errors import SettingError
 from bct_tasks.guards.tasks import capability, system_prompt_following
 from bct_tasks.task import KEYS, bct_task
+
+ROOT = Path(__file__).parents[2]
 
 
 def evaluated(folder: Path, n: int, *settings: str, split: str = "all", **options: int) -> dict[str, EvalLog]:
@@ -60,9 +64,44 @@ def metrics(log: EvalLog) -> dict[str, dict[str, EvalMetric]]:
 def test_metrics_stand_by_split(logs: dict[str, EvalLog]) -> None:
     found = metrics(logs["sandbagging"])
     # The untouched base gives right answers under the tag: the alternate behavior, and no initial one.
-    assert found["alternate"]["grouped_eval"].value == pytest.approx(1.0, abs=0.2)
-    assert found["agreed"]["grouped_train"].value == pytest.approx(1.0, abs=0.2)
-    assert found["agreed"]["grouped_eval"].value == 0
+    by_split = {name: {each.name: each.value for each in values.values()} for name, values in found.items()}
+    assert by_split["alternate"]["eval"] == pytest.approx(1.0, abs=0.2)
+    assert by_split["agreed"]["train"] == pytest.approx(1.0, abs=0.2)
+    assert by_split["agreed"]["eval"] == 0
+
+
+def test_inspects_list_shows_the_initial_rate_on_eval_prompts_and_no_mean_over_splits(logs: dict[str, EvalLog]) -> None:
+    for log in logs.values():
+        assert log.results is not None
+        first = log.results.scores[0]
+        assert (first.name, next(iter(first.metrics.values())).name) == ("initial", "eval")
+        splits = {"train", "eval", "capability"}
+        assert {each.name for each in first.metrics.values()} == splits | {f"{split} stderr" for split in splits}
+
+
+def test_inspects_data_frames_have_the_columns_that_the_docs_name(logs: dict[str, EvalLog]) -> None:
+    page = (ROOT / "docs" / "how-to" / "inspect.md").read_text(encoding="utf-8")
+    frames = {
+        "samples_df": samples_df(logs["sandbagging"].location),
+        "evals_df": evals_df(logs["sandbagging"].location),
+    }
+    for name, frame in frames.items():
+        rows = page.partition(f"| column of `{name}` |")[2].split("\n\n")[0].splitlines()[2:]
+        named = [column for row in rows for column in re.findall(r"`([^`]+)`", row.split("|")[1])]
+        assert len(named) >= 3
+        named = [column.replace("<outcome>", "initial").replace("<split>", "eval") for column in named]
+        assert set(named) - set(frame.columns) <= {"score_margins"}, name  # of evals with margins
+    first = frames["evals_df"].iloc[0]
+    assert first["score_headline_score"] == "initial"
+    assert first["score_headline_value"] == first["score_initial_bct_tasks/rate_eval"]
+
+
+def test_a_score_holds_what_each_policy_would_have_replied(logs: dict[str, EvalLog]) -> None:
+    sample = next(s for s in logs["sandbagging"].samples or [] if s.metadata["split"] == "eval")
+    facts, expected = sample.metadata["facts"], (sample.scores or {})["outcome"].metadata or {}
+    assert expected["expected"] == {"initial": facts["wrong"], "alternate": facts["right"]}
+    other = next(s for s in logs["sandbagging"].samples or [] if s.metadata["split"] == "train")
+    assert set(((other.scores or {})["outcome"].metadata or {})["expected"]) == {"both"}
 
 
 def test_epochs_and_limit_keep_ids_and_one_outcome_each(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from trainer.sft import train
 
 
 def in_bf16(config: TrainConfig) -> TrainConfig:
-    return TrainConfig(**(config.model_dump() | {"dtype": "bfloat16"}))
+    return TrainConfig.model_validate(config.model_dump() | {"dtype": "bfloat16"})
 
 
 def test_steps_too_small_for_bf16_are_not_lost(cell: MakeCell, tmp_path: Path) -> None:
