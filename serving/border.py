@@ -32,7 +32,7 @@ def one_line(*, interrupted: str | None = None) -> Iterator[None]:
     try:
         yield
     except click.ClickException as error:
-        error.message = visible(error.message)
+        error.message = visible(error.message)  # pyright: ignore[reportAttributeAccessIssue]
         raise
     except BrokenPipeError:
         raise

@@ -11,6 +11,7 @@ from typing import Any
 
 Row = Mapping[str, Any]
 CHUNK = 1 << 20
+TEXT = "utf-8-sig"  # with or without the byte order mark that Excel and some editors write
 _BETWEEN = re.compile(r"[\s,]*")
 
 
@@ -28,20 +29,20 @@ def _parquet(path: Path) -> Iterator[Row]:
 
 
 def _jsonl(path: Path) -> Iterator[Row]:
-    with path.open(encoding="utf-8") as file:
+    with path.open(encoding=TEXT) as file:
         yield from (_object(json.loads(line)) for line in file if line.strip())
 
 
 def _csv(path: Path) -> Iterator[Row]:
     csv.field_size_limit(1 << 30)
-    with path.open(encoding="utf-8-sig", newline="") as file:
+    with path.open(encoding=TEXT, newline="") as file:
         yield from csv.DictReader(file)
 
 
 def _json(path: Path) -> Iterator[Row]:
     """Yield the objects of one JSON array without loading it: the file of OpenHermes has 2 GB."""
     decoder, at, last = json.JSONDecoder(), 1, False
-    with path.open(encoding="utf-8") as file:
+    with path.open(encoding=TEXT) as file:
         text = file.read(CHUNK).lstrip()
         if not text.startswith("["):
             raise ValueError("not a JSON array")

@@ -11,6 +11,7 @@ from lab.cli.output import COUNT, PATH, as_json, console, emit, say
 
 if TYPE_CHECKING:
     from rich.table import Table
+    from rich.text import Text
 
 HOME = Path("runs") / "check"
 HEADERS = {"ceiling": "a*"}
@@ -166,5 +167,7 @@ def _share(row: dict[str, Any], name: str) -> str:
     return f"{near}{rates[name]:.2f}" if name in rates else "–"
 
 
-def _mark(passed: bool) -> str:
-    return "[green]passed[/]" if passed else "[red]failed[/]"
+def _mark(passed: bool) -> Text:
+    from rich.text import Text
+
+    return Text("passed", "green") if passed else Text("failed", "red")

@@ -177,8 +177,8 @@ def _until_done(board: Board, executor: Executor, display: Display) -> None:
 
 
 def _stop(executor: Executor, console: Console) -> None:
-    console.print("stopping; Ctrl-C again stops immediately")
     try:
+        console.print("stopping; Ctrl-C again stops immediately")  # the second may arrive before this returns
         executor.stop()
     except KeyboardInterrupt:
         executor.stop(at_once=True)

@@ -20,6 +20,7 @@ from own import KEYS, ROWS, jsonl, written
 from bct_tasks import catalogue, static_gate
 from bct_tasks.errors import SettingError
 from bct_tasks.settings.sandbagging import sandbagging
+from bct_tasks.sources import tables
 from bct_tasks.task import outcome, setting
 from graders import Outcome
 
@@ -144,6 +145,22 @@ def test_where_chooses_rows_and_refuses_to_leave_none(tmp_path: Path) -> None:
     assert {p.facts["answer"] for p in found.prompts(None, "train", 60)} < {row["answer"] for row in rows[::3]}
     path = written(tmp_path, rows, prompts={**two, "eval": {"file": "rows.jsonl", "where": {"level": 7}}})
     assert "none of its 60 rows is left by `where: {level: 7}`" in refused(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.csv", "id,answer\n007,NA\n"),
+        ("a.jsonl", '{"id": "007", "answer": "NA"}\n'),
+        ("a.json", '[{"id": "007", "answer": "NA"}]'),
+    ],
+)
+def test_a_byte_order_mark_is_no_part_of_a_row_and_text_in_a_table_stays_text(
+    tmp_path: Path, name: str, text: str
+) -> None:
+    """As in biolab/orange3#7000 and huggingface/datasets#4467."""
+    (tmp_path / name).write_text(text, encoding="utf-8-sig")
+    assert list(tables.rows(tmp_path / name)) == [{"id": "007", "answer": "NA"}]
 
 
 def test_csv_and_nested_columns_are_read(tmp_path: Path) -> None:

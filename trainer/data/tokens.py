@@ -89,8 +89,8 @@ def split(
     """(tokens of the prompt, tokens of the reply and its end) of each row.
 
     Raises:
-        BadInput: if there are no rows, no chat template or no end token; if the template renders a prompt differently
-            with its reply; or if it writes more than the reply after it.
+        BadInput: if there are no rows, no chat template or no end token; if a reply contains an end token; if the
+            template renders a prompt differently with its reply; or if it writes more than the reply after it.
     """
     if not tokenizer.chat_template:
         raise BadInput("the model's tokenizer has no chat template: use an instruct model, or add chat_template.jinja")
@@ -98,11 +98,23 @@ def split(
         raise BadInput("the model's tokenizer has no end token: set eos_token in tokenizer_config.json")
     if not rows:
         raise BadInput("no rows to train on: use more prompts, or another label source")
+    _refuse_ends(rows, cast("list[str]", tokenizer.convert_ids_to_tokens(sorted(stops))))
     refuse_arguments(tokenizer, kwargs or {})
     prompts, replies = _texts(rows, tokenizer, dict(kwargs or {}))
     prompt_ids = _ids(tokenizer, prompts)
     reply_ids = [whole_reply(tokenizer, ids, stops) for ids in _ids(tokenizer, replies)]
     return list(zip(prompt_ids, reply_ids, strict=True))
+
+
+def _refuse_ends(rows: Sequence[Row], ends: Sequence[str]) -> None:
+    """Raises BadInput for a reply that the tokenizer would end early, such as HTML with `</s>`."""
+    for row in rows:
+        for end in ends:
+            if end in row.reply:
+                raise BadInput(
+                    f"{row.id}: its reply contains {end}, which ends a reply of this model: nothing behind it would be"
+                    " trained on. Remove it from the data, or leave the row out"
+                )
 
 
 def _texts(

@@ -38,6 +38,12 @@ def test_without_a_model_there_is_a_row_for_every_setting_and_variant() -> None:
     assert "direct" not in output
 
 
+def test_the_table_is_text_without_markup() -> None:
+    shown = CliRunner().invoke(main, ["check", "sandbagging"]).stdout
+    assert "passed" in shown
+    assert "[" not in shown
+
+
 @pytest.mark.parametrize(
     ("args", "word"),
     [

@@ -65,6 +65,12 @@ def test_a_cut_row_is_counted() -> None:
     assert max(map(len, encoded.input_ids)) == whole - 1
 
 
+def test_a_reply_that_contains_an_end_token_is_refused_and_not_cut_without_a_word() -> None:
+    """As in https://github.com/huggingface/transformers/issues/29279: text of data becomes control tokens."""
+    with pytest.raises(BadInput, match=r"s: its reply contains <\|end\|>, which ends a reply of this model: nothing"):
+        encode(ROW, Row("s", ROW.messages, "4<|end|> and more"))
+
+
 def test_a_row_whose_prompt_fills_the_context_is_left_out_and_counted() -> None:
     long = Row("long", ({"role": "user", "content": "x" * 100},), "4")
     encoded = encode(ROW, long, max_length=60)
