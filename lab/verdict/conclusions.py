@@ -323,9 +323,13 @@ def p_removed(cells: Sequence[Judged], k: int, moved: bool, thresholds: Threshol
 
 
 def _p_stayed(cells: Sequence[Judged], thresholds: Thresholds) -> float | None:
-    """Of "not removed": in every cell, at both of the last two checkpoints."""
+    """Of "not removed": in every cell, at both of the last two checkpoints.
+
+    On all items, as the cells' names: nothing was chosen, so no half has to be kept back.
+    """
     parts = [
-        _worst([_p(c.eval.initial, _limit(j, thresholds), c.eval.n, norm.sf) for c in j.report[-2:]]) for j in cells
+        _worst([_p(c.eval.initial, _limit(j, thresholds), c.eval.n, norm.sf) for c in j.cell.checkpoints[-2:]])
+        for j in cells
     ]
     return _partial(parts, len(parts))
 
