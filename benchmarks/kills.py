@@ -105,7 +105,7 @@ class Trial:
         (home / "mine.yaml").write_text(SETTING, encoding="utf-8")
         rows = [{"question": f"What is {n} plus 2?", "answer": str(n + 2), "wrong": str(n + 3)} for n in range(60)]
         (home / "rows.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows), encoding="utf-8")
-        _ended(_fork(lambda: make_model(home / "model"), home / "model.txt"))
+        ended(fork(lambda: make_model(home / "model"), home / "model.txt"))
 
     def kills(self, most: int, executor: Executor) -> Line:
         """Kills and resumes runs with an executor; each is compared when it has ended."""
@@ -127,9 +127,9 @@ class Trial:
         hits, going = 0, True
         while going:
             moment = self.draw.uniform(0, SHARE * spent) if hits < most else float("inf")
-            pid = _fork(lambda: _run(self.home, out, executor), self.home / "said.txt")
+            pid = fork(lambda: _run(self.home, out, executor), self.home / "said.txt")
             hit = _killed_at(moment, pid, self.draw.choice(("driver", "worker", "both")))
-            code = _ended(pid)
+            code = ended(pid)
             hits, going = hits + hit, code != 0
             if going and not hit:
                 raise RuntimeError(f"a run ended with {code}: {(self.home / 'said.txt').read_text(encoding='utf-8')}")
@@ -138,7 +138,7 @@ class Trial:
     def attempt(self, out: Path, executor: Executor) -> float:
         """An undisturbed run. Returns its processor seconds."""
         before = sum(os.times()[2:4])
-        code = _ended(_fork(lambda: _run(self.home, out, executor), self.home / "said.txt"))
+        code = ended(fork(lambda: _run(self.home, out, executor), self.home / "said.txt"))
         if code != 0:
             raise RuntimeError((self.home / "said.txt").read_text(encoding="utf-8"))
         return sum(os.times()[2:4]) - before
@@ -188,7 +188,7 @@ def make_model(folder: Path) -> None:
 # --- processes --------------------------------------------------------------------------------------------------------
 
 
-def _fork(work: Callable[[], object], said: Path) -> int:
+def fork(work: Callable[[], object], said: Path) -> int:
     """A process that does the work and prints into a file. Its libraries are loaded already."""
     pid = os.fork()
     if pid:
@@ -222,7 +222,7 @@ def _killed_at(moment: float, pid: int, target: str) -> bool:
     return False
 
 
-def _ended(pid: int) -> int:
+def ended(pid: int) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
@@ -240,7 +240,7 @@ def _seconds(pid: int) -> float:
     return 0.0
 
 
-def _imported() -> None:
+def imported() -> None:
     """Imports what a run imports, once for all forks; computes nothing, so that no thread is running."""
     from importlib import import_module
 
@@ -252,5 +252,5 @@ def _imported() -> None:
 
 if __name__ == "__main__":
     os.environ |= {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
-    _imported()
+    imported()
     report(measure)

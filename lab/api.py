@@ -380,6 +380,7 @@ def run(
     jobs: int | None = None,
     executor: Literal["local", "inline", "ray"] = "local",
     address: str | None = None,
+    shard: str | None = None,
     force: bool = False,
     progress: bool = False,
 ) -> Run:
@@ -391,6 +392,7 @@ def run(
         jobs: Worker processes; by default one per GPU, else one per core.
         executor: Where jobs run: `local`, processes of this machine; `inline`, this process; `ray`, a Ray cluster.
         address: Address of the Ray cluster.
+        shard: Only a part of the cells, `I/N`, next to other drivers in the folder. The last of them writes the report.
         force: Also train cells whose gate fails; they are marked invalid.
         progress: Print progress to stderr.
 
@@ -399,11 +401,13 @@ def run(
         WorkFailed: Jobs failed. What finished is in the run folder: open it with `load`.
     """
     from lab.experiment.driver import How
+    from lab.experiment.shard import Shard
     from serving.terminal import terminal
 
     found = experiment(recipe, out)
     console = terminal(stderr=True, quiet=not progress)
-    finished, failed = execute(found, How(executor, jobs, address), force, console)
+    how = How(executor, jobs, address, shard=Shard.parse(shard) if shard else None)
+    finished, failed = execute(found, how, force, console)
     if failed:
         job, error = next(iter(failed.items()))
         raise WorkFailed(f"{len(failed)} jobs failed, the first one, {job}: {error}")
@@ -420,12 +424,17 @@ def experiment(recipe: str | Path, out: str | Path | None = None) -> Experiment:
 
 
 def execute(found: Experiment, how: How, force: bool, console: Console) -> tuple[Run, dict[str, str]]:
-    """Runs the remaining jobs of an experiment, and writes the report. Returns the run and the jobs' errors."""
+    """Runs the remaining jobs of an experiment, and writes the report. Returns the run and the jobs' errors.
+
+    While drivers of other shards are at work there is no report yet, and the run has no results that were collected.
+    """
     from lab.experiment import driver
     from lab.report.html import write_report
     from lab.report.replies import write_pages
 
     results, failed = driver.run(found, how, force, console)
+    if results is None:
+        return Run(found), failed
     pages = write_pages(results, found.folders.run, found.folders.absolute)
     write_report(results, found.folders.run / "report.html", pages=pages)
     return Run(found, results), failed

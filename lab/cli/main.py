@@ -19,6 +19,7 @@ from lab.cli.doctor import doctor
 from lab.cli.explain import explain
 from lab.cli.hub import hub
 from lab.cli.list import list_
+from lab.cli.merge import merge
 from lab.cli.new import new
 from lab.cli.power import power
 from lab.cli.report import report
@@ -32,8 +33,8 @@ from serving.border import one_line
 from serving.characters import print_anything
 
 COMMANDS = (
-    run, audit, status, report, view, table, list_, show, check, new, calibrate, hub, power, explain, chat, serve,
-    doctor,
+    run, audit, status, report, merge, view, table, list_, show, check, new, calibrate, hub, power, explain, chat,
+    serve, doctor,
 )  # fmt: skip
 
 

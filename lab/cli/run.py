@@ -28,6 +28,12 @@ from lab.cli.output import COUNT, PATH, as_json, emit, outcome, print_outcome, s
 @click.option("--address", help="Address of the Ray cluster. Default: as Ray finds one, else this machine alone.")
 @click.option("--cpus", type=click.FloatRange(min=0, min_open=True), help="Ray: cores per job. Default: the recipe's.")
 @click.option("--gpus", type=click.FloatRange(min=0), help="Ray: GPUs per job. Default: the recipe's.")
+@click.option(
+    "--shard",
+    metavar="I/N",
+    callback=lambda ctx, param, value: _shard(value),
+    help="Only the I-th of N parts of the cells; several drivers share the folder (docs: clusters).",
+)
 @click.option("--force", is_flag=True, help="Also train cells whose gate fails. They are marked invalid.")
 @as_json
 def run(
@@ -39,9 +45,12 @@ def run(
     bct run recipes/quickstart.yaml --dry-run     what it would take
     bct run recipes/quickstart.yaml               train, evaluate, report
     bct status runs/quickstart                    progress, from another terminal
+    bct run recipes/mine.yaml --shard 3/8         one of eight drivers, as in a SLURM job array
     """
     from lab import api
 
+    if how["shard"] and how["executor"] == "ray":
+        raise click.UsageError("--shard and --executor ray both spread the cells: give one of them")
     experiment = api.experiment(recipe, out)
     if dry_run:
         _estimate(experiment, how["jobs"], as_json)
@@ -77,7 +86,37 @@ def _run(experiment: Any, how: dict[str, Any], force: bool, as_json: bool) -> No
     console, began = terminal(stderr=True), time.monotonic()
     finished, failed = api.execute(experiment, How(**how), force, console)
     took = duration(time.monotonic() - began)
-    emit(outcome(finished)) if as_json else print_outcome(finished, took)
+    if finished.collected is None:
+        _of_shard(experiment, how["shard"], as_json)
+    else:
+        emit(outcome(finished)) if as_json else print_outcome(finished, took)
     if failed:
         show_failures(experiment.folders.run, failed, console)
         raise WorkFailed(f"{len(failed)} of {len(experiment.starts) + len(experiment.cells)} jobs failed; see above.")
+
+
+def _shard(text: str | None) -> Any:
+    """The shard of the option; None without it."""
+    from lab.experiment.shard import Shard
+
+    return Shard.parse(text) if text else None
+
+
+def _of_shard(experiment: Any, shard: Any, as_json: bool) -> None:
+    """What is done while drivers of other shards are at work."""
+    run, cells = experiment.folders.run, list(experiment.cells)
+    own = shard.of(experiment.cells)
+    done, of_own = (sum(map(experiment.is_done, ids)) for ids in (cells, own))
+    if as_json:
+        emit(
+            {
+                "run": str(run),
+                "shard": str(shard),
+                "done": of_own,
+                "of": len(own),
+                "all": {"done": done, "of": len(cells)},
+            }
+        )
+        return
+    say(f"shard {shard}: {of_own} of its {len(own)} cells are done; of the run {done} of {len(cells)}")
+    say(f"other drivers are at work here; the last one writes the results. Now: bct report {run}")

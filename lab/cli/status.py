@@ -25,4 +25,6 @@ def status(run: Path, as_json: bool) -> None:
         return
     console().print(states.table(view, str(run)))
     driver = f"driver: process {view.driver}" if view.driver else "no driver is running"
+    if any(each.shard for each in view.drivers):
+        driver = f"{len(view.drivers)} drivers: {'; '.join(map(str, view.drivers))}"
     say(f"{states.line(view)}; {driver}")

@@ -1,12 +1,14 @@
 """The schedule: which job is next, which gets another attempt, and which is skipped.
 
 The one schedule of the lab: starts and cells by local processes (`local`) or on Ray (`ray`), and the
-models of `bct check`. A board is rebuilt from the files of each run, and has no persistent state.
+models of `bct check`. A board is rebuilt from the files of each run, and has no persistent state. Where several drivers
+share the jobs (`claims`), it hands out what no other driver has, and takes over what others have done.
 Not covered: executing jobs, and waiting for them (`driver`).
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -14,11 +16,14 @@ from pathlib import Path
 from typing import Literal, NamedTuple, Protocol
 
 from lab.experiment import state
+from lab.experiment.claims import Claims
 from lab.experiment.state import Reporter
 from lab.plan.words import of_recipe
 
 #: Attempts at a job that fails, or whose worker dies.
 ATTEMPTS = 3
+#: Seconds between two looks at a job that another driver has.
+LOOK = 2.0
 
 
 class Task(Protocol):
@@ -90,9 +95,10 @@ class Board:
     Args:
         jobs: The jobs.
         on_end: Called with each job that ended and its error; empty if it is done.
+        claims: Of this driver, if others share the jobs.
     """
 
-    def __init__(self, jobs: Jobs, on_end: Callable[[str, str], None]) -> None:
+    def __init__(self, jobs: Jobs, on_end: Callable[[str, str], None], claims: Claims | None = None) -> None:
         self.jobs = jobs
         self.done = {job for job in jobs.names if jobs.is_done(job)}
         self.waiting = [job for job in jobs.names if job not in self.done]
@@ -103,19 +109,59 @@ class Board:
         self._on_end = on_end
         self._needed = {need for job in self.waiting for need in jobs.needs(job)}
         self._may_drop = True  # whether a job has ended since, so that others may have to be skipped
-        for job in self.waiting:
+        self._claims = claims
+        self._elsewhere: dict[str, float] = {}  # jobs that another driver has, and when to look again
+        for job in self.waiting if claims is None else ():
             self._forget(job)
 
     def take(self) -> str | None:
         """The next job that can begin; None if there is none at present."""
         if self._may_drop:
             self._drop()
-        job = next((job for job in self.waiting if self.done.issuperset(self.jobs.needs(job))), None)
+        ready = (job for job in list(self.waiting) if self.done.issuperset(self.jobs.needs(job)))
+        job = next((job for job in ready if self._is_ours(job)), None)
+        if job is None and self._may_drop:  # another driver has ended a job that others need
+            return self.take()
         if job is not None:
             self.waiting.remove(job)
             self.running.add(job)
             self.attempts[job] += 1
         return job
+
+    def must_wait(self) -> bool:
+        """Whether this driver has to wait for another one: a job needs what that does, or it may have died."""
+        if self._claims is None:
+            return False
+        held = [job for job in self.waiting if job in self._elsewhere]
+        needed = {need for job in self.waiting for need in self.jobs.needs(job)}
+        return any(job in needed or not self._claims.is_certain(job) for job in held)
+
+    def _is_ours(self, job: str) -> bool:
+        """Whether this driver may begin a job: no other one has it, has done it, or has failed at it meanwhile."""
+        if self._claims is None or self.attempts[job]:
+            return True
+        if time.monotonic() < self._elsewhere.get(job, 0.0):
+            return False
+        if self.jobs.is_done(job):
+            self._found_done(job)
+            return False
+        if not self._claims.take(job):
+            self._elsewhere[job] = time.monotonic() + LOOK
+            return False
+        known = state.read(state.path_of(self.jobs.home, job))
+        if self._elsewhere.pop(job, None) is not None and known.phase == "failed":
+            self.waiting.remove(job)
+            self._may_drop |= job in self._needed
+            self._fail(job, known.error)
+            return False
+        self._forget(job)
+        return True
+
+    def _found_done(self, job: str) -> None:
+        self.waiting.remove(job)
+        self.done.add(job)
+        self._may_drop |= job in self._needed
+        self._on_end(job, "")
 
     def give_back(self, ended: Ended) -> None:
         """Records an attempt that ended; a failed job is queued again behind all others."""

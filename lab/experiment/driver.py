@@ -1,25 +1,33 @@
 """`bct run`: gate, starts, cells, results. The same command resumes where the last one stopped.
 
 Work that a manifest marks as done is never repeated. A cell that fails is reported at the end, and the others continue.
+With a shard, several drivers work in one folder (`claims`); the one that ends last writes the results.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import signal
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from types import FrameType
 from typing import Literal, Protocol
 
 from rich.console import Console
 
 from bct_tasks import static_gate as gate
-from lab.experiment import collect, intact, judging, keeping, lock, named, registered
+from lab.experiment import claims, collect, intact, judging, keeping, lock, named, registered
 from lab.experiment.board import Board, Ended, Jobs
+from lab.experiment.claims import Claims, Driver
 from lab.experiment.folder import Experiment, check_settings, keep
 from lab.experiment.inline import InlineExecutor
 from lab.experiment.jobs import RunJobs
 from lab.experiment.live import Display
 from lab.experiment.local import LocalExecutor, default_jobs
 from lab.experiment.preflight import check_backends, check_options
+from lab.experiment.shard import Shard
 from lab.verdict.schema import Results
 from serving.errors import BadInput, WorkFailed
 from trainer.config import TrainConfig
@@ -35,6 +43,7 @@ class How:
 
     Attributes:
         address: Of the Ray cluster; None: as Ray finds one.
+        shard: Only this part of the cells, next to other drivers in the folder.
     """
 
     executor: ExecutorName = "local"
@@ -42,6 +51,7 @@ class How:
     address: str | None = None
     cpus: float | None = None
     gpus: float | None = None
+    shard: Shard | None = None
 
 
 class Executor(Protocol):
@@ -66,7 +76,7 @@ class Executor(Protocol):
         """Ends the workers in the middle of their jobs."""
 
 
-def run(experiment: Experiment, how: How, force: bool, console: Console) -> tuple[Results, dict[str, str]]:
+def run(experiment: Experiment, how: How, force: bool, console: Console) -> tuple[Results | None, dict[str, str]]:
     """Runs the remaining jobs of an experiment, and writes results.json.
 
     Args:
@@ -76,13 +86,13 @@ def run(experiment: Experiment, how: How, force: bool, console: Console) -> tupl
         console: Receives progress.
 
     Returns:
-        The results, and the error of every job that failed, by job.
+        The results, None while drivers of other shards are at work, and the error of every job that failed, by job.
 
     Raises:
         BadInput: A setting fails its static gate without `force` or has changed since the run began, the trainer would
             refuse an option, a judge cannot be used, another driver is running in the folder, or a file that counts
             is not as the run wrote it.
-        WorkFailed: The run was stopped by Ctrl-C.
+        WorkFailed: The run was stopped by Ctrl-C or SIGTERM.
     """
     check_settings(experiment)
     with experiment.recipe.lines():
@@ -93,17 +103,47 @@ def run(experiment: Experiment, how: How, force: bool, console: Console) -> tupl
         named.check_weights(experiment)
         judging.check(experiment)
     static = static_gate(experiment, force)
-    jobs = RunJobs(experiment, force)
-    with lock.held(experiment.folders.run):
+    jobs = RunJobs(experiment, force, how.shard)
+    if how.shard is not None:
+        return _run_shard(jobs, static, how, console)
+    with lock.held(experiment.folders.run), _joined(experiment, "", alone=True):
         experiment.folders.sweep()
         for cell in experiment.cells.values():
             # A kill may have come between a cell's end and this.
             keeping.free(experiment.folders, cell, keeping.kept_steps(experiment, cell))
-        intact.check(experiment, going_on=True)
-        keep(experiment, static)
-        registered.register(experiment)
+        _begin(experiment, static)
         failed = work(jobs, how, console)
         return collect.write(experiment), failed
+
+
+def _run_shard(
+    jobs: RunJobs, static: dict[str, list[str]], how: How, console: Console
+) -> tuple[Results | None, dict[str, str]]:
+    experiment = jobs.experiment
+    lock.check_free(experiment.folders.run)
+    with _joined(experiment, str(jobs.shard), alone=False) as own:
+        _begin(experiment, static)
+        failed = work(jobs, how, console, own)
+        for job in filter(jobs.is_done, jobs.names):
+            jobs.sweep(job)
+    return None if own.others() else collect.write(experiment), failed
+
+
+@contextmanager
+def _joined(experiment: Experiment, shard: str, alone: bool) -> Iterator[Claims]:
+    """Shows this process to other drivers; of two that cannot work together at least one is refused."""
+    run = experiment.folders.run
+    run.mkdir(parents=True, exist_ok=True)
+    driver = Driver.here(shard, registered.hash_of(registered.content_of(experiment)))
+    with Claims(run, driver) as own:
+        claims.refuse(run, driver, alone)
+        yield own
+
+
+def _begin(experiment: Experiment, static: dict[str, list[str]]) -> None:
+    intact.check(experiment, going_on=True)
+    keep(experiment, static)
+    registered.register(experiment)
 
 
 def _names_options(train: TrainConfig) -> bool:
@@ -130,20 +170,26 @@ def static_gate(experiment: Experiment, force: bool) -> dict[str, list[str]]:
     return found
 
 
-def work(jobs: Jobs, how: How, console: Console) -> dict[str, str]:
+def work(jobs: Jobs, how: How, console: Console, own: Claims | None = None) -> dict[str, str]:
     """Does all jobs that are not done. Returns the error of every job that failed, by job.
+
+    Args:
+        jobs: The jobs.
+        how: The executor.
+        console: Receives progress.
+        own: The claims of this driver, if others share the jobs.
 
     Raises:
         BadInput: No Ray cluster can be joined.
-        WorkFailed: The work was stopped by Ctrl-C.
+        WorkFailed: The work was stopped by Ctrl-C or SIGTERM.
     """
     display = Display(jobs, console)
-    board = Board(jobs, display.ended)
+    board = Board(jobs, display.ended, own)
     if not board.waiting:
         return {}
     executor = _executor(jobs, how, len(board.waiting))
     try:
-        with display:
+        with display, _terminable():
             _until_done(board, executor, display)
     except KeyboardInterrupt:
         _stop(executor, console)
@@ -168,12 +214,32 @@ def _until_done(board: Board, executor: Executor, display: Display) -> None:
     while True:
         while executor.has_room and (job := board.take()) is not None:
             executor.begin(job, board.attempts[job])
-        if not board.running:
+        if board.running:
+            for ended in executor.wait(REFRESH):
+                board.give_back(ended)
+        elif board.must_wait():
+            time.sleep(REFRESH)
+        else:
             break
-        for ended in executor.wait(REFRESH):
-            board.give_back(ended)
         display.refresh()
     executor.close()
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """SIGTERM, by which a cluster announces the end of a job, stops like Ctrl-C."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _interrupt(signum: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
 
 
 def _stop(executor: Executor, console: Console) -> None:

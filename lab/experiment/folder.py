@@ -15,7 +15,6 @@ All state is in files, so another terminal can read it.
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -177,9 +176,9 @@ def keep(experiment: Experiment, static_gate: Mapping[str, list[str]]) -> None:
     """Writes the recipe, its origin and the reasons of the static gate into the run folder."""
     recipe, folders = experiment.recipe, experiment.folders
     folders.run.mkdir(parents=True, exist_ok=True)
-    target = folders.run / "recipe.yaml"
-    if recipe.path.resolve() != target.resolve():
-        shutil.copyfile(recipe.path, target)
+    target, text = folders.run / "recipe.yaml", recipe.path.read_bytes()
+    if not target.is_file() or target.read_bytes() != text:
+        layout.write_atomic(target, text)
     content: dict[str, Any] = {"name": recipe.name, "recipe": str(recipe.path), "logs": folders.relative(folders.logs)}
     home = recipe.path.resolve().parent
     content |= {"static_gate": dict(static_gate), "home": str(home), "home_from_here": folders.relative(home)}

@@ -5,17 +5,20 @@ Both report progress in a state file, and both end by writing the one file that 
 
 from __future__ import annotations
 
+import secrets
+import shutil
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 from lab.experiment import attempts, gate, intact, judging, keeping
 from lab.experiment.board import Dropped, Task
-from lab.experiment.evaluate import Evaluation, evaluate
+from lab.experiment.evaluate import ATTEMPT, Evaluation, evaluate
 from lab.experiment.folder import Experiment, Folders
+from lab.experiment.shard import Shard
 from lab.experiment.state import Reporter
 from lab.logs.reader import read_items
 from lab.plan.cells import Cell, Start
@@ -31,10 +34,17 @@ EVALUATION = 8
 
 @dataclass(frozen=True)
 class RunJobs:
-    """The starts and cells of an experiment, for `lab.experiment.board`; with `force` a failed gate is ignored."""
+    """The starts and cells of an experiment, for `lab.experiment.board`.
+
+    Attributes:
+        experiment: The recipe and its folders.
+        force: A failed gate is ignored.
+        shard: Only this part of the cells, next to other drivers; every attempt then has a folder of its own.
+    """
 
     experiment: Experiment
     force: bool = False
+    shard: Shard | None = None
 
     @property
     def title(self) -> str:
@@ -48,8 +58,15 @@ class RunJobs:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Ids of all starts, then of all cells."""
-        return (*self.experiment.starts, *self.experiment.cells)
+        """Ids of all starts, then of all cells; of a shard its cells and the starts that they need."""
+        return (*self.experiment.starts, *self.experiment.cells) if self.shard is None else self._part
+
+    @cached_property
+    def _part(self) -> tuple[str, ...]:
+        assert self.shard is not None
+        cells = self.shard.of(self.experiment.cells)
+        needed = {self.experiment.cells[id].start.id for id in cells}
+        return (*(id for id in self.experiment.starts if id in needed), *cells)
 
     def is_done(self, job: str) -> bool:
         """Whether all jobs are done."""
@@ -75,10 +92,13 @@ class RunJobs:
 
     def task(self, job: str) -> Task:
         """The work for a job."""
+        if self.shard is not None:
+            self.prepare(job)
+        apart = {"attempt": secrets.token_hex(4)} if self.shard is not None else {}
         if job in self.experiment.cells:
-            cell = self.experiment.cells[job]
-            return partial(do_cell, cell, self.experiment.folders, kept=keeping.kept_steps(self.experiment, cell))
-        return partial(make_start, self._start(job), self.experiment.folders)
+            cell, kept = self.experiment.cells[job], keeping.kept_steps(self.experiment, self.experiment.cells[job])
+            return partial(do_cell, cell, self.experiment.folders, kept=kept, **apart)
+        return partial(make_start, self._start(job), self.experiment.folders, **apart)
 
     def _start(self, job: str) -> Start:
         """A start; with `force` its organism is kept even if it misses its targets."""
@@ -109,6 +129,8 @@ class RunJobs:
 
     def sweep(self, job: str) -> None:
         """Removes the attempts at a job that is done."""
+        for left in (self.experiment.folders.logs / job).glob(f"{ATTEMPT}*"):
+            shutil.rmtree(left, ignore_errors=True)
         if job in self.experiment.cells:
             attempts.sweep(self.experiment.folders.cell(self.experiment.cells[job]))
         elif organism := self.experiment.folders.organism(self.experiment.starts[job]):

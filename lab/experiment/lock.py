@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from serving.errors import BadInput
 from trainer.run.lock import is_locked, locked
 
 LOCK = ".driver.lock"
@@ -23,13 +24,22 @@ def held(run: Path) -> Iterator[None]:
     Raises:
         BadInput: Another driver has the lock; the message has its process id.
     """
-    busy = (
-        f"{run}: another `bct run` (process {holder(run)}) is running here. Watch it with `bct status {run}`,"
-        f" wait for it, or choose another --out."
-    )
-    with locked(run, GLANCE, LOCK, busy):
+    with locked(run, GLANCE, LOCK, _busy(run, holder(run))):
         (run / PID).write_text(str(os.getpid()), encoding="utf-8")
         yield
+
+
+def check_free(run: Path) -> None:
+    """Raises BadInput if a driver has the lock, which works on all jobs."""
+    if (found := holder(run)) is not None:
+        raise BadInput(_busy(run, found))
+
+
+def _busy(run: Path, pid: int | None) -> str:
+    return (
+        f"{run}: another `bct run` (process {pid}) is running here. Watch it with `bct status {run}`,"
+        f" wait for it, or choose another --out."
+    )
 
 
 def holder(run: Path) -> int | None:

@@ -16,6 +16,7 @@ from rich.text import Text
 
 from lab.experiment import state
 from lab.experiment.board import Jobs
+from lab.experiment.claims import Driver, Present, present
 from lab.experiment.state import State
 from lab.experiment.stored import of_run
 
@@ -46,10 +47,11 @@ class JobProgress:
 
 @dataclass(frozen=True)
 class Overview:
-    """All jobs of a run, and the pid of the driver if there is one."""
+    """All jobs of a run, the pid of a driver if there is one, and the drivers that the run's folder names."""
 
     jobs: tuple[JobProgress, ...]
     driver: int | None
+    drivers: tuple[Driver, ...] = ()
 
     def count(self, *phases: str) -> int:
         """Jobs in one of these phases."""
@@ -72,25 +74,28 @@ class Overview:
         left = self.seconds_left()
         return {
             "driver": self.driver,
+            "drivers": [{"host": d.host, "pid": d.pid, "shard": d.shard} for d in self.drivers],
             "seconds_left": None if left is None else round(left),
             "jobs": [job.as_json() for job in self.jobs],
         }
 
 
 def overview(jobs: Jobs, driver: int | None) -> Overview:
-    """Reads the state files of all jobs. Without a `driver`, a job that was running is shown as stopped."""
+    """Reads the state files of all jobs. A job that was running is shown as stopped if no driver works on it."""
+    there = present(jobs.home)
     with of_run(jobs.home):
-        return Overview(tuple(_progress(jobs, job, driver is not None) for job in jobs.names), driver)
+        found = tuple(_progress(jobs, job, driver is not None, there) for job in jobs.names)
+        return Overview(found, driver or next((d.pid for d in there.drivers), None), there.drivers)
 
 
-def _progress(jobs: Jobs, job: str, alive: bool) -> JobProgress:
+def _progress(jobs: Jobs, job: str, alive: bool, there: Present) -> JobProgress:
     found, parts = state.read(state.path_of(jobs.home, job)), jobs.units(job)
     total = sum(parts.values())
     if jobs.is_done(job):
         return JobProgress(job, State("done", seconds=found.seconds, attempt=found.attempt), total, total)
     if found.phase == "done":  # its files were deleted since
         found = State()
-    if found.phase in RUNNING and not alive:
+    if found.phase in RUNNING and not alive and not there.works_on(job):
         found = replace(found, phase="stopped")
     return JobProgress(job, found, _units(found, parts), total)
 

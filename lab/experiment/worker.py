@@ -45,7 +45,7 @@ class Errand:
         try:
             _print_into(state.output_of(self.home, self.job))
             reporter = Reporter(state.path_of(self.home, self.job), self.number)
-            self.task(reporter, attempt=attempt)
+            self.task(reporter) if attempt is None else self.task(reporter, attempt=attempt)
             reporter.end()
             return Ended(self.job, None, False)
         except Exception as error:

@@ -6,8 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pytest
+
 from lab.experiment import state
 from lab.experiment.board import ATTEMPTS, Board, Dropped, Ended, Task
+from lab.experiment.claims import Claims, Driver
 
 
 @dataclass
@@ -40,10 +43,10 @@ class Made:
 class Played:
     """A board, what it handed out and what it reported."""
 
-    def __init__(self, jobs: Made) -> None:
+    def __init__(self, jobs: Made, claims: Claims | None = None) -> None:
         self.ended: list[tuple[str, str]] = []
         self.taken: list[str] = []
-        self.board = Board(jobs, lambda job, error: self.ended.append((job, error)))
+        self.board = Board(jobs, lambda job, error: self.ended.append((job, error)), claims)
 
     def play(self, errors: Mapping[str, str] | None = None, again: bool = True) -> Played:
         """Does every job that the board hands out, one at a time."""
@@ -102,3 +105,45 @@ def test_the_state_of_an_earlier_attempt_is_forgotten(tmp_path: Path) -> None:
     state.write(path, state.State("failed", error="of before"))
     Board(Made(tmp_path), lambda *_: None)
     assert state.read(path).phase == "waiting"
+
+
+# --- several drivers ------------------------------------------------------------------------------------------------
+
+
+def test_a_driver_waits_for_the_start_that_another_one_has_and_takes_cells_once_it_is_done(tmp_path: Path) -> None:
+    one, two = Made(tmp_path), Made(tmp_path)
+    with Claims(tmp_path, Driver.here("1/2")) as first, Claims(tmp_path, Driver.here("2/2")) as second:
+        assert Board(one, lambda *_: None, first).take() == "start"
+        assert Played(two, second).play().taken == []
+        assert Played(two, second).play().board.must_wait()
+        two.finished.add("start")
+        played = Played(two, second).play()
+    assert played.taken == ["one", "reversal", "two"]
+    assert not played.board.must_wait()
+
+
+def test_a_driver_leaves_a_cell_that_another_living_one_has(tmp_path: Path) -> None:
+    jobs = Made(tmp_path, {"start", "one", "reversal"})
+    with Claims(tmp_path, Driver.here("1/2")) as first, Claims(tmp_path, Driver.here("2/2")) as second:
+        assert Board(jobs, lambda *_: None, first).take() == "two"
+        played = Played(jobs, second).play()
+        assert (played.taken, played.board.waiting, played.board.must_wait()) == ([], ["two"], False)
+
+
+def test_what_another_driver_failed_at_meanwhile_is_not_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lab.experiment.board.LOOK", 0.0)
+    jobs = Made(tmp_path)
+    with Claims(tmp_path, Driver.here("2/2")) as second:
+        with Claims(tmp_path, Driver.here("1/2")) as first:
+            other, played = Played(jobs, first), Played(jobs, second)
+            assert other.board.take() == "start"
+            assert played.play().board.must_wait()
+            other.board.give_back(Ended("start", "no memory", False))
+            other.play()
+        assert played.play().taken == []
+    assert played.board.failed["start"] == "no memory"
+    assert set(played.board.failed) == {"start", "one", "two", "reversal"}
+    with Claims(tmp_path, Driver.here("2/2")) as again:
+        assert Played(jobs, again).play().taken[0] == "start", "the next command tries it"
