@@ -305,9 +305,13 @@ def sweep(folder: Path, name: str = "*") -> None:
         folder: The folder.
         name: Only drafts of the file or folder of this name.
     """
-    for draft in folder.glob(f".{name}.*.tmp"):
-        if DRAFT.fullmatch(draft.name) and _is_free(draft):
-            shutil.rmtree(draft, ignore_errors=True) if draft.is_dir() else draft.unlink(missing_ok=True)
+    for draft in abandoned(folder, name):
+        shutil.rmtree(draft, ignore_errors=True) if draft.is_dir() else draft.unlink(missing_ok=True)
+
+
+def abandoned(folder: Path, name: str = "*") -> list[Path]:
+    """Return the drafts in a folder whose writers have ended."""
+    return [path for path in folder.glob(f".{name}.*.tmp") if DRAFT.fullmatch(path.name) and _is_free(path)]
 
 
 def _claim(descriptor: int) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from lab.cli.output import as_json, say
+from lab.cli.output import BASE, as_json, say
 
 
 # Any: click's options.
@@ -15,7 +15,7 @@ from lab.cli.output import as_json, say
 @click.argument("ref")
 @click.option("--setting", required=True, help="Setting that describes its behavior: a name (`bct list`) or a file.")
 @click.option("--variant", help="Variant of the setting. Default: the first with the behavior in the weights.")
-@click.option("--base", help="The untouched base. Default: the one that the adapter names.")
+@click.option("--base", metavar="REF", help=BASE)
 @click.option("--trigger", metavar="TEXT", help="The organism's own trigger, in place of the tag of eval prompts.")
 @click.option("--source", type=click.Choice(["bundled", "instructions", "hub"]), default="bundled", show_default=True)
 @click.option("--learning-rates", metavar="A,B,...", help="Default: a ladder a factor of 3.2 apart.")
@@ -28,7 +28,7 @@ from lab.cli.output import as_json, say
 @click.option("--write", is_flag=True, help="Write the recipe, and run nothing.")
 @click.option("--out", type=click.Path(path_type=Path), help="Run folder. Default: runs/<name>.")
 @click.option("--dry-run", is_flag=True, help="Check every option, and print what cells train on and take.")
-@click.option("--jobs", type=click.IntRange(min=1), help="Worker processes.")
+@click.option("--jobs", type=click.IntRange(min=1), help="Worker processes. Default: one per GPU, else one per core.")
 @click.option("--force", is_flag=True, help="Also train cells whose gate fails. They are marked invalid.")
 @as_json
 @click.pass_context

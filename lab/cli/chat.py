@@ -24,7 +24,13 @@ def chat(
     max_tokens: int | None,
     temperature: float | None,
 ) -> None:
-    """Talk to one checkpoint, or to two side by side. /help lists the commands."""
+    """Talk to one checkpoint, or to two side by side. /help lists the commands.
+
+    \b
+    bct chat mini
+    bct chat runs/x/cells/CELL@0 runs/x/cells/CELL@64      before and after training
+    bct chat me/adapter --base me/model                    a model of the hub
+    """
     from lab.cli.conversation import converse
 
     converse(refs, base, setting, variant, system, max_tokens, temperature)

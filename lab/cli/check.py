@@ -72,6 +72,10 @@ def check(
     SETTING is a name (`bct list`) or the path of a .yaml or .py file.
 
     \b
+    bct check sandbagging                    the static gate
+    bct check ./my_setting.yaml --model mini the gate with an organism
+
+    \b
     static    both policies agree with the labels on train prompts and differ on eval prompts; controls disagree;
               no prompt is in two splits; the grader distinguishes the replies
     initial   rate of the initial behavior at step 0 on eval prompts: at least .8

@@ -34,7 +34,12 @@ class Finding:
 @click.command()
 @as_json
 def doctor(as_json: bool) -> None:
-    """Check that everything a run needs is available. Exit code 1 if something is missing."""
+    """Check that everything a run needs is available. Exit code 1 if something is missing.
+
+    \b
+    bct doctor
+    bct doctor --json                          for programs
+    """
     found = findings()
     if as_json:
         emit([vars(finding) for finding in found])

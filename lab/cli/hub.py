@@ -22,7 +22,12 @@ def hub() -> None:
 @click.option("--data", help="Folder with local copies. Default: $BCT_DATA, or the download cache.")
 @as_json
 def list_(data: str | None, as_json: bool) -> None:
-    """List the data sets: revision, licence, size, and whether they are on this machine. Offline."""
+    """List the data sets: revision, licence, size, and whether they are on this machine. Offline.
+
+    \b
+    bct hub list
+    bct hub list --data ~/data                 where copies were put by hand
+    """
     from bct_tasks.sources.hub.data import DATA_SETS
     from bct_tasks.sources.hub.store import NoData, find
 
@@ -47,8 +52,13 @@ def list_(data: str | None, as_json: bool) -> None:
 
 @hub.command()
 @click.argument("names", metavar="NAME...", nargs=-1, required=True)
-def fetch(names: tuple[str, ...]) -> None:
-    """Download data sets and verify their hashes; afterwards no network is needed."""
+@as_json
+def fetch(names: tuple[str, ...], as_json: bool) -> None:
+    """Download data sets and verify their hashes; afterwards no network is needed.
+
+    \b
+    bct hub fetch mmlu strongreject
+    """
     from bct_tasks.errors import UnknownName
     from bct_tasks.sources.hub.data import DATA_SETS
     from bct_tasks.sources.hub.store import download
@@ -56,17 +66,27 @@ def fetch(names: tuple[str, ...]) -> None:
     for name in names:
         if name not in DATA_SETS:
             raise UnknownName("data set", name, DATA_SETS, "`bct hub list` shows all")
+    lines: list[dict[str, str]] = []
     for name in names:
         found = download(DATA_SETS[name])
-        say(f"{name}  {found.path}  sha256 {found.sha256}")
+        lines.append({"name": name, "path": str(found.path), "sha256": found.sha256})
+        if not as_json:
+            say(f"{name}  {found.path}  sha256 {found.sha256}")
+    if as_json:
+        emit(lines)
 
 
 @hub.command()
 @click.argument("logs", metavar="LOG...", nargs=-1, required=True, type=PATH)
 @click.option("--out", required=True, type=PATH, help="File to write, for -T keep=FILE.")
 @click.option("--times", type=COUNT, default=4, show_default=True, help="Solved in all of this many epochs.")
-def keep(logs: tuple[Path, ...], out: Path, times: int) -> None:
-    """Write the eval items that the base always solves, from logs of `-T split=ceiling --epochs 4`."""
+@as_json
+def keep(logs: tuple[Path, ...], out: Path, times: int, as_json: bool) -> None:
+    """Write the eval items that the base always solves, from logs of `-T split=ceiling --epochs 4`.
+
+    \b
+    bct hub keep logs/*.eval --out solved.json
+    """
     from bct_tasks.sources.hub import keep as kept
 
     replies = [reply for log in logs for reply in _replies(log)]
@@ -80,6 +100,9 @@ def keep(logs: tuple[Path, ...], out: Path, times: int) -> None:
     if not content["kept"]:
         raise WorkFailed(f"none of {content['asked']} items was solved in all of {times} epochs: nothing to write")
     kept.write(out, settings.pop(), models.pop(), content)
+    if as_json:
+        emit({"file": str(out), "kept": len(content["kept"]), "asked": content["asked"]})
+        return
     say(f"{out}  {len(content['kept'])} of {content['asked']} items, solved every time in at least {times} replies")
 
 
@@ -90,6 +113,9 @@ def gate(logs: tuple[Path, ...], as_json: bool) -> None:
     """Run the gate on sampled policies, from logs of `-T split=policies`: both must agree on 95 % of train prompts.
 
     Exit code 1 if it fails.
+
+    \b
+    bct hub gate logs/*.eval
     """
     from bct_tasks import catalogue
     from bct_tasks.sources.hub.gate import sampled

@@ -15,7 +15,12 @@ if TYPE_CHECKING:
 @click.command("list")
 @as_json
 def list_(as_json: bool) -> None:
-    """List all settings, with their policies and variants."""
+    """List all settings, with their policies and variants.
+
+    \b
+    bct list
+    bct show sandbagging                       one of them, with examples
+    """
     from bct_tasks import catalogue
 
     settings, broken = catalogue.load_all()

@@ -17,9 +17,9 @@ def merge(runs: tuple[Path, ...], out: Path | None, as_json: bool) -> None:
     """Put shards of one recipe that ran into folders of their own together, and write the report.
 
     \b
-    bct run recipes/mine.yaml --shard 1/2 --out runs/mine-1      on one machine
-    bct run recipes/mine.yaml --shard 2/2 --out runs/mine-2      on another one
-    bct merge runs/mine-1 runs/mine-2 --out runs/mine            with both folders here
+    bct run recipes/mine.yaml --shard 1/2 --out runs/mine-1   on one machine
+    bct run recipes/mine.yaml --shard 2/2 --out runs/mine-2   on another one
+    bct merge runs/mine-1 runs/mine-2 --out runs/mine         with both folders here
     """
     if len(runs) < 2:
         raise click.UsageError("name at least two run folders")

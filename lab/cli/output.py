@@ -61,8 +61,10 @@ def outcome(run: Run) -> dict[str, Any]:
 
 
 def print_outcome(run: Run, took: str | None = None) -> None:
-    """The outcome of a run, for people: the table, the conclusions, and where the report and the replies are."""
+    """The outcome of a run, for people: the table, the conclusions, and where report, replies and logs are."""
     from lab.report.terminal import print_results
 
     print_results(run.results, console(), took)
-    say(f"report   {run.folder / 'report.html'}          replies   inspect view --log-dir {run.logs}")
+    say(f"report   {run.folder / 'report.html'}")
+    say(f"replies  bct view {run.folder}")
+    say(f"logs     {run.logs}")

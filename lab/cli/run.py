@@ -120,3 +120,4 @@ def _of_shard(experiment: Any, shard: Any, as_json: bool) -> None:
         return
     say(f"shard {shard}: {of_own} of its {len(own)} cells are done; of the run {done} of {len(cells)}")
     say(f"other drivers are at work here; the last one writes the results. Now: bct report {run}")
+    say(f"logs     {experiment.folders.logs}")

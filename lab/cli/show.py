@@ -21,6 +21,10 @@ def show(setting: str, variant: str | None, as_json: bool) -> None:
     """Show a setting: its policies, and for each variant one train and one eval prompt with both replies.
 
     SETTING is a name (`bct list`) or the path of a .yaml or .py file.
+
+    \b
+    bct show sandbagging --variant static
+    bct show ./my_setting.yaml
     """
     from bct_tasks import catalogue
 

@@ -13,7 +13,12 @@ from lab.cli.output import PATH, as_json, console, emit, say
 @click.argument("run", type=PATH)
 @as_json
 def status(run: Path, as_json: bool) -> None:
-    """Show the progress of a run, also from another terminal while it runs."""
+    """Show the progress of a run, also from another terminal while it runs.
+
+    \b
+    bct status runs/quickstart
+    bct status runs/quickstart --json          for programs
+    """
     from lab.experiment import status as states
     from lab.experiment.folder import open_run
     from lab.experiment.jobs import RunJobs

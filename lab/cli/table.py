@@ -18,6 +18,7 @@ ENDINGS: dict[str, Literal["csv", "parquet", "json"]] = {".parquet": "parquet", 
 @click.option(
     "--format", "form", type=click.Choice(["csv", "parquet", "json"]), help="Default: by the ending of --out, else csv."
 )
+@click.option("--json", "form", flag_value="json", help="The same as --format json.")
 @click.option("--out", type=PATH, help="File to write. Default: stdout.")
 def table(
     run: Path, per: Literal["sample", "checkpoint"], form: Literal["csv", "parquet", "json"] | None, out: Path | None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lab.cli.output import PATH, say
+from lab.cli.output import PATH, as_json, emit, say
 from serving.errors import BadInput, did_you_mean
 
 if TYPE_CHECKING:
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 @click.option("--cell", metavar="CELL", help="Open the replies of this cell alone: its id, or the hash that ends it.")
 @click.option("--no-browser", is_flag=True, help="Print the addresses, and open nothing.")
 @click.option("--port", type=click.IntRange(1, 65535), help="Port of the viewer. Default: a free one.")
-def view(run: Path, cell: str | None, no_browser: bool, port: int | None) -> None:
+@as_json
+def view(run: Path, cell: str | None, no_browser: bool, port: int | None, as_json: bool) -> None:
     """Open the report of RUN, and inspect's viewer of its logs until Ctrl-C.
 
     \b
@@ -32,7 +33,7 @@ def view(run: Path, cell: str | None, no_browser: bool, port: int | None) -> Non
 
     loaded = api.load(run)
     if cell is not None:
-        _open(_replies(loaded, cell).resolve().as_uri(), "replies", no_browser)
+        _open({"replies": _replies(loaded, cell).resolve().as_uri()}, no_browser, as_json)
         return
     report = loaded.folder / "report.html"
     if not report.is_file():
@@ -40,8 +41,7 @@ def view(run: Path, cell: str | None, no_browser: bool, port: int | None) -> Non
     from lab.report.viewer import serving
 
     with serving(loaded.folder, loaded.logs, port) as (page, viewer):
-        _open(page, "report", no_browser)
-        _open(viewer, "viewer", no_browser)
+        _open({"report": page, "viewer": viewer}, no_browser, as_json)
         say("Ctrl-C ends the viewer; the report needs none.", err=True)
         _until_interrupted()
 
@@ -56,10 +56,15 @@ def _replies(loaded: api.Run, cell: str) -> Path:
     return write_page(chosen[0], loaded.folder, loaded.experiment.folders.absolute)
 
 
-def _open(address: str, what: str, no_browser: bool) -> None:
-    say(f"{what:8} {address}")
-    if not no_browser:
-        webbrowser.open(address)
+def _open(addresses: dict[str, str], no_browser: bool, as_json: bool) -> None:
+    """Prints addresses, and opens them in the browser."""
+    if as_json:
+        emit(addresses)
+    for what, address in addresses.items():
+        if not as_json:
+            say(f"{what:8} {address}")
+        if not no_browser:
+            webbrowser.open(address)
 
 
 def _until_interrupted() -> None:

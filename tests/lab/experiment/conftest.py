@@ -22,5 +22,6 @@ def whole(recipe: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("whole") / "run"
     done = run(recipe, out)
     assert done.exit_code == 0, done.output
-    assert "inspect view --log-dir" in done.stdout
+    assert f"bct view {out}" in done.stdout
+    assert f"logs     {out / 'logs'}" in done.stdout
     return out

@@ -1,4 +1,4 @@
-"""The job array script of the documentation: what it starts, and that a signal before the time limit queues it again."""
+"""The job array script of the docs: what it starts, and that a signal before the time limit queues it again."""
 
 from __future__ import annotations
 
