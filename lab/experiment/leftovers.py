@@ -24,6 +24,7 @@ from serving.errors import BadInput
 
 #: Drafts and attempts of killed processes; states of unfinished trainings; weights of finished cells; pages of replies.
 Kind = Literal["drafts", "states", "checkpoints", "pages"]
+Found = tuple[Kind, Path]
 MEANING: dict[Kind, str] = {
     "drafts": "what killed processes left, and attempts at what is finished",
     "states": "states of trainings that are not finished: they would begin anew",
@@ -55,12 +56,23 @@ def leftovers(place: Path) -> list[Leftover]:
 
 
 def remove(chosen: Iterable[Leftover]) -> None:
-    """Removes what `leftovers` found."""
+    """Removes what `leftovers` found. Of a checkpoint its cell's folder says that it was freed."""
     for each in chosen:
+        if each.kind == "checkpoints":
+            _note_freed(each.path)
         if each.path.is_dir() and not each.path.is_symlink():
-            shutil.rmtree(each.path, ignore_errors=True)
+            # Renamed first: a kill leaves a draft, and no half checkpoint.
+            shutil.rmtree(each.path.rename(layout.draft_of(each.path)), ignore_errors=True)
         else:
             each.path.unlink(missing_ok=True)
+
+
+def _note_freed(checkpoint: Path) -> None:
+    """Adds a step to `freed.json`, as `lab.experiment.keeping` writes it."""
+    file = checkpoint.parent / layout.FREED
+    known = layout.read_if_there(file) or {"keep": "bct clean", "steps": []}
+    steps = sorted({*known["steps"], layout.step_of(checkpoint)})
+    layout.write_json_atomic(file, known | {"steps": steps})
 
 
 def _of_run(run: Path) -> Iterator[Leftover]:
@@ -71,22 +83,30 @@ def _of_run(run: Path) -> Iterator[Leftover]:
         yield Leftover(run, kind, path, _bytes(path, seen))
 
 
-def _drafts(opened: Experiment) -> Iterator[tuple[Kind, Path]]:
+def _drafts(opened: Experiment) -> Iterator[Found]:
     folders = opened.folders
     for folder in (folders.run, *(folders.run / n for n in ("state", "starts", "organisms")), *_cell_folders(opened)):
-        yield from (("drafts", path) for path in layout.abandoned(folder))
+        yield from _each("drafts", layout.abandoned(folder))
     for job in (*opened.starts, *opened.cells):
         if opened.is_done(job):
-            yield from (("drafts", path) for path in (folders.logs / job).glob(f"{ATTEMPT}*"))
+            yield from _each("drafts", (folders.logs / job).glob(f"{ATTEMPT}*"))
     for final, done in _finals(opened):
-        yield from (("drafts", path) for path in _attempts(final) if done)
-        yield from (("drafts", path) for path in [final / layout.RESUME] if done and path.is_dir())
+        if done:
+            yield from _each("drafts", [*_attempts(final), *_resume(final)])
 
 
-def _states(opened: Experiment) -> Iterator[tuple[Kind, Path]]:
+def _states(opened: Experiment) -> Iterator[Found]:
     for final, done in _finals(opened):
         if not done:
-            yield from (("states", path) for path in [*_attempts(final), final / layout.RESUME] if path.is_dir())
+            yield from _each("states", [*_attempts(final), *_resume(final)])
+
+
+def _each(kind: Kind, paths: Iterable[Path]) -> Iterator[Found]:
+    return ((kind, path) for path in paths)
+
+
+def _resume(final: Path) -> list[Path]:
+    return [path for path in [final / layout.RESUME] if path.is_dir()]
 
 
 def _finals(opened: Experiment) -> Iterator[tuple[Path, bool]]:
@@ -108,7 +128,7 @@ def _cell_folders(opened: Experiment) -> list[Path]:
     return [opened.folders.cell(cell) for cell in opened.cells.values()]
 
 
-def _checkpoints(opened: Experiment) -> Iterator[tuple[Kind, Path]]:
+def _checkpoints(opened: Experiment) -> Iterator[Found]:
     """Weights of finished cells that nothing begins from. Pointers stay: they are small, and say what step 0 was."""
     used = _used(opened)
     if used is None:
@@ -141,8 +161,8 @@ def _pointers(run: Path, name: str) -> Iterator[Path]:
     yield from run.glob(f"organisms/*/{name}")
 
 
-def _pages(run: Path) -> Iterator[tuple[Kind, Path]]:
-    yield from (("pages", path) for path in (run / "replies", run / "report_arms") if path.is_dir())
+def _pages(run: Path) -> Iterator[Found]:
+    return _each("pages", [path for path in (run / "replies", run / "report_arms") if path.is_dir()])
 
 
 def _bytes(path: Path, seen: set[tuple[int, int]]) -> int:
