@@ -36,7 +36,8 @@ def clean(run: Path, checkpoints: bool, states: bool, pages: bool, dry_run: bool
 
     if as_json and not (dry_run or yes):
         raise click.UsageError("--json asks nothing: add --dry-run or --yes")
-    wanted = {"drafts"} | {k for k, v in (("checkpoints", checkpoints), ("states", states), ("pages", pages)) if v}
+    flags = {"drafts": True, "checkpoints": checkpoints, "states": states, "pages": pages}
+    wanted = {kind for kind, given in flags.items() if given}
     found = leftovers(run)
     chosen = [each for each in found if each.kind in wanted]
     if as_json:

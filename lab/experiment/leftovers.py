@@ -71,7 +71,7 @@ def _note_freed(checkpoint: Path) -> None:
     """Adds a step to `freed.json`, as `lab.experiment.keeping` writes it."""
     file = checkpoint.parent / layout.FREED
     known = layout.read_if_there(file) or {"keep": "bct clean", "steps": []}
-    steps = sorted({*known["steps"], layout.step_of(checkpoint)})
+    steps = sorted({*known["steps"], layout.step_of(checkpoint) or 0})
     layout.write_json_atomic(file, known | {"steps": steps})
 
 
