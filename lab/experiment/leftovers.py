@@ -25,7 +25,7 @@ from serving.errors import BadInput
 #: Drafts and attempts of killed processes; states of unfinished trainings; weights of finished cells; pages of replies.
 Kind = Literal["drafts", "states", "checkpoints", "pages"]
 Found = tuple[Kind, Path]
-MEANING: dict[Kind, str] = {
+MEANING: dict[str, str] = {
     "drafts": "what killed processes left, and attempts at what is finished",
     "states": "states of trainings that are not finished: they would begin anew",
     "checkpoints": "weights of finished cells: results stay, but chat, explain and new reversals need them",
