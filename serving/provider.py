@@ -106,7 +106,7 @@ class LocalAPI(ModelAPI):
         refuse_unsupported(config)
         refuse_other_than_text(input)
         heat = self.defaults.temperature if config.temperature is None else config.temperature
-        limit = config.max_tokens or self.max_tokens()
+        limit = self.max_tokens() if config.max_tokens is None else config.max_tokens
         limited = config.model_copy(update={"max_tokens": limit, "temperature": heat})
         output, call = await self._answering.generate(input, limited)
         if isinstance(output, ModelOutput):
@@ -125,7 +125,8 @@ class LocalAPI(ModelAPI):
 
     def max_tokens(self) -> int:
         """Return the limit of a task that names none; the model's context may end a reply before."""
-        return self.defaults.max_tokens or DEFAULT_MAX_TOKENS
+        own = self.defaults.max_tokens
+        return DEFAULT_MAX_TOKENS if own is None else own
 
     def max_connections(self) -> int:
         """Return the limit where the task switches adaptive connections off; a batch cannot exceed it."""

@@ -145,6 +145,13 @@ def test_zero_is_a_size_and_asks_none() -> None:
         bct_task(sandbagging, split="eval", n=0)
 
 
+def test_a_longest_reply_of_0_tokens_is_refused_and_not_the_default(tmp_path: Path) -> None:
+    task = bct_task(load("sandbagging"), split="eval", n=1, max_tokens=0)
+    (log,) = inspect_eval(task, model="local/mini", log_dir=str(tmp_path), display="none")
+    assert log.error is not None
+    assert "max_tokens 0: must be at least 1" in log.error.message
+
+
 def test_guards_have_names_of_their_own_so_that_eval_set_takes_them_beside_a_setting(tmp_path: Path) -> None:
     tasks = [bct_task(load("sandbagging"), split="eval", n=1), capability(n=1), system_prompt_following(n=1)]
     complete, logs = eval_set(tasks, log_dir=str(tmp_path), model="local/mini", display="none", limit=1)

@@ -222,6 +222,12 @@ def test_a_run_that_diverges_is_finished_and_flagged(cell: MakeCell, tmp_path: P
     assert "NaN" not in (run / metrics.NAME).read_text()
 
 
+def test_training_without_clipping_is_not_called_diverged(cell: MakeCell, tmp_path: Path) -> None:
+    run = train(cell(max_grad_norm=0.0, steps=2), tmp_path / "run")
+    assert not layout.read_json(run / layout.TRAINED)["diverged"]
+    assert all(line["grad_norm"] > 0 for line in metrics.read(run / metrics.NAME))
+
+
 def test_trls_own_arguments_reach_trl(cell: MakeCell, tiny: Path, tmp_path: Path) -> None:
     checkpoint = refs.resolve(str(tiny))
     loaded = Loaded(load.load_full(checkpoint), tokenizer(), None)  # type: ignore[arg-type]

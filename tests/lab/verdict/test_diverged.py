@@ -36,6 +36,28 @@ def test_a_diverged_checkpoint_has_null_figures_and_the_others_are_reported(tmp_
     assert "NaN" not in json.dumps(json.loads((tmp_path / "results.json").read_text()))
 
 
+@pytest.mark.parametrize("split", ["train", "capability"])
+def test_a_split_that_was_not_asked_has_no_rate_and_the_others_are_reported(tmp_path: Path, split: str) -> None:
+    asked = [checkpoint(step, 0.9, 0.0) for step in (0, 1, 2)]
+    less = [replace(record, items=[i for i in record.items if i.split != split]) for record in asked]
+    write_results(build_results("x", [cell(less)], [ceiling()]), tmp_path / "results.json")
+    (found,) = read_results(tmp_path / "results.json").cells
+    assert found.checkpoints[-1].eval.n == 80
+    assert found.verdict.name is not None
+    assert "NaN" not in (tmp_path / "results.json").read_text(encoding="utf-8")
+
+
+def test_replies_to_one_prompt_do_not_narrow_the_interval_of_a_rate_at_0_or_1(tmp_path: Path) -> None:
+    once = [checkpoint(step, 1.0, 0.0) for step in (0, 1)]
+    four = [replace(r, items=[replace(i, id=f"{i.id}#{e}") for i in r.items for e in (1, 2, 3, 4)]) for r in once]
+    write_results(build_results("x", [cell(once), cell(four, seed=1)], [ceiling()]), tmp_path / "results.json")
+    one, more = (c.checkpoints[1].eval for c in read_results(tmp_path / "results.json").cells)
+    assert (more.n, one.n) == (320, 80)
+    for outcome in ("initial", "alternate"):
+        a, b = getattr(one, outcome), getattr(more, outcome)
+        assert (b.lo, b.hi) == pytest.approx((a.lo, a.hi), abs=1e-6)
+
+
 def test_a_checkpoint_without_any_scored_reply_is_reported(tmp_path: Path) -> None:
     empty = checkpoint(1, 0.0, 0.0, unscored=80)
     write_results(build_results("x", [cell([checkpoint(0, 0.9, 0.0), empty])], [ceiling()]), tmp_path / "results.json")
