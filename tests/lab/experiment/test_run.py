@@ -347,10 +347,9 @@ def test_a_cell_that_fails_is_tried_three_times_and_then_reported_with_its_reaso
     assert [bool(found.failure) for found in read_results(out / "results.json").cells] == [True, False]
 
 
-def test_ctrl_c_twice_ends_a_worker_that_ignores_the_first(recipe: Path, whole: Path, tmp_path: Path) -> None:
+def test_ctrl_c_twice_ends_a_worker_that_ignores_the_first(recipe: Path, tmp_path: Path) -> None:
     """With a grace of days, a driver that waited again would never end."""
     out = tmp_path / "run"
-    without_a_cell(whole, "static", out)
     patched = (
         "import sys\nfrom lab.experiment import local\nfrom lab.cli.main import main\n"
         "local.GRACE = 1e6\nmain(sys.argv[1:])"
