@@ -14,15 +14,20 @@ help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
 
 $(STAMP): pyproject.toml constraints/cpu.txt
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet $(TORCH)
-	$(BIN)/pip install --quiet $(PINS) --editable ".[dev]"
+	@echo "installing into $(VENV), once: 2.5 GB on disk, minutes, by the network"
+	@echo "  1 of 3: a virtual environment"
+	@$(PYTHON) -m venv $(VENV)
+	@echo "  2 of 3: $(TORCH)"
+	@$(BIN)/pip install --quiet $(TORCH)
+	@echo "  3 of 3: the lab and its libraries, about 200 packages"
+	@$(BIN)/pip install --quiet $(PINS) --editable ".[dev]"
 	rm -rf bct_tasks.egg-info # inspect, called from the clone, would read it in place of the installed metadata
 	touch $@
 
 install: $(STAMP)  ## create the virtual environment .venv and install the lab into it
 
 demo: $(STAMP)  ## train and judge one model organism with the embedded model (minutes)
+	@echo "22 trainings and their evaluation: some minutes on two free cores; the time left is shown as it runs"
 	$(BIN)/bct run recipes/quickstart.yaml
 
 test: $(STAMP)  ## run the test suite (offline, CPU)

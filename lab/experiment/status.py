@@ -120,12 +120,15 @@ def table(view: Overview, title: str, most: int | None = None) -> Table:
     every = list(view.jobs)
     shown = every if most is None or len(every) <= most else sorted(every, key=_urgency)[: most - 1]
     table = Table(title=title, title_justify="left", box=None, pad_edge=False, expand=False)
-    for column in ("", "state", "step", "", ""):
-        table.add_column(column, no_wrap=True)
+    # On a narrow terminal the state stays, and ids and bars are cut.
+    for column, least in (("", 12), ("state", 10), ("step", 7)):
+        table.add_column(column, no_wrap=True, min_width=least)
+    table.add_column("", max_width=24)
+    table.add_column("", no_wrap=True)
     for job in shown:
         found = job.state
         step = f"{found.step}/{found.total}" if found.total and found.phase != "done" else ""
-        bar = ProgressBar(total=max(job.total, 1), completed=job.units, width=24)
+        bar = ProgressBar(total=max(job.total, 1), completed=job.units)
         table.add_row(job.job, Text(found.phase, STYLES.get(found.phase, "cyan")), step, bar, _note(job))
     if len(shown) < len(every):
         table.add_row(f"and {len(every) - len(shown):,} more")

@@ -78,11 +78,14 @@ def cells_table(cells: Sequence[CellResult]) -> Table:
     shown = ["setting"] if len({c.setting for c in cells}) > 1 else []
     factors = ("method", "label_source", "rank", "adam_epsilon", "organism_seed")
     shown += ["variant", *(name for name in factors if _differs(cells, name))]
-    for name in (*shown, "lr", "seed"):
+    for name in shown:
         table.add_column(HEADERS.get(name, name), no_wrap=True)
-    table.add_column("initial,\nfirst → last", no_wrap=True)
-    table.add_column("alternate", justify="right", no_wrap=True)
-    table.add_column("name", no_wrap=True)
+    # On a narrow terminal the figures and the name stay; what describes the cell is cut.
+    table.add_column("lr", no_wrap=True, min_width=4)
+    table.add_column("seed", no_wrap=True, min_width=1)
+    table.add_column("initial,\nfirst → last", no_wrap=True, min_width=13)
+    table.add_column("alternate", justify="right", no_wrap=True, min_width=3)
+    table.add_column("name", no_wrap=True, min_width=12)
     table.add_column("S", justify="right", no_wrap=True)
     table.add_column("loss\nat 0", justify="right", no_wrap=True)
     table.add_column("flags", min_width=7)

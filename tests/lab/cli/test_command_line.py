@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import shutil
@@ -12,8 +13,11 @@ from collections.abc import Iterator
 import click
 import pytest
 from click.testing import CliRunner
+from rich.console import Console
 
 from lab.cli.main import main
+from lab.experiment.state import State
+from lab.experiment.status import JobProgress, Overview, table
 
 #: Commands whose output is not a report: a conversation, the script of a shell, a form with instructions for a person.
 NO_REPORT = {"chat", "completion", "new"}
@@ -97,3 +101,14 @@ def test_no_color_is_respected_and_without_a_terminal_there_is_none(monkeypatch:
     assert "\x1b" not in CliRunner().invoke(main, ["list"], color=True).stdout
     monkeypatch.delenv("NO_COLOR")
     assert "\x1b" in CliRunner().invoke(main, ["list"], color=True).stdout
+
+
+@pytest.mark.parametrize("width", [60, 80, 200])
+def test_a_terminal_of_any_width_shows_the_state_and_step_of_a_job(width: int) -> None:
+    job = JobProgress("sandbagging.weights.bct.1e-3.0.f14ef8e0", State("training", 12, 128), 12, 128)
+    console = Console(width=width, record=True, file=io.StringIO())
+    console.print(table(Overview((job,), 1), "a run"))
+    lines = console.export_text().splitlines()
+    assert "training" in lines[-1]
+    assert "12/128" in lines[-1]
+    assert max(map(len, lines)) <= width
