@@ -168,6 +168,6 @@ def test_margins_are_scored_where_the_policies_differ_and_change_no_outcome(tmp_
     assert checked >= 6, "mini follows a static prompt: most replies are one of the two references"
     results = logs[1].results
     assert results is not None
-    means = {score.name: score.metrics["mean"].value for score in results.scores}
+    means = {score.name: score.metrics["mean"].value for score in results.scores if score.scorer == "margins"}
     margins = [sample.scores["margins"].value for sample in with_margins if sample.metadata["split"] == "eval"]  # type: ignore[index]
     assert means["margin"] == pytest.approx(sum(value["margin"] for value in margins) / len(margins))  # type: ignore[index,call-overload]
