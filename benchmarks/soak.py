@@ -36,6 +36,7 @@ setting: sandbagging
 variants: [static]
 model: ./model
 learning_rates: [1e-3]
+label_source: reference
 seeds: {seeds}
 steps: 1
 batch_size: 2
@@ -168,6 +169,8 @@ def swept(home: Path, cells: int, minutes: float) -> Iterator[Line]:
             if done >= WARM_CELLS:
                 _take(known, driver.pid)
         driver.send_signal(signal.SIGINT)
+    if done < WARM_CELLS:
+        raise SystemExit(f"{done} cells were done, and {WARM_CELLS} are needed before the first reading")
     for name, every in known.items():
         yield from _grown(f"bct run, {done} cells: {name}", every[0], every[-1])
     yield Line(f"bct run, {done} cells: files of the folder", sum(1 for _ in home.rglob("*")) / max(done, 1), " a cell")
