@@ -70,6 +70,8 @@ class Reading:
 def reading(pid: int) -> Reading:
     """A process now. Raises OSError if it has ended."""
     status = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines() if ":" in line)
+    if "VmRSS" not in status:
+        raise ProcessLookupError(f"process {pid} has ended, and waits to be reaped")
     files = len(os.listdir(f"/proc/{pid}/fd"))  # noqa: PTH208 (the process may close one meanwhile)
     return Reading(int(status["VmRSS"].split()[0]) / 1024, files, int(status["Threads"]))
 
