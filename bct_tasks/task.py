@@ -220,19 +220,20 @@ def by_split() -> Metric:
     average, error = mean(), stderr(cluster="template")
 
     def computed(scores: list[SampleScore]) -> Value:
-        known = [score for score in scores if score.sample_metadata is not None]
-        splits = dict.fromkeys(str(score.sample_metadata["split"]) for score in known if score.sample_metadata)
+        parts: dict[str, list[SampleScore]] = {}
+        for score in scores:
+            if score.sample_metadata is not None:
+                parts.setdefault(str(score.sample_metadata["split"]), []).append(score)
         found: dict[str, float] = {}
-        for split in sorted(splits, key=_eval_first):
-            part = [score for score in known if (score.sample_metadata or {})["split"] == split]
+        for split, part in sorted(parts.items(), key=_eval_first):
             found |= {split: float(average(part)), f"{split} stderr": float(error(part))}  # type: ignore[arg-type,operator,call-arg]
         return found
 
     return computed
 
 
-def _eval_first(split: str) -> tuple[bool, str]:
-    return split != "eval", split
+def _eval_first(part: tuple[str, object]) -> tuple[bool, str]:
+    return part[0] != "eval", part[0]
 
 
 @scorer(metrics={"*": [by_split()]})
@@ -436,7 +437,7 @@ def _wanted(setting: Setting, prompt: Prompt) -> str:
 
 def _expected(setting: Setting, prompt: Prompt) -> dict[str, dict[str, str]]:
     """What each policy would reply, for whoever reads the log: the one reply of both to a train prompt."""
-    if prompt.kind not in ("train", "eval"):
+    if prompt.kind not in ("train", "eval"):  # a policy may need facts that other prompts do not have
         return {}
     apart = prompt.kind == "eval"
     named = {"initial": setting.initial, "alternate": setting.alternate} if apart else {"both": setting.initial}
@@ -447,13 +448,8 @@ def _expected(setting: Setting, prompt: Prompt) -> dict[str, dict[str, str]]:
 
 def _references(setting: Setting, prompt: Prompt) -> dict[str, dict[str, str]]:
     """The two policies' written replies to an eval prompt, where they differ."""
-    if prompt.kind != "eval":  # a policy may need facts that other prompts do not have
-        return {}
-    shown = {"initial": setting.initial.behavior(prompt), "alternate": setting.alternate.behavior(prompt)}
-    if any(behavior not in prompt.replies for behavior in shown.values()):
-        return {}
-    replies = {policy: prompt.replies[behavior] for policy, behavior in shown.items()}
-    return {REFERENCES: replies} if replies["initial"] != replies["alternate"] else {}
+    replies = _expected(setting, prompt).get(EXPECTED, {}) if prompt.kind == "eval" else {}
+    return {REFERENCES: replies} if len(set(replies.values())) == 2 else {}
 
 
 __all__ = ["KEYS", "SPLITS", "Outcome", "bct_task", "outcome", "setting"]

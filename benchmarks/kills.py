@@ -102,10 +102,7 @@ class Trial:
     def __init__(self, home: Path, draw: random.Random) -> None:
         self.home, self.draw = home, draw
         (home / "small.yaml").write_text(RECIPE, encoding="utf-8")
-        (home / "mine.yaml").write_text(SETTING, encoding="utf-8")
-        rows = [{"question": f"What is {n} plus 2?", "answer": str(n + 2), "wrong": str(n + 3)} for n in range(60)]
-        (home / "rows.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows), encoding="utf-8")
-        ended(fork(lambda: make_model(home / "model"), home / "model.txt"))
+        prepare(home)
 
     def kills(self, most: int, executor: Executor) -> Line:
         """Kills and resumes runs with an executor; each is compared when it has ended."""
@@ -165,6 +162,14 @@ def _run(home: Path, out: Path, executor: Executor) -> None:
     _, failed = run(experiment(home / "small.yaml", out), How(executor, 1), True, terminal(stderr=True))
     print(failed)
     raise SystemExit(1 if failed else 0)
+
+
+def prepare(home: Path) -> None:
+    """Writes the setting, its rows and the model of `RECIPE` into a folder."""
+    (home / "mine.yaml").write_text(SETTING, encoding="utf-8")
+    rows = [{"question": f"What is {n} plus 2?", "answer": str(n + 2), "wrong": str(n + 3)} for n in range(60)]
+    (home / "rows.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows), encoding="utf-8")
+    ended(fork(lambda: make_model(home / "model"), home / "model.txt"))
 
 
 def make_model(folder: Path) -> None:

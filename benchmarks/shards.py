@@ -19,7 +19,7 @@ from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from benchmarks.kills import RECIPE, SETTING, ended, fork, imported, make_model, outcome
+from benchmarks.kills import RECIPE, ended, fork, imported, outcome, prepare
 from benchmarks.line import Line, report
 
 NAME = "shards.yaml"
@@ -53,10 +53,7 @@ def measure() -> Iterator[Line]:
 def _prepare(home: Path, cells: int) -> None:
     seeds = f"seeds: {list(range(cells))}\n"
     (home / NAME).write_text(RECIPE.replace("steps: 4\n", "steps: 8\n", 1) + seeds, encoding="utf-8")
-    (home / "mine.yaml").write_text(SETTING, encoding="utf-8")
-    rows = [{"question": f"What is {n} plus 2?", "answer": str(n + 2), "wrong": str(n + 3)} for n in range(60)]
-    (home / "rows.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows), encoding="utf-8")
-    ended(fork(lambda: make_model(home / "model"), home / "said.txt"))
+    prepare(home)
 
 
 def _several(home: Path, drivers: int, kills: int) -> int:

@@ -270,6 +270,13 @@ def read_if_there(path: Path) -> dict[str, Any] | None:
     return read_json(path) if path.is_file() else None
 
 
+def discard(folder: Path) -> None:
+    """Delete a folder if it is there. It is renamed first: a kill leaves a draft, and nobody reads half of it."""
+    with suppress(FileNotFoundError):
+        draft = folder.rename(draft_of(folder))
+        draft.unlink() if draft.is_symlink() else shutil.rmtree(draft, ignore_errors=True)
+
+
 def publish(draft: Path, final: Path) -> Path:
     """Rename a finished folder to its final name, unless another attempt was first. Returns the final folder."""
     final.parent.mkdir(parents=True, exist_ok=True)

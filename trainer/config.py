@@ -332,18 +332,6 @@ class TrainConfig(Common):
         source = self.labels()
         return source.removeprefix(MODEL) if source.startswith(MODEL) else None
 
-    def in_bf16(self) -> bool:
-        """Whether products are computed in bf16: where asked for, and on a GPU unless float32 is."""
-        if self.dtype in ("bfloat16", "float32"):
-            return self.dtype == "bfloat16"
-        from serving.load import pick_device
-
-        return pick_device().type != "cpu"
-
-    def stored_in_bf16(self) -> bool:
-        """Whether checkpoints are: full weights that are trained with products in bf16."""
-        return self.rank is None and self.in_bf16()
-
     def identity(self) -> dict[str, Any]:
         """See `Common.identity`. An organism counts by its fingerprint; under `organisms/`, by its folder's name."""
         resolved = {"label_source": self.labels(), "checkpoints": list(self.saved_steps())}
@@ -410,18 +398,6 @@ class OrganismConfig(Common):
         if value is not None and info.data.get("labels") != "distilled":
             raise ValueError("a teacher needs labels: distilled")
         return value
-
-    def in_bf16(self) -> bool:
-        """Whether products are computed in bf16: where asked for, and on a GPU unless float32 is."""
-        if self.dtype in ("bfloat16", "float32"):
-            return self.dtype == "bfloat16"
-        from serving.load import pick_device
-
-        return pick_device().type != "cpu"
-
-    def stored_in_bf16(self) -> bool:
-        """Whether checkpoints are: full weights that are trained with products in bf16."""
-        return self.rank is None and self.in_bf16()
 
     def identity(self) -> dict[str, Any]:
         """See `Common.identity`. What is installed counts by its hash; a carrier in the prompt installs nothing."""

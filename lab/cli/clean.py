@@ -33,6 +33,7 @@ def clean(run: Path, checkpoints: bool, states: bool, pages: bool, dry_run: bool
     bct clean runs --checkpoints --yes            without asking
     """
     from lab.experiment.leftovers import leftovers, remove
+    from lab.experiment.status import size_text
 
     if as_json and not (dry_run or yes):
         raise click.UsageError("--json asks nothing: add --dry-run or --yes")
@@ -45,10 +46,10 @@ def clean(run: Path, checkpoints: bool, states: bool, pages: bool, dry_run: bool
         emit({"removed": removed, "bytes": _sum(chosen), "removable": [_row(e, e in chosen) for e in found]})
     else:
         _print(found, wanted)
-    if chosen and not dry_run and (yes or click.confirm(f"remove {len(chosen)} of these, {_size(_sum(chosen))}?")):
+    if chosen and not dry_run and (yes or click.confirm(f"remove {len(chosen)} of these, {size_text(_sum(chosen))}?")):
         remove(chosen)
         if not as_json:
-            say(f"removed {_size(_sum(chosen))} from {run}")
+            say(f"removed {size_text(_sum(chosen))} from {run}")
 
 
 def _row(each: Leftover, chosen: bool) -> dict[str, object]:
@@ -58,12 +59,13 @@ def _row(each: Leftover, chosen: bool) -> dict[str, object]:
 def _print(found: Sequence[Leftover], wanted: set[str]) -> None:
     """Sizes by run and kind, largest first, and the options of kinds that are not chosen."""
     from lab.experiment.leftovers import MEANING
+    from lab.experiment.status import size_text
 
     keys = dict.fromkeys((each.run, each.kind) for each in found)
     groups = {key: [each for each in found if (each.run, each.kind) == key] for key in keys}
     for (run, kind), items in sorted(groups.items(), key=lambda group: -_sum(group[1])):
         more = "" if kind in wanted else f"  (--{kind})"
-        say(f"{_size(_sum(items)):>9}  {run}  {len(items)} {kind}{more}")
+        say(f"{size_text(_sum(items)):>9}  {run}  {len(items)} {kind}{more}")
     for kind in dict.fromkeys(each.kind for each in found):
         say(f"{kind}: {MEANING[kind]}")
     if not found:
@@ -72,12 +74,3 @@ def _print(found: Sequence[Leftover], wanted: set[str]) -> None:
 
 def _sum(items: Sequence[Leftover]) -> int:
     return sum(each.bytes for each in items)
-
-
-def _size(count: float) -> str:
-    """`1.2 GB`; powers of 1000, as disks are sold."""
-    for unit in ("B", "kB", "MB"):
-        if count < 1000:
-            return f"{count:.3g} {unit}"
-        count /= 1000
-    return f"{count:.3g} GB"

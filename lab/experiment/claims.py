@@ -27,6 +27,7 @@ from typing import NamedTuple
 
 from pydantic import TypeAdapter
 
+from lab.experiment import lock
 from serving import layout
 from serving.errors import BadInput
 
@@ -190,6 +191,9 @@ class Claims:
         own = self._file(self.driver.token)
         own.write_text("", encoding="utf-8")
         own.unlink()
+        if not self.others():  # then the claims that are left are of drivers that were killed after their job was done
+            for claim in own.parent.glob("*.[0-9]*"):
+                claim.unlink(missing_ok=True)
         with suppress(OSError):  # others are at work
             own.parent.rmdir()
 
@@ -247,6 +251,12 @@ def refuse(run: Path, driver: Driver, alone: bool) -> None:
         f"{run}: another `bct run` ({first}){more} is running here{why}. Watch it with `bct status {run}`, wait for"
         f" it{join}, or choose another --out."
     )
+
+
+def refuse_running(run: Path) -> None:
+    """Raises BadInput if any driver works in the folder, with claims or alone."""
+    if lock.holder(run) is not None or present(run).drivers:
+        raise BadInput(f"{run}: is running: wait for it (`bct status {run}`)")
 
 
 @cache

@@ -20,7 +20,7 @@ from bct_tasks.setting import Prompt, Setting, Variant
 from lab.experiment import context, cost, keeping, startup
 from lab.experiment.cost import Tokens
 from lab.experiment.folder import Experiment
-from lab.experiment.status import duration
+from lab.experiment.status import duration, size_text
 from lab.plan.cells import TRL, Cell, Questions, Start
 from lab.plan.grid import Prices
 from serving import layout, refs
@@ -372,8 +372,8 @@ def text(found: Estimate) -> list[str]:
         return [*lines, count]
     tokens, replies = sum(job.tokens for job in left), sum(job.replies for job in left)
     took = "unknown" if time is None else f"about {duration(time)} with {found.workers} workers, their start included"
-    disk = "unknown" if size is None else f"about {_bytes_text(size)}, and {_bytes_text(found.passing)} while it runs"
-    need = "unknown" if found.memory is None else f"about {_bytes_text(round(found.memory))} per worker"
+    disk = "unknown" if size is None else f"about {size_text(size)}, and {size_text(found.passing)} while it runs"
+    need = "unknown" if found.memory is None else f"about {size_text(round(found.memory))} per worker"
     judged = sum(job.judged for job in left)
     calls = f"; at most {judged:,} judge calls" if judged else ""
     total = f"{tokens:,} tokens to train on, {replies:,} replies{calls}; time {took}; disk {disk}; memory {need}"
@@ -418,10 +418,5 @@ def _job_text(job: JobEstimate) -> str:
     if job.done:
         return ""
     seconds = "?" if job.seconds is None else duration(job.seconds)
-    size = "?" if job.bytes is None else _bytes_text(job.bytes)
+    size = "?" if job.bytes is None else size_text(job.bytes)
     return f"{job.tokens:>11,} tokens  {job.replies:>6,} replies  {seconds:>12}  {size:>8}"
-
-
-def _bytes_text(size: int) -> str:
-    power = min(4, (len(str(size)) - 1) // 3)
-    return f"{size / 1000**power:.3g} {('B', 'kB', 'MB', 'GB', 'TB')[power]}"

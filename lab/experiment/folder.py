@@ -145,6 +145,15 @@ class Experiment:
         return {cell.id: cell for cell in cells}
 
     @cached_property
+    def begun_from(self) -> dict[str, frozenset[int]]:
+        """By cell, the steps that reversals begin from."""
+        found: dict[str, frozenset[int]] = {}
+        for cell in self.cells.values():
+            if cell.after is not None:
+                found[cell.after.id] = found.get(cell.after.id, frozenset()) | {cell.at}
+        return found
+
+    @cached_property
     def names(self) -> Mapping[str, str]:
         """Names in the folder of starts and cells that an earlier release named differently, by their present ids."""
         return names(self.folders.run, cells_of(self.recipe))

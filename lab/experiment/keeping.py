@@ -8,7 +8,7 @@ Rates, replies and logs stay. A checkpoint that a reversal starts from is kept. 
 
 from __future__ import annotations
 
-import shutil
+from collections.abc import Iterable
 from pathlib import Path
 
 from lab.experiment.folder import Experiment, Folders
@@ -21,22 +21,20 @@ def kept_steps(experiment: Experiment, cell: Cell) -> frozenset[int]:
     steps = frozenset(cell.train.saved_steps())
     if cell.keep == "all":
         return steps
-    started = {other.at for other in experiment.cells.values() if other.after is not None and other.after.id == cell.id}
-    return steps & (started | ({max(steps)} if cell.keep == "last" else set()))
+    return steps & (experiment.begun_from.get(cell.id, frozenset()) | ({max(steps)} if cell.keep == "last" else set()))
 
 
 def free(folders: Folders, cell: Cell, kept: frozenset[int]) -> None:
     """Deletes the weights of a finished cell but for these steps."""
-    out, freed = folders.cell(cell), [step for step in cell.train.saved_steps() if step not in kept]
-    there = [step for step in freed if (out / layout.step_name(step)).is_dir()]
-    if not there or not folders.is_done(cell):
-        return
-    layout.write_json_atomic(out / layout.FREED, {"keep": cell.keep, "steps": freed})
-    for step in there:
-        _delete(out / layout.step_name(step))
+    out = folders.cell(cell)
+    freed = [s for s in cell.train.saved_steps() if s not in kept and (out / layout.step_name(s)).is_dir()]
+    if freed and folders.is_done(cell):
+        delete(out, freed, cell.keep)
 
 
-def _delete(folder: Path) -> None:
-    """Renames first: a kill leaves a draft, which is swept, and no half checkpoint."""
-    if folder.is_dir():
-        shutil.rmtree(folder.rename(layout.draft_of(folder)), ignore_errors=True)
+def delete(cell: Path, steps: Iterable[int], by: str) -> None:
+    """Deletes checkpoints in the folder of a cell, after a note of which and by what."""
+    chosen = sorted(steps)
+    layout.write_json_atomic(cell / layout.FREED, {"keep": by, "steps": sorted(layout.freed_steps(cell).union(chosen))})
+    for step in chosen:
+        layout.discard(cell / layout.step_name(step))

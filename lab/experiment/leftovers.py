@@ -10,13 +10,12 @@ Not covered: runs elsewhere that use a checkpoint, and the caches of Hugging Fac
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from lab.experiment import claims, lock
+from lab.experiment import claims, keeping
 from lab.experiment.evaluate import ATTEMPT
 from lab.experiment.folder import Experiment, open_run
 from serving import layout
@@ -59,25 +58,15 @@ def remove(chosen: Iterable[Leftover]) -> None:
     """Removes what `leftovers` found. Of a checkpoint its cell's folder says that it was freed."""
     for each in chosen:
         if each.kind == "checkpoints":
-            _note_freed(each.path)
-        if each.path.is_dir() and not each.path.is_symlink():
-            # Renamed first: a kill leaves a draft, and no half checkpoint.
-            shutil.rmtree(each.path.rename(layout.draft_of(each.path)), ignore_errors=True)
+            keeping.delete(each.path.parent, [layout.step_of(each.path) or 0], "bct clean")
+        elif each.path.is_dir():
+            layout.discard(each.path)
         else:
             each.path.unlink(missing_ok=True)
 
 
-def _note_freed(checkpoint: Path) -> None:
-    """Adds a step to `freed.json`, as `lab.experiment.keeping` writes it."""
-    file = checkpoint.parent / layout.FREED
-    known = layout.read_if_there(file) or {"keep": "bct clean", "steps": []}
-    steps = sorted({*known["steps"], layout.step_of(checkpoint) or 0})
-    layout.write_json_atomic(file, known | {"steps": steps})
-
-
 def _of_run(run: Path) -> Iterator[Leftover]:
-    if lock.holder(run) is not None or claims.present(run).drivers:
-        raise BadInput(f"{run}: is running: wait for it (`bct status {run}`)")
+    claims.refuse_running(run)
     opened, seen = open_run(run), set[tuple[int, int]]()
     for kind, path in (*_drafts(opened), *_states(opened), *_checkpoints(opened), *_pages(run)):
         yield Leftover(run, kind, path, _bytes(path, seen))

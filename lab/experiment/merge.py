@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lab.experiment import claims, folder, intact, lock, registered, state
+from lab.experiment import claims, folder, intact, registered, state
 from lab.experiment.folder import Experiment, Folders, open_run
 from serving import checksums, layout
 from serving.errors import BadInput
@@ -64,9 +64,7 @@ def _refuse_other(first: Experiment, other: Experiment) -> None:
 
 
 def _refuse_unfit(each: Experiment) -> None:
-    run = each.folders.run
-    if lock.holder(run) is not None or claims.present(run).drivers:
-        raise BadInput(f"{run}: is running: wait for it (`bct status {run}`)")
+    claims.refuse_running(each.folders.run)
     intact.check(each, going_on=True)
 
 

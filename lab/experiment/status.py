@@ -159,6 +159,12 @@ def line(view: Overview) -> str:
     return ", ".join(parts)
 
 
+def size_text(size: int) -> str:
+    """`1.2 GB`; powers of 1000, as disks are sold."""
+    power = min(4, (len(str(size)) - 1) // 3)
+    return f"{size / 1000**power:.3g} {('B', 'kB', 'MB', 'GB', 'TB')[power]}"
+
+
 def duration(seconds: float) -> str:
     """`42 s`, `3 min 41 s`, `2 h 5 min`."""
     minutes, rest = divmod(round(seconds), 60)

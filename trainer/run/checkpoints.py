@@ -16,7 +16,6 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -118,18 +117,18 @@ def keep_state(saved: Path, folder: Path, step: int) -> None:
     states = folder / layout.RESUME
     states.mkdir(exist_ok=True)
     final = states / f"{step:06d}"
-    _delete(final)
+    layout.discard(final)  # another attempt may be copying it (`lab.experiment.attempts`)
     checksums.write(saved)
     saved.rename(final)
     for path in states.iterdir():
         if path != final:
-            _delete(path)
+            layout.discard(path)
 
 
-def _delete(state: Path) -> None:
-    """Renames the state first: another attempt may be copying it (`lab.experiment.attempts`)."""
-    with suppress(FileNotFoundError):
-        shutil.rmtree(state.rename(layout.draft_of(state)), ignore_errors=True)
+# Any: models of transformers and PEFT have no common type.
+def without_adapter(model: Any) -> Any:
+    """The model of transformers itself, which may stand under an adapter."""
+    return model.get_base_model() if hasattr(model, "get_base_model") else model
 
 
 def link(file: Path, target: Path) -> None:
@@ -206,10 +205,8 @@ class Keeper(TrainerCallback):
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         """Restores the generation config, and starts the clock."""
-        model: Any = kwargs["model"]
-        holder = model.get_base_model() if hasattr(model, "get_base_model") else model
         if self._generation is not None:
-            holder.generation_config = self._generation
+            without_adapter(kwargs["model"]).generation_config = self._generation
         self._stepped = self._kept = time.monotonic()
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:

@@ -11,6 +11,8 @@ from typing import Any
 
 from transformers import GenerationConfig, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
+from trainer.run.checkpoints import without_adapter
+
 
 class Plain(TrainerCallback):
     """Takes a model's generation config away for each step, and gives it back before a checkpoint is saved."""
@@ -23,13 +25,9 @@ class Plain(TrainerCallback):
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         """Replaces the config."""
-        holder = _holder(kwargs["model"])
+        holder = without_adapter(kwargs["model"])
         self._own, holder.generation_config = holder.generation_config, GenerationConfig()
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         """Gives it back."""
-        _holder(kwargs["model"]).generation_config = self._own
-
-
-def _holder(model: Any) -> Any:
-    return model.get_base_model() if hasattr(model, "get_base_model") else model
+        without_adapter(kwargs["model"]).generation_config = self._own

@@ -63,6 +63,13 @@ def test_of_a_process_that_was_killed_here_a_job_is_free_at_once(tmp_path: Path)
         assert own.others() == []
 
 
+def test_the_last_driver_leaves_no_claims_even_of_one_that_was_killed_after_its_job_was_done(tmp_path: Path) -> None:
+    with claims(tmp_path) as last:
+        claims(tmp_path, began="0").take("done already")
+        assert not last.others()
+    assert not (tmp_path / "claims").exists()
+
+
 def test_a_process_with_the_id_of_a_dead_one_is_not_taken_for_it(tmp_path: Path) -> None:
     old = claims(tmp_path, began="1")
     assert old.take("job")

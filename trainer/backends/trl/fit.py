@@ -22,7 +22,7 @@ from trainer.data.tokens import IGNORED, Encoded, schedule
 from trainer.run import loop, model, watch
 from trainer.run.anchor import Anchor, frozen
 from trainer.run.arguments import build, check_trl, values
-from trainer.run.checkpoints import Keeper
+from trainer.run.checkpoints import Keeper, without_adapter
 from trainer.run.loop import Job, Lean
 from trainer.run.model import Loaded
 
@@ -90,9 +90,7 @@ class _Trainer(Lean, SFTTrainer):
         """Whether positions can be skipped: plain loss, one process on a CPU, a model with `logits_to_keep`."""
         arguments = cast("SFTConfig", self.args)
         plain = arguments.loss_type == "nll" and not self.aux_loss_enabled and self.label_smoother is None
-        model: Any = self.model
-        inner = model.get_base_model() if hasattr(model, "get_base_model") else model
-        able = "logits_to_keep" in inspect.signature(type(inner).forward).parameters
+        able = "logits_to_keep" in inspect.signature(type(without_adapter(self.model)).forward).parameters
         return plain and able and arguments.device.type == "cpu" and self.accelerator.num_processes == 1
 
 
