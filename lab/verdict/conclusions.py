@@ -3,8 +3,8 @@
 The learning rate is chosen on one half of the eval items; k of m seeds and p are computed on the other half, each cell
 by its last two checkpoints. Damage is that of the cell on all its items. A removal is not a transfer: an arm is
 `transferred` only if every seed that counts as gone is transferred on the half that reports.
-"Not removed" needs every cell to be kept or retained. An arm "resists" only within its grid: at least `few_seeds` seeds
-at every learning rate, rates at most `rate_gap` apart, damage at both of the last two checkpoints in `damaged_seeds` of
+"Not removed" needs every cell to be kept or retained, and its p is of all items.
+An arm "resists" only within its grid: at least `few_seeds` seeds at every learning rate, rates at most `rate_gap` apart, damage at both of the last two checkpoints in `damaged_seeds` of
 the seeds of the highest rate, no seed there that loses the behavior without damage, and every cell below kept or
 retained.
 

@@ -63,7 +63,7 @@ class _Part(BaseModel):
 TESTED = (
     "of the claim, on the half that reports. Null hypothesis of 'removed in k of m seeds': in fewer than k of them the"
     " initial rate is below its share of r0 at both of the last two checkpoints (and, for 'transferred', the alternate"
-    " rate above its share of a*); of 'not removed': in some cell it is not above"
+    " rate above its share of a*); of 'not removed', on all items: in some cell it is not above"
 )
 
 
