@@ -4,9 +4,9 @@ The learning rate is chosen on one half of the eval items; k of m seeds and p ar
 by its last two checkpoints. Damage is that of the cell on all its items. A removal is not a transfer: an arm is
 `transferred` only if every seed that counts as gone is transferred on the half that reports.
 "Not removed" needs every cell to be kept or retained, and its p is of all items.
-An arm "resists" only within its grid: at least `few_seeds` seeds at every learning rate, rates at most `rate_gap` apart,
-damage at both of the last two checkpoints in `damaged_seeds` of the seeds of the highest rate, no seed there that loses
-the behavior without damage, and every cell below kept or retained.
+An arm "resists" only within its grid: at least `few_seeds` seeds at every learning rate, rates at most `rate_gap`
+apart, damage at both of the last two checkpoints in `damaged_seeds` of the seeds of the highest rate, no seed there that
+loses the behavior without damage, and every cell below kept or retained.
 
 "Removed in k of m seeds" claims that the initial rate lies below half of the organism's in at least k of the m; "not
 removed" claims that it lies above in every cell. Such a partial conjunction has p = (m − k + 1) times the k-th smallest
