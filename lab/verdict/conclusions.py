@@ -5,8 +5,8 @@ by its last two checkpoints. Damage is that of the cell on all its items. A remo
 `transferred` only if every seed that counts as gone is transferred on the half that reports.
 "Not removed" needs every cell to be kept or retained, and its p is of all items.
 An arm "resists" only within its grid: at least `few_seeds` seeds at every learning rate, rates at most `rate_gap`
-apart, damage at both of the last two checkpoints in `damaged_seeds` of the seeds of the highest rate, no seed there that
-loses the behavior without damage, and every cell below kept or retained.
+apart, damage at both of the last two checkpoints in `damaged_seeds` of the seeds of the highest rate, no seed there
+that loses the behavior without damage, and every cell below kept or retained.
 
 "Removed in k of m seeds" claims that the initial rate lies below half of the organism's in at least k of the m; "not
 removed" claims that it lies above in every cell. Such a partial conjunction has p = (m − k + 1) times the k-th smallest
