@@ -117,10 +117,10 @@ def step_dirs(run: Path) -> list[tuple[int, Path]]:
     return [(step, path) for step, path in all_step_dirs(run) if problem(path) is None]
 
 
-def freed_steps(run: Path) -> frozenset[int]:
-    """Return the steps of a cell whose weights were deleted once they were evaluated."""
+def freed_steps(run: Path) -> dict[int, str]:
+    """Return the steps of a cell whose weights were deleted once they were evaluated, and what deleted each."""
     steps = (read_if_there(run / FREED) or {}).get("steps")
-    return frozenset(step for step in steps if isinstance(step, int)) if isinstance(steps, list) else frozenset()
+    return {int(step): str(by) for step, by in steps.items()} if isinstance(steps, dict) else {}
 
 
 def all_step_dirs(run: Path) -> list[tuple[int, Path]]:

@@ -179,11 +179,11 @@ def _from_run(ref: str, run: Path, step: int | None, base: Under) -> Checkpoint:
         if len(cells) != 1:
             raise BadInput(_no_checkpoints(ref, run, cells))
         return _from_run(ref, cells[0], step, base)
-    freed = layout.freed_steps(run) - set(steps)
+    freed = {at: by for at, by in layout.freed_steps(run).items() if at not in steps}
     if step is None:
         step = max(freed) if max(freed, default=-1) > max(steps) else _last_finished(ref, steps)
     if step in freed:
-        raise BadInput(f"{ref}: the weights of step {step} were deleted once evaluated, as `keep` of its recipe says")
+        raise BadInput(f"{ref}: the weights of step {step} were deleted once evaluated, by {freed[step]}")
     if step not in steps:
         there = ", ".join(str(known) for known in steps)
         raise BadInput(f"{ref}: no step {step} in {run}: its steps are {there}")

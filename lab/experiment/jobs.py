@@ -132,7 +132,10 @@ class RunJobs:
         for left in (self.experiment.folders.logs / job).glob(f"{ATTEMPT}*"):
             shutil.rmtree(left, ignore_errors=True)
         if job in self.experiment.cells:
-            attempts.sweep(self.experiment.folders.cell(self.experiment.cells[job]))
+            cell = self.experiment.cells[job]
+            attempts.sweep(self.experiment.folders.cell(cell))
+            # A kill may have come between a cell's end and this.
+            keeping.free(self.experiment.folders, cell, keeping.kept_steps(self.experiment, cell))
         elif organism := self.experiment.folders.organism(self.experiment.starts[job]):
             attempts.sweep(organism)
 

@@ -29,12 +29,13 @@ def free(folders: Folders, cell: Cell, kept: frozenset[int]) -> None:
     out = folders.cell(cell)
     freed = [s for s in cell.train.saved_steps() if s not in kept and (out / layout.step_name(s)).is_dir()]
     if freed and folders.is_done(cell):
-        delete(out, freed, cell.keep)
+        delete(out, freed, f"`keep: {cell.keep}` of its recipe")
 
 
 def delete(cell: Path, steps: Iterable[int], by: str) -> None:
     """Deletes checkpoints in the folder of a cell, after a note of which and by what."""
     chosen = sorted(steps)
-    layout.write_json_atomic(cell / layout.FREED, {"keep": by, "steps": sorted(layout.freed_steps(cell).union(chosen))})
+    noted = layout.freed_steps(cell) | dict.fromkeys(chosen, by)
+    layout.write_json_atomic(cell / layout.FREED, {"steps": {str(step): noted[step] for step in sorted(noted)}})
     for step in chosen:
         layout.discard(cell / layout.step_name(step))

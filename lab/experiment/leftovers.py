@@ -58,7 +58,7 @@ def remove(chosen: Iterable[Leftover]) -> None:
     """Removes what `leftovers` found. Of a checkpoint its cell's folder says that it was freed."""
     for each in chosen:
         if each.kind == "checkpoints":
-            keeping.delete(each.path.parent, [layout.step_of(each.path) or 0], "bct clean")
+            keeping.delete(each.path.parent, [layout.step_of(each.path) or 0], "`bct clean`")
         elif each.path.is_dir():
             layout.discard(each.path)
         else:

@@ -168,9 +168,13 @@ def build(kind: type[Arguments], decided: dict[str, Any], given: dict[str, Any])
     """TRL's arguments; `given` overrides `decided`. Raises BadInput if TRL refuses them, or would at its first step."""
     own = typed(kind, given)
     try:
-        return kind(**(decided | own))
+        built = kind(**(decided | own))
     except (ValueError, TypeError, ImportError) as error:
         raise BadInput(f"TRL: {' '.join(str(error).split())}") from error
+    # A process trains on one GPU. Of several that it sees, transformers would make DataParallel, which multiplies the batch.
+    if built.n_gpu > 1:
+        built._n_gpu = 1  # pyright: ignore[reportPrivateUsage]
+    return built
 
 
 def typed(kind: type[TrainingArguments], given: Mapping[str, Any]) -> dict[str, Any]:

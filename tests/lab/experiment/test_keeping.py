@@ -68,7 +68,13 @@ def test_a_run_whose_weights_are_gone_has_nothing_more_to_do_and_is_intact(runs:
 
 
 def test_a_deleted_checkpoint_is_named_and_no_earlier_one_answers_in_its_place(runs: dict[str, Path]) -> None:
-    for ref, step in ((f"{cell(runs['none'])}", 4), (f"{cell(runs['none'])}@1", 1), (f"{cell(runs['last'])}@1", 1)):
-        with pytest.raises(BadInput, match=f"the weights of step {step} were deleted once evaluated, as `keep`"):
+    gone = {
+        f"{cell(runs['none'])}": (4, "none"),
+        f"{cell(runs['none'])}@1": (1, "none"),
+        f"{cell(runs['last'])}@1": (1, "last"),
+    }
+    for ref, (step, keep) in gone.items():
+        said = f"the weights of step {step} were deleted once evaluated, by `keep: {keep}` of its recipe"
+        with pytest.raises(BadInput, match=said):
             refs.resolve(ref)
     assert refs.resolve(str(cell(runs["last"]))).step == 4

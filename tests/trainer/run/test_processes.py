@@ -19,7 +19,7 @@ from serving import layout, refs
 from serving.errors import BadInput
 from trainer.config import TrainConfig
 from trainer.organism import build
-from trainer.run import metrics
+from trainer.run import arguments, metrics
 from trainer.sft import train
 
 
@@ -47,6 +47,16 @@ def one_of_two(rank: dict[str, str], config: TrainConfig, out: Path, killed_at: 
         train(config, out)
     except Exception as error:
         sys.exit(f"{type(error).__name__}: {error}")
+
+
+def test_a_process_that_sees_several_gpus_trains_on_one_and_its_batch_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 3)
+    given = {"output_dir": str(tmp_path), "per_device_train_batch_size": 4, "bf16": False, "report_to": "none"}
+    assert arguments.kind("sft")(**given).n_gpu == 3, "as transformers would"
+    built = arguments.build(arguments.kind("sft"), given, {})
+    assert (built.n_gpu, built.train_batch_size) == (1, 4)
 
 
 @pytest.mark.slow
