@@ -171,7 +171,7 @@ def build(kind: type[Arguments], decided: dict[str, Any], given: dict[str, Any])
         built = kind(**(decided | own))
     except (ValueError, TypeError, ImportError) as error:
         raise BadInput(f"TRL: {' '.join(str(error).split())}") from error
-    # A process trains on one GPU. Of several that it sees, transformers would make DataParallel, which multiplies the batch.
+    # A process trains on one GPU. Of several that it sees transformers makes DataParallel, which multiplies the batch.
     if built.n_gpu > 1:
         built._n_gpu = 1  # pyright: ignore[reportPrivateUsage]
     return built
