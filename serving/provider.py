@@ -31,10 +31,12 @@ from serving import backends
 from serving.backends.protocol import Options
 from serving.border import one_line
 from serving.errors import BadInput
-from serving.refs import resolve
+from serving.refs import at_present, resolve
+from serving.remote import TRANSPORT
 from serving.request import DEFAULT_MAX_TOKENS, Defaults
 
-MAX_CONNECTIONS = 256
+#: Further attempts of a request to someone else's server: about a quarter of an hour. inspect's default has no end.
+MAX_RETRIES = 8
 
 USED = {"max_tokens", "temperature", "top_p", "top_k", "seed", "stop_seqs", "logprobs", "top_logprobs"}
 # Options of inspect itself or of its transport, which change no reply.
@@ -70,11 +72,12 @@ class LocalAPI(ModelAPI):
         dtype, device = str(model_args.pop("dtype", "auto")), model_args.pop("device", None)
         expected, engine = (model_args.pop(name, None) for name in ("fingerprint", "engine"))
         refuse_unsupported(config)
-        self.checkpoint = resolve(self.model_name, model_args.pop("base", None))
+        self.checkpoint = at_present(resolve(self.model_name, model_args.pop("base", None)))
         self._template = self.checkpoint.defaults.arguments(template, f"local/{self.model_name}")
         found = self.checkpoint.fingerprint
         if expected not in (None, found):
-            raise BadInput(f"local/{self.model_name}: has fingerprint {found}, not {expected}: it was trained again")
+            why = "its server says something else of it" if self.checkpoint.served else "it was trained again"
+            raise BadInput(f"local/{self.model_name}: has fingerprint {found}, not {expected}: {why}")
         # Inspect's cache of replies knows a model by its name and this address; so it never answers for other weights.
         self.base_url = f"weights:{found}:{_hash(self._template, dtype, engine, base_url)}"
         options = Options(self._template, dtype, device, base_url, api_key, model_args)
@@ -129,8 +132,8 @@ class LocalAPI(ModelAPI):
         return DEFAULT_MAX_TOKENS if own is None else own
 
     def max_connections(self) -> int:
-        """Return the limit where the task switches adaptive connections off; a batch cannot exceed it."""
-        return MAX_CONNECTIONS
+        """Return the backend's limit, which holds where the task switches adaptive connections off."""
+        return self._answering.max_connections()
 
     def connection_key(self) -> str:
         """Return a key for each checkpoint: they share only the worker, which has no limit."""
@@ -140,14 +143,24 @@ class LocalAPI(ModelAPI):
         names = ("fingerprint", "step", "setting", "variant")
         known = {name: getattr(self.checkpoint, name) for name in names}
         known["chat_template_kwargs"] = dict(self._template) or None
+        known["served"] = self.checkpoint.served and self.checkpoint.served.facts()
         return {name: value for name, value in known.items() if value is not None}
 
 
 # Any: model arguments as inspect passes them; `LocalAPI` checks them.
 def local_model(ref: str, config: GenerateConfig | None = None, **model_args: Any) -> Model:
-    """Return `local/<ref>` with its fingerprint as a model argument: logged, and part of an eval set's identity."""
-    fingerprint = resolve(ref, model_args.get("base")).fingerprint
-    return get_model(f"local/{ref}", config=config or GenerateConfig(), fingerprint=fingerprint, **model_args)
+    """Return `local/<ref>` with its fingerprint as a model argument: logged, and part of an eval set's identity.
+
+    Args:
+        ref: The reference.
+        config: Options of generation.
+        model_args: Those of the provider, and inspect's own `TRANSPORT` for a model that someone else serves.
+    """
+    checkpoint, chosen = at_present(resolve(ref, model_args.get("base"))), config or GenerateConfig()
+    if checkpoint.served is not None:
+        given = {name: model_args.pop(name) for name in TRANSPORT if name in model_args}
+        chosen = GenerateConfig.model_validate({"max_retries": MAX_RETRIES} | given).merge(chosen)
+    return get_model(f"local/{ref}", config=chosen, fingerprint=checkpoint.fingerprint, **model_args)
 
 
 def refuse_unsupported(config: GenerateConfig) -> None:

@@ -1,8 +1,8 @@
 """References to checkpoints: `mini`, a run, run@step, a folder, a pointer, a Hugging Face id[@revision], or tinker://….
 
-A run means its last complete step; an experiment of one cell means that cell. An existing path takes precedence over a
-hub id, and the embedded name `mini` over both (`./mini` is the folder). Nothing here loads weights or imports torch;
-hub ids are looked up in the local cache first.
+URL#NAME is a model that someone else serves (`serving.remote`). A run means its last complete step; an experiment of
+one cell means that cell. An existing path takes precedence over a hub id, and the embedded name `mini` over both
+(`./mini` is the folder). Nothing here loads weights or imports torch; hub ids are looked up in the local cache first.
 """
 
 from __future__ import annotations
@@ -15,11 +15,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, cast
 
-from serving import checksums, layout
+from serving import checksums, layout, remote
 from serving.architecture import refuse_claims
 from serving.errors import BadInput, did_you_mean
 from serving.fit import misfit, nonsense
 from serving.recorded import Recorded, recorded
+from serving.remote import Served
 from serving.request import Defaults
 from serving.tinker import stored
 from serving.tinker.stored import SCHEME, Stored
@@ -56,6 +57,8 @@ class Checkpoint:
     """How it answers where a request says nothing else; of the run, and where that says nothing, of the base."""
     hosted: Stored | None = field(default=None, compare=False)
     """Where it lies at Tinker, if it was trained there."""
+    served: Served | None = field(default=None, compare=False)
+    """Where someone else serves it; it then has no weights here, and they are not verified."""
 
     @property
     def exported(self) -> bool:
@@ -108,6 +111,9 @@ def _resolve(ref: str, base: Under) -> Checkpoint:
         return _embedded(ref)
     if ref.startswith(SCHEME):
         return _hosted(ref, base)
+    if remote.is_address(ref):
+        served = remote.read(ref)
+        return Checkpoint(ref, None, None, None, "full", None, served.fingerprint(), served=served)
     path = Path(ref).expanduser()
     if path.exists():
         return _from_path(ref, path, base)
@@ -123,11 +129,29 @@ def _resolve(ref: str, base: Under) -> Checkpoint:
 def is_folder(ref: str) -> bool:
     """Whether a reference names a folder on this disk, or a step of one: neither `mini` nor a model of the hub."""
     places = (Path(ref), Path(ref.rpartition("@")[0] or ref))
-    return ref != MINI and not ref.startswith(SCHEME) and any(place.expanduser().exists() for place in places)
+    elsewhere = ref == MINI or ref.startswith(SCHEME) or remote.is_address(ref)
+    return not elsewhere and any(place.expanduser().exists() for place in places)
+
+
+def at_present(checkpoint: Checkpoint) -> Checkpoint:
+    """Return a served model with what its server says of it now in the fingerprint; any other checkpoint as it is.
+
+    Raises:
+        BadInput: The server has no such model, or refuses the key.
+        WorkFailed: It does not answer.
+    """
+    if checkpoint.served is None:
+        return checkpoint
+    served = remote.described(checkpoint.served)
+    return replace(checkpoint, served=served, fingerprint=served.fingerprint())
 
 
 def refuse_without_weights(checkpoint: Checkpoint) -> None:
-    """Raise BadInput for a checkpoint whose weights are at Tinker only."""
+    """Raise BadInput for a checkpoint whose weights are at Tinker only, or at a server of someone else."""
+    if checkpoint.served is not None:
+        raise BadInput(
+            f"{checkpoint.served.public}: is served by someone else, so it has no weights here: name another"
+        )
     if checkpoint.hosted is not None and not checkpoint.exported:
         raise BadInput(f"{checkpoint.ref}: its weights are at Tinker only: add -M engine=tinker, or train with export")
 

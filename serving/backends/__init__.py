@@ -19,11 +19,12 @@ from serving.refs import Checkpoint
 
 BACKENDS = {
     "local": "serving.backends.engine.backend",
+    "endpoint": "serving.backends.remote",
     "tinker": "serving.backends.tinker.backend",
     "vllm": "serving.backends.vllm.backend",
 }
 """Name, as in `-M engine=NAME` and `bct serve --engine NAME`, and module."""
-DEFAULT = "local"
+DEFAULT, ENDPOINT = "local", "endpoint"
 
 
 def load(name: str) -> Backend:
@@ -40,10 +41,12 @@ def choose(name: object, checkpoints: Iterable[Checkpoint], served: bool = False
         served: A server's address is given.
 
     Raises:
-        BadInput: No backend has this name.
+        BadInput: No backend has this name, or another one than a server answers for its model.
     """
+    asked = list(checkpoints)
+    if name is not None and (far := next((c.served for c in asked if c.served), None)) and name != ENDPOINT:
+        raise BadInput(f"engine={name}: {far.public} is served by someone else, who answers: leave engine out")
     if name is None:
-        asked = list(checkpoints)
         others = (other for other in BACKENDS if other != DEFAULT)
         return next((other for other in others if all(load(other).suits(c, served) for c in asked)), DEFAULT)
     if name not in BACKENDS:

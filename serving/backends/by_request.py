@@ -34,6 +34,9 @@ from serving.errors import BadInput
 from serving.refs import Checkpoint
 from serving.request import Continuation, Reply, Request, Scored, StopReason, Token
 
+#: Requests of an eval at once, where nothing but memory limits them; a batch cannot exceed it.
+MAX_CONNECTIONS = 256
+
 
 class ByRequest(ABC):
     """One checkpoint that answers requests. See `serving.backends.protocol.Answering`."""
@@ -64,6 +67,10 @@ class ByRequest(ABC):
     def ask(self, requests: Sequence[Request]) -> list[Reply]:
         """Return replies in the order of the requests; blocks. Raises the first error of a request."""
         return asyncio.run(self._every(requests))
+
+    def max_connections(self) -> int:
+        """Return the largest batch."""
+        return MAX_CONNECTIONS
 
     def should_retry(self, error: Exception) -> bool:
         """Return False: a backend retries what is transient itself."""

@@ -51,6 +51,10 @@ class Answering(Protocol):
         """Return replies in the order of the requests; blocks. Called outside of any event loop."""
         ...
 
+    def max_connections(self) -> int:
+        """Return how many requests an eval sends at once unless it says otherwise."""
+        ...
+
     def should_retry(self, error: Exception) -> bool | RetryDecision:
         """Return whether a request that failed with this error may succeed when it is sent again."""
         ...

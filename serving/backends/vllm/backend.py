@@ -26,10 +26,8 @@ from inspect_ai.model import (
     ChatMessage,
     GenerateConfig,
     Model,
-    ModelCall,
     ModelInfo,
     ModelOutput,
-    ModelUsage,
     RetryDecision,
     get_model,
     get_model_info,
@@ -37,8 +35,9 @@ from inspect_ai.model import (
 )
 
 from serving import layout, template
-from serving.backends.by_request import replies_of
+from serving.backends.by_request import MAX_CONNECTIONS, replies_of
 from serving.backends.protocol import Backend, Options
+from serving.backends.room import Answer, within_context
 from serving.backends.vllm import folders
 from serving.backends.vllm.turns import Turns
 from serving.errors import BadInput, WorkFailed
@@ -50,8 +49,6 @@ SMALL_BYTES = 2**30
 FAMILY = "vllm"
 HOST = "127.0.0.1"
 MISSING = "vllm is not installed: pip install 'bct-tasks[vllm]' on a machine with CUDA, or use the engine local"
-
-Answer = tuple[ModelOutput | Exception, ModelCall | None]
 
 _turns = Turns()
 # Per base, the rank that its server must allow: the highest of all adapters opened so far.
@@ -138,11 +135,8 @@ class VLLMAnswering:
         if self._ends is None:
             await anyio.to_thread.run_sync(self._prepare)
         async with self._turn() as model:
-            output, call = await self._ask(model, list(messages), self._config(config))
-            if _without_room(output):  # the limit is more than the context has left
-                open_ended = self._config(config).model_copy(update={"max_tokens": None})
-                output, call = await self._ask(model, list(messages), open_ended)
-                output = _cut_by_context(output)
+            asked = self._config(config)
+            output, call = await within_context(lambda limited: self._ask(model, list(messages), limited), asked)
         return _noted(output, self._template, messages), call
 
     async def score(self, messages: Sequence[ChatMessage], replies: Sequence[str]) -> list[tuple[float, bool]]:
@@ -152,6 +146,10 @@ class VLLMAnswering:
     def ask(self, requests: Sequence[Request]) -> list[Reply]:
         """Return replies in the order of the requests; blocks."""
         return anyio.run(replies_of, self, requests)
+
+    def max_connections(self) -> int:
+        """Return the largest batch."""
+        return MAX_CONNECTIONS
 
     def should_retry(self, error: Exception) -> bool | RetryDecision:
         """Return the answer of inspect's vllm provider."""
@@ -245,22 +243,6 @@ def _noted(
     known = {name: at for name, at in template.facts(written).items() if name != "system_prompt" or system}
     if known and isinstance(output, ModelOutput):
         output.metadata = {**(output.metadata or {}), **known}
-    return output
-
-
-def _without_room(output: ModelOutput | Exception) -> bool:
-    return isinstance(output, ModelOutput) and output.stop_reason == "model_length"
-
-
-def _cut_by_context(output: ModelOutput | Exception) -> ModelOutput | Exception:
-    """With the stop reason of the in-process engine; a prompt without any room for a reply has an empty one."""
-    if not isinstance(output, ModelOutput):
-        return output
-    if _without_room(output):  # inspect gives the server's error message as the reply
-        output.completion = ""
-        output.usage = output.usage or ModelUsage()
-    elif output.stop_reason == "max_tokens":
-        output.choices[0].stop_reason = "model_length"
     return output
 
 
