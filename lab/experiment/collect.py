@@ -20,7 +20,7 @@ from lab.logs.reader import newest, read_items, texts, why_no_margins
 from lab.logs.records import PATTERN, CeilingRecord, CellRecord, CheckpointRecord, Item, graders, judge_text
 from lab.plan.cells import Cell, Start
 from lab.verdict.results import build_results, second_reading, write_results
-from lab.verdict.schema import Reading, Results
+from lab.verdict.schema import CellResult, Reading, Results
 from serving import layout
 from serving.errors import BadInput
 from trainer.run import metrics
@@ -70,6 +70,14 @@ def _collected(experiment: Experiment) -> Results:
         service=cost.counted(experiment),
         order=list(experiment.cells),
     )
+
+
+def cell_result(experiment: Experiment, cell: Cell) -> CellResult:
+    """The rates and the verdict of one finished cell, without what needs others, such as its sham cell."""
+    with stored.of_run(experiment.folders.run):
+        top = _ceilings(experiment, only=cell.start)
+        found = build_results("", [_record(experiment, cell)], top, experiment.recipe.thresholds)
+    return found.cells[0]
 
 
 def write(experiment: Experiment) -> Results:
@@ -213,9 +221,9 @@ def _failure(experiment: Experiment, cell: Cell) -> str:
     return cell.start.public(found.error or "not finished: run the same command again")
 
 
-def _ceilings(experiment: Experiment, reading: Reread | None = None) -> list[CeilingRecord]:
+def _ceilings(experiment: Experiment, reading: Reread | None = None, only: Start | None = None) -> list[CeilingRecord]:
     found: list[CeilingRecord] = []
-    for start in experiment.starts.values():
+    for start in experiment.starts.values() if only is None else [only]:
         if experiment.folders.start_is_done(start):
             log = layout.read_json(experiment.folders.start(start))["logs"]["ceiling"]
             found += [_ceiling(experiment, start, log, reading)] if reading is None or reading.covers([log]) else []

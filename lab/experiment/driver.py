@@ -28,6 +28,7 @@ from lab.experiment.live import Display
 from lab.experiment.local import LocalExecutor, default_jobs
 from lab.experiment.preflight import check_backends, check_options
 from lab.experiment.shard import Shard
+from lab.experiment.tracking import process as tracking
 from lab.verdict.schema import Results
 from serving.errors import BadInput, WorkFailed
 from trainer.config import TrainConfig
@@ -99,6 +100,7 @@ def run(experiment: Experiment, how: How, force: bool, console: Console) -> tupl
         check_backends(experiment, reach=True)
         if any(_names_options(cell.train) for cell in experiment.cells.values()):
             check_options(experiment)
+        tracking.check(experiment)
         named.check(experiment)
         named.check_weights(experiment)
         judging.check(experiment)
@@ -112,8 +114,9 @@ def run(experiment: Experiment, how: How, force: bool, console: Console) -> tupl
             # A kill may have come between a cell's end and this.
             keeping.free(experiment.folders, cell, keeping.kept_steps(experiment, cell))
         _begin(experiment, static)
-        failed = work(jobs, how, console)
-        return collect.write(experiment), failed
+        with tracking.following(experiment, jobs.names, console):
+            failed = work(jobs, how, console)
+            return collect.write(experiment), failed
 
 
 def _run_shard(
@@ -123,7 +126,8 @@ def _run_shard(
     lock.check_free(experiment.folders.run)
     with _joined(experiment, str(jobs.shard), alone=False) as own:
         _begin(experiment, static)
-        failed = work(jobs, how, console, own)
+        with tracking.following(experiment, jobs.names, console):
+            failed = work(jobs, how, console, own)
         for job in filter(jobs.is_done, jobs.names):
             jobs.sweep(job)
     return None if own.others() else collect.write(experiment), failed

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from lab.experiment import judging, named
 from lab.experiment.folder import Experiment
+from lab.experiment.tracking import process as tracking
 from lab.plan.cells import Cell, Sizes, Start
 from lab.stats.intervals import paired_difference, paired_ratio, wilson
 from lab.stats.power import power_of
@@ -69,6 +70,7 @@ def preflight(experiment: Experiment) -> Preflight:
     with experiment.recipe.lines():
         check_backends(experiment)
         check_options(experiment)
+        tracking.check(experiment)
         named.check(experiment)
         judging.known(experiment)
     first: dict[str, Cell] = {}

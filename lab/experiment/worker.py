@@ -43,7 +43,7 @@ class Errand:
         """Does the task; its output and its progress go into the job's files."""
         reporter = None
         try:
-            _print_into(state.output_of(self.home, self.job))
+            print_into(state.output_of(self.home, self.job))
             reporter = Reporter(state.path_of(self.home, self.job), self.number)
             self.task(reporter) if attempt is None else self.task(reporter, attempt=attempt)
             reporter.end()
@@ -74,7 +74,7 @@ def main(driver: int) -> None:
             answers.flush()
 
 
-def _print_into(path: Path) -> None:
+def print_into(path: Path) -> None:
     """From now on, the output of this process is appended to a file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     target = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)

@@ -24,7 +24,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field, PrivateAttr, ValidationError, WithJsonSchema
 from pydantic_core import ErrorDetails
@@ -82,7 +82,11 @@ SAYS = {
     "finite_number": "a finite number is expected",
 }
 MOST_CELLS, MOST_ARMS = 100_000, 1000
-SHARED = ("name", "question", "expect", "compare", "thresholds", "arms")
+SHARED = ("name", "question", "expect", "compare", "thresholds", "report_to", "arms")
+
+#: Where curves can be sent: see `lab.experiment.tracking`.
+Tracker = Literal["wandb", "trackio", "tensorboard"]
+TRACKERS: tuple[Tracker, ...] = get_args(Tracker)
 
 
 class Recipe(Frozen):
@@ -101,6 +105,9 @@ class Recipe(Frozen):
     compare: Annotated[tuple[Compared, ...], WithJsonSchema({"type": "object"})] = Field(
         default=(),
         description="contrasts: factors with two or more levels each, the reference first, such as {rank: [8, full]}",
+    )
+    report_to: tuple[Tracker, ...] = Field(
+        default=(), description="trackers of training curves and rates, one run per cell; changes no cell"
     )
     _document: Document | None = PrivateAttr(default=None)
 
@@ -142,8 +149,25 @@ def load(path: Path, home: Path | None = None) -> Recipe:
         thresholds=_part(document, Thresholds, "thresholds"),
         expect=_expectations(document, grids),
         compare=comparing.read(document, grids),
+        report_to=_trackers(document),
     )
     return found.read_from(document)
+
+
+def _trackers(document: Document) -> tuple[Tracker, ...]:
+    """The trackers that a recipe names, each once."""
+    found = as_list(document.content.get("report_to", []))
+    for name in found or ():
+        if name not in TRACKERS:
+            near = did_you_mean(str(name), TRACKERS)
+            raise document.error(("report_to",), f"report_to: {' or '.join(TRACKERS)} is expected, not {name!r}.{near}")
+    if found and any(_own_reporter(grid) for grid in [document.content, *(document.content.get("arms") or [])]):
+        raise document.error(("report_to",), "report_to and trl.report_to say the same. Keep report_to.")
+    return tuple(dict.fromkeys(found or ()))
+
+
+def _own_reporter(grid: Mapping[str, Any]) -> bool:
+    return isinstance(grid.get("trl"), dict) and "report_to" in grid["trl"]
 
 
 def _refuse_endless(document: Document, grids: Sequence[Grid]) -> None:
