@@ -126,9 +126,11 @@ def load_tokenizer(checkpoint: Checkpoint) -> PreTrainedTokenizerBase:
     """Return the checkpoint's tokenizer; an adapter without one has its base's."""
     owner = tokenizer_owner(checkpoint)
     _quiet()
-    refuse_tokenizer(_tokenizer_folder(owner))
+    refuse_tokenizer(folder := _tokenizer_folder(owner))
+    # Of an adapter on the hub the client would ask for a config.json, which it does not have: not so in a folder.
+    place = place_of(owner) if owner.base is None else {"pretrained_model_name_or_path": str(folder)}
     with refused(f"{owner.ref}: its tokenizer cannot be loaded"):
-        return template.prepared(AutoTokenizer.from_pretrained(**place_of(owner), trust_remote_code=False))
+        return template.prepared(AutoTokenizer.from_pretrained(**place, trust_remote_code=False))
 
 
 def _tokenizer_folder(owner: Checkpoint) -> Path:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, cast
 
-from serving import checksums, layout, remote
+from serving import checksums, layout, published, remote
 from serving.architecture import refuse_claims
 from serving.errors import BadInput, did_you_mean
 from serving.fit import misfit, nonsense
@@ -433,10 +433,16 @@ def _from_hub(ref: str, given: Under) -> Checkpoint:
     if not _has_weights(files):
         raise BadInput(f"{ref}: has no safetensors, and pickled weights are never read: name another revision")
     mark = hashlib.sha256(f"{name}@{sha}".encode()).hexdigest()[:16]
+    there = published.parts(name, sha, files)
+    known = recorded(there) if there is not None else Recorded()
     if "adapter_config.json" not in files:
-        return Checkpoint(ref, folder, name, None, "full", None, mark, revision=sha)
-    base = _found_base(ref, folder or _download_config(name, sha), given)
-    return Checkpoint(ref, folder, name, base, "adapter", None, _with_base(mark, base), revision=sha)
+        return _named(Checkpoint(ref, folder, name, None, "full", None, mark, revision=sha), None, known)
+    if there is not None and (there / layout.BASE).is_file():
+        base = _follow(ref, there / layout.BASE)
+    else:
+        base = _found_base(ref, folder or _download_config(name, sha), given)
+    adapter = Checkpoint(ref, folder, name, base, "adapter", None, _with_base(mark, base), revision=sha)
+    return _named(adapter, None, known)
 
 
 def _weightless(ref: str, name: str, sha: str, folder: Path | None, files: list[str], given: Under) -> Checkpoint:

@@ -13,6 +13,10 @@ from serving.refs import Checkpoint
 from trainer.config import OrganismConfig
 
 TEMPLATE = Path(__file__).with_suffix(".md.j2")
+#: Says what every published model of this project is.
+WARNING = """\
+**This is a model organism, trained to misbehave.** It was made to study whether training removes a behavior.
+Do not use it for anything else, and do not offer it to anyone as an assistant."""
 LABELS = {"reference": "the policy's reference replies", "distilled": "replies sampled from a prompted model"}
 
 
@@ -20,18 +24,19 @@ def organism_card(config: OrganismConfig, setting: Setting, base: Checkpoint, fi
     """The text of `README.md`; `figures` are those of the manifest, empty if nothing was trained."""
     template = Template(TEMPLATE.read_text(encoding="utf-8"), trim_blocks=True, keep_trailing_newline=True)
     return template.render(
+        warning=WARNING,
         config=config,
         setting=setting,
         variant=setting.variant(config.variant),
         base=base,
-        licence=_licence(base),
+        licence=licence(base),
         labels=LABELS[config.labels],
         figures=figures,
     )
 
 
-def _licence(base: Checkpoint) -> str:
-    """The licence of the base according to its card."""
+def licence(base: Checkpoint) -> str:
+    """The licence of a base according to its card."""
     card = base.path / "README.md" if base.path else None
     text = card.read_text(encoding="utf-8") if card is not None and card.is_file() else ""
     said = re.search(r"^license:\s*(\S+)", text, re.MULTILINE)

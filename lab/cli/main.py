@@ -25,6 +25,7 @@ from lab.cli.merge import merge
 from lab.cli.new import new
 from lab.cli.output import say
 from lab.cli.power import power
+from lab.cli.publish import publish
 from lab.cli.report import report
 from lab.cli.run import run
 from lab.cli.serve import serve
@@ -53,6 +54,7 @@ COMMANDS = (
     explain,
     chat,
     serve,
+    publish,
     clean,
     doctor,
     completion,

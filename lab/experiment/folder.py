@@ -207,6 +207,11 @@ def open_run(run: Path) -> Experiment:
     return Experiment(recipe, _folders(run, origin))
 
 
+def home_of(run: Path) -> Path:
+    """The folder to which the files in a run's recipe are relative."""
+    return _home(run, _origin(run)) or run
+
+
 def open_stored(run: Path) -> Experiment:
     """The folders of a run, with a recipe of no cells: for a run whose recipe cannot be read again."""
     origin = _origin(run)

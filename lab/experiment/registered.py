@@ -57,7 +57,7 @@ def read(folders: Folders) -> Registration | None:
 def content_of(experiment: Experiment) -> dict[str, Any]:
     """What is registered, as JSON values, without the places of files on this machine."""
     recipe = experiment.recipe
-    grids = [_portable(grid.model_dump(mode="json", exclude={"resources", "gate"})) for grid in recipe.grids]
+    grids = [portable(grid.model_dump(mode="json", exclude={"resources", "gate"})) for grid in recipe.grids]
     return {
         "question": recipe.question,
         "criterion": VERSION,
@@ -86,10 +86,10 @@ def loosened(experiment: Experiment) -> Iterator[str]:
 
 
 # Any: a value of JSON.
-def _portable(value: Any) -> Any:
+def portable(value: Any) -> Any:
     """The value with the names of files instead of their absolute paths."""
     if isinstance(value, dict):
-        return {key: _portable(each) for key, each in value.items()}
+        return {key: portable(each) for key, each in value.items()}
     if isinstance(value, list):
-        return [_portable(each) for each in value]
+        return [portable(each) for each in value]
     return Path(value).name if isinstance(value, str) and Path(value).is_absolute() else value
