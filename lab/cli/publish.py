@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @click.option("--cell", metavar="CELL[@STEP]", help="A checkpoint of this cell. Default: the organism of the run.")
 @click.option("--organism", metavar="KEY", help="Which organism, where the run made several: the name of its folder.")
 @click.option(
-    "--base", metavar="OWNER/NAME", help="Name on the hub of an adapter's base. Default: publish the base too."
+    "--base-on-hub", metavar="OWNER/NAME", help="Name on the hub of an adapter's base. Default: publish the base too."
 )
 @click.option("--to", metavar="OWNER/NAME", help="Repository on the hub. It is made private if it does not exist.")
 @click.option("--out", type=PATH, help="Folder to write. Default: publish/NAME in the run folder.")
@@ -57,7 +57,7 @@ def publish(run: Path, to: str | None, public: bool, dry_run: bool, as_json: boo
 
 
 def _written(
-    run: Path, cell: str | None, organism: str | None, base: str | None, out: Path | None, no_data: bool
+    run: Path, cell: str | None, organism: str | None, base_on_hub: str | None, out: Path | None, no_data: bool
 ) -> Published:
     from lab import api
     from lab.publish import chosen, folder
@@ -66,7 +66,7 @@ def _written(
     if loaded.stale:
         raise BadInput(loaded.stale)
     found = chosen.choose(loaded.experiment, loaded.results, cell, organism)
-    return folder.write(found, out, base, data=not no_data)
+    return folder.write(found, out, base_on_hub, data=not no_data)
 
 
 def _print(written: Published, to: str | None, public: bool, url: str | None) -> None:

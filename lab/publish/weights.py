@@ -36,7 +36,7 @@ def write(checkpoint: Checkpoint, into: Path, base: str | None = None) -> None:
         BadInput: `base` is given for a checkpoint that needs none.
     """
     if base is not None and not (checkpoint.base and _is_only_here(checkpoint.base)):
-        raise BadInput(f"--base: {checkpoint.ref} has no base that is a folder of this machine: leave it out")
+        raise BadInput(f"--base-on-hub: {checkpoint.ref} has no base that is a folder of this machine: leave it out")
     into.mkdir(parents=True, exist_ok=True)
     folder = _folder(checkpoint)
     for file in sorted(folder.iterdir()):

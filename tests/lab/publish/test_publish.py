@@ -121,10 +121,10 @@ def test_a_published_adapter_brings_the_base_that_only_this_machine_has(
 
 def test_with_a_named_base_only_the_adapter_is_published(run: Path, tmp_path: Path) -> None:
     (cell,) = (path.name for path in (run / "cells").iterdir() if path.is_dir())
-    folder, said = published(run, "--cell", f"{cell}@1", "--base", "mini", "--out", tmp_path / "out")
+    folder, said = published(run, "--cell", f"{cell}@1", "--base-on-hub", "mini", "--out", tmp_path / "out")
     assert not any("base" in name for name in said["files"])
     assert refs.resolve(str(folder)).base == refs.resolve("mini")
-    refused = bct("publish", run, "--base", "mini", "--dry-run")
+    refused = bct("publish", run, "--base-on-hub", "mini", "--dry-run")
     assert refused.exit_code == 2
     assert "has no base that is a folder of this machine: leave it out" in refused.stderr
 
