@@ -4,7 +4,7 @@ Covered: the answer and what was expected of it, each arm with its prompts, repl
 in one table, the gate, counts, deviations and versions. Not covered: every reply (`lab.report.replies`), and runs of
 many cells, whose page links to a page per arm (`lab.report.many`).
 
-Interaction (sort, filter, hide, enlarge, tooltips) is `report.js.j2`, 8 KB of our own: plotly's basic bundle is 1.0 MB,
+Interaction (sort, filter, hide, zoom, tooltips) is `report.js.j2`, 9 KB of our own: plotly's basic bundle is 1.0 MB,
 vega with vega-lite and embed 0.8 MB, and a page of 120 cells is to stay below 3 MB and readable without scripts, so
 that figures are drawn here in any case.
 """
