@@ -35,16 +35,9 @@ def margins() -> Scorer:
         given: dict[str, str] | None = state.metadata.get(REFERENCES)
         if given is None:
             return Score.unscored(reason="both policies give the same reply to this prompt")
-        api = get_model().api
-        if not isinstance(api, ScoresReplies):
-            raise SettingError(f"{state.model}: margins need a model that scores given replies: use local/<ref>")
-        asked = [message for message in state.messages if message.role in ("system", "user")]
-        try:
-            scored = await api.score_replies(asked, [given["initial"], given["alternate"]])
-        except Exception as error:
-            if not hasattr(error, "exit_code"):
-                raise
-            return Score.unscored(reason=str(getattr(error, "message", error)))  # the model cannot score these replies
+        scored = await scored_replies(state, [given["initial"], given["alternate"]])
+        if isinstance(scored, Score):
+            return scored
         (initial, initial_greedy), (alternate, alternate_greedy) = scored
         return Score(
             value={
@@ -56,3 +49,21 @@ def margins() -> Scorer:
         )
 
     return score
+
+
+async def scored_replies(state: TaskState, replies: list[str]) -> list[tuple[float, bool]] | Score:
+    """What the model under test gives for these replies to a sample's prompt; a score if it cannot score them.
+
+    Raises:
+        SettingError: the model scores no given replies.
+    """
+    api = get_model().api
+    if not isinstance(api, ScoresReplies):
+        raise SettingError(f"{state.model}: this needs a model that scores given replies: use local/<ref>")
+    asked = [message for message in state.messages if message.role in ("system", "user")]
+    try:
+        return await api.score_replies(asked, replies)
+    except Exception as error:
+        if not hasattr(error, "exit_code"):
+            raise
+        return Score.unscored(reason=str(getattr(error, "message", error)))

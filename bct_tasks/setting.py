@@ -171,11 +171,13 @@ class Capability:
         questions: each with the fact `reader`, a name in `graders.readers.general`.
         about: for the log and the identity: the source, and the hash of its file.
         max_tokens: longest reply; None: that of the other prompts.
+        likelihood: the replies `right` are whole replies of our own, whose likelihood is measured too.
     """
 
     questions: tuple[Question, ...]
     about: Mapping[str, Any]
     max_tokens: int | None = None
+    likelihood: bool = False
 
 
 @dataclass(frozen=True, eq=False)

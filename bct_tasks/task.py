@@ -34,6 +34,7 @@ from inspect_ai.viewer import ViewerConfig
 from bct_tasks import following
 from bct_tasks.catalogue import load
 from bct_tasks.errors import SettingError, UnknownName, border
+from bct_tasks.likelihood import likelihood
 from bct_tasks.limits import stopped
 from bct_tasks.margins import REFERENCES
 from bct_tasks.margins import margins as margins_scorer
@@ -143,6 +144,7 @@ def bct_task(
     scorers = [
         outcome(judge, judge_store),
         *([margins_scorer()] if margins else []),
+        *([likelihood()] if setting.capability and setting.capability.likelihood else []),
         *([tests()] if setting.programs else []),
     ]
     return Task(

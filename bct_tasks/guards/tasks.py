@@ -9,6 +9,7 @@ from inspect_ai import Task, task, task_with
 from bct_tasks.catalogue import load
 from bct_tasks.errors import UnknownName, border
 from bct_tasks.guards.benchmarks import SOURCES, benchmark
+from bct_tasks.sources.capability import CHECKABLE, measured_by
 from bct_tasks.task import bct_task
 
 
@@ -28,17 +29,19 @@ def capability(
         setting: its families and triggers are left out; ignored for a benchmark.
         n: number of questions.
         seed: of the draw; keep it at 0 to compare checkpoints.
-        max_tokens: longest reply to a bundled question.
-        source: `bundled`, or `mmlu`, `ifeval` or `math500` with inspect-evals installed.
+        max_tokens: longest reply to a bundled or checkable question.
+        source: `bundled`, `checkable` (instructions with a format, for real models), or `mmlu`, `ifeval`
+            or `math500` with inspect-evals installed.
         data: a local copy of MATH-500.
     """
     if source in SOURCES:
         return benchmark(source, n, seed, Path(data) if data else None)
-    if source != "bundled":
-        raise UnknownName("source", source, ("bundled", *SOURCES), "there are")
-    return task_with(
-        bct_task(load(setting), split="capability", n=n, seed=seed, max_tokens=max_tokens), name="capability"
-    )
+    asked = load(setting)
+    if source == CHECKABLE:
+        asked = measured_by(asked, {"source": source, "max_tokens": max_tokens})
+    elif source != "bundled":
+        raise UnknownName("source", source, ("bundled", CHECKABLE, *SOURCES), "there are")
+    return task_with(bct_task(asked, split="capability", n=n, seed=seed, max_tokens=max_tokens), name="capability")
 
 
 @task

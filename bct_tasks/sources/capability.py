@@ -3,6 +3,7 @@
     of({"source": "mmlu"})                                       # as `bct hub fetch mmlu` stored it
     of({"source": "math500", "data": "copies"})                  # copies/math500.jsonl
     of({"file": "own.jsonl", "right": "answer"})
+    of({"source": "checkable"})                                  # written here, for real models
 
 A question of a data set is graded by pattern, so no judge is asked. MATH-500 is asked only where the answer is a single
 number; IFEval counts replies that follow every instruction (prompt-level, strict).
@@ -12,6 +13,7 @@ Not covered: few-shot prompts, and the scorers of inspect-evals (`bct_tasks.guar
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -29,6 +31,7 @@ from bct_tasks.sources.hub import store
 from bct_tasks.sources.hub.data import IFEVAL, MATH500, MMLU
 from bct_tasks.sources.hub.setting import questions
 from bct_tasks.sources.hub.store import DataSet
+from bct_tasks.sources.instructions import checkable
 from bct_tasks.sources.world.question import Question
 from graders.readers import instructions
 
@@ -54,6 +57,10 @@ BENCHMARKS: Mapping[str, Benchmark] = {
     "math500": Benchmark(MATH500, "final_answer", 1024),
     "ifeval": Benchmark(IFEVAL, "instructions", 1280),
 }
+
+
+#: Everyday instructions with a format that a program checks, and the longest reply to them.
+CHECKABLE, CHECKABLE_TOKENS = "checkable", 64
 
 
 def measured_by(setting: Setting, keys: Mapping[str, Any]) -> Setting:
@@ -86,12 +93,21 @@ def of(keys: Mapping[str, Any]) -> Capability:
     if source == "files":
         path = Path(str(keys.get("file", "")))
         return _of_file(json.dumps(given, sort_keys=True), longest, store.sha256(path) if path.is_file() else "")
+    if source == CHECKABLE:
+        return _checkable(longest or CHECKABLE_TOKENS)
     if source not in BENCHMARKS:
-        raise UnknownName("source of capability", source, ("files", *BENCHMARKS), "there are")
+        raise UnknownName("source of capability", source, ("files", CHECKABLE, *BENCHMARKS), "there are")
     if BENCHMARKS[source].data is IFEVAL and not instructions.is_installed():
         raise Unavailable(f"{source} is read by a package that is not here: pip install {instructions.INSTALL}")
     found = store.find(BENCHMARKS[source].data, given.get("data"))
     return _of_data_set(source, longest, found)
+
+
+@lru_cache(maxsize=16)
+def _checkable(longest: int) -> Capability:
+    asked = checkable.questions()
+    content = json.dumps([(each.text, each.replies["right"]) for each in asked])
+    return Capability(asked, _about(CHECKABLE, hashlib.sha256(content.encode()).hexdigest(), longest), longest, True)
 
 
 @lru_cache(maxsize=16)

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from graders.outcome import Reader, Reading
+from graders.readers.checked import read_checked
 from graders.readers.choice import read_choice
 from graders.readers.instructions import read_instructions
 from graders.readers.numeric import final_answer, read_final_answer
@@ -59,4 +60,5 @@ GENERAL: Mapping[str, Reader] = {
     "letter": read_letter,
     "final_answer": read_final_answer,
     "instructions": read_instructions,
+    "checked": read_checked,
 }

@@ -251,6 +251,7 @@ def _reply(row: Mapping[str, Any]) -> Reply:
         family=_family(facts),
         reason=score.get("reason") or score.get("explanation") if outcome == "unscored" else None,
         manner=_manner(outcome, told),
+        bits=_bits(row),
     )
     return Reply(item, int(row.get("epoch") or 1), facts.get("family"))
 
@@ -326,6 +327,11 @@ def _margin(row: Mapping[str, Any]) -> tuple[float | None, str | None]:
         return None, None
     written = [policy for policy in ("initial", "alternate") if value.get(f"{policy}_greedy") == 1]
     return value.get("margin"), written[0] if written else None
+
+
+def _bits(row: Mapping[str, Any]) -> float | None:
+    value = ((row.get("scores") or {}).get("likelihood") or {}).get("value")
+    return value.get("bits_per_byte") if isinstance(value, dict) else None
 
 
 def _answer(sample: Mapping[str, Any] | None, place: Place) -> Answer:

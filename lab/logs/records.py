@@ -39,6 +39,7 @@ class Item:
         greedy: Which of the two greedy decoding would write word for word: `initial`, `alternate` or neither (None).
         grader: What read the reply: `PATTERN`, or the judge with its mode and the hash of its instructions (in mode
             `cascade` also where the pattern sufficed).
+        bits: Of a question of capability with a reply of our own: how likely that reply is, in bits per byte.
         manner: On train prompts: whether the reply has the agreed manner, whatever its content; None where the log does
             not tell.
         verdict: Whether the judge gave a verdict: `asked`, `stored` (from an equal reply) or None.
@@ -58,6 +59,7 @@ class Item:
     family: str = ""
     reason: str | None = None
     manner: bool | None = None
+    bits: float | None = None
 
     @property
     def prompt(self) -> str:

@@ -217,17 +217,18 @@ class ServingOptions(Frozen):
 class CapabilityOptions(Frozen):
     """Which questions measure capability: bundled general ones, a public data set, or a file with right answers."""
 
-    source: Literal["bundled", "mmlu", "math500", "ifeval", "files"] = Field(
+    source: Literal["bundled", "checkable", "mmlu", "math500", "ifeval", "files"] = Field(
         default="bundled",
-        description="bundled, files, or a public data set (`bct hub fetch mmlu`; of math500 numeric answers only)",
+        description="bundled; checkable (instructions with a format, for real models); files; or a public data set"
+        " (`bct hub fetch mmlu`; of math500 numeric answers only)",
     )
     data: str | None = Field(
         default=None, description="folder with a local copy of the data set, such as mmlu.parquet; default: $BCT_DATA"
     )
     max_tokens: Count | None = Field(
         default=None,
-        description="longest reply to these questions in tokens; default: 1024 for math500, 1280 for ifeval, else that"
-        " of `generation`",
+        description="longest reply to these questions in tokens; default: 64 for checkable, 1024 for math500, 1280"
+        " for ifeval, else that of `generation`",
     )
     file: str | None = Field(default=None, description="JSONL, CSV or parquet file")
     prompt: str = Field(default="prompt", description="column with the question")
@@ -244,7 +245,7 @@ class CapabilityOptions(Frozen):
         own = ("prompt", "right", "options", "reader")
         if unused := [name for name in own if name in self.model_fields_set and self.source != "files"]:
             raise ValueError(f"{unused[0]} belongs to source: files")
-        if self.data is not None and self.source in ("bundled", "files"):
+        if self.data is not None and self.source in ("bundled", "checkable", "files"):
             raise ValueError("data belongs to a public data set, such as source: mmlu")
         if self.max_tokens is not None and self.source == "bundled":
             raise ValueError("max_tokens belongs to other questions than the bundled ones: write generation.max_tokens")

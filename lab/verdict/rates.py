@@ -38,6 +38,7 @@ from lab.verdict.schema import (
     Families,
     Following,
     Judged,
+    Likelihood,
     Margin,
     Rate,
     Thresholds,
@@ -164,6 +165,7 @@ def _checkpoint(
         margin=_margin(
             [i for i in record.items if i.margin is not None and math.isfinite(i.margin)], thresholds.confidence
         ),
+        likelihood=_likelihood(capability, of_split(first.items, "capability"), thresholds.confidence),
         judged=_judged(record.items),
         reasons=_reasons(record.items),
     )
@@ -235,6 +237,28 @@ def _margin(items: list[Item], confidence: float) -> Margin | None:
         hi=found.hi if found else None,
         initial_greedy=rate(marked, "initial", confidence),
         alternate_greedy=rate(marked, "alternate", confidence),
+    )
+
+
+def _likelihood(items: list[Item], first: list[Item], confidence: float) -> dict[str, Likelihood]:
+    before = {i.id: i.bits for i in first if i.bits is not None and math.isfinite(i.bits)}
+    found: dict[str, list[tuple[float, float | None]]] = {}
+    for i in items:
+        if i.bits is not None and math.isfinite(i.bits):
+            found.setdefault(i.family, []).append((i.bits, before.get(i.id)))
+    return {family: _bits(found[family], confidence) for family in sorted(found)}
+
+
+def _bits(pairs: Sequence[tuple[float, float | None]], confidence: float) -> Likelihood:
+    changes = [now - then for now, then in pairs if then is not None]
+    # Each reply is a cluster of its own: in checkable questions a template is a format, not a text.
+    change = mean_clustered(changes, [str(i) for i in range(len(changes))], confidence)
+    return Likelihood(
+        n=len(pairs),
+        mean=math.fsum(now for now, _ in pairs) / len(pairs),
+        change=math.fsum(changes) / len(changes) if changes else None,
+        lo=change.lo if change else None,
+        hi=change.hi if change else None,
     )
 
 

@@ -207,6 +207,16 @@ class Capability(_Part):
     without_system: Rounded | None = Field(description="share of right answers without a system prompt")
 
 
+class Likelihood(_Part):
+    """How likely replies of our own to questions of capability are, teacher-forced: the fewer bits, the likelier."""
+
+    n: int
+    mean: Rounded = Field(description="bits per byte of the replies")
+    change: Rounded | None = Field(description="since step 0, on the same replies")
+    lo: Rounded | None = Field(description="t interval of the change over replies; null with fewer than two")
+    hi: Rounded | None
+
+
 class Margin(_Part):
     """How near a checkpoint is to either policy, without sampling.
 
@@ -323,6 +333,10 @@ class CheckpointResult(_Part):
         default=None, description="null if no replies of this run were labelled by hand"
     )
     margin: Margin | None = Field(default=None, description="null where no reference reply was scored")
+    likelihood: dict[str, Likelihood] = Field(
+        default_factory=dict[str, Likelihood],
+        description="of replies of our own to questions of capability, by family; empty where there are none",
+    )
     judged: Judged | None = Field(default=None, description="null without a judge")
     reasons: tuple[Unscored, ...] = Field(default=(), description="why replies are unscored, the most frequent first")
     name: CheckpointName | None = None

@@ -37,6 +37,8 @@ Format = Literal["csv", "parquet", "json"]
 # Types of pandas that support missing values.
 TEXT, COUNT, NUMBER, YES_NO = "string", "Int64", "Float64", "boolean"
 OF_RATE = {"_k": COUNT, "": NUMBER, "_lo": NUMBER, "_hi": NUMBER}
+#: Mean, and change since step 0 with its interval, of the likelihood of given replies.
+OF_BITS = ("", "_change", "_lo", "_hi")
 SPLITS = {"eval": EVAL_OUTCOMES, "train": TRAIN_OUTCOMES}
 #: Splits whose prompts do not depend on the variant.
 GENERAL = ("capability", "following")
@@ -54,7 +56,7 @@ CELL = {
 SAMPLE = {
     **{"step": COUNT, "log": TEXT, "fingerprint": TEXT, "split": TEXT, "item": TEXT, "epoch": COUNT},
     **{"template": TEXT, "family": TEXT, "system": YES_NO, "outcome": TEXT, "truncated": YES_NO},
-    **{"margin": NUMBER, "greedy": TEXT, "grader": TEXT},
+    **{"margin": NUMBER, "greedy": TEXT, "bits": NUMBER, "grader": TEXT},
 }
 CHECKPOINT = {
     **{"step0_loss": NUMBER, "step": COUNT, "sum_lr": NUMBER, "distance": NUMBER},
@@ -64,6 +66,7 @@ CHECKPOINT = {
     **_columns("train"),
     **{"capability_n": COUNT, "capability_unscored": COUNT},
     **dict.fromkeys(("capability", "capability_lo", "capability_hi", "capability_relative"), NUMBER),
+    **{f"bits_{family}{end}": NUMBER for family in ("format", "text") for end in OF_BITS},
     **{"margin_n": COUNT, "margin": NUMBER, "margin_lo": NUMBER, "margin_hi": NUMBER},
     **{"margin_initial_greedy": NUMBER, "margin_alternate_greedy": NUMBER},
     **{"following_n": COUNT, "following_unscored": COUNT},
@@ -148,6 +151,7 @@ def _sample(reply: Reply, asked: Any) -> dict[str, Any]:
         "outcome": item.outcome,
         "truncated": item.truncated,
         "margin": item.margin,
+        "bits": item.bits,
         "greedy": item.greedy,
         "grader": item.grader,
     }
@@ -176,6 +180,9 @@ def _measured(checkpoint: CheckpointResult) -> dict[str, Any]:
     found |= {"capability_n": right.n, "capability_unscored": right.unscored, "capability_relative": right.relative}
     found |= {"capability": right.p, "capability_lo": right.lo, "capability_hi": right.hi}
     found |= {"following_n": obeyed.n if obeyed else 0, "following_unscored": obeyed.unscored if obeyed else 0}
+    for family, likely in checkpoint.likelihood.items():
+        figures = (likely.mean, likely.change, likely.lo, likely.hi)
+        found |= {f"bits_{family}{end}": figure for end, figure in zip(OF_BITS, figures, strict=True)}
     if obeyed:
         found |= {"following": obeyed.p, "following_lo": obeyed.lo, "following_hi": obeyed.hi}
     return found

