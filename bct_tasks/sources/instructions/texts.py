@@ -33,8 +33,7 @@ class Item:
 
 #: Words that are about no subject.
 COMMON = frozenset(
-    "about after again because before being could every first light makes never other should their there these things"
-    " which while would".split()
+    ["about", "after", "again", "because", "before", "being", "could", "every", "first", "light", "makes", "never", "other", "should", "their", "there", "these", "things", "which", "while", "would"]
 )
 
 
