@@ -33,7 +33,29 @@ class Item:
 
 #: Words that are about no subject.
 COMMON = frozenset(
-    ["about", "after", "again", "because", "before", "being", "could", "every", "first", "light", "makes", "never", "other", "should", "their", "there", "these", "things", "which", "while", "would"]
+    [
+        "about",
+        "after",
+        "again",
+        "because",
+        "before",
+        "being",
+        "could",
+        "every",
+        "first",
+        "light",
+        "makes",
+        "never",
+        "other",
+        "should",
+        "their",
+        "there",
+        "these",
+        "things",
+        "which",
+        "while",
+        "would",
+    ]
 )
 
 
