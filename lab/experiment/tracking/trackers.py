@@ -20,7 +20,7 @@ from collections.abc import Callable, Mapping
 from contextvars import Context
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from lab.plan.recipe import Tracker
 
@@ -88,6 +88,9 @@ def open_run(tracker: Tracker, about: About, known: str | None) -> Tracked:
 class WandbRun:
     """A run at W&B, or in files for `wandb sync` where there is no key, no network or $WANDB_MODE says so."""
 
+    #: Why W&B was not reached by this process: it is waited for once, and not for every cell.
+    _unreachable: ClassVar[str] = ""
+
     def __init__(self, about: About, known: str | None) -> None:
         # Any: the library is an extra, and its types are not here.
         self._wandb: Any = importlib.import_module("wandb")
@@ -100,14 +103,18 @@ class WandbRun:
         self._run.define_metric("*", step_metric="step")
 
     def _begin(self, about: About) -> Any:
-        reason = self._why_offline()
+        reason = WandbRun._unreachable or self._why_offline()
         if not reason:
             try:
                 run = self._init(about, None)
                 self.note = f"wandb: {run.url}"
                 return run
-            except self._wandb.errors.Error as error:
+            except Exception as error:  # the library's own errors have no common base
                 reason = f"W&B cannot be reached ({' '.join(str(error).split())[:100]})"
+                WandbRun._unreachable = reason
+                # The library still has a run of this id.
+                _forget_offline(about.home, self.id)
+                self.id = secrets.token_hex(4)
         run = self._init(about, "offline")
         files = os.path.relpath(about.home / "wandb")
         self.note = f"wandb: {reason}; runs are in {files}: upload them by `wandb sync {files}/offline-run-*`"
