@@ -77,6 +77,8 @@ def _print(written: Published, to: str | None, public: bool, url: str | None) ->
     for name, size in sizes.items():
         say(f"{size_text(size):>9}  {name}")
     say(f"{size_text(sum(sizes.values())):>9}  in {len(sizes)} files: {written.folder}")
+    if brought := sum(size for name, size in sizes.items() if name.startswith("base/")):
+        say(f"base/ is {size_text(brought)}: if that model is on the hub, name it by --base-on-hub OWNER/NAME instead")
     where = f"{to}, {'public' if public else 'private'}"
     if url is not None:
         say(f"uploaded to {where}: {url}")

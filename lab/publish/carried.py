@@ -73,7 +73,8 @@ class Carrier:
     def _of_path(self, text: str, home: Path) -> str:
         path = Path(os.path.normpath(home / Path(text).expanduser()))
         if path.is_file():
-            return f"./{self.carry(path, path.parent).name}"
+            name = self.carry(path, path.parent).name
+            return text if os.path.normpath(text) == name else f"./{name}"
         named, at, step = text.rpartition("@")
         outside = path.is_dir() or Path(os.path.normpath(home / (named or text))).is_dir()
         return f"{Path(named).name}{at}{step}" if outside and named else path.name if outside else text

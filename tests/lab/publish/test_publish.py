@@ -169,6 +169,9 @@ def test_files_that_a_recipe_names_are_published_with_it(tmp_path: Path) -> None
     files = [Path(str(grid.capability.file)) for grid in load(copy).grids]
     assert files == [tmp_path / "out" / "rows.jsonl", tmp_path / "out" / "rows-2.jsonl"]
     assert [file.read_text() for file in files] == ['{"prompt": "one"}\n', '{"prompt": "two"}\n']
+    own = f"{RECIPE}capability: {{source: files, file: ./rows.jsonl, right: prompt}}  # mine\n"
+    (tmp_path / "mine.yaml").write_text(own)
+    assert Carrier(tmp_path / "as-it-is").carry(tmp_path / "mine.yaml", tmp_path).read_text() == own
 
 
 def test_a_comment_that_names_this_machine_is_refused_with_its_line(run: Path, tmp_path: Path) -> None:
