@@ -24,7 +24,8 @@ from typing import TYPE_CHECKING, Any, cast
 from bct_tasks.identity import prompt_content
 from graders import Outcome, Unreadable
 from lab.plan.cells import Questions
-from serving import layout, refs
+from serving import layout, refs, remote
+from serving.remote import is_address
 from serving.request import Request
 from trainer.config import OrganismConfig, Source, TrainConfig
 from trainer.identity import sha
@@ -52,7 +53,7 @@ class OrganismCheck:
     Attributes:
         setting: Name or path.
         variant: Name.
-        model: A reference: `mini`, a folder, a hub id.
+        model: A reference: `mini`, a folder, a hub id, or URL#NAME, which is asked and not trained.
         n, n_train: Eval and train prompts.
         steps, learning_rate: Of the positive control.
         rank: LoRA rank; None for full fine-tuning.
@@ -76,7 +77,7 @@ class OrganismCheck:
 
     def organism(self) -> OrganismConfig | None:
         """How the organism is trained; None if the base itself is the organism."""
-        if not self.chosen().in_weights:
+        if not self.chosen().in_weights or is_address(self.model):
             return None
         return OrganismConfig(
             setting=self.setting,
@@ -112,7 +113,12 @@ class OrganismCheck:
         return self.asked().variant(self.variant)
 
     def stages(self) -> tuple[str, ...]:
-        """The measurements. A probe shares the checkpoints of another variant, and its positive control."""
+        """The measurements. A probe shares the checkpoints of another variant, and its positive control.
+
+        Of a model that someone else serves nothing is trained.
+        """
+        if is_address(self.model):
+            return ("start", "ceiling")
         base = ("base",) if self.chosen().in_weights else ()
         direct = ("direct",) if self.chosen().role != "probe" else ()
         return ("start", *base, "ceiling", *direct)
@@ -138,14 +144,20 @@ def folder(check: OrganismCheck, home: Path) -> Path:
     content = {
         "plan": plan | {"setting": setting.name} | ({"source": check.source} if check.source != "bundled" else {}),
         **({"setting_content": mark} if (mark := setting.content_hash) else {}),
-        "model": refs.resolve(check.model).fingerprint,
+        "model": _mark(check.model),
         "organism": organism.identity() if organism else None,
         "direct": check.direct(None).identity(),
         "tokens": setting.max_tokens,
         "prompts": {stage: [prompt_content(setting, p) for p in check.prompts(stage)] for stage in check.stages()},
     }
-    short = re.sub(r"[^a-z0-9_-]", "-", check.model.lower()).strip("-")[-24:]
+    name = remote.read(check.model).name if is_address(check.model) else check.model
+    short = re.sub(r"[^a-z0-9_-]", "-", name.lower()).strip("-")[-24:]
     return home / f"{setting.name}.{check.variant}.{short}.{sha(content)[:8]}"
+
+
+@cache  # a server is asked once
+def _mark(model: str) -> str:
+    return refs.at_present(refs.resolve(model)).fingerprint
 
 
 def measure(check: OrganismCheck, home: Path, progress: Progress | None = None) -> None:
@@ -218,11 +230,14 @@ def _trained(check: OrganismCheck, start: str, place: Path, progress: Progress) 
 
 def _replies(check: OrganismCheck, stage: str, ref: str) -> list[list[Any]]:
     """[text, whether it was cut off] for each prompt of a stage."""
-    from serving.backends.engine.engine import get_engine
+    from serving import backends
+    from serving.backends.protocol import Options
 
     longest = check.asked().max_tokens
     requests = [Request(messages=p.messages(), max_tokens=longest) for p in check.prompts(stage)]
-    replies = get_engine().generate(refs.resolve(ref), requests)
+    checkpoint = refs.at_present(refs.resolve(ref))
+    answering = backends.load(backends.ENDPOINT if checkpoint.served else backends.DEFAULT)
+    replies = answering.open(checkpoint, Options()).ask(requests)
     return [[reply.text, reply.stop_reason != "stop"] for reply in replies]
 
 

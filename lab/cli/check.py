@@ -23,7 +23,9 @@ HEADERS = {"ceiling": "a*"}
 @click.option("--variant", help="Check only this variant of SETTING.")
 @click.option("--static", is_flag=True, help="Run only the checks that need no model (the default without --model).")
 @click.option(
-    "--model", help="Also build the organism on this model (mini, a folder, a hub id), evaluate and train it."
+    "--model",
+    help="Also build the organism on this model (mini, a folder, a hub id), evaluate and train it; URL#NAME of a server"
+    " is evaluated only.",
 )
 @click.option(
     "--source",
@@ -74,6 +76,7 @@ def check(
     \b
     bct check sandbagging                    the static gate
     bct check ./my_setting.yaml --model mini the gate with an organism
+    bct check sandbagging --variant static --model "http://127.0.0.1:8000/v1#my-model"
 
     \b
     static    both policies agree with the labels on train prompts and differ on eval prompts; controls disagree;

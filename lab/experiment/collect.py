@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from bct_tasks.setting import IN_WEIGHTS
 from lab.experiment import cost, gate, intact, readings, registered, shown, state, stored
 from lab.experiment.folder import Experiment
 from lab.experiment.jobs import skipped
@@ -57,6 +58,7 @@ def _collected(experiment: Experiment) -> Results:
             *rewritten,
             *registered.loosened(experiment),
             *_short(experiment),
+            *_own_ceilings(experiment),
             *_without_margins(experiment, records),
         ],
         command=f"bct run {recipe.path}",
@@ -199,6 +201,13 @@ def _read(experiment: Experiment, start: Start, log: str, reading: Reread | None
 def _short(experiment: Experiment) -> Iterator[str]:
     """Where fewer prompts exist than the recipe asks for."""
     return (line for start in experiment.starts.values() for line in start.short)
+
+
+def _own_ceilings(experiment: Experiment) -> Iterator[str]:
+    """Where the base of an organism that someone else serves is not named."""
+    for start in experiment.starts.values():
+        if start.ref is None and start.carrier in IN_WEIGHTS and start.served():
+            yield f"{start.setting}, {start.variant}: no base is named, so a* is {start.model_key}'s own"
 
 
 def _without_margins(experiment: Experiment, records: list[CellRecord]) -> list[str]:

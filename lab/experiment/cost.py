@@ -1,38 +1,41 @@
 """Tokens that a service is paid for: at most, for a dry run, and as counted in the logs of a run.
 
 A token trained on counts once per pass. Prefilled are the tokens of prompts, and of prompts with given replies whose
-margin is measured. Sampled labels and the checks of an organism are not counted.
+margin is measured. A service is Tinker, or the server of someone else (`endpoint`), which trains nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from lab.experiment.folder import Experiment
-from lab.logs.reader import usage
+from lab.logs.reader import read_items, usage
 from lab.plan.cells import TRL, Cell, Start
 from lab.plan.grid import Prices
 from lab.verdict.schema import Service
 from serving import layout
+from serving.remote import is_address
 
-#: Prompts that the margin of an item costs: one with each given reply, and one whose greedy reply is compared.
-PER_MARGIN = 3
-SERVICE = "tinker"
+SERVICE, ENDPOINT = "tinker", "endpoint"
+#: Prompts that the margin of an item costs. Tinker: one with each given reply, and one whose greedy reply is compared;
+#: an endpoint: the prompt, and twice the prompt with each given reply.
+PER_MARGIN: Mapping[str, int] = {SERVICE: 3, ENDPOINT: 5}
 
 
 @dataclass(frozen=True)
 class Tokens:
-    """Tokens at a service."""
+    """Tokens at a service, and requests to an endpoint."""
 
     trained: int = 0
     prefilled: int = 0
     sampled: int = 0
+    requests: int = 0
 
     def __add__(self, other: Tokens) -> Tokens:
         """Both together."""
-        return Tokens(self.trained + other.trained, self.prefilled + other.prefilled, self.sampled + other.sampled)
+        return Tokens(*(getattr(self, name) + getattr(other, name) for name in vars(self)))
 
     def cost(self, prices: Prices | None) -> float | None:
         """In the currency of the prices; None without any."""
@@ -42,19 +45,33 @@ class Tokens:
         return round(parts / 1e6, 6)
 
 
-def asked(start: Start, replies: int, prompt: float, longest: int) -> Tokens:
-    """Tokens of evaluations, at most; none where nothing answers at the service.
+def services(start: Start) -> tuple[str | None, str | None]:
+    """Where the organism of a start and its base answer: names of services; None: here."""
+    if start.answering.serving.backend == SERVICE:
+        return SERVICE, SERVICE
+    own, base = (ENDPOINT if is_address(ref) else None for ref in (start.ref or start.model, start.model))
+    return own, base
+
+
+def asked(start: Start, own: int, base: int, prompt: float, longest: int) -> Tokens:
+    """Tokens of evaluations, at most; none where nothing answers at a service.
 
     Args:
         start: what is asked.
-        replies: of all checkpoints together.
+        own: replies of all checkpoints of the organism together.
+        base: replies of the base.
         prompt: mean tokens of a prompt with its reply.
         longest: longest reply in tokens.
     """
-    if start.answering.serving.backend != SERVICE:
-        return Tokens()
-    share = start.sizes.n / max(1, sum(vars(start.sizes).values())) if start.margins else 0.0
-    return Tokens(0, round(replies * prompt * (1 + PER_MARGIN * share)), replies * longest)
+    there, below = services(start)
+    total = Tokens()
+    for service, replies, margins in ((there, own, start.margins), (below, base, False)):
+        if service is not None:
+            share = start.sizes.n / max(1, sum(vars(start.sizes).values())) if margins else 0.0
+            prompts = replies * (1 + PER_MARGIN[service] * share)
+            requests = round(prompts) if service == ENDPOINT else 0
+            total += Tokens(0, round(prompts * prompt), replies * longest, requests)
+    return total
 
 
 def prices_of(experiment: Experiment) -> Prices | None:
@@ -66,14 +83,13 @@ def counted(experiment: Experiment) -> Service | None:
     """What a run has used at a service up to now; None where it used none."""
     cells, starts = experiment.cells.values(), experiment.starts.values()
     there = [cell for cell in cells if cell.train.backend != TRL]
-    answered = [start for start in starts if start.answering.serving.backend == SERVICE]
-    if not there and not answered:
+    names = [*(SERVICE for _ in there), *(name for start in starts for name in services(start) if name)]
+    if not names:
         return None
-    ids = {start.id for start in answered}
     total = sum((_trained(experiment, cell) for cell in there), Tokens())
-    total += sum((_answered(experiment, start) for start in answered), Tokens())
-    total += sum((_of_logs(experiment, cell) for cell in cells if cell.start.id in ids), Tokens())
-    return Service(name=SERVICE, **vars(total), cost=total.cost(prices_of(experiment)))
+    total += sum((_answered(experiment, start) for start in starts), Tokens())
+    total += sum((_of_logs(experiment, cell) for cell in cells), Tokens())
+    return Service(name=" and ".join(dict.fromkeys(names)), **vars(total), cost=total.cost(prices_of(experiment)))
 
 
 def _trained(experiment: Experiment, cell: Cell) -> Tokens:
@@ -83,19 +99,23 @@ def _trained(experiment: Experiment, cell: Cell) -> Tokens:
 
 def _answered(experiment: Experiment, start: Start) -> Tokens:
     known: Mapping[str, Any] = layout.read_if_there(experiment.folders.start(start)) or {}
-    return _used(experiment, start, known.get("logs", {}).values())
+    own, base = services(start)
+    logs = ((own if name == "start" else base, log) for name, log in known.get("logs", {}).items())
+    return sum((_used(experiment, start, log, service) for service, log in logs), Tokens())
 
 
 def _of_logs(experiment: Experiment, cell: Cell) -> Tokens:
-    logs = (entry["log"] for entry in experiment.folders.logs_of(cell) if entry["step"] > 0)
-    return _used(experiment, cell.start, logs)
+    logs = [entry["log"] for entry in experiment.folders.logs_of(cell) if entry["step"] > 0]
+    return sum((_used(experiment, cell.start, log, services(cell.start)[0]) for log in logs), Tokens())
 
 
-def _used(experiment: Experiment, start: Start, logs: Iterable[str]) -> Tokens:
-    """Tokens of logs; margins by the mean prompt of the log."""
-    total = Tokens()
-    for log in logs:
-        n, prompts, replies = usage(experiment.folders.absolute(log))
-        margins = PER_MARGIN * start.sizes.n if start.margins and n > start.sizes.n else 0
-        total += Tokens(0, round(prompts * (1 + margins / max(1, n))), replies)
-    return total
+def _used(experiment: Experiment, start: Start, log: str, service: str | None) -> Tokens:
+    """Tokens of a log; margins by its mean prompt."""
+    if service is None:
+        return Tokens()
+    path = experiment.folders.absolute(log)
+    n, prompts, replies = usage(path)
+    scored = sum(item.margin is not None for item in read_items(path)) if start.margins and n > start.sizes.n else 0
+    more = PER_MARGIN[service] * scored
+    requests = n + more if service == ENDPOINT else 0
+    return Tokens(0, round(prompts * (1 + more / max(1, n))), replies, requests)

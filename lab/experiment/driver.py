@@ -98,11 +98,12 @@ def run(experiment: Experiment, how: How, force: bool, console: Console) -> tupl
     check_settings(experiment)
     with experiment.recipe.lines():
         check_backends(experiment, reach=True)
-        if any(_names_options(cell.train) for cell in experiment.cells.values()):
+        if any(cell.trains and _names_options(cell.train) for cell in experiment.cells.values()):
             check_options(experiment)
         tracking.check(experiment)
         named.check(experiment)
         named.check_weights(experiment)
+        named.reach(experiment)
         judging.check(experiment)
     static = static_gate(experiment, force)
     jobs = RunJobs(experiment, force, how.shard)

@@ -175,6 +175,8 @@ class Estimator:
 
     def cell(self, cell: Cell) -> JobEstimate:
         """Training, labels and the evaluation of the checkpoints after step 0."""
+        if not cell.trains:
+            return JobEstimate(cell.id, False)
         train, pace = cell.train, self._pace(cell.start, cell.train)
         rows, row = train.steps * train.batch_size, self._row(cell)
         tokens = round(rows * row)
@@ -185,7 +187,7 @@ class Estimator:
         size = None if one is None else one * kept + replies * LOG_BYTES
         passing = (one or 0) * (len(train.saved_steps()) - kept) + _states(cell.start.model, train)
         judged = len(train.saved_steps()) * _judged(cell.start)
-        there = self._service(cell.start, train, tokens, replies, row)
+        there = self._service(cell.start, train, tokens, row, replies)
         memory = self._memory(cell.start, train, row)
         return JobEstimate(cell.id, False, tokens, replies, seconds, size, passing, judged, memory, there)
 
@@ -203,12 +205,13 @@ class Estimator:
         judged = replies - epochs * (start.sizes.n_capability + start.sizes.n_following) if _judged(start) else 0
         memory = self._memory(start, organism, row) if organism else 0.0
         passing = _states(start.model, organism) if organism else 0
-        there = self._service(start, organism, tokens, replies, row)
+        own = _replies(start)
+        there = self._service(start, organism, tokens, row, own, replies - own)
         return JobEstimate(start.id, False, tokens, replies, seconds, size, passing, judged, memory, there)
 
-    def _service(self, start: Start, train: Common | None, tokens: int, replies: int, row: float) -> Tokens:
+    def _service(self, start: Start, train: Common | None, tokens: int, row: float, own: int, base: int = 0) -> Tokens:
         trained = Tokens(tokens if train and train.backend != TRL else 0)
-        return trained + cost.asked(start, replies, row, _longest(start))
+        return trained + cost.asked(start, own, base, row, _longest(start))
 
     def _pace(self, start: Start, train: Common | None) -> Pace | None:
         model, backend = start.model, train.backend if train else TRL
@@ -218,6 +221,9 @@ class Estimator:
             self.basis.append(f"{model}: time from {len(seen)} finished cell{'s' * (len(seen) > 1)}")
             token, reply = (median(one[name] for one in seen) for name in ("token", "reply"))
             return Pace(0.0, token, reply, median(one["label"] for one in seen), "")
+        if cost.ENDPOINT in cost.services(start):
+            self.basis.append("the speed of a server of someone else is not known; tokens at four characters each")
+            return None
         if backend != TRL or start.answering.serving.backend == cost.SERVICE:
             self.basis.append(f"{model}: times at {cost.SERVICE} are unknown before a cell has finished")
             return None
@@ -411,7 +417,10 @@ def _service_text(found: Estimate) -> list[str]:
     work = (
         f"{there.trained:,} tokens to train on, at most {there.prefilled:,} to prefill and {there.sampled:,} to sample"
     )
-    return [f"{cost.SERVICE}: {work}; {price}"]
+    if there.requests:
+        tokens = f"{there.prefilled:,} tokens of prompts and {there.sampled:,} of replies"
+        work = f"{there.requests:,} requests, at most {tokens}"
+    return [f"{cost.ENDPOINT if there.requests else cost.SERVICE}: {work}; {price}"]
 
 
 def _job_text(job: JobEstimate) -> str:

@@ -22,6 +22,7 @@ from lab.logs.reader import read_header
 from lab.plan.cells import Start
 from serving.characters import visible
 from serving.errors import WorkFailed
+from serving.remote import is_address
 from trainer.run.progress import Progress
 
 if TYPE_CHECKING:
@@ -184,7 +185,7 @@ def _task(evaluation: Evaluation) -> Task:
     labelled = {**(task.metadata or {}), **evaluation.label()}
     return task_with(
         task,
-        model=local_model(evaluation.ref, **_base(evaluation), **answering.arguments()),
+        model=local_model(evaluation.ref, **_base(evaluation), **answering.arguments(is_address(evaluation.ref))),
         metadata=labelled,
         tags=[*(task.tags or []), *evaluation.tags],
     )

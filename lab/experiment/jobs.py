@@ -82,7 +82,7 @@ class RunJobs:
     def dropped(self, job: str) -> Dropped | None:
         """Why a cell is not trained, as far as is known at present."""
         cell = self.experiment.cells.get(job)
-        if cell is None or self.force:
+        if cell is None or self.force or not cell.trains:
             return None
         if reasons := gate.refusals(cell.start, self.experiment.folders):
             text = f"refused, the gate failed: {'; '.join(reasons)}. --force runs it and marks it invalid"
@@ -124,7 +124,7 @@ class RunJobs:
     def prepare(self, job: str) -> None:
         """Before simultaneous attempts: turns the unfinished folder of a local run into such an attempt."""
         cell = self.experiment.cells.get(job)
-        if cell is not None and not cell_is_trained(self.experiment.folders.cell(cell)):
+        if cell is not None and cell.trains and not cell_is_trained(self.experiment.folders.cell(cell)):
             attempts.set_aside(self.experiment.folders.cell(cell))
 
     def sweep(self, job: str) -> None:
@@ -201,7 +201,7 @@ def start_evaluations(start: Start, folders: Folders, ref: str) -> dict[str, Eva
         name: Evaluation(
             log=folders.logs / start.id / f"{stem}.eval",
             ref=model,
-            fingerprint=refs.resolve(model, start.model if model == start.ref else None).fingerprint,
+            fingerprint=refs.at_present(refs.resolve(model, start.model if model == start.ref else None)).fingerprint,
             start=start,
             split=split,
             margins=start.margins and name == "start",
@@ -234,8 +234,9 @@ def do_cell(
     if folders.is_done(cell):
         return
     began = time.monotonic()
-    reporter.phase("training")
-    _trained(cell, folders, reporter, attempt)
+    if cell.trains:
+        reporter.phase("training")
+        _trained(cell, folders, reporter, attempt)
     reporter.phase("evaluating")
     evaluations = cell_evaluations(cell, folders)
     evaluate(evaluations, reporter, attempt)
@@ -291,6 +292,8 @@ def cell_evaluations(cell: Cell, folders: Folders) -> list[Evaluation]:
     Raises:
         WorkFailed: a checkpoint is missing or damaged.
     """
+    if not cell.trains:
+        return []
     out = folders.cell(cell)
     kept = dict(layout.step_dirs(out))
     missing = [step for step in cell.train.saved_steps() if step not in kept]
@@ -319,6 +322,7 @@ def _done(cell: Cell, folders: Folders, evaluations: list[Evaluation], seconds: 
 
     rest = [{"step": e.step, "log": folders.relative(e.log), "fingerprint": e.fingerprint} for e in evaluations]
     counts = {"seconds": round(seconds, 1), "replies": sum(e.samples for e in evaluations)}
-    seal(folders.cell(cell))
+    if cell.trains:
+        seal(folders.cell(cell))
     counts |= {intact.RECORD: intact.record(folders, [evaluation.log for evaluation in evaluations])}
     return {"cell": cell.id, "hash": cell.digest, "logs": [folders.first_log(cell), *rest], **counts}

@@ -14,6 +14,7 @@ from lab.experiment.folder import Experiment
 from lab.plan.cells import Cell, Start
 from serving import backends, refs
 from serving.errors import BadInput
+from serving.remote import TRANSPORT, described
 from trainer.methods import MODEL
 
 #: Arguments of a checkpoint in the engine; further ones are vLLM's.
@@ -32,6 +33,18 @@ def check(experiment: Experiment) -> None:
         _check_backend(start)
         _check_template(start)
         context.check(start)
+
+
+def reach(experiment: Experiment) -> None:
+    """Asks the servers of other people for their models, where a start is left to measure.
+
+    Raises:
+        BadInput: One has no such model, or refuses the key.
+        WorkFailed: One does not answer.
+    """
+    left = (start for start in experiment.starts.values() if not experiment.is_done(start.id))
+    for served in dict.fromkeys(each for start in left for each in start.served()):
+        described(served)
 
 
 def check_weights(experiment: Experiment) -> None:
@@ -60,7 +73,11 @@ def _models(cell: Cell) -> Iterator[tuple[str, str]]:
 
 def _check_backend(start: Start) -> None:
     serving = start.answering.serving
-    unknown = [name for name in serving.options if name not in OF_ENGINE]
+    if (served := start.served()) and (option := next((o for o in serving.options if o not in TRANSPORT), None)):
+        raise BadInput(
+            f"serving.options: {served[0].public} takes {', '.join(TRANSPORT)}, not '{option}': leave it out"
+        )
+    unknown = [name for name in serving.options if name not in (*OF_ENGINE, *(TRANSPORT if served else ()))]
     if not unknown:
         return
     found = start.checkpoint()
@@ -74,7 +91,7 @@ def _check_backend(start: Start) -> None:
 
 
 def _check_template(start: Start) -> None:
-    if not start.answering.chat_template_kwargs:
+    if not start.answering.chat_template_kwargs or start.checkpoint().served:  # its server has the template
         return
     from serving.load import load_tokenizer
     from serving.template import refuse_unread

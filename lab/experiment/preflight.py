@@ -38,7 +38,8 @@ class Example:
 
     Attributes:
         arm: setting, variant, method and model.
-        train: the tokens of the loss stand in « »; sampled labels are shown as references, or as ….
+        train: the tokens of the loss stand in « »; sampled labels are shown as references, or as …;
+            empty where nothing is trained.
         eval: the prompt up to where the reply begins.
         missing: why they cannot be shown here; else empty.
     """
@@ -79,6 +80,8 @@ def preflight(experiment: Experiment) -> Preflight:
     starts = [cell.start for cell in experiment.cells.values()]
     limits = experiment.recipe.thresholds
     lines = dict.fromkeys(line for start in starts for line in power(start.sizes, general_of(start), limits))
+    if not any(cell.trains for cell in experiment.cells.values()):
+        lines = dict.fromkeys(known_to(start.sizes) for start in starts)
     return Preflight(tuple(_example(arm, cell) for arm, cell in first.items()), tuple(lines))
 
 
@@ -89,12 +92,14 @@ def check_backends(experiment: Experiment, reach: bool = False) -> None:
         experiment: the run.
         reach: also ask the services for the models, and raise WorkFailed where one does not answer.
     """
-    left = [cell for cell in experiment.cells.values() if not experiment.is_done(cell.id)] if reach else []
+    left = (
+        [cell for cell in experiment.cells.values() if cell.trains and not experiment.is_done(cell.id)] if reach else []
+    )
     for cell in experiment.cells.values():
         organism = cell.start.organism
-        for config in (organism, cell.train) if organism else (cell.train,):
+        for config in (*([organism] if organism else []), *([cell.train] if cell.trains else [])):
             backends.load(config.backend).check(config)
-        if organism and cell.train.backend != "trl" and organism.rank != cell.train.rank:
+        if organism and cell.trains and cell.train.backend != "trl" and organism.rank != cell.train.rank:
             raise BadInput(f"organism.rank: {organism.rank} is not {cell.train.rank}: the cells go on with its adapter")
     for cell in {(cell.train.backend, cell.train.model, cell.train.organism): cell for cell in left}.values():
         backends.load(cell.train.backend).reach(cell.train)
@@ -105,7 +110,7 @@ def check_options(experiment: Experiment) -> None:
     from trainer.run.arguments import check
 
     seen: list[dict[str, Any]] = []
-    for cell in (cell for cell in experiment.cells.values() if cell.train.backend == "trl"):
+    for cell in (cell for cell in experiment.cells.values() if cell.trains and cell.train.backend == "trl"):
         options = cell.train.model_dump(
             exclude={"setting", "variant", "seed", "seeds", "learning_rate", "organism", "data"}
         )
@@ -117,12 +122,18 @@ def check_options(experiment: Experiment) -> None:
 
 
 def _arm(cell: Cell) -> str:
-    return f"{cell.start.setting}, {cell.start.variant}, {cell.train.method}, {cell.train.model}"
+    start = cell.start
+    method, model = cell.train.method, cell.train.model
+    if not cell.trains:
+        method, model = "not trained", start.public(start.ref or start.model)
+    return f"{start.setting}, {start.variant}, {method}, {model}"
 
 
 def _example(arm: str, cell: Cell) -> Example:
     from serving.load import load_tokenizer, refused
 
+    if served := cell.start.checkpoint().served:
+        return Example(arm, missing=f"{served.url} writes prompts with a chat template of its own")
     try:
         tokenizer = load_tokenizer(cell.train.origin())
     except (BadInput, OSError) as error:  # it may be cached only where the run is
@@ -144,7 +155,7 @@ def _texts(cell: Cell, tokenizer: PreTrainedTokenizerBase) -> Iterator[str]:
         encoded = tokens.encode([row], tokenizer, stops, config.max_length or 10**6, config.chat_template_kwargs)
         return preview.first_row(encoded, 0, tokenizer)
 
-    yield shown(*_first(cell, config))
+    yield shown(*_first(cell, config)) if cell.trains else ""
     yield shown(setting.prompts(cell.start.variant, "eval", 1)[0], "").partition("«")[0]
 
 
@@ -166,13 +177,17 @@ def general_of(start: Start) -> str:
     return "general questions of a file" if source == "files" else f"questions of {source}"
 
 
+def known_to(sizes: Sizes) -> str:
+    """How well numbers of items tell a rate, in words."""
+    interval = wilson(sizes.n / 2, sizes.n)
+    return f"{sizes.n} eval prompts: a rate of .50 is known to ±{(interval.hi - interval.lo) / 2:.2f}"
+
+
 def power(sizes: Sizes, general: str = "general questions", thresholds: Thresholds | None = None) -> Iterator[str]:
     """What numbers of items can show, in sentences; for independent items, so at best."""
-    interval = wilson(sizes.n / 2, sizes.n)
-    half = (interval.hi - interval.lo) / 2
     fall = power_of(SHOWN, SHOWN / 2, sizes.n)
     yield (
-        f"{sizes.n} eval prompts: a rate of .50 is known to ±{half:.2f}; a fall of the initial rate from {SHOWN:.2f} to"
+        f"{known_to(sizes)}; a fall of the initial rate from {SHOWN:.2f} to"
         f" {SHOWN / 2:.2f} is found with probability {fall:.2f}"
     )
     agreed = power_of(AGREED, AGREED - 0.1, sizes.n_train)
@@ -214,7 +229,8 @@ def text(found: Preflight) -> list[str]:
         if example.missing:
             lines.append(f"  cannot be shown here: {example.missing}")
         else:
-            lines += [f"  train  {_quoted(example.train)}", f"  eval   {_quoted(example.eval)}"]
+            lines += [f"  train  {_quoted(example.train)}"] if example.train else []
+            lines.append(f"  eval   {_quoted(example.eval)}")
     return lines
 
 

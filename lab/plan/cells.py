@@ -35,9 +35,12 @@ from lab.plan.grid import (
     ServingOptions,
 )
 from lab.plan.recipe import Recipe
-from serving import refs
+from lab.plan.untrained import Untrained
+from lab.verdict.criterion import UNTRAINED
+from serving import refs, remote
 from serving.backends import DEFAULT
 from serving.errors import BadInput
+from serving.remote import TRANSPORT, Served
 from trainer.config import Common, OrganismConfig, TrainConfig, config_of, parse
 from trainer.identity import sha
 from trainer.methods import METHODS, is_sampled
@@ -103,12 +106,20 @@ class Answering:
         """The backend's name in `serving.backends`; None: by size and device."""
         return {"auto": None, "engine": DEFAULT}.get(self.serving.backend, self.serving.backend)
 
-    def arguments(self) -> dict[str, Any]:
-        """Arguments of the provider `local` that the recipe gives."""
+    def arguments(self, served: bool = False) -> dict[str, Any]:
+        """Arguments of the provider `local` that the recipe gives.
+
+        Args:
+            served: of a model that someone else serves, next to which an organism or a base may lie here.
+        """
+        if served:
+            template = {"chat_template_kwargs": dict(self.chat_template_kwargs)} if self.chat_template_kwargs else {}
+            return template | {name: value for name, value in self.serving.options.items() if name in TRANSPORT}
         backend = {"engine": name} if (name := self.engine()) else {}
         template = {"chat_template_kwargs": dict(self.chat_template_kwargs)} if self.chat_template_kwargs else {}
         dtype = {} if self.dtype == "auto" else {"dtype": self.dtype}
-        return {**template, **dtype, **backend, **self.serving.options}
+        options = {name: value for name, value in self.serving.options.items() if name not in TRANSPORT}
+        return {**template, **dtype, **backend, **options}
 
     def content(self) -> dict[str, Any]:
         """What differs from the defaults, as JSON values: part of the identity, of logs and of results.json."""
@@ -120,9 +131,19 @@ class Answering:
             "dtype": {} if self.dtype == "auto" else self.dtype,
             "generation": self.generation.model_dump(mode="json", exclude_defaults=True),
             "judge": judge,
-            "serving": self.serving.model_dump(mode="json", exclude_defaults=True),
+            "serving": self._serving(),
         }
         return {name: part for name, part in parts.items() if part}
+
+    def _serving(self) -> dict[str, Any]:
+        """What answers, without how requests are sent, which changes no reply."""
+        options = {name: value for name, value in self.serving.options.items() if name not in TRANSPORT}
+        kept = (
+            self.serving.model_copy(update={"options": options})
+            if options
+            else ServingOptions(backend=self.serving.backend)
+        )
+        return kept.model_dump(mode="json", exclude_defaults=True)
 
 
 @dataclass(frozen=True)
@@ -178,6 +199,11 @@ class Start:
             text = text if ref is None or "/" not in ref else text.replace(ref, str(name))
         return text
 
+    def served(self) -> tuple[Served, ...]:
+        """The models that someone else serves."""
+        named = (ref for ref in (self.ref, self.model) if ref is not None)
+        return tuple(remote.read(ref) for ref in named if remote.is_address(ref))
+
     def asked(self) -> dict[str, Any]:
         """What is asked and how it is answered, where it differs from the defaults: for logs and results.json."""
         source = {"source": self.questions.source} if self.questions.source != "bundled" else {}
@@ -186,6 +212,7 @@ class Start:
         setting = self.questions.load()
         own: dict[str, Any] = {"content": content} if (content := setting.content_hash) else {}
         own |= {"capability": dict(setting.capability.about)} if setting.capability else {}
+        own |= {"served": remote.BY} if self.served() else {}
         return own | source | ({"data": options} if options else {}) | self.answering.content()
 
 
@@ -205,6 +232,11 @@ class Cell:
     after: Cell | None = None
     at: int = 0
 
+    @property
+    def trains(self) -> bool:
+        """Whether it is trained, and not only evaluated at step 0."""
+        return self.train.method != UNTRAINED
+
     def config(self) -> dict[str, Any]:
         """The resolved configuration, as in results.json."""
         train, start = self.train, self.start
@@ -217,8 +249,8 @@ class Cell:
             "model": start.model_key,
             "organism": start.organism_key,
             "rank": train.rank,
-            "batch": train.batch_size,
-            "label_source": train.labels(),
+            "batch": train.batch_size if self.trains else None,
+            "label_source": train.labels() or None,
             "lr": train.learning_rate,
             "seed": train.seed,
             **self._seeds(),
@@ -287,6 +319,9 @@ def _starts(grid: Grid, name: str, variant: Variant) -> Iterator[Start]:
 
 
 def _of_start(grid: Grid, setting: Setting, start: Start) -> Iterator[Cell]:
+    if not grid.trains:
+        yield replace(_evaluated(grid, start), resources=grid.resources)
+        return
     factors = (grid.methods, grid.learning_rates, grid.ranks, grid.label_sources, grid.adam_epsilons)
     for method, rate, rank, source, epsilon, (seed, own) in product(*factors, grid.seeded()):
         values = _train_values(grid, start, method, rate, rank, source, seed) | {"seeds": own}
@@ -365,7 +400,7 @@ def _start(grid: Grid, name: str, variant_name: str, seed: int | None = None) ->
     setting = questions.load()
     variant, model = setting.variant(variant_name), _base(grid)
     organism = None
-    if variant.in_weights and grid.organism.ref is None:
+    if variant.in_weights and grid.organism.ref is None and not remote.is_address(model):
         _refuse_trained(model)
         options = _of_model(grid, questions) | _same_rank(grid)
         options |= grid.organism.model_dump(exclude_none=True, exclude={"seeds"})
@@ -452,12 +487,18 @@ def _refuse_trained(model: str) -> None:
 def _base(grid: Grid) -> str:
     """The base model: of an organism that exists, the one named or the one that its adapter names."""
     if grid.organism.ref is None:
-        return grid.model.name
+        return grid.model.reference
     if grid.organism.base is not None:
         return grid.organism.base
     if "model" in grid.model_fields_set:
-        return grid.model.name
-    base = _resolved(grid.organism.ref, key="organism").base
+        return grid.model.reference
+    found = _resolved(grid.organism.ref, key="organism")
+    if found.served is not None:
+        raise BadInput(
+            f"organism: {found.served.public} is served by someone else: add `base: REF`, for a* and the gate;"
+            " without any, name it as `model`"
+        )
+    base = found.base
     if base is None:
         raise BadInput(f"organism: {grid.organism.ref} is a full checkpoint: add `base: REF`, for a* and the gate")
     return base.root.ref
@@ -488,6 +529,16 @@ def _cell(start: Start, train: TrainConfig, after: Cell | None = None, at: int =
     return Cell(f"{readable}.{digest}", digest, start, train, after=after, at=at)
 
 
+def _evaluated(grid: Grid, start: Start) -> Cell:
+    """The cell of a start that is evaluated and not trained."""
+    values = _of_model(grid, start.questions) | {"variant": start.variant, "model": start.model, "organism": start.ref}
+    train = Untrained.model_validate({**values, "seed": start.organism.seed if start.organism else 0})
+    digest = sha({"start": start.id, "method": train.method})[:8]
+    made = [str(train.seed)] if start.pooled else []
+    readable = ".".join([start.setting, start.variant, train.method, *made]).lower()
+    return Cell(f"{re.sub(r'[^a-z0-9._-]', '-', readable)}.{digest}", digest, start, train)
+
+
 def _rate(rate: float) -> str:
     """`1e-3`, `2.5e-4`: the shortest exact spelling."""
     mantissa, exponent = f"{rate:e}".split("e")
@@ -496,11 +547,14 @@ def _rate(rate: float) -> str:
 
 def _short_model(model: str) -> str:
     """The model in the id of a start: of a folder its own name, so that a moved one is the same."""
-    return re.sub(r"[^a-z0-9_-]", "-", (_folder(model) or model).lower()).strip("-")[-24:]
+    name = remote.read(model).name if remote.is_address(model) else _folder(model) or model
+    return re.sub(r"[^a-z0-9_-]", "-", name.lower()).strip("-")[-24:]
 
 
 def _public(ref: str, base: str | None = None) -> str:
-    """A model without its place on this machine."""
+    """A model without its place on this machine, or the variable with the key of its server."""
+    if remote.is_address(ref):
+        return remote.read(ref).public
     name = _folder(ref)
     return f"{name}:{_fingerprint(ref, base)[:8]}" if name else ref
 

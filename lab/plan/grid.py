@@ -23,8 +23,9 @@ from pydantic import (
 
 from bct_tasks import catalogue
 from bct_tasks.setting import Setting
-from lab.verdict.criterion import REVERSAL
-from serving.errors import did_you_mean
+from lab.verdict.criterion import REVERSAL, UNTRAINED
+from serving import remote
+from serving.errors import BadInput, did_you_mean
 from trainer.config import SEEDED, BackendName, Dtype, Source, TrainConfig
 from trainer.methods import METHODS as REGISTRY
 from trainer.methods import is_source
@@ -79,6 +80,8 @@ def _not_empty(value: str) -> str:
     return value
 
 
+#: Keys of a model that someone else serves.
+ADDRESS = ("endpoint", "name", "key")
 Ref = Annotated[str, AfterValidator(_not_empty)]
 LabelSource = Annotated[str, AfterValidator(_label_source)]
 
@@ -135,7 +138,33 @@ class SeedOptions(Frozen):
         return _once(values)
 
 
-class ModelOptions(Frozen):
+class Addressed(Frozen):
+    """A model here, by its reference, or one that someone else serves, which becomes the reference `URL#NAME`."""
+
+    endpoint: str | None = Field(
+        default=None, description="address of OpenAI's API where someone else serves it, such as http://HOST:8000/v1"
+    )
+    name: str | None = Field(default=None, description="its name at the endpoint")
+    key: str | None = Field(default=None, description="environment variable that holds the endpoint's API key")
+
+    # Any: values of YAML.
+    @model_validator(mode="before")
+    @classmethod
+    def _located(cls, values: Any) -> Any:
+        if not isinstance(values, dict) or not any(values.get(name) for name in ADDRESS):
+            return values
+        url, name, key = (values.get(each) for each in ADDRESS)
+        if not (isinstance(url, str) and isinstance(name, str | int)):
+            raise ValueError("an endpoint needs an address and a name, such as {endpoint: http://HOST/v1, name: NAME}")
+        if other := next((each for each in ("ref", "revision", "dtype") if each in values), None):
+            raise ValueError(f"endpoint and {other} exclude each other: leave {other} out")
+        try:
+            return {**values, "name": str(name), "ref": remote.read(f"{url}{f'?key={key}' if key else ''}#{name}").ref}
+        except BadInput as error:
+            raise ValueError(error.message) from None
+
+
+class ModelOptions(Addressed):
     """The base model: a name, or a mapping with what decides its replies."""
 
     ref: Ref = Field(default="mini", description="mini, a checkpoint folder, or a Hugging Face id[@revision]")
@@ -149,8 +178,8 @@ class ModelOptions(Frozen):
     )
 
     @property
-    def name(self) -> str:
-        """The model as a reference: `id@revision`."""
+    def reference(self) -> str:
+        """The model as a reference: `id@revision`, or `URL#NAME`."""
         return f"{self.ref}@{self.revision}" if self.revision else self.ref
 
 
@@ -278,7 +307,7 @@ class TrainingOptions(Frozen):
     prices: Prices | None = Field(default=None, description="of a million tokens at the service, for the cost of a run")
 
 
-class OrganismOptions(Frozen):
+class OrganismOptions(Addressed):
     """An organism that exists (`ref`), or how the initial behavior is trained into the weights (trainer's defaults)."""
 
     ref: Ref | None = Field(
@@ -327,7 +356,7 @@ class OrganismOptions(Frozen):
 
     def makes(self) -> list[str]:
         """The options given of making an organism."""
-        return [name for name in self.model_fields_set if name not in ("ref", "base")]
+        return [name for name in self.model_fields_set if name not in ("ref", "base", *ADDRESS)]
 
 
 class ReversalOptions(Frozen):
@@ -389,14 +418,20 @@ class Grid(Frozen):
     variants: tuple[str, ...] | None = Field(
         default=None, description="names of variants; default: the first bct variant of each setting"
     )
-    methods: tuple[str, ...] = Field(("bct",), min_length=1, description=f"what is trained on: {', '.join(METHODS)}")
+    methods: tuple[str, ...] = Field(
+        ("bct",),
+        min_length=1,
+        description=f"what is trained on: {', '.join(METHODS)}; none: nothing, step 0 alone is evaluated",
+    )
     model: ModelOptions = Field(default=ModelOptions(), description="the base model: a name, or a mapping")
     source: Source = Field(default="bundled", description="where the questions come from")
     data: Mapping[str, str | int | float | bool | None] = Field(
         default_factory=dict[str, str | int | float | bool | None],
         description="options of the source; files are relative to the recipe",
     )
-    learning_rates: tuple[LearningRate, ...] = Field(min_length=1, description="peak learning rates")
+    learning_rates: tuple[LearningRate, ...] = Field(
+        (), min_length=1, description="peak learning rates; required unless `method: none`"
+    )
     seeds: Seeds = Field(
         default=(0,),
         description="seeds of a run: its rows, their order, a new adapter and sampled labels; or a mapping of parts",
@@ -526,6 +561,11 @@ class Grid(Frozen):
         parts = [getattr(self.seeds, part) for part in SEEDED]
         named = [dict(zip(SEEDED, values, strict=True)) for values in product(*parts)]
         return tuple((of["data"], {part: seed for part, seed in of.items() if seed != of["data"]}) for of in named)
+
+    @property
+    def trains(self) -> bool:
+        """Whether its cells are trained."""
+        return self.methods != (UNTRAINED,)
 
     def asked(self, setting: str) -> Setting:
         """A setting of this grid, with the questions of its source."""

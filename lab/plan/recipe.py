@@ -34,8 +34,9 @@ from bct_tasks.errors import SettingError
 from bct_tasks.sources import capability
 from bct_tasks.yaml_lines import Document, Place
 from lab.logs.records import ADAM_EPSILON
-from lab.plan import comparing, lines
+from lab.plan import comparing, lines, untrained
 from lab.plan.grid import (
+    ADDRESS,
     BLOCKS,
     EPSILON,
     METHODS,
@@ -49,6 +50,7 @@ from lab.plan.grid import (
     as_list,
 )
 from lab.verdict.contrasts import Compared
+from lab.verdict.criterion import UNTRAINED
 from lab.verdict.expectations import Expectation
 from lab.verdict.schema import Thresholds
 from serving.errors import BadInput, did_you_mean
@@ -235,9 +237,11 @@ def _grid(document: Document, overrides: Mapping[str, Any], place: Place, home: 
                 values[PLURALS.get(key, key)] = value
                 places[PLURALS.get(key, key)] = (*at, key)
     try:
-        grid = Grid.model_validate(_resolved(values, home))
+        grid = Grid.model_validate(untrained.checked(document, _resolved(values, home), places))
     except ValidationError as error:
         raise _located(document, error.errors()[0], places) from None
+    if grid.trains and not grid.learning_rates:
+        raise _located(document, {"type": "missing", "loc": ("learning_rates",), "msg": "", "input": {}}, places)
     _check_names(document, grid, places)
     return grid
 
@@ -247,9 +251,9 @@ def _resolved(values: Mapping[str, Any], home: Path) -> dict[str, Any]:
     found = dict(values)
     if "settings" in found:
         found["settings"] = [_of_recipe(name, home) for name in as_list(found["settings"])]
-    for key in ("data", "model", "organism", "capability"):
+    for key, as_given in (("data", ()), ("model", ADDRESS), ("organism", ADDRESS), ("capability", ())):
         if isinstance(found.get(key), dict):
-            found[key] = {name: _absolute(value, home) for name, value in found[key].items()}
+            found[key] = {n: v if n in as_given else _absolute(v, home) for n, v in found[key].items()}
     if isinstance(found.get("model"), str) and "/" in found["model"]:
         found["model"] = _absolute(found["model"], home)
     return found
@@ -393,7 +397,7 @@ def _check_methods(document: Document, grid: Grid, places: Mapping[str, Place]) 
                 "a reversal starts from other cells: write `reversal: {learning_rate: 1.0e-3}` next to their method."
             )
             raise document.error(place, message)
-        if method not in METHODS:
+        if method not in (*METHODS, UNTRAINED):
             message = f"unknown method '{method}'.{did_you_mean(method, METHODS)} Known: {', '.join(METHODS)}."
             raise document.error(place, message)
         for n, source in enumerate(grid.label_sources):
@@ -434,7 +438,7 @@ def _check_reach(document: Document, expectation: Expectation, grids: tuple[Grid
         "variant": {name for grid in grids for name in _variants(grid)},
         "method": {name for grid in grids for name in (*grid.methods, *([REVERSAL] if grid.reversal else []))},
         "after": {name for grid in grids if grid.reversal for name in grid.methods},
-        "model": {grid.model.name for grid in grids},
+        "model": {grid.model.reference for grid in grids},
         "lr": {lr for grid in grids for lr in grid.learning_rates},
         "seed": {seed for grid in grids for seed, _ in grid.seeded()},
         "rank": {"full" if rank is None else rank for grid in grids for rank in grid.ranks},

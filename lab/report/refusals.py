@@ -10,6 +10,7 @@ from typing import Any
 from bct_tasks.setting import IN_WEIGHTS
 from lab.report.topics import Sample, sample_of
 from lab.verdict.arms import grouped
+from lab.verdict.criterion import UNTRAINED
 from lab.verdict.schema import CellResult, Results
 
 #: Rates of the gate, as a reader knows them.
@@ -58,8 +59,8 @@ class Refusal:
 
 
 def refusals(results: Results) -> list[Refusal]:
-    """The gates that failed, in the order of the cells."""
-    failed = [cell for cell in results.cells if cell.gate.get("ok") is False]
+    """The gates that failed and kept cells from being trained, in the order of the cells."""
+    failed = [c for c in results.cells if c.gate.get("ok") is False and c.method != UNTRAINED]
     places = grouped(failed, lambda c: (c.setting, c.variant, json.dumps(c.gate, sort_keys=True)))
     samples = {shown.cell: shown for shown in results.shown}
     return [

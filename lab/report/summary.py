@@ -7,7 +7,7 @@ import re
 from collections import Counter
 from typing import Any
 
-from lab.verdict.criterion import VERSION
+from lab.verdict.criterion import UNTRAINED, VERSION
 from lab.verdict.multiples import multiples
 from lab.verdict.schema import CellResult, CheckpointResult, Reading, Results
 from lab.verdict.wording import grader_text, holm_text, judge_line, multiples_text
@@ -25,6 +25,7 @@ def about(results: Results) -> dict[str, Any]:
         "shams": [cell for cell in results.cells if cell.net_of_sham],
         "others": [cell for cell in results.cells if cell.other and cell.checkpoints],
         "judged": judge_lines(results),
+        "service": service_lines(results),
         "readings": [(reading, reading_line(reading)) for reading in results.readings],
         "multiples": [(found.arm, multiples_text(found)) for found in multiples(results)],
     }
@@ -57,6 +58,7 @@ def heading(results: Results) -> str:
     settings, models, methods = (
         ", ".join(dict.fromkeys(getattr(c, name) for c in results.cells)) for name in ("setting", "model", "method")
     )
+    methods = methods.replace(UNTRAINED, "none (not trained)")
     checkpoints = [c for cell in results.cells for c in cell.checkpoints]
     replies = sum(_replies(c) for c in checkpoints)
     counts = f"{len(results.cells):,} cells, {len(checkpoints):,} checkpoints, {replies:,} replies"
@@ -79,13 +81,21 @@ def asked_lines(results: Results) -> list[str]:
 
 def _asked_line(cell: CellResult) -> str:
     made = cell.organism if re.search("[:/]", cell.organism or "") else None
-    options = [f"{key} {json.dumps(value)}" for key, value in cell.asked.items() if key not in ("content", "judge")]
+    plain = ("content", "judge", "served")
+    options = [f"{key} {json.dumps(value)}" for key, value in cell.asked.items() if key not in plain]
+    options += [cell.asked["served"]] if "served" in cell.asked else []
     if not (options or made or "content" in cell.asked):
         return ""
     kind = "prompts of your own" if cell.asked.get("source") == "files" else "a file"
     setting = f"{cell.setting} ({kind}, content {cell.asked['content']})" if "content" in cell.asked else cell.setting
     start = f"{cell.model}, organism {made}" if made else cell.model
     return f"{setting} on {start}" + (f": {'; '.join(options)}" if options else "")
+
+
+def served_lines(results: Results) -> list[str]:
+    """One line for each model or organism that someone else serves."""
+    found = [cell for cell in results.cells if "served" in cell.asked]
+    return list(dict.fromkeys(f"{cell.organism or cell.model}: {cell.asked['served']}" for cell in found))
 
 
 def judge_lines(results: Results) -> list[str]:
@@ -104,6 +114,9 @@ def service_lines(results: Results) -> list[str]:
         return []
     cost = "" if used.cost is None else f"; cost {used.cost:,.2f} at the recipe's prices"
     tokens = f"{used.trained:,} tokens trained on, {used.prefilled:,} prefilled, {used.sampled:,} sampled"
+    if used.requests:
+        tokens = f"{used.requests:,} requests, {used.prefilled:,} tokens of prompts, {used.sampled:,} of replies"
+        tokens += f", {used.trained:,} trained on" if used.trained else ""
     return [f"{used.name}, {tokens}{cost}"]
 
 
@@ -124,7 +137,7 @@ def reading_line(reading: Reading) -> str:
 
 def few_seeds_text(results: Results) -> str:
     """The limits of counts over few seeds; empty if every group has enough seeds."""
-    if all(group.claim for group in results.groups):
+    if all(group.claim or group.key.get("method") == UNTRAINED for group in results.groups):
         return ""
     return f"Counts over fewer than {results.thresholds.few_seeds} seeds support no claim about other seeds."
 

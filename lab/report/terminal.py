@@ -22,6 +22,7 @@ from lab.report.summary import (
     loss_text,
     reading_line,
     removal_text,
+    served_lines,
     service_lines,
     unscored_lines,
 )
@@ -61,6 +62,7 @@ def print_results(results: Results, console: Console | None = None, took: str | 
         for conclusion in reading.conclusions:
             console.print(Text.assemble((f"  {conclusion.arm}", "bold"), f": {conclusion.sentence}."))
     _lines(console, "read by", judge_lines(results), style="dim")
+    _lines(console, "model", served_lines(results), style="dim")
     _lines(console, "service", service_lines(results), style="dim")
     _lines(console, "unscored", unscored_lines(results), style="yellow")
     if results.criterion != VERSION:

@@ -34,7 +34,7 @@ from scipy.stats import norm
 from lab.stats.paired import holm
 from lab.verdict import wording
 from lab.verdict.arms import ARM, grouped, key_of
-from lab.verdict.criterion import GONE, REVERSAL, STAYED
+from lab.verdict.criterion import GONE, REVERSAL, STAYED, UNTRAINED
 from lab.verdict.rates import mean
 from lab.verdict.schema import (
     CellResult,
@@ -110,7 +110,7 @@ def _place(cell: CellResult) -> tuple[str, str, str, str]:
 
 
 def _can_claim(cell: CellResult) -> bool:
-    return cell.role == "bct" and cell.method != REVERSAL
+    return cell.role == "bct" and cell.method not in (REVERSAL, UNTRAINED)
 
 
 def _conclusion(members: Sequence[Judged], several: bool, thresholds: Thresholds) -> Conclusion:
@@ -142,6 +142,8 @@ def _finding(valid: Sequence[Judged], thresholds: Thresholds) -> _Finding:
     if not valid:
         return _Finding("nothing", wording.NOTHING)
     cell = valid[0].cell
+    if cell.method == UNTRAINED:
+        return _Finding("rates_only", wording.untrained_text([j.cell for j in valid]))
     if cell.role != "bct":
         return _rates_only(cell.role, valid)
     if cell.method == REVERSAL:

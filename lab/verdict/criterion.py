@@ -43,6 +43,8 @@ from lab.verdict.schema import (
 from trainer.methods import METHODS
 
 REVERSAL = "reversal"
+#: The method of a cell that trains nothing: rates at step 0, and no name.
+UNTRAINED = "none"
 #: Of the criterion of this code, as in results.json.
 VERSION = 2
 GONE: frozenset[str | None] = frozenset({"transferred", "removed"})
@@ -104,7 +106,8 @@ def judge(
     Args:
         checkpoints: Measured, by step; the first is the organism (r0).
         role: `bct` gets names, `control` and `probe` only flags.
-        method: A name of `trainer.methods.METHODS`; its entry says whether the rule for targeted methods applies.
+        method: A name of `trainer.methods.METHODS`, whose entry says whether the rule for targeted methods applies, or
+            `none`.
         gate: `ok` false means that the gate failed at step 0.
         trained: `diverged` true is flagged.
         ceiling: a*; None requires half of all replies instead (a* = 1, stricter).
@@ -115,11 +118,11 @@ def judge(
         paired: Changes of r between checkpoints; without it, no cell is `transient`.
         other_counts: Whether a rise of `other` is damage in this setting.
     """
-    targeted, reversal = METHODS[method].targeted, method == REVERSAL
+    targeted, reversal = method != UNTRAINED and METHODS[method].targeted, method == REVERSAL
     names: list[tuple[CheckpointName, CheckpointName]] = []
     if role == "bct" and reversal:
         names = _reversal_names(checkpoints, organism, thresholds)
-    elif role == "bct":
+    elif role == "bct" and method != UNTRAINED:
         names = _names(checkpoints, ceiling, thresholds, targeted)
     flagged = tuple(
         _flagged(c, pair[1] if pair else None, i > 0, thresholds, targeted, max_unscored, other_counts)
@@ -130,7 +133,8 @@ def judge(
     flags = [*_cell_flags(flagged, found, thresholds)]
     flags += ["unscored"] if unsure and "unscored" not in flags else []
     nothing_gone = reversal and _kept_at_start(checkpoints, thresholds)
-    flags += ["invalid"] if gate.get("ok") is False or nothing_gone else []
+    gated = method != UNTRAINED  # else the gate is what was measured
+    flags += ["invalid"] if (gated and gate.get("ok") is False) or nothing_gone else []
     flags += ["diverged"] if trained.get("diverged") else []
     flags += ["zero_loss"] if _was_zero(trained.get("step0_loss"), thresholds) else []
     flags += [role] if role in ("control", "probe") else []

@@ -16,7 +16,7 @@ from scipy.stats import norm
 from lab.verdict import wording
 from lab.verdict.arms import ARM, grouped, key_of
 from lab.verdict.conclusions import REMOVED, Judged, p_removed
-from lab.verdict.criterion import REVERSAL, STAYED
+from lab.verdict.criterion import REVERSAL, STAYED, UNTRAINED
 from lab.verdict.schema import CellResult, Conclusion, Thresholds
 
 #: More items than this many times those asked are no practical advice.
@@ -37,7 +37,7 @@ def with_deciding(
 def _lacking(found: Conclusion, members: Sequence[Judged], t: Thresholds) -> Iterator[str]:
     """The reasons, the most direct one first; none for controls, probes and reversals."""
     valid = [j for j in members if "invalid" not in j.cell.verdict.flags and j.cell.checkpoints]
-    if not valid or valid[0].cell.role != "bct" or found.method == REVERSAL:
+    if not valid or valid[0].cell.role != "bct" or found.method in (REVERSAL, UNTRAINED):
         return
     seeds = min(Counter(j.cell.lr for j in valid).values())
     if found.status == "undecided":

@@ -730,12 +730,13 @@ class Shown(_Part):
 
 
 class Service(_Part):
-    """What a run used at a service that trains and samples; labels and checks of organisms are not counted."""
+    """What a run used at a service that trains and samples, or at an endpoint that someone else serves."""
 
     name: str
     trained: int = Field(description="tokens trained on, once per pass")
-    prefilled: int = Field(description="tokens of prompts; margins count three prompts each")
+    prefilled: int = Field(description="tokens of prompts; a margin counts three prompts (tinker), or five (endpoint)")
     sampled: int = Field(description="tokens of replies")
+    requests: int = Field(default=0, description="to an endpoint")
     cost: float | None = Field(default=None, description="at the recipe's prices, in their currency")
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from lab.logs.records import PATTERN, judge_text
+from lab.verdict.criterion import UNTRAINED
 from lab.verdict.multiples import Low, Multiples
 from lab.verdict.robustness import Robustness
 from lab.verdict.schema import (
@@ -36,7 +37,9 @@ DAMAGE: Mapping[DamageState, str] = {
 
 
 def lr_text(lr: float) -> str:
-    """A learning rate in scientific notation: 1e-3, 3e-4, 2.5e-5."""
+    """A learning rate in scientific notation: 1e-3, 3e-4, 2.5e-5; a dash for 0, where nothing is trained."""
+    if lr == 0:
+        return MISSING
     mantissa, exponent = f"{lr:.3e}".split("e")
     return f"{float(mantissa):g}e{int(exponent)}"
 
@@ -101,10 +104,12 @@ def judge_line(grader: str, cells: Iterable[CellResult]) -> str:
 
 def arm_text(cell: CellResult, several: bool) -> str:
     """Setting, variant and method of an arm; where `several` arms share them, also the factors that differ."""
-    parts = [cell.setting, cell.variant, *([cell.method] if cell.method != "bct" else [])]
+    method = "not trained" if cell.method == UNTRAINED else cell.method
+    parts = [cell.setting, cell.variant, *([method] if method != "bct" else [])]
     if several:
         parts += [f"labels {cell.label_source}"] if cell.label_source else []
-        parts += [f"rank {cell.rank}" if cell.rank else "full fine-tuning", f"batch {cell.batch}"]
+        if cell.method != UNTRAINED:
+            parts += [f"rank {cell.rank}" if cell.rank else "full fine-tuning", f"batch {cell.batch}"]
         parts += [f"organism {cell.organism_arm or cell.organism}"] if cell.organism else []
         parts += [f"{name} {value}" for name, value in sorted(cell.factors.items())]
     return ", ".join(parts)
@@ -282,6 +287,20 @@ def _reach(steps: Mapping[float, int]) -> str:
     if len(set(steps.values())) == 1:
         return f"up to lr {lr_text(max(steps))} and {max(steps.values())} steps"
     return "up to " + ", ".join(f"lr {lr_text(lr)} × {n} steps" for lr, n in steps.items())
+
+
+def untrained_text(cells: Sequence[CellResult]) -> str:
+    """Organisms, or a base, that were evaluated and not trained: their rates at step 0, and whether the gate passes."""
+    firsts = [cell.checkpoints[0] for cell in cells]
+    if len(cells) == 1:
+        rates = f"initial {rate_text(firsts[0].eval.initial)}, alternate {rate_text(firsts[0].eval.alternate)}"
+    else:
+        found = sorted(first.eval.initial.p or 0.0 for first in firsts)
+        rates = f"initial {share_text(found[0])} to {share_text(found[-1])} in {len(cells)} organisms"
+    top = f", a* {share_text(cells[0].ceiling)}" if cells[0].ceiling is not None else ""
+    reasons = list(dict.fromkeys(reason for cell in cells for reason in cell.gate.get("reasons", ())))
+    gate = f"the gate fails: {'; '.join(reasons)}" if reasons else "the gate passes"
+    return f"evaluated, not trained: {rates}{top}; {gate}"
 
 
 def rates_only_text(role: str, start: float | None, ends: Mapping[float, float | None]) -> str:

@@ -230,7 +230,8 @@ class RemoteAnswering:
         try:
             output = (await self._ask(messages, config))[0]
         except BadInput as error:
-            raise self._cannot(f"{NO_SCORES} ({error.message})") from error
+            said = error.message.removeprefix(f"{self._served.public}: ")
+            raise self._cannot(f"{NO_SCORES} ({said})") from error
         found = output.choices[0].prompt_logprobs if isinstance(output, ModelOutput) else None
         if found is None:
             raise self._cannot(NO_SCORES)

@@ -20,6 +20,7 @@ from lab.report.figures import (
     variances,
 )
 from lab.report.figures.picture import Kind, Picture
+from lab.verdict.criterion import UNTRAINED
 from lab.verdict.schema import Results
 from serving.errors import BadInput, did_you_mean
 
@@ -43,11 +44,21 @@ def gallery(results: Results) -> dict[str, list[Picture]]:
     found: dict[str, list[Picture]] = {}
     for kind in KINDS:
         found[kind.name] = []
-        for picture in kind.pictures(results):
+        for picture in kind.pictures(results if kind is overview.KIND else _trained(results)):
             seen[picture.key] += 1
             n = seen[picture.key]
             found[kind.name].append(picture if n == 1 else replace(picture, key=f"{picture.key}.{n}"))
     return found
+
+
+def _trained(results: Results) -> Results:
+    """Without the cells that were evaluated at step 0 only: they have no curve, and no learning rate."""
+    if all(cell.method != UNTRAINED for cell in results.cells):
+        return results
+    parts = {
+        part: tuple(c for c in getattr(results, part) if c.method != UNTRAINED) for part in ("cells", "conclusions")
+    }
+    return results.model_copy(update=parts)
 
 
 def kind_of(name: str) -> Kind:
@@ -60,7 +71,7 @@ def kind_of(name: str) -> Kind:
 
 def every(results: Results, kind: Kind) -> list[Picture]:
     """The figures of a kind; curves of an arm side by side come first."""
-    together = curves.side_by_side(results) if kind is curves.KIND else ()
+    together = curves.side_by_side(_trained(results)) if kind is curves.KIND else ()
     return [*together, *gallery(results)[kind.name]]
 
 

@@ -84,3 +84,15 @@ def test_a_recipe_that_was_changed_is_not_overwritten(adapter: Path, tmp_path: P
     refused = audit(str(adapter), "--setting", "sandbagging", "--write")
     assert refused.exit_code == 2
     assert "exists with other content" in refused.stderr
+
+
+def test_an_organism_that_someone_else_serves_is_evaluated_and_not_trained(tmp_path: Path) -> None:
+    ref = "http://127.0.0.1:9/v1?key=MY_KEY#theirs"
+    done = audit(ref, "--setting", "sandbagging", "--base", "mini", "--write")
+    assert done.exit_code == 0, done.output
+    (cell,) = cells_of(load(tmp_path / "audits" / "theirs.sandbagging.yaml"))
+    assert (cell.trains, cell.start.ref, cell.start.model, cell.start.variant) == (False, ref, "mini", "weights")
+    for option in (("--steps", "8"), ("--only", "sham"), ("--learning-rates", "1e-3")):
+        refused = audit(ref, "--setting", "sandbagging", *option, "--write")
+        assert refused.exit_code == 2
+        assert "cannot be trained: leave it out" in refused.stderr

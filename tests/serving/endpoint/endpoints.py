@@ -3,34 +3,20 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import AsyncGenerator, Iterator
-from contextlib import aclosing, contextmanager
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import Any
 
 import pytest
-import uvicorn
 
 from serving.backends.engine import batch
 from serving.backends.engine.decode import Ending
 from serving.backends.engine.engine import Engine
-from serving.endpoint import limits, server
 from serving.refs import Checkpoint
 from serving.request import Reply, Request
 
 #: Seconds after which a test that waits fails, instead of hanging.
 PATIENCE = 1200.0
-
-
-@contextmanager
-def running(app: Any) -> Iterator[str]:
-    """An endpoint as `bct serve` runs it, in a thread of this process."""
-    place = server.listen("127.0.0.1", 0)
-    runner = uvicorn.Server(uvicorn.Config(app, log_level="critical", lifespan="off", ws="none", http=limits.Punctual))
-    thread = threading.Thread(target=runner.run, kwargs={"sockets": [place]}, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{place.getsockname()[1]}/v1"
-    runner.should_exit = True
-    thread.join(10)
 
 
 class Watched(Engine):

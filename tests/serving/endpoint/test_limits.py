@@ -11,7 +11,8 @@ from typing import Any
 
 import httpx
 import pytest
-from endpoints import PATIENCE, Watched, held_up, running
+from endpoints import PATIENCE, Watched, held_up
+from served_here import running
 from tiny_checkpoints import PROMPTS, user
 
 from serving.backends.engine import batch

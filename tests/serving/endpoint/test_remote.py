@@ -11,11 +11,11 @@ from typing import Any
 import anyio
 import pytest
 import zipfile_zstd  # noqa: F401  # inspect compresses with zstd
-from endpoints import running
 from inspect_ai import Task, eval
 from inspect_ai.dataset import Sample
 from inspect_ai.model import ChatMessageUser, GenerateConfig, ModelOutput
 from other_servers import application, completion, failure, like_vllm
+from served_here import running
 from starlette.responses import JSONResponse, Response
 from tiny_checkpoints import PROMPTS, user
 

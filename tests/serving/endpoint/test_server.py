@@ -18,7 +18,8 @@ import httpx
 import openai
 import pytest
 from click.testing import CliRunner
-from endpoints import PATIENCE, Watched, held_up, running
+from endpoints import PATIENCE, Watched, held_up
+from served_here import running
 from tiny_checkpoints import PROMPTS, user
 from vllm_stand_in import put_in_place_of_vllm
 
