@@ -12,6 +12,7 @@ from click.testing import Result
 from served_here import running
 from small_runs import bct, mark
 
+from lab.check.organism import OrganismCheck, measure, rates
 from lab.experiment.estimate import estimate, text
 from lab.experiment.folder import Experiment, Folders
 from lab.experiment.preflight import preflight
@@ -56,8 +57,6 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Path,
     patch = pytest.MonkeyPatch()
     patch.setenv("MY_KEY", KEY)
     here, there = tmp_path_factory.mktemp("here"), tmp_path_factory.mktemp("there")
-    made = done(here, "variants: [static, weights]\nmethod: none\norganism: {steps: 4}\n")
-    assert made.exit_code == 1, made.output  # an organism of four steps is none
     made = done(here, "variant: static\nmethod: none\n")
     assert made.exit_code == 0, made.output
     with running(server.application({"before": resolve("mini")}, KEY, Engine())) as url:
@@ -183,16 +182,15 @@ def test_a_dead_server_ends_a_run_in_one_line_before_any_work(tmp_path: Path, mo
     monkeypatch.setenv("MY_KEY", KEY)
     made = done(tmp_path, far(DEAD))
     assert made.exit_code == 1
-    assert (
-        made.stderr.strip()
-        == f"Error: {DEAD}: does not answer (connection refused): start the server, or correct the address"
-    )
+    assert made.stderr.startswith(f"Error: {DEAD}: does not answer (connection refused): start the server")
+    assert made.stderr.count("\n") == 1
 
 
 def test_the_gate_asks_the_server_and_trains_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MY_KEY", KEY)
     with running(server.application({"before": resolve("mini")}, KEY, Engine())) as url:
-        sizes = ("--n", "12", "--n-train", "6", "--cache", tmp_path, "--jobs", "1", "--json")
-        made = bct("check", "sandbagging", "--variant", "static", "--model", f"{url}?key=MY_KEY#before", *sizes)
-    assert made.exit_code == 0, made.output
-    assert json.loads(made.stdout)[0]["rates"] == {"unscored": 0, "initial": 1.0, "agreed": 1.0, "ceiling": 1.0}
+        check = OrganismCheck("sandbagging", "static", f"{url}?key=MY_KEY#before", n=12, n_train=6)
+        measure(check, tmp_path)
+        found = rates(check, tmp_path)
+    assert found is not None
+    assert found | {"lowest": {}} == {"unscored": 0, "initial": 1.0, "agreed": 1.0, "ceiling": 1.0, "lowest": {}}
