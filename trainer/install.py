@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -184,7 +185,18 @@ def _install(
         "dropped_rows": encoded.dropped,
         "unique_rows": len(encoded),
         **collected.facts(),
+        **_paid(config, lines[-1]["tokens"], check.known().values(), samples.paid(draft)),
     }
+
+
+def _paid(
+    config: OrganismConfig, trained: int, checks: Collection[Mapping[str, float]], labels: tuple[int, int]
+) -> dict[str, Any]:
+    """Tokens that a service was paid for: trained on, of prompts and of replies, with labels and checks."""
+    if config.backend == "trl":
+        return {}
+    asked = [sum(int(check.get(name, 0)) for check in checks) for name in ("prefilled", "sampled")]
+    return {"service": {"trained": trained, "prefilled": asked[0] + labels[0], "sampled": asked[1] + labels[1]}}
 
 
 def _accepted(config: OrganismConfig, setting: Setting, figures: dict[str, Any], draft: Path) -> None:
@@ -281,6 +293,9 @@ class Check:
         rates = {"initial": _share(hits, ("initial",)), "agreed": _share(hits, ("agreed", "alternate"))}
         if unscored := sum(outcome == "unscored" for _, outcome in graded):
             rates["unscored"] = round(unscored / len(graded), 4)
+        if self.config.backend != "trl":
+            rates["prefilled"] = sum(reply.input_tokens for reply in replies)
+            rates["sampled"] = sum(reply.output_tokens for reply in replies)
         return rates
 
     def _keep(self, checkpoint: Checkpoint, said: list[str]) -> None:

@@ -2,6 +2,7 @@
 
 A token trained on counts once per pass. Prefilled are the tokens of prompts, and of prompts with given replies whose
 margin is measured. A service is Tinker, or the server of someone else (`endpoint`), which trains nothing.
+Not covered: labels in the folder of an organism that another run made.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from lab.plan.grid import Prices
 from lab.verdict.schema import Service
 from serving import layout
 from serving.remote import is_address
+from trainer.config import Common
+from trainer.data import samples
 
 SERVICE, ENDPOINT = "tinker", "endpoint"
 #: Prompts that the margin of an item costs. Tinker: one with each given reply, and one whose greedy reply is compared;
@@ -74,6 +77,11 @@ def asked(start: Start, own: int, base: int, prompt: float, longest: int) -> Tok
     return total
 
 
+def labelled(train: Common, replies: int, prompt: float) -> Tokens:
+    """Tokens of labels and checks that a service samples while it trains, at most; none for a training here."""
+    return Tokens() if train.backend == TRL else Tokens(0, round(replies * prompt), replies * train.reply_tokens)
+
+
 def prices_of(experiment: Experiment) -> Prices | None:
     """The recipe's prices; those of its first grid that names some."""
     return next((grid.training.prices for grid in experiment.recipe.grids if grid.training.prices), None)
@@ -86,7 +94,8 @@ def counted(experiment: Experiment) -> Service | None:
     names = [*(SERVICE for _ in there), *(name for start in starts for name in services(start) if name)]
     if not names:
         return None
-    total = sum((_trained(experiment, cell) for cell in there), Tokens())
+    total = sum((_trained(experiment, cell) for cell in there), Tokens(0, *samples.paid(experiment.folders.run)))
+    total += sum((_installed(experiment, start) for start in starts), Tokens())
     total += sum((_answered(experiment, start) for start in starts), Tokens())
     total += sum((_of_logs(experiment, cell) for cell in cells), Tokens())
     return Service(name=" and ".join(dict.fromkeys(names)), **vars(total), cost=total.cost(prices_of(experiment)))
@@ -95,6 +104,15 @@ def counted(experiment: Experiment) -> Service | None:
 def _trained(experiment: Experiment, cell: Cell) -> Tokens:
     found = layout.read_if_there(experiment.folders.cell(cell) / layout.TRAINED) or {}
     return Tokens(trained=int(found.get("tokens", 0)))
+
+
+def _installed(experiment: Experiment, start: Start) -> Tokens:
+    """Tokens of an organism that the run makes, with its labels and checks, and of the labels sampled from it."""
+    folder = experiment.folders.organism(start)
+    known = layout.read_if_there(folder / layout.MANIFEST) if folder is not None else None
+    if folder is None or known is None:
+        return Tokens()
+    return Tokens(**(known.get("figures") or {}).get("service", {})) + Tokens(0, *samples.paid(folder))
 
 
 def _answered(experiment: Experiment, start: Start) -> Tokens:

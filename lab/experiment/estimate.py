@@ -25,7 +25,7 @@ from lab.plan.cells import TRL, Cell, Questions, Start
 from lab.plan.grid import Prices
 from serving import layout, refs
 from serving.errors import BadInput
-from trainer.config import Common
+from trainer.config import Common, OrganismConfig
 from trainer.identity import place
 from trainer.methods import is_sampled
 from trainer.methods.prompts import OPEN_CHARACTERS
@@ -187,7 +187,7 @@ class Estimator:
         size = None if one is None else one * kept + replies * LOG_BYTES
         passing = (one or 0) * (len(train.saved_steps()) - kept) + _states(cell.start.model, train)
         judged = len(train.saved_steps()) * _judged(cell.start)
-        there = self._service(cell.start, train, tokens, row, replies)
+        there = self._service(cell.start, train, tokens, row, replies) + cost.labelled(train, labels, row)
         memory = self._memory(cell.start, train, row)
         return JobEstimate(cell.id, False, tokens, replies, seconds, size, passing, judged, memory, there)
 
@@ -207,6 +207,7 @@ class Estimator:
         passing = _states(start.model, organism) if organism else 0
         own = _replies(start)
         there = self._service(start, organism, tokens, row, own, replies - own)
+        there += cost.labelled(organism, _checked(start, organism), row) if organism else NONE
         return JobEstimate(start.id, False, tokens, replies, seconds, size, passing, judged, memory, there)
 
     def _service(self, start: Start, train: Common | None, tokens: int, row: float, own: int, base: int = 0) -> Tokens:
@@ -345,6 +346,12 @@ def _size(model: str) -> Size | None:
 def _replies(start: Start) -> int:
     """Replies of one checkpoint."""
     return sum(vars(start.sizes).values()) * start.answering.generation.epochs
+
+
+def _checked(start: Start, organism: OrganismConfig) -> int:
+    """Replies that an organism is checked with, and that its labels are made of, at most."""
+    made = organism.labels == "distilled" or start.questions.load().open
+    return (1 + len(organism.saved_steps())) * organism.check_prompts + (organism.install_rows if made else 0)
 
 
 def _longest(start: Start) -> int:

@@ -172,6 +172,7 @@ def _ask(
     replies = samples.ask(teacher, [prompt.messages() for prompt in prompts], config)
     return [
         {"id": prompt.id, "reply": reply.text, "outcome": _outcome(setting, prompt, reply.text, reply.stop_reason)}
+        | samples.used(reply, config)
         for prompt, reply in zip(graded_as, replies, strict=True)
     ]
 

@@ -121,7 +121,7 @@ def _replies(
     def make() -> samples.Answers:
         replies = samples.ask(base, asked, config) if asked else []
         return [
-            {"id": prompt.id, "reply": reply.text, "stop_reason": reply.stop_reason}
+            {"id": prompt.id, "reply": reply.text, "stop_reason": reply.stop_reason} | samples.used(reply, config)
             for (prompt, _), reply in zip(pairs, replies, strict=True)
         ]
 

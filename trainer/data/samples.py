@@ -17,7 +17,7 @@ from serving.refs import Checkpoint
 from serving.request import Reply, Request
 from trainer.config import Common
 
-FOLDER = "labels"
+FOLDER, TOKENS = "labels", "tokens"
 
 Answers = list[dict[str, Any]]
 #: Returns a checkpoint's replies in the order of the requests.
@@ -72,6 +72,18 @@ def _elsewhere(config: Common, model: Checkpoint, requests: Sequence[Request]) -
     return backends.load(config.backend).open(model, Options(config.chat_template_kwargs)).ask(requests)
 
 
+def used(reply: Reply, config: Common) -> dict[str, list[int]]:
+    """Tokens of the prompt and of the reply, for the cache, where a service is paid for them; else nothing."""
+    return {} if config.backend == "trl" else {TOKENS: [reply.input_tokens, reply.output_tokens]}
+
+
+def paid(folder: Path) -> tuple[int, int]:
+    """Tokens of prompts and replies that a service was paid for, of all answers that a folder has kept."""
+    lines = [line for file in sorted((folder / FOLDER).glob("*.jsonl")) for line in _lines(file)]
+    pairs = [line[TOKENS] for line in lines if TOKENS in line]
+    return sum(pair[0] for pair in pairs), sum(pair[1] for pair in pairs)
+
+
 def decoding(config: Common) -> list[Any]:
     """What determines a reply besides model and messages, as JSON values."""
     return [config.label_temperature, config.reply_tokens, config.chat_template_kwargs, config.seed_of("decoding")]
@@ -80,12 +92,16 @@ def decoding(config: Common) -> list[Any]:
 def _read(file: Path, ids: Sequence[str]) -> Answers | None:
     """The cached answers, or None if there are none or they belong to other prompts."""
     try:
-        # Not splitlines(), which also splits at U+2028, U+2029 and U+0085 inside a reply.
-        text = file.read_text(encoding="utf-8").removesuffix("\n").split("\n")
-        lines = [cast("dict[str, Any]", json.loads(line)) for line in text]
+        lines = _lines(file)
     except (OSError, ValueError):
         return None
     return lines if [line["id"] for line in lines] == list(ids) else None
+
+
+def _lines(file: Path) -> Answers:
+    # Not splitlines(), which also splits at U+2028, U+2029 and U+0085 inside a reply.
+    text = file.read_text(encoding="utf-8").removesuffix("\n").split("\n")
+    return [cast("dict[str, Any]", json.loads(line)) for line in text]
 
 
 def _write(file: Path, answers: Answers) -> None:

@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from lab.experiment import folder
-from lab.experiment.cost import Tokens
+from lab.experiment.cost import Tokens, counted
 from lab.experiment.estimate import Estimate, estimate, text
 from lab.experiment.folder import Experiment
 from lab.experiment.preflight import check_backends
 from lab.plan.grid import Prices
 from lab.plan.recipe import load
+from serving.backends import BACKENDS
+from serving.backends.by_request import ByRequest
+from serving.backends.protocol import Options
+from serving.backends.tinker.backend import TinkerBackend
 from serving.errors import BadInput
+from serving.layout import write_json_atomic
+from serving.refs import Checkpoint, resolve
+from serving.request import Reply, Request
+from trainer.data import labels
 
 RECIPE = """\
 setting: sandbagging
@@ -101,6 +110,47 @@ def test_a_local_run_costs_nothing_elsewhere(tmp_path: Path) -> None:
     found = estimate(planned(tmp_path, ""), 1)
     assert found.service == Tokens()
     assert not any(each.startswith("tinker:") for each in text(found))
+
+
+def test_labels_and_checks_of_an_organism_are_in_the_dry_run(tmp_path: Path) -> None:
+    plain, labelled = (
+        estimate(planned(tmp_path, TRAINING + more), 1).service for more in ("", "label_source: on_policy\n")
+    )
+    assert labelled.sampled == plain.sampled + 8 * 4 * 64
+    installed = estimate(planned(tmp_path, TRAINING + "organism: {steps: 50, check_every: 25}\n", "weights"), 1)
+    start = next(job for job in installed.jobs if job.id.startswith("start."))
+    assert start.service.sampled >= 3 * 128 * 64 + start.replies
+
+
+class Paid(ByRequest):
+    async def reply(self, request: Request) -> Reply:
+        return Reply("four", "stop", 7, 2)
+
+
+class PaidBackend(TinkerBackend):
+    def open(self, checkpoint: Checkpoint, options: Options) -> Any:
+        return Paid(checkpoint, options)
+
+
+BACKEND = PaidBackend()
+
+
+def test_labels_and_checks_of_an_organism_are_in_the_costs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(BACKENDS, "tinker", __name__)
+    experiment = planned(tmp_path, variant="weights")
+    (cell,) = experiment.cells.values()
+    setting, run = cell.start.questions.load(), experiment.folders.run
+    labels.sampled(setting, cell.train, setting.prompts("weights", "train", 5), resolve("mini"), run)
+    made = experiment.folders.organism(cell.start)
+    assert made is not None
+    write_json_atomic(made / "manifest.json", {"figures": {"service": {"trained": 100, "prefilled": 30, "sampled": 6}}})
+    labels.sampled(setting, cell.train, setting.prompts("weights", "train", 2), resolve("mini"), made)
+    found = counted(experiment)
+    assert found is not None
+    assert (found.trained, found.prefilled, found.sampled) == (100, 30 + 7 * 7, 6 + 7 * 2)
+    local = planned(tmp_path, "").cells.popitem()[1].train
+    labels.sampled(setting, local, setting.prompts("weights", "train", 2), resolve("mini"), tmp_path)
+    assert "tokens" not in next((tmp_path / "labels").glob("*.jsonl")).read_text()
 
 
 def test_prices_are_of_a_million_tokens() -> None:

@@ -13,9 +13,10 @@ import pytest
 from made_up import KEPT, MOVED, ceiling, cell
 
 from lab.report.html import render, write_report
+from lab.report.markdown import markdown
 from lab.report.viewer import Viewer
 from lab.verdict.results import build_results
-from lab.verdict.schema import Results, Thresholds
+from lab.verdict.schema import Results, Service, Thresholds
 from lab.verdict.table import csv_text
 
 VOID = {"meta", "link", "br", "input"}
@@ -217,3 +218,11 @@ def test_the_head_names_what_is_the_users_own_and_how_it_was_asked() -> None:
     line = "sandbagging (a file, content 5fe0e9d6) on mini, organism adapter:1a2b3c4d: generation {"
     assert line in page.partition("</header>")[0]
     assert "(a file" not in render(build_results("made-up", [cell(KEPT)], [ceiling()]))
+
+
+def test_page_and_markdown_state_what_a_service_was_used_for(results: Results, page: str) -> None:
+    used = Service(name="tinker", trained=4671, prefilled=16452, sampled=734, cost=1.5)
+    for written in (render, markdown):
+        text = written(results.model_copy(update={"service": used}))
+        assert "Used at a service: tinker, 4,671 tokens trained on, 16,452 prefilled, 734 sampled; cost 1.50" in text
+    assert "Used at a service" not in page + markdown(results)
