@@ -80,6 +80,11 @@ class Served:
             raise BadInput(f"{self.public}: ${self.key} is not set: export {self.key}=..., the key of this server")
         return found
 
+    def hidden(self, text: str) -> str:
+        """Return a text without the key, which some servers repeat."""
+        key = os.environ.get(self.key, "").strip() if self.key else ""
+        return text.replace(key, f"${self.key}") if key else text
+
     def fingerprint(self) -> str:
         """Return 16 hex digits of address and name, and of what the server says of the model, once it was asked."""
         said = json.dumps(dict(self.card), sort_keys=True) if self.card is not None else ""
@@ -181,6 +186,13 @@ def answers(served: Served) -> bool:
     return True
 
 
+def hide_key(served: Served, error: openai.APIError) -> None:
+    """Takes the key out of an error before a log or a traceback shows what the server said."""
+    error.message = served.hidden(error.message)
+    error.args = tuple(served.hidden(arg) if isinstance(arg, str) else arg for arg in error.args)
+    error.body = json.loads(served.hidden(json.dumps(error.body, default=str)))
+
+
 def told(served: Served, error: openai.OpenAIError) -> LabError:
     """An error of OpenAI's client in one line with what to do. The key is not in it."""
     import openai
@@ -216,12 +228,10 @@ def _cause(error: BaseException) -> str:
 
 
 def _said(served: Served, error: openai.OpenAIError) -> str:
-    """What the server says, in one line; some repeat the key."""
+    """What the server says, in one line."""
     body: Any = getattr(error, "body", None)
     message = body.get("message") if isinstance(body, dict) else None
-    text = " ".join(str(message or error).split())[:300]
-    key = os.environ.get(served.key, "").strip() if served.key else ""
-    return text.replace(key, f"${served.key}") if key else text
+    return served.hidden(" ".join(str(message or error).split()))[:300]
 
 
 def _instead(name: str, known: Iterable[str]) -> str:

@@ -14,7 +14,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from bct_tasks.yaml_lines import Document, Place
-from lab.plan.grid import PLURALS, as_list
+from lab.plan.grid import ADDRESS, as_list
 from lab.verdict.criterion import UNTRAINED
 from serving import remote
 from trainer.config import TrainConfig
@@ -27,7 +27,6 @@ OF_TRAINING = (
 )  # fmt: skip
 #: Further ones that are read where an organism is installed.
 OF_INSTALLING = ("ranks", "labels", "dtype")
-SINGULARS = {plural: singular for singular, plural in PLURALS.items() if singular != "lr"}
 
 
 class Untrained(TrainConfig):
@@ -70,7 +69,7 @@ def checked(document: Document, values: Mapping[str, Any], places: Mapping[str, 
         if key in (*OF_TRAINING, *installs):
             raise document.error(places[key], f"{places[key][-1]}: {why}: leave {places[key][-1]} out.")
     if far is not None:
-        _refuse_backends(document, values, places, why)
+        _refuse_parts(document, values, places, why)
     return {**values, "methods": [UNTRAINED]}
 
 
@@ -84,8 +83,12 @@ def _served(values: Mapping[str, Any]) -> Iterator[str]:
             yield key
 
 
-def _refuse_backends(document: Document, values: Mapping[str, Any], places: Mapping[str, Place], why: str) -> None:
+def _refuse_parts(document: Document, values: Mapping[str, Any], places: Mapping[str, Place], why: str) -> None:
     for key, default in (("training", "trl"), ("serving", "auto")):
         given = values.get(key)
         if isinstance(given, dict) and given.get("backend", default) != default:
             raise document.error((*places[key], "backend"), f"{key}.backend: {why}: leave it out.")
+    made = values.get("organism")
+    for key in made if isinstance(made, dict) else ():
+        if key not in ("ref", "base", *ADDRESS):
+            raise document.error((*places["organism"], key), f"organism.{key}: {why}: leave it out.")

@@ -114,7 +114,7 @@ def service_lines(results: Results) -> list[str]:
         return []
     cost = "" if used.cost is None else f"; cost {used.cost:,.2f} at the recipe's prices"
     tokens = f"{used.trained:,} tokens trained on, {used.prefilled:,} prefilled, {used.sampled:,} sampled"
-    if used.requests:
+    if used.requests or used.name == "endpoint":
         tokens = f"{used.requests:,} requests, {used.prefilled:,} tokens of prompts, {used.sampled:,} of replies"
         tokens += f", {used.trained:,} trained on" if used.trained else ""
     return [f"{used.name}, {tokens}{cost}"]

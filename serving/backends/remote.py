@@ -160,9 +160,14 @@ class RemoteAnswering:
         try:
             answer = await self._model.api.generate(list(messages), [], "none", config)
         except openai.APIError as error:
+            remote.hide_key(self._served, error)
             await self._refuse(error)
             raise
         output, call = cast("Answer", answer) if isinstance(answer, tuple) else (answer, None)
+        if isinstance(output, openai.APIError):
+            remote.hide_key(self._served, output)
+            if call is not None:  # it is in the log of the eval
+                call.response = json.loads(self._served.hidden(json.dumps(call.response)))
         return self._taken(output), call
 
     async def _refuse(self, error: openai.APIError) -> None:

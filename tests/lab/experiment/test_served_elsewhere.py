@@ -138,6 +138,7 @@ def test_how_requests_are_sent_is_no_part_of_a_cell(tmp_path: Path) -> None:
         ("lr: [1e-3]", "line 7: lr: model is served by someone else and cannot be trained: leave lr out."),
         ("method: bct", "line 7: method: model is served by someone else and cannot be trained: leave it out."),
         ("reversal: {steps: 4}", "line 7: reversal: model is served"),
+        ("organism: {steps: 4}", "line 7: organism.steps: model is served"),
         ("training: {backend: tinker}", "line 7: training.backend: model is served"),
         ("serving: {backend: vllm}", "line 7: serving.backend: model is served"),
         ("serving: {options: {colour: red}}", "takes max_connections, max_retries, timeout, not 'colour'"),

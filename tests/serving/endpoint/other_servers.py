@@ -59,7 +59,7 @@ def like_vllm(ref: str) -> Answer:
     words, model = load_tokenizer(checkpoint), load_full(checkpoint)
 
     def answer(body: dict[str, Any]) -> Response:
-        ways = {name: bool(body.get(name, name == "add_generation_prompt")) for name in
+        ways: Any = {name: bool(body.get(name, name == "add_generation_prompt")) for name in
                 ("add_generation_prompt", "continue_final_message")}  # fmt: skip
         text = words.apply_chat_template(body["messages"], tokenize=False, **ways)
         ids = words(str(text), add_special_tokens=False)["input_ids"]

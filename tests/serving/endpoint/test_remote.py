@@ -89,6 +89,17 @@ def test_an_eval_names_the_model_and_nowhere_the_key(url: str, tmp_path: Path) -
         assert not any(KEY.encode() in content.read(name) for name in content.namelist())
 
 
+@pytest.mark.parametrize("status", [400, 401, 422])
+def test_a_server_that_repeats_the_key_brings_it_into_no_log(status: int, tmp_path: Path) -> None:
+    task = Task([Sample(input="1?")], config=GenerateConfig(max_tokens=4))
+    with running(application(lambda body: failure(status, f"your key is {KEY}"), key=KEY)) as address:
+        [log] = eval(task, model=local_model(theirs(address)), display="none", log_dir=str(tmp_path))
+    assert log.error is not None
+    assert KEY not in log.error.model_dump_json()
+    with zipfile.ZipFile(log.location) as content:
+        assert not any(KEY.encode() in content.read(name) for name in content.namelist())
+
+
 def test_the_fingerprint_is_of_address_name_and_what_the_server_says() -> None:
     marks: set[str] = set()
     for said in ({"max_model_len": 8}, {"max_model_len": 8}, {"max_model_len": 16}):
