@@ -114,7 +114,8 @@ def test_a_local_run_costs_nothing_elsewhere(tmp_path: Path) -> None:
 
 def test_labels_and_checks_of_an_organism_are_in_the_dry_run(tmp_path: Path) -> None:
     plain, labelled = (
-        estimate(planned(tmp_path, TRAINING + more), 1).service for more in ("", "label_source: on_policy\n")
+        estimate(planned(tmp_path, TRAINING + more), 1).service
+        for more in ("label_source: reference\n", "label_source: on_policy\n")
     )
     assert labelled.sampled == plain.sampled + 8 * 4 * 64
     installed = estimate(planned(tmp_path, TRAINING + "organism: {steps: 50, check_every: 25}\n", "weights"), 1)
