@@ -11,7 +11,7 @@ TEST   := HF_HUB_OFFLINE=1 HF_DATASETS_OFFLINE=1 $(BIN)/python -m pytest -n 2 --
 .PHONY: help install demo test test-tinker coverage check format lint types imports docs bench smollm2 release clean
 
 help:  ## list the targets
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
+	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
 
 $(STAMP): pyproject.toml constraints/cpu.txt
 	@echo "installing into $(VENV), once: 2.5 GB on disk, minutes, by the network"
