@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from bct_tasks.yaml_lines import Document, Place
 from lab.plan.grid import ADDRESS, as_list
@@ -36,6 +36,7 @@ class Untrained(TrainConfig):
     learning_rate: Literal[0] = 0  # pyright: ignore[reportIncompatibleVariableOverride]
     steps: int = Field(default=0, ge=0, le=0)
 
+    @field_validator("method")
     @classmethod
     def _known_method(cls, value: str) -> str:  # pyright: ignore[reportIncompatibleVariableOverride]
         return value
