@@ -15,8 +15,8 @@ from pathlib import Path
 from benchmarks.line import MARK, Line, from_json
 
 NAMES = (
-    "trainer", "engine_throughput", "adapters", "inspect_floor", "where_time_goes", "serving_vs_hf", "reading",
-    "many_cells", "report_size", "overhead",
+    "trainer", "engine_throughput", "cache_in_place", "adapters", "inspect_floor", "where_time_goes", "serving_vs_hf",
+    "reading", "many_cells", "report_size", "overhead",
 )  # fmt: skip
 PAGE = Path(__file__).parent.parent / "docs" / "measured" / "benchmarks.md"
 PACKAGES = ("inspect-ai", "torch", "transformers", "trl", "peft")

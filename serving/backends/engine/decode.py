@@ -14,7 +14,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
-from transformers import DynamicCache, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from serving.backends.engine.cache import with_room
 
 # Finished rows stay until they are this share of the batch, since selecting rows of the cache also takes time.
 DONE_SHARE = 0.25
@@ -106,8 +108,9 @@ def decode(
     tokens, mask = left_padded([row.prompt for row in rows], pad, model.device)
     positions = (mask.cumsum(-1) - 1).clamp(min=0)
     sampler = Sampler(rows, model.device)
-    cache = DynamicCache(config=model.config)
-    for turn in range(max(row.limit for row in rows)):
+    longest = max(row.limit for row in rows)
+    cache = with_room(model.config, tokens.shape[1] + longest)
+    for turn in range(longest):
         place = {"attention_mask": mask, "position_ids": positions, "past_key_values": cache}
         logits = model(input_ids=tokens, logits_to_keep=1, **place).logits[:, -1]
         chosen = sampler.choose(logits, turn)
