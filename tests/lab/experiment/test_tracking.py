@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import re
 import shutil
@@ -84,7 +85,7 @@ def in_wandb(run: Path, cell: str) -> list[Curves]:
 
 def wandb_records(file: Path) -> Iterator[Any]:
     """The records of W&B's file: its library has no public reader. LevelDB's log format after a head of 7 bytes."""
-    from wandb.proto.wandb_internal_pb2 import Record
+    Record = importlib.import_module("wandb.proto.wandb_internal_pb2").Record  # made at import: no types
 
     data, place, parts = file.read_bytes(), 7, b""
     while place + 7 <= len(data):
