@@ -55,7 +55,7 @@ def test_an_unknown_source_is_named_with_the_nearest_one() -> None:
 @pytest.mark.parametrize(
     ("task", "option", "line"),
     [
-        ("capability", "source=mmul", "Error: unknown source 'mmul'. Did you mean 'mmlu'? there are 4."),
+        ("capability", "source=mmul", "Error: unknown source 'mmul'. Did you mean 'mmlu'? there are 5."),
         ("sycophancy", "variant=wieghts", "Error: unknown variant of sycophancy 'wieghts'. Did you mean 'weights'?"),
     ],
 )

@@ -101,7 +101,7 @@ def _read(file: Path, ids: Sequence[str]) -> Answers | None:
 def _lines(file: Path) -> Answers:
     # Not splitlines(), which also splits at U+2028, U+2029 and U+0085 inside a reply.
     text = file.read_text(encoding="utf-8").removesuffix("\n").split("\n")
-    return [cast("dict[str, Any]", json.loads(line)) for line in text]
+    return [cast("dict[str, Any]", json.loads(line)) for line in text if line]
 
 
 def _write(file: Path, answers: Answers) -> None:
