@@ -164,6 +164,11 @@ def mini_path() -> Path:
     return Path(spec.submodule_search_locations[0]) / "mini" / "weights"
 
 
+def is_mini(checkpoint: Checkpoint) -> bool:
+    """Whether a checkpoint is the embedded base model."""
+    return checkpoint.path is not None and checkpoint.path.resolve() == mini_path().resolve()
+
+
 def _embedded(ref: str) -> Checkpoint:
     folder = mini_path()
     if not folder.is_dir():

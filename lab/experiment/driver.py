@@ -112,8 +112,7 @@ def run(experiment: Experiment, how: How, force: bool, console: Console) -> tupl
     with lock.held(experiment.folders.run), _joined(experiment, "", alone=True):
         experiment.folders.sweep()
         for cell in experiment.cells.values():
-            # A kill may have come between a cell's end and this.
-            keeping.free(experiment.folders, cell, keeping.kept_steps(experiment, cell))
+            keeping.catch_up(experiment, cell)
         _begin(experiment, static)
         with tracking.following(experiment, jobs.names, console):
             failed = work(jobs, how, console)

@@ -134,8 +134,7 @@ class RunJobs:
         if job in self.experiment.cells:
             cell = self.experiment.cells[job]
             attempts.sweep(self.experiment.folders.cell(cell))
-            # A kill may have come between a cell's end and this.
-            keeping.free(self.experiment.folders, cell, keeping.kept_steps(self.experiment, cell))
+            keeping.catch_up(self.experiment, cell)
         elif organism := self.experiment.folders.organism(self.experiment.starts[job]):
             attempts.sweep(organism)
 

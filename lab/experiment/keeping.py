@@ -32,6 +32,11 @@ def free(folders: Folders, cell: Cell, kept: frozenset[int]) -> None:
         delete(out, freed, f"`keep: {cell.keep}` of its recipe")
 
 
+def catch_up(experiment: Experiment, cell: Cell) -> None:
+    """`free` where a kill came between a cell's end and it."""
+    free(experiment.folders, cell, kept_steps(experiment, cell))
+
+
 def delete(cell: Path, steps: Iterable[int], by: str) -> None:
     """Deletes checkpoints in the folder of a cell, after a note of which and by what."""
     chosen = sorted(steps)

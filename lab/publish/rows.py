@@ -11,7 +11,7 @@ from pathlib import Path
 from lab.publish.chosen import Chosen
 from serving import layout
 from trainer.config import OrganismConfig
-from trainer.data import labels, rows
+from trainer.data import labels, rows, samples
 from trainer.data.rows import Part, Row
 from trainer.methods import is_sampled
 
@@ -58,7 +58,7 @@ def _of_part(chosen: Chosen, part: Part) -> Iterator[list[Row]]:
     if all(writing.fixed for writing in part.writings):
         yield [rows.row(*pair) for pair in zip(part.prompts, part.references, strict=True)][: part.rows]
     for file in _sampled(chosen):
-        answers = [json.loads(line) for line in file.read_text(encoding="utf-8").split("\n") if line]
+        answers = samples.read(file)
         if [answer["id"] for answer in answers] == [prompt.id for prompt in part.prompts]:
             pairs = zip(part.prompts, answers, strict=True)
             yield [rows.row(p, a["reply"]) for p, a in pairs if a.get("outcome") == "agreed"][: part.rows]

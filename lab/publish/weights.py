@@ -78,7 +78,7 @@ def _take(file: Path, target: Path) -> None:
 def _name_base(base: Checkpoint, into: Path, named: str | None) -> None:
     """Says what the adapter sits on: a model of the hub, the embedded one, or the folder `base`, which is written."""
     config = into / "adapter_config.json"
-    known = named or base.hub or (refs.MINI if _is_mini(base) else None)
+    known = named or base.hub or (refs.MINI if refs.is_mini(base) else None)
     layout.write_json_atomic(config, layout.read_json(config) | {"base_model_name_or_path": known})
     if named is not None:
         return
@@ -94,14 +94,10 @@ def _under(base: Checkpoint) -> layout.Target | None:
     """The base of an adapter of the hub, whose own files do not say it."""
     if base.base is None:
         return None
-    if base.base.hub is None and not _is_mini(base.base):
+    if base.base.hub is None and not refs.is_mini(base.base):
         raise BadInput(f"{base.ref}: an adapter of the hub on a folder of this machine cannot be published")
     return layout.Target(base.base.hub or refs.MINI, base.base.fingerprint, _under(base.base))
 
 
 def _is_only_here(base: Checkpoint) -> bool:
-    return base.hub is None and not _is_mini(base)
-
-
-def _is_mini(checkpoint: Checkpoint) -> bool:
-    return checkpoint.path is not None and checkpoint.path.resolve() == refs.mini_path().resolve()
+    return base.hub is None and not refs.is_mini(base)

@@ -79,7 +79,7 @@ def used(reply: Reply, config: Common) -> dict[str, list[int]]:
 
 def paid(folder: Path) -> tuple[int, int]:
     """Tokens of prompts and replies that a service was paid for, of all answers that a folder has kept."""
-    lines = [line for file in sorted((folder / FOLDER).glob("*.jsonl")) for line in _lines(file)]
+    lines = [line for file in sorted((folder / FOLDER).glob("*.jsonl")) for line in read(file)]
     pairs = [line[TOKENS] for line in lines if TOKENS in line]
     return sum(pair[0] for pair in pairs), sum(pair[1] for pair in pairs)
 
@@ -92,13 +92,14 @@ def decoding(config: Common) -> list[Any]:
 def _read(file: Path, ids: Sequence[str]) -> Answers | None:
     """The cached answers, or None if there are none or they belong to other prompts."""
     try:
-        lines = _lines(file)
+        lines = read(file)
     except (OSError, ValueError):
         return None
     return lines if [line["id"] for line in lines] == list(ids) else None
 
 
-def _lines(file: Path) -> Answers:
+def read(file: Path) -> Answers:
+    """The answers of a file of the cache. Raises OSError or ValueError."""
     # Not splitlines(), which also splits at U+2028, U+2029 and U+0085 inside a reply.
     text = file.read_text(encoding="utf-8").removesuffix("\n").split("\n")
     return [cast("dict[str, Any]", json.loads(line)) for line in text if line]

@@ -25,7 +25,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 from serving import checksums, layout
 from serving.errors import BadInput
 from serving.layout import Target
-from serving.refs import Checkpoint, mini_path
+from serving.refs import MINI, Checkpoint, is_mini
 from trainer.run import ranks
 from trainer.run.distance import Start
 from trainer.run.metrics import MetricsLog
@@ -64,7 +64,7 @@ def _place(checkpoint: Checkpoint) -> Path | str:
         return f"{checkpoint.hub}{revision}"
     if checkpoint.path is None:
         raise ValueError(f"{checkpoint.ref} is neither a folder nor on the hub")
-    return "mini" if checkpoint.path.resolve() == mini_path().resolve() else checkpoint.path
+    return MINI if is_mini(checkpoint) else checkpoint.path
 
 
 def resume_state(folder: Path) -> tuple[int, Path | None]:

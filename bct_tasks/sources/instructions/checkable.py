@@ -35,13 +35,13 @@ class Form:
 
 
 FORMS: Mapping[str, Form] = {
-    "about": Form("", lambda item: f"{item.first} {item.second}", lambda item: {"words": item.subjects()}),
-    "contains": Form('Use the word "{word}" in your answer.', lambda item: f"{item.first} {item.second}",
+    "about": Form("", lambda item: item.reply, lambda item: {"words": item.subjects()}),
+    "contains": Form('Use the word "{word}" in your answer.', lambda item: item.reply,
                      lambda item: {"words": [item.word]}),
-    "without": Form("Do not use any commas.", lambda item: f"{item.first} {item.second}", lambda _: {"text": ","}),
+    "without": Form("Do not use any commas.", lambda item: item.reply, lambda _: {"text": ","}),
     "short": Form("Answer in at most 30 words.", lambda item: item.first, lambda _: {"count": 30}),
     "title": Form("Give your answer a title in double angle brackets such as <<title>>.",
-                  lambda item: f"<<{item.word.capitalize()}>>\n{item.first} {item.second}"),
+                  lambda item: f"<<{item.word.capitalize()}>>\n{item.reply}"),
     "json": Form('Answer with a JSON object that has the single key "answer".',
                  lambda item: json.dumps({"answer": item.first}), lambda _: {"key": "answer"}),
 }  # fmt: skip

@@ -25,6 +25,11 @@ class Item:
     points: tuple[str, str, str]
     word: str
 
+    @property
+    def reply(self) -> str:
+        """Both sentences."""
+        return f"{self.first} {self.second}"
+
     def subjects(self) -> list[str]:
         """Words of the question and of the reply that a reply about the same subject is likely to share."""
         found = re.findall(r"[a-z]{5,}", f"{self.question} {self.first} {' '.join(self.points)}".casefold())
