@@ -27,7 +27,7 @@ ROUNDS = 3
 IDLE_S = 10.0
 
 
-def by_hand(model: Any, tokenizer: Any, asked: list[Request], size: int) -> list[str]:
+def by_hand(model: Any, tokenizer: Any, asked: list[Request], size: int, max_tokens: int = MAX_TOKENS) -> list[str]:
     """Replies of `generate`, in the order of the requests."""
     prompts = [
         tokenizer.apply_chat_template(list(each.messages), tokenize=False, add_generation_prompt=True)
@@ -43,7 +43,7 @@ def by_hand(model: Any, tokenizer: Any, asked: list[Request], size: int) -> list
             return_token_type_ids=False,
         )  # fmt: skip
         with torch.inference_mode():
-            written = model.generate(**batch, max_new_tokens=MAX_TOKENS, do_sample=False)
+            written = model.generate(**batch, max_new_tokens=max_tokens, do_sample=False)
         texts = tokenizer.batch_decode(written[:, batch["input_ids"].shape[1] :], skip_special_tokens=True)
         for at, text in zip(chosen, texts, strict=True):
             replies[at] = text

@@ -62,7 +62,7 @@ class Clock:
 
 
 def config(batch: int, rank: int | None = None, **more: Any) -> TrainConfig:
-    """A cell on `mini` that keeps its last step alone."""
+    """A cell, on `mini` unless `more` says otherwise, that keeps its last step alone."""
     values: dict[str, Any] = {"checkpoints": (STEPS[batch],), "resume_seconds": 1e6, "label_source": "reference"}
     values |= {"setting": "sandbagging", "variant": "static", "model": "mini", "learning_rate": 1e-4}
     return TrainConfig(**(values | {"steps": STEPS[batch], "batch_size": batch, "rank": rank} | more))
@@ -78,7 +78,7 @@ def encoded(asked: TrainConfig, loaded: models.Loaded) -> Encoded:
 
 def ours(asked: TrainConfig) -> Clock:
     """The steps of the trainer."""
-    loaded = models.load(resolve("mini"), asked)
+    loaded = models.load(resolve(asked.model), asked)
     clock = Clock()
     with TemporaryDirectory() as folder:
         fit.fit(Job(asked, asked.steps, asked.saved_steps(), Path(folder), loaded, encoded(asked, loaded), clock))
@@ -88,7 +88,7 @@ def ours(asked: TrainConfig) -> Clock:
 def plain(asked: TrainConfig, lean: bool) -> Clock:
     """The steps of a loop as one writes it; `lean` leaves out the prompts' positions, as ours does."""
     torch.manual_seed(asked.seed)
-    loaded = models.load(resolve("mini"), asked)
+    loaded = models.load(resolve(asked.model), asked)
     adapter = models.lora(asked)
     model: Any = loaded.model if adapter is None else get_peft_model(loaded.model, adapter)
     model.train()
@@ -99,7 +99,8 @@ def plain(asked: TrainConfig, lean: bool) -> Clock:
     for step in range(asked.steps):
         chosen = places[step * asked.batch_size : (step + 1) * asked.batch_size]
         batch, labels = _padded(data, chosen, loaded.tokenizer.pad_token_id)
-        loss = _loss(model, batch, labels, lean)
+        with torch.autocast("cpu", torch.bfloat16, enabled=asked.in_bf16()):
+            loss = _loss(model, batch, labels, lean)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(weights, asked.max_grad_norm)
         optimizer.step()
@@ -132,19 +133,26 @@ def steps() -> Iterator[Line]:
     """Two lines for each batch and kind of training: against the loop, and against one that leaves out prompts too."""
     for rank in RANKS:
         for batch in BATCHES:
-            asked = config(batch, rank)
-            taken: dict[str, list[float]] = {"ours": [], "plain": [], "lean": []}
-            for _ in range(ROUNDS):
-                clocks = {"plain": plain(asked, lean=False), "ours": ours(asked), "lean": plain(asked, lean=True)}
-                _check(clocks, asked)
-                for name, clock in clocks.items():
-                    taken[name] += clock.steps()
-            of = {name: median(times) for name, times in taken.items()}
             kind = "full" if rank is None else f"LoRA {rank}"
-            shown = ", ".join(f"{name} {1000 * seconds:.0f}" for name, seconds in of.items())
-            for name, what in (("plain", "a plain loop"), ("lean", "a loop that leaves out the prompts' positions")):
-                yield Line(f"trainer against {what}, {kind}, batch {batch}", of["ours"] / of[name], "x",
-                           TARGET if batch == 32 else None, at_least=False, detail=f"ms a step: {shown}")  # fmt: skip
+            yield from compared(config(batch, rank), f"{kind}, batch {batch}", TARGET if batch == 32 else None)
+
+
+def compared(asked: TrainConfig, what: str, target: float | None, rounds: int = ROUNDS) -> Iterator[Line]:
+    """A line against the plain loop and one against the lean loop: median processor time of a step, rounds in turns.
+
+    Raises:
+        RuntimeError: The sides did not train on the same batches.
+    """
+    taken: dict[str, list[float]] = {"ours": [], "plain": [], "lean": []}
+    for _ in range(rounds):
+        clocks = {"plain": plain(asked, lean=False), "ours": ours(asked), "lean": plain(asked, lean=True)}
+        _check(clocks, asked)
+        for name, clock in clocks.items():
+            taken[name] += clock.steps()
+    of = {name: median(times) for name, times in taken.items()}
+    shown = f"ms a step: {', '.join(f'{name} {1000 * seconds:.0f}' for name, seconds in of.items())}"
+    for name, loop in (("plain", "a plain loop"), ("lean", "a loop that leaves out the prompts' positions")):
+        yield Line(f"trainer against {loop}, {what}", of["ours"] / of[name], "x", target, False, shown)
 
 
 def _check(clocks: dict[str, Clock], asked: TrainConfig) -> None:

@@ -12,12 +12,15 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from statistics import fmean
 
 from lab.report.figures.gallery import gallery
 from lab.report.figures.picture import Picture
 from lab.report.figures.style import write_svg
+from lab.report.figures.variances import in_words
 from lab.report.summary import about
 from lab.report.templates import environment
 from lab.verdict.arms import GROUP, grouped, key_of
@@ -30,6 +33,7 @@ from serving.errors import BadInput, LabError
 from serving.layout import write_atomic
 
 NOTHING = "nothing was removed"
+SEEDS_SHOWN = 6
 COLUMNS = ("variant", "method", "lr", "name", "flags", "initial at 0", "initial", "alternate", "agreed", "capability")
 
 
@@ -42,7 +46,14 @@ def page(runs: Sequence[tuple[str, Results]], title: str, up: str = "", figures:
         up: Relative path from the page's folder to docs/, with a final slash.
         figures: Include the figures that `write_figures` writes.
     """
-    filters = {"sizes": _sizes, "pictures": pictures, "table": _table, "about": about, "left_out": _left_out}
+    filters = {
+        "sizes": _sizes,
+        "pictures": pictures,
+        "table": _table,
+        "about": about,
+        "left_out": _left_out,
+        "variance": in_words,
+    }
     template = environment(html=False, **filters).get_template("runs.md.j2")
     return template.render(runs=runs, title=title, up=up, figures=figures, marks=MARKS)
 
@@ -84,13 +95,12 @@ def _left_out(results: Results) -> list[str]:
 
 def _row(cells: list[CellResult], steps: bool) -> list[str]:
     first, ends = cells[0], [c.checkpoints[-1] for c in cells]
-    names = [str(c.verdict.name or c.role).replace("_", " ") for c in cells]
     flags = sorted({flag.replace("_", " ") for c in cells for flag in c.verdict.flags if flag != c.role})
     return [
         first.variant,
         _method(first),
         lr_text(first.lr) + (f" × {first.steps:,}" if steps else ""),
-        names[0] if len(set(names)) == 1 else ", ".join(names),
+        _names([str(c.verdict.name or c.role).replace("_", " ") for c in cells]),
         ", ".join(flags),
         _shares(c.checkpoints[0].eval.initial.p for c in cells),
         _shares(c.eval.initial.p for c in ends),
@@ -98,6 +108,16 @@ def _row(cells: list[CellResult], steps: bool) -> list[str]:
         _shares(c.train.agreed.p for c in ends),
         _shares(c.capability.relative for c in ends),
     ]
+
+
+def _names(names: list[str]) -> str:
+    """Each seed's name; of many seeds how often each was given."""
+    counts = Counter(names)
+    if len(counts) == 1:
+        return names[0]
+    if len(names) <= SEEDS_SHOWN:
+        return ", ".join(names)
+    return ", ".join(f"{count} {name}" for name, count in counts.most_common())
 
 
 def _method(cell: CellResult) -> str:
@@ -110,7 +130,13 @@ def _method(cell: CellResult) -> str:
 
 
 def _shares(values: Iterable[float | None]) -> str:
-    return " ".join(share_text(value) for value in values)
+    """Each seed's share; of many seeds the mean, the lowest and the highest."""
+    given = list(values)
+    known = [value for value in given if value is not None]
+    if len(given) <= SEEDS_SHOWN or not known:
+        return " ".join(share_text(value) for value in given)
+    low, middle, high = (share_text(value) for value in (min(known), fmean(known), max(known)))
+    return f"{middle} ({low} to {high}, {len(known)} seeds)"
 
 
 def read_runs(runs: Sequence[Path]) -> list[tuple[str, Results]]:

@@ -206,6 +206,7 @@ def _removed(cells: Sequence[Judged], lr: float, thresholds: Thresholds, undamag
         k,
         m,
         moved,
+        damaged=sum(_gone(j, j.report, undamaged=False) for j in cells) - k,
         initial=initial,
         alternate=alternate,
         damage=damage,

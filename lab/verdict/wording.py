@@ -126,6 +126,7 @@ def removed_text(
     m: int,
     moved: int,
     *,
+    damaged: int,
     initial: float | None,
     alternate: float | None,
     damage: DamageState,
@@ -133,10 +134,11 @@ def removed_text(
 ) -> str:
     """The behavior is gone at a learning rate in k of m seeds, of which `moved` transferred; S, rates and damage.
 
-    `removal`: per seed, the last checkpoint before and the first from which it stays gone.
+    `damaged`: seeds that k leaves out because they are damaged, though the behavior is gone in them too. `removal`: per seed, the last checkpoint before and the first from which it stays gone.
     """
     verb = "transferred" if moved == k else "removed"
     mixed = f", of which {moved} transferred" if 0 < moved < k else ""
+    mixed += f", and with damage in {damaged} more" if damaged else ""
     where = "at the end, all seeds, on the half that reports"
     rates = f"initial {share_text(initial)}, alternate {share_text(alternate)} {where}"
     return f"{verb} {DAMAGE[damage]} at lr {lr_text(lr)} {seeds_text(k, m)}{mixed}{_removal(removal)} ({rates})"

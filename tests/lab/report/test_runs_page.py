@@ -34,6 +34,14 @@ def test_a_row_has_the_seeds_of_one_configuration(run: Path, capsys: pytest.Capt
     assert "- ✗ moves" in page
 
 
+def test_of_many_seeds_the_names_are_counted_and_the_ends_of_the_rates_are_given(tmp_path: Path) -> None:
+    cells = [cell(KEPT if seed else MOVED, seed=seed) for seed in range(7)]
+    results = build_results("made", cells, [ceiling()])
+    [row] = [line for line in page([("runs/made", results)], "Made").splitlines() if line.startswith("| weights")]
+    assert "| 6 kept, 1 transferred |" in row
+    assert "| .81 (.00 to .95, 7 seeds) | .16 (.03 to .97, 7 seeds) |" in row
+
+
 def test_a_folder_without_results_is_an_error_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as exit:
         main([str(tmp_path)])

@@ -62,6 +62,13 @@ def test_seeds_that_transferred_and_seeds_that_only_lost_the_behavior_are_counte
     assert "removed without damage at lr 1e-3 in 3 of 3 seeds, of which 2 transferred" in found.sentence
 
 
+def test_seeds_that_lost_the_behavior_with_damage_are_counted_beside_those_that_did_not():
+    broken = [checkpoint(s, *r, capability=0.3 if s else 1.0) for s, r in zip(STEPS, MOVED, strict=True)]
+    found = concluded(cell(MOVED, seed=0), cell(MOVED, seed=1), cell(broken, seed=2))
+    assert (found.k, found.m) == (2, 3)
+    assert "in 2 of 3 seeds, and with damage in 1 more, between steps" in found.sentence
+
+
 def test_the_count_is_of_the_last_two_checkpoints_and_not_of_the_earliest_step():
     """One seed is gone from step 1 on, the other from step 4 on: both end transferred, so both count."""
     late = [*KEPT[:3], (0.02, 0.95), (0.0, 0.97)]
