@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import resource
+import sys
 import time
 from collections.abc import Callable, Iterator
 
@@ -20,6 +21,7 @@ from bct_tasks import catalogue
 from benchmarks.engine_throughput import by_hand
 from benchmarks.line import Line, report
 from benchmarks.trainer import compared, config
+from serving.backends.engine import decode
 from serving.backends.engine.engine import get_engine
 from serving.load import load_model
 from serving.refs import resolve
@@ -61,6 +63,13 @@ def answering(model: str) -> Iterator[Line]:
         detail += f"; identical replies {_alike(said[dtype], theirs)}"
         share = 100 * seconds / taken[dtype]
         yield Line(f"engine against hand-batched generate, {dtype}", share, " %", ENGINE_TARGET, detail=detail)
+    saved, decode.LEAST_SAVED = decode.LEAST_SAVED, sys.maxsize
+    each, alone = _clocked(lambda: [r.text for r in get_engine("float32").generate(resolve(model), asked)])
+    decode.LEAST_SAVED = saved
+    detail = f"{each:.1f} s against {taken['float32']:.1f} s; identical replies {_alike(said['float32'], alone)}"
+    yield Line(
+        "every prompt from its first token against a shared beginning", each / taken["float32"], "x", detail=detail
+    )
     fast, slow = taken["bfloat16"], taken["float32"]
     yield Line("engine, bf16 against fp32", slow / fast, "x", detail=f"identical replies {_alike(*said.values())}")
 

@@ -134,7 +134,8 @@ def removed_text(
 ) -> str:
     """The behavior is gone at a learning rate in k of m seeds, of which `moved` transferred; S, rates and damage.
 
-    `damaged`: seeds that k leaves out because they are damaged, though the behavior is gone in them too. `removal`: per seed, the last checkpoint before and the first from which it stays gone.
+    `damaged`: seeds that k leaves out because they are damaged, though the behavior is gone in them too.
+    `removal`: per seed, the last checkpoint before and the first from which it stays gone.
     """
     verb = "transferred" if moved == k else "removed"
     mixed = f", of which {moved} transferred" if 0 < moved < k else ""

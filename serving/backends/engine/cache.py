@@ -20,6 +20,11 @@ def with_room(config: PretrainedConfig, length: int) -> DynamicCache:
     return cache
 
 
+def can_spread(cache: DynamicCache) -> bool:
+    """Whether the cache of one row can become that of a batch, padding of other rows aside: plain attention alone."""
+    return all(type(layer) is RoomyLayer for layer in cache.layers)
+
+
 class RoomyLayer(DynamicLayer):
     """The keys and values of one layer, of shape (rows, heads, tokens so far, size of a head)."""
 
@@ -40,6 +45,16 @@ class RoomyLayer(DynamicLayer):
         for room, new in zip(self._room, (key_states, value_states), strict=True):
             room[:, :, start:end] = new
         return self._show(end)
+
+    def batch_repeat_interleave(self, repeats: int) -> None:
+        """Give each of `repeats` rows the keys and values of the only row."""
+        if self._room is not None:
+            end = self.get_seq_length()
+            wide = [room.new_empty(repeats, *room.shape[1:]) for room in self._room]
+            for new, room in zip(wide, self._room, strict=True):
+                new[:, :, :end] = room[:, :, :end]
+            self._room = wide[0], wide[1]
+            self._show(end)
 
     def batch_select_indices(self, indices: torch.Tensor) -> None:
         """Keep these rows."""

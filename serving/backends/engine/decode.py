@@ -14,12 +14,15 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers import DynamicCache, PreTrainedModel, PreTrainedTokenizerBase
 
-from serving.backends.engine.cache import with_room
+from serving.backends.engine.cache import can_spread, with_room
 
 # Finished rows stay until they are this share of the batch, since selecting rows of the cache also takes time.
 DONE_SHARE = 0.25
+# What all prompts of a batch begin with, such as a system prompt, is computed once if that saves this many tokens: a
+# further pass takes time too.
+LEAST_SAVED = 256
 
 
 @dataclass(frozen=True)
@@ -105,11 +108,12 @@ def decode(
     written = [Written() for _ in rows]
     heard = listeners or [None] * len(rows)
     living = list(range(len(rows)))
-    tokens, mask = left_padded([row.prompt for row in rows], pad, model.device)
-    positions = (mask.cumsum(-1) - 1).clamp(min=0)
     sampler = Sampler(rows, model.device)
     longest = max(row.limit for row in rows)
-    cache = with_room(model.config, tokens.shape[1] + longest)
+    cache, head = _begun(model, [row.prompt for row in rows], longest)
+    tokens, mask = left_padded([row.prompt[head:] for row in rows], pad, model.device)
+    mask = torch.cat([mask.new_ones(len(rows), head), mask], dim=1)
+    positions = (mask.cumsum(-1) - 1).clamp(min=0)[:, head:]
     for turn in range(longest):
         place = {"attention_mask": mask, "position_ids": positions, "past_key_values": cache}
         logits = model(input_ids=tokens, logits_to_keep=1, **place).logits[:, -1]
@@ -128,6 +132,25 @@ def decode(
             cache.batch_select_indices(keep)
             sampler.keep(keep)
     return written
+
+
+def _begun(model: PreTrainedModel, prompts: Sequence[list[int]], longest: int) -> tuple[DynamicCache, int]:
+    """A cache for replies of up to `longest` tokens, and how many tokens, common to all prompts, it holds already."""
+    cache = with_room(model.config, max(map(len, prompts)) + longest)
+    head = shared(prompts)
+    if head * (len(prompts) - 1) < LEAST_SAVED or not can_spread(cache):
+        return cache, 0
+    tokens = torch.tensor([prompts[0][:head]], device=model.device)
+    model(input_ids=tokens, logits_to_keep=1, past_key_values=cache)
+    cache.batch_repeat_interleave(len(prompts))
+    return cache, head
+
+
+def shared(prompts: Sequence[list[int]]) -> int:
+    """How many tokens all prompts begin with, less than the shortest has."""
+    first, last = min(prompts), max(prompts)
+    most = min(map(len, prompts)) - 1
+    return next((at for at in range(most) if first[at] != last[at]), most)
 
 
 def _write(row: PromptRow, written: Written, token: int, ending: Ending, listener: Listener | None) -> bool:

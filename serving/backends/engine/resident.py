@@ -137,8 +137,8 @@ class Residents:
             self._models.popitem(last=False)
         if full.base is not None and _stands_alone(full):
             under = load.load_full(full.base, self._dtype, self._device)
-            return Resident(full, cast("PreTrainedModel", load.attach(under, full)))
-        return Resident(full, load.load_full(full, self._dtype, self._device))
+            return Resident(full, _one_product(cast("PreTrainedModel", load.attach(under, full))))
+        return Resident(full, _one_product(load.load_full(full, self._dtype, self._device)))
 
     def _room_for(self, full: Checkpoint) -> bool:
         if len(self._models) >= MAX_MODELS:
@@ -161,6 +161,14 @@ class Residents:
         if not self._tokenizers[key].chat_template:
             raise BadInput(f"{checkpoint.ref}: its tokenizer has no chat template: name a chat model")
         return self._tokenizers[key]
+
+
+def _one_product(model: PreTrainedModel) -> PreTrainedModel:
+    """Multiply the head's matrix once per batch: torch reads it once per row where only last positions are kept."""
+    head = cast("Any", model.get_output_embeddings())
+    if head is not None:
+        head.register_forward_pre_hook(lambda _, given: (given[0].contiguous(), *given[1:]))
+    return model
 
 
 def _stands_alone(checkpoint: Checkpoint) -> bool:

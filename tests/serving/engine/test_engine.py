@@ -15,7 +15,7 @@ import torch
 from tiny_checkpoints import CONTEXT, END, PROMPTS, gpt2, greedy, llama, save, tokenizer, user
 
 from serving import layout
-from serving.backends.engine import batch, resident
+from serving.backends.engine import batch, decode, resident
 from serving.backends.engine.engine import Engine
 from serving.errors import BadInput
 from serving.load import load_model
@@ -69,6 +69,17 @@ def test_padding_shifts_no_position_in_a_model_with_absolute_positions(tmp_path:
     folder = save(gpt2(0), tmp_path / "x")
     together = engine.generate(resolve(str(folder)), asks())
     assert together == alone(engine, folder, asks())
+
+
+@pytest.mark.parametrize("make", [llama, gpt2])
+def test_a_beginning_that_prompts_share_is_computed_once_and_changes_no_reply(
+    tmp_path: Path, engine: Engine, make: Any
+) -> None:
+    folder = save(make(0), tmp_path / "x")
+    beginning = " ".join(PROMPTS)[:40]
+    requests = [*asks([f"{beginning} {n} {prompt}" for n, prompt in enumerate(PROMPTS * 3)])]
+    assert len(tokenizer().encode(beginning)) * (len(requests) - 1) > decode.LEAST_SAVED
+    assert engine.generate(resolve(str(folder)), requests) == alone(engine, folder, requests)
 
 
 def speaking_at(place: Path, text: str, position: int, end: int) -> tuple[Path, list[int]]:
