@@ -144,6 +144,7 @@ class LocalAPI(ModelAPI):
         known = {name: getattr(self.checkpoint, name) for name in names}
         known["chat_template_kwargs"] = dict(self._template) or None
         known["served"] = self.checkpoint.served and self.checkpoint.served.facts()
+        known |= self._answering.facts()
         return {name: value for name, value in known.items() if value is not None}
 
 

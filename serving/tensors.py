@@ -28,9 +28,10 @@ BITS = {
 
 @dataclass(frozen=True)
 class Stored:
-    """A tensor in a file: its shape, and the bytes from `start` to `end` of the data."""
+    """A tensor in a file: its shape and dtype, and the bytes from `start` to `end` of the data."""
 
     shape: tuple[int, ...]
+    dtype: str
     start: int
     end: int
 
@@ -47,6 +48,16 @@ def problem(file: Path) -> str | None:
 def shapes(file: Path) -> dict[str, tuple[int, ...]]:
     """Return the shape of every tensor in a file. Raises ValueError with the reason if the file is damaged."""
     return {name: stored.shape for name, stored in _read(file).items()}
+
+
+def dtypes(file: Path) -> set[str]:
+    """Return the dtypes of a file's tensors, as the format names them."""
+    return {stored.dtype for stored in _read(file).values()}
+
+
+def values(file: Path) -> int:
+    """Return how many values a file's tensors have together."""
+    return sum(math.prod(stored.shape) for stored in _read(file).values())
 
 
 def _read(file: Path) -> dict[str, Stored]:
@@ -89,7 +100,7 @@ def _entry(name: str, entry: object) -> Stored:
     start, end = offsets
     if (end - start) * 8 != math.prod(shape) * BITS[dtype]:
         raise ValueError(f"the tensor {name} of shape {list(shape)} and dtype {dtype} has {end - start:,} bytes")
-    return Stored(tuple(shape), start, end)
+    return Stored(tuple(shape), dtype, start, end)
 
 
 def _whole(numbers: object) -> bool:

@@ -25,7 +25,9 @@ ORGANISM = "model organisms are trained to misbehave, for research: do not conne
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="Default: any free port.")
 @click.option("--key", envvar="BCT_KEY", help="API key (or $BCT_KEY). Default: a random one, printed at start.")
 @click.option(
-    "--engine", type=click.Choice(list(backends.BACKENDS)), help="Default: vllm for real models where installed."
+    "--engine",
+    type=click.Choice(list(backends.BACKENDS)),
+    help="Default: vllm where it saves more than its start takes.",
 )
 @as_json
 def serve(

@@ -21,6 +21,7 @@ from bct_tasks import static_gate as gate
 from lab.experiment import claims, collect, intact, judging, keeping, lock, named, registered
 from lab.experiment.board import Board, Ended, Jobs
 from lab.experiment.claims import Claims, Driver
+from lab.experiment.estimate import reply_tokens
 from lab.experiment.folder import Experiment, check_settings, keep
 from lab.experiment.inline import InlineExecutor
 from lab.experiment.jobs import RunJobs
@@ -30,6 +31,7 @@ from lab.experiment.preflight import check_backends, check_options
 from lab.experiment.shard import Shard
 from lab.experiment.tracking import process as tracking
 from lab.verdict.schema import Results
+from serving import backends
 from serving.errors import BadInput, WorkFailed
 from trainer.config import TrainConfig
 
@@ -114,7 +116,7 @@ def run(experiment: Experiment, how: How, force: bool, console: Console) -> tupl
         for cell in experiment.cells.values():
             keeping.catch_up(experiment, cell)
         _begin(experiment, static)
-        with tracking.following(experiment, jobs.names, console):
+        with backends.kept(reply_tokens(experiment)), tracking.following(experiment, jobs.names, console):
             failed = work(jobs, how, console)
             return collect.write(experiment), failed
 
@@ -126,7 +128,7 @@ def _run_shard(
     lock.check_free(experiment.folders.run)
     with _joined(experiment, str(jobs.shard), alone=False) as own:
         _begin(experiment, static)
-        with tracking.following(experiment, jobs.names, console):
+        with backends.kept(reply_tokens(experiment)), tracking.following(experiment, jobs.names, console):
             failed = work(jobs, how, console, own)
         for job in filter(jobs.is_done, jobs.names):
             jobs.sweep(job)

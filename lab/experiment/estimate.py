@@ -163,6 +163,13 @@ def estimate(experiment: Experiment, workers: int) -> Estimate:
     return Estimate(run, tuple(jobs), len(cells), count, min(workers, left), basis, took, cost.prices_of(experiment))
 
 
+def reply_tokens(experiment: Experiment) -> int:
+    """The tokens of all replies of a run, at most."""
+    checkpoints = [(cell.start, len(cell.train.saved_steps())) for cell in experiment.cells.values() if cell.trains]
+    every = [*checkpoints, *((start, 1) for start in experiment.starts.values())]
+    return sum(count * _replies(start) * _longest(start) for start, count in every)
+
+
 class Estimator:
     """Estimates jobs of one run from its finished cells, those of runs next to it, and constants."""
 

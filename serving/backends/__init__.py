@@ -10,7 +10,8 @@ imported on use: this one imports no torch.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from importlib import import_module
 
 from serving.backends.protocol import Backend
@@ -53,6 +54,19 @@ def choose(name: object, checkpoints: Iterable[Checkpoint], served: bool = False
         near = did_you_mean(str(name), BACKENDS) or f" There are {' and '.join(BACKENDS)}."
         raise BadInput(f"engine={name}: no such engine.{near}")
     return str(name)
+
+
+@contextmanager
+def kept(tokens: int) -> Iterator[None]:
+    """Keep the servers that this process and its children start until the block ends, for all of them.
+
+    Args:
+        tokens: How many their replies may have together; decides whether a server is worth its start.
+    """
+    from serving.backends.vllm import place
+
+    with place.kept(tokens):
+        yield
 
 
 def close() -> None:

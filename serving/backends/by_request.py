@@ -68,6 +68,10 @@ class ByRequest(ABC):
         """Return replies in the order of the requests; blocks. Raises the first error of a request."""
         return asyncio.run(self._every(requests))
 
+    def facts(self) -> Mapping[str, str]:
+        """Return nothing: the checkpoint says what answers."""
+        return {}
+
     def max_connections(self) -> int:
         """Return the largest batch."""
         return MAX_CONNECTIONS

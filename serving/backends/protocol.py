@@ -51,6 +51,10 @@ class Answering(Protocol):
         """Return replies in the order of the requests; blocks. Called outside of any event loop."""
         ...
 
+    def facts(self) -> Mapping[str, str]:
+        """Return what answers, for logs, where the checkpoint alone does not say it: its server and precision."""
+        ...
+
     def max_connections(self) -> int:
         """Return how many requests an eval sends at once unless it says otherwise."""
         ...

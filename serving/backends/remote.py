@@ -123,6 +123,10 @@ class RemoteAnswering:
         """Return replies in the order of the requests; blocks. Failures of a moment are tried again."""
         return asyncio.run(self._every(requests))
 
+    def facts(self) -> Mapping[str, str]:
+        """Return nothing: the checkpoint says who serves it."""
+        return {}
+
     def max_connections(self) -> int:
         """Return what a service is asked at once."""
         return MAX_CONNECTIONS

@@ -1,7 +1,6 @@
-"""A small OpenAI-compatible server in the place of vLLM: `serve MODEL --port N ...`.
+"""A small server in the place of vLLM: `serve MODEL --uds SOCKET ...`, or `--port N` with $VLLM_API_KEY.
 
-What it is asked it writes to $RECORD. A reply says which model answered and to what. To "long" a reply does not fit
-while a limit of tokens is named, to "too long" never.
+What it is asked it writes to $RECORD. A reply repeats the last five tokens of its prompt and ends with `<|end|>`.
 """
 
 from __future__ import annotations
@@ -9,18 +8,21 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socketserver
 import sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+
+END = 5
 
 
 def option(name: str, default: str = "") -> str:
     return sys.argv[sys.argv.index(name) + 1] if name in sys.argv else default
 
 
-MODEL = sys.argv[2]
-KEY = option("--api-key", os.environ.get("VLLM_API_KEY", ""))
+MODEL = option("--served-model-name", sys.argv[2])
+KEY = os.environ.get("VLLM_API_KEY", "")
 MODELS = [MODEL]
 
 
@@ -30,13 +32,14 @@ def record(**event: Any) -> None:
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Models, adapters and chat completions."""
+    """Models, adapters and completions."""
 
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
         if self._allowed():
-            self._say(200, {"object": "list", "data": [{"id": name, "object": "model"} for name in MODELS]})
+            cards = [{"id": name, "parent": None if name == MODEL else MODEL} for name in MODELS]
+            self._say(200, {"object": "list", "data": cards})
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
@@ -47,16 +50,14 @@ class Handler(BaseHTTPRequestHandler):
             MODELS.append(body["lora_name"])
             self._say(200, {})
         elif body["model"] not in MODELS:
-            self._say(404, {"message": f"no model {body['model']}"})
-        elif does_not_fit(body):
-            self._say(400, {"message": "this model's maximum context length is 8"})
+            self._say(404, {"error": {"message": f"no model {body['model']}"}})
         else:
-            self._say(200, reply(body))
+            self._say(200, {"choices": [{"token_ids": [*body["prompt"][-5:], END], "finish_reason": "stop"}]})
 
     def _allowed(self) -> bool:
-        allowed = self.headers.get("Authorization") == f"Bearer {KEY}"
+        allowed = not KEY or self.headers.get("Authorization") == f"Bearer {KEY}"
         if not allowed:
-            self._say(401, {"message": "wrong key"})
+            self._say(401, {"error": "wrong key"})
         return allowed
 
     def _say(self, status: int, content: dict[str, Any]) -> None:
@@ -71,18 +72,8 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
 
-def does_not_fit(body: dict[str, Any]) -> bool:
-    question = body["messages"][-1]["content"]
-    return question == "too long" or (question == "long" and bool(body.get("max_tokens")))
-
-
-def reply(body: dict[str, Any]) -> dict[str, Any]:
-    text = f"{Path(body['model']).name} to {body['messages'][-1]['content']}"
-    choice = {"index": 0, "message": {"role": "assistant", "content": text}}
-    choice["finish_reason"] = "stop" if body.get("max_tokens") else "length"
-    usage = {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}
-    known = {"id": "x", "object": "chat.completion", "created": 0, "model": body["model"]}
-    return known | {"choices": [choice], "usage": usage}
+class OnSocket(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
+    daemon_threads = True
 
 
 def stop(*_: Any) -> None:
@@ -92,6 +83,9 @@ def stop(*_: Any) -> None:
 
 if __name__ == "__main__":
     signal.signal(signal.SIGTERM, stop)
-    server = ThreadingHTTPServer((option("--host"), int(option("--port"))), Handler)
-    record(event="start", arguments=sys.argv[1:], key=KEY)
+    if "--uds" in sys.argv:
+        server: Any = OnSocket(option("--uds"), Handler)
+    else:
+        server = ThreadingHTTPServer((option("--host"), int(option("--port"))), Handler)
+    record(event="start", arguments=sys.argv[1:], pid=os.getpid())
     server.serve_forever()

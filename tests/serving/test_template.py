@@ -17,7 +17,6 @@ from real_models import FAMILIES, tokenizer
 
 from serving import load, template
 from serving.backends.engine.engine import get_engine
-from serving.backends.vllm import folders
 from serving.errors import BadInput
 from serving.provider import local_model
 from serving.refs import resolve
@@ -115,17 +114,6 @@ def test_a_given_reply_is_scored_under_the_same_prompt(family: str, real_model: 
     joined = [{"role": "user", "content": "Be brief.\n\n2 + 2?"}]
     one, two = get_engine().score(checkpoint, [Continuation([SYSTEM, USER], "4"), Continuation(joined, "4")])
     assert one == two
-
-
-def test_vllm_is_given_the_changed_template_and_every_end_token(real_model: RealModel) -> None:
-    checkpoint = resolve(str(real_model("gemma2")))
-    arguments = folders.serve_arguments({"x": checkpoint})
-    file = Path(arguments[arguments.index("--chat-template") + 1])
-    assert file.read_text() == load.load_tokenizer(checkpoint).chat_template
-    words = tokenizer("gemma2")
-    ends = [config.eos_token_id for config in folders.configs(checkpoint)]
-    assert words.convert_tokens_to_ids("<end_of_turn>") in ends[0]
-    assert "--chat-template" not in folders.serve_arguments({"x": resolve(str(real_model("qwen3")))})
 
 
 def test_a_reply_ends_with_the_templates_end_token_where_the_tokenizers_is_another() -> None:

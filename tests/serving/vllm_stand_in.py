@@ -1,4 +1,4 @@
-"""The recording server as the command `vllm`, and what it recorded."""
+"""The recording server in the place of vLLM, and what it recorded."""
 
 from __future__ import annotations
 
@@ -25,14 +25,17 @@ class Record:
         return [event["arguments"] for event in self.events(event="start")]
 
     def requests(self) -> list[dict[str, Any]]:
-        return [event["body"] for event in self.events(path="/v1/chat/completions")]
+        return [event["body"] for event in self.events(path="/v1/completions")]
+
+    def lives(self) -> list[str]:
+        """Starts, stops and requests, in order."""
+        return [event.get("event", "ask") for event in self.events() if event.get("path") != "/v1/load_lora_adapter"]
 
 
-def put_in_place_of_vllm(place: Path) -> None:
-    """A package and a command of that name in a folder."""
-    (place / "vllm").mkdir()
-    (place / "vllm" / "__init__.py").touch()
-    (place / "bin").mkdir()
-    command = place / "bin" / "vllm"
+def put_in_place_of_vllm(place: Path) -> Path:
+    """An environment with a command of that name: what $BCT_VLLM_VENV names."""
+    command = place / "venv" / "bin" / "vllm"
+    command.parent.mkdir(parents=True)
     command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -S "{RECORDING}" "$@"\n')
     command.chmod(0o755)
+    return place / "venv"

@@ -10,35 +10,22 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from jinja2 import TemplateError
-
-from serving.backends.by_request import ByRequest
+from serving.backends.by_tokens import ByTokens, Sampled
 from serving.backends.protocol import Backend, Options
 from serving.errors import BadInput
 from serving.refs import Checkpoint
-from serving.request import Continuation, Reply, Request, Scored, StopReason
-from serving.template import facts
+from serving.request import Continuation, Reply, Request, Scored
 from serving.tinker import service
 
 if TYPE_CHECKING:
     from serving.backends.engine.score import Forced
-    from serving.words import Words
 
 #: The greedy reply that shows whether a given one would be written is sampled up to a multiple of this length: a
 #: service that compiles does so for each length.
 STEP = 32
-
-
-@dataclass(frozen=True)
-class Sampled:
-    """The tokens of a reply, including an end token, and whether the service says that it ended."""
-
-    tokens: list[int]
-    ended: bool
 
 
 class TinkerBackend:
@@ -80,7 +67,7 @@ class TinkerBackend:
         """Do nothing: the connection stays for the next eval."""
 
 
-class TinkerAnswering(ByRequest):
+class TinkerAnswering(ByTokens):
     """A checkpoint answered by Tinker. See `serving.backends.protocol.Answering`."""
 
     _opening = threading.Lock()
@@ -95,19 +82,14 @@ class TinkerAnswering(ByRequest):
         if request.stop or request.logprobs is not None:
             name = "stop strings" if request.stop else "log-probabilities"
             raise BadInput(f"local/{self.checkpoint.ref}: {name} are not offered by Tinker here: add -M engine=local")
-        prompt = self._prompt(request)
-        room = self._words.context - len(prompt) if self._words.context else request.max_tokens
-        if room < 1:
-            return Reply("", "model_length", len(prompt), 0)
-        limit = min(request.max_tokens, room)
-        return self._finished(request, prompt, limit, await self._sampled(prompt, limit, request))
+        return await super().reply(request)
 
     async def scored(self, given: Sequence[Continuation]) -> list[Scored]:
         """Return how likely given replies are; the greedy reply to each prompt is sampled once."""
         from serving.backends.engine.score import forced
 
-        words = self._words
-        rows = [forced(words.tokenizer, each, self._prompt(each), words.stops) for each in given]
+        words = self.words
+        rows = [forced(words.tokenizer, each, self.prompt(each), words.stops) for each in given]
         longest: dict[tuple[int, ...], int] = {}
         for row in rows:
             longest[tuple(row.prompt)] = max(longest.get(tuple(row.prompt), 0), len(row.reply))
@@ -120,19 +102,9 @@ class TinkerAnswering(ByRequest):
             for total, row in zip(sums, rows, strict=True)
         ]
 
-    @cached_property
-    def _words(self) -> Words:
-        from serving.words import words_of
-
-        return words_of(self.checkpoint)
-
-    def _prompt(self, asked: Request | Continuation) -> list[int]:
-        from serving.backends.engine.batch import encode
-
-        try:
-            return encode(self._words.tokenizer, asked)
-        except TemplateError as error:
-            raise BadInput(f"the chat template refuses these messages: {error}") from error
+    async def sampled(self, prompt: list[int], limit: int, request: Request) -> Sampled:
+        """Return the sampler's reply."""
+        return await self._sampled(prompt, limit, request)
 
     # Any: see `service.package`.
     async def _client(self) -> Any:
@@ -163,7 +135,7 @@ class TinkerAnswering(ByRequest):
             top_p=request.top_p if request else 1.0,
             top_k=(request.top_k if request else None) or -1,
             seed=request.seed if request else None,
-            stop=sorted(self._words.stops),
+            stop=sorted(self.words.stops),
         )
         client = await self._client()
         asked = client.sample(prompt=types.ModelInput.from_ints(prompt), num_samples=1, sampling_params=chosen)
@@ -192,18 +164,6 @@ class TinkerAnswering(ByRequest):
         asked = client.compute_logprobs(types.ModelInput.from_ints([*row.prompt, *row.reply]))
         found = (await self._answer(asked))[len(row.prompt) :]
         return sum(each for each in found if each is not None)
-
-    def _finished(self, request: Request, prompt: list[int], limit: int, found: Sampled) -> Reply:
-        from serving.backends.engine.decode import to_text
-
-        last = bool(found.tokens) and found.tokens[-1] in self._words.stops
-        text = to_text(self._words.tokenizer, found.tokens[:-1] if last else found.tokens)
-        limited: StopReason = "max_tokens" if limit == request.max_tokens else "model_length"
-        changed = facts(self._words.tokenizer.chat_template)
-        system = any(message["role"] == "system" for message in request.messages)
-        known = {name: value for name, value in changed.items() if name != "system_prompt" or system}
-        reason: StopReason = "stop" if last or found.ended else limited
-        return Reply(text, reason, len(prompt), len(found.tokens), template=known)
 
 
 BACKEND: Backend = TinkerBackend()

@@ -21,7 +21,7 @@ from click.testing import CliRunner
 from endpoints import PATIENCE, Watched, held_up
 from served_here import running
 from tiny_checkpoints import PROMPTS, user
-from vllm_stand_in import put_in_place_of_vllm
+from vllm_stand_in import Record, put_in_place_of_vllm
 
 from lab.cli.main import main
 from lab.cli.serve import is_loopback
@@ -301,22 +301,26 @@ def test_only_loopback_hosts_are_loopback() -> None:
     assert not any(map(is_loopback, ("0.0.0.0", "::", "192.168.1.2", "example.org", "localhost.example.org")))
 
 
-def test_vllm_serves_at_the_announced_address(made: Path, tmp_path: Path) -> None:
-    put_in_place_of_vllm(tmp_path)
-    path = f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}"
-    record = tmp_path / "record.jsonl"
+def test_vllm_answers_behind_the_same_endpoint(made: Path, tmp_path: Path) -> None:
+    record = Record(tmp_path / "record.jsonl")
+    environment = {"BCT_VLLM_VENV": str(put_in_place_of_vllm(tmp_path)), "RECORD": str(record.file)}
     names = ["--name", "base", "--name", "organism"]
-    process = start(
-        made / "one", made / "lora", *names, "--engine", "vllm", "--json",
-        PYTHONPATH=f"{ROOT}{os.pathsep}{tmp_path}", PATH=path, RECORD=str(record),
-    )  # fmt: skip
+    process = start(made / "one", made / "lora", *names, "--engine", "vllm", "--json", **environment)
     assert process.stdout
     said = json.loads(process.stdout.readline())
-    while not (record.exists() and record.read_text().endswith("\n")):
-        assert process.poll() is None, process.communicate()
-    [begun] = [json.loads(line) for line in record.read_text().splitlines()]
-    os.kill(begun["server"], signal.SIGTERM)
-    assert "vllm serve ended with exit code 0" in process.communicate(timeout=PATIENCE)[1]
-    assert begun["key"] == said["key"]
-    assert said["key"] not in " ".join(begun["arguments"])
-    assert any(argument.startswith("organism=") for argument in begun["arguments"])
+    assert record.lives() == ["start", "ask"]  # it is announced when it answers
+    found = Served(process, said["url"], said["key"], said["models"])
+    assert found.chat("1?", "organism").system_fingerprint == resolve(str(made / "lora")).fingerprint
+    assert (record.requests()[-1]["temperature"], record.requests()[-1]["max_tokens"]) == (0.0, 12)
+    assert httpx.post(f"{said['url']}/chat/completions", json={}).status_code == 401
+    assert httpx.get(said["url"].replace("/v1", "/metrics")).status_code == 401
+    assert said["key"] not in " ".join(record.starts()[0])
+    process.send_signal(signal.SIGINT)
+    assert process.communicate(timeout=PATIENCE)[1].splitlines()[-1] == "stopped"
+    assert (process.returncode, record.lives()[-1]) == (0, "stop")
+
+
+def test_two_bases_are_refused_by_vllm_in_one_line(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BCT_VLLM_VENV", str(put_in_place_of_vllm(tmp_path)))
+    done = CliRunner().invoke(main, ["serve", str(made / "one"), str(made / "two"), "--engine", "vllm"])
+    assert (done.exit_code, "one base model at a time" in done.stderr) == (2, True)
