@@ -10,7 +10,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from types import FrameType
 from typing import Literal, Protocol
@@ -21,7 +21,7 @@ from bct_tasks import static_gate as gate
 from lab.experiment import claims, collect, intact, judging, keeping, lock, named, registered
 from lab.experiment.board import Board, Ended, Jobs
 from lab.experiment.claims import Claims, Driver
-from lab.experiment.estimate import reply_tokens
+from lab.experiment.estimate import highest_rank, reply_tokens
 from lab.experiment.folder import Experiment, check_settings, keep
 from lab.experiment.inline import InlineExecutor
 from lab.experiment.jobs import RunJobs
@@ -116,7 +116,7 @@ def run(experiment: Experiment, how: How, force: bool, console: Console) -> tupl
         for cell in experiment.cells.values():
             keeping.catch_up(experiment, cell)
         _begin(experiment, static)
-        with backends.kept(reply_tokens(experiment)), tracking.following(experiment, jobs.names, console):
+        with _serving(experiment), tracking.following(experiment, jobs.names, console):
             failed = work(jobs, how, console)
             return collect.write(experiment), failed
 
@@ -128,11 +128,16 @@ def _run_shard(
     lock.check_free(experiment.folders.run)
     with _joined(experiment, str(jobs.shard), alone=False) as own:
         _begin(experiment, static)
-        with backends.kept(reply_tokens(experiment)), tracking.following(experiment, jobs.names, console):
+        with _serving(experiment), tracking.following(experiment, jobs.names, console):
             failed = work(jobs, how, console, own)
         for job in filter(jobs.is_done, jobs.names):
             jobs.sweep(job)
     return None if own.others() else collect.write(experiment), failed
+
+
+def _serving(experiment: Experiment) -> AbstractContextManager[None]:
+    """The servers of a run last as long as its driver."""
+    return backends.kept(reply_tokens(experiment), highest_rank(experiment))
 
 
 @contextmanager

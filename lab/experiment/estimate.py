@@ -170,6 +170,13 @@ def reply_tokens(experiment: Experiment) -> int:
     return sum(count * _replies(start) * _longest(start) for start, count in every)
 
 
+def highest_rank(experiment: Experiment) -> int:
+    """The highest rank of a run's adapters; 0: it trains none."""
+    trained = [cell.train.rank for cell in experiment.cells.values() if cell.trains]
+    made = [start.organism.rank for start in experiment.starts.values() if start.organism]
+    return max((rank or 0 for rank in (*trained, *made)), default=0)
+
+
 class Estimator:
     """Estimates jobs of one run from its finished cells, those of runs next to it, and constants."""
 

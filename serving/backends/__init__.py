@@ -57,15 +57,16 @@ def choose(name: object, checkpoints: Iterable[Checkpoint], served: bool = False
 
 
 @contextmanager
-def kept(tokens: int) -> Iterator[None]:
+def kept(tokens: int = 0, rank: int = 0) -> Iterator[None]:
     """Keep the servers that this process and its children start until the block ends, for all of them.
 
     Args:
         tokens: How many their replies may have together; decides whether a server is worth its start.
+        rank: The highest rank of adapters that will be served, so that the first server can take all; 0: none.
     """
     from serving.backends.vllm import place
 
-    with place.kept(tokens):
+    with place.kept(tokens, rank):
         yield
 
 

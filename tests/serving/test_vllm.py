@@ -261,6 +261,11 @@ def test_the_reason_of_a_start_that_failed_is_the_last_error_that_says_something
     assert reason("usage: x\nvllm serve: error: unrecognized arguments: --colour red\n") == (
         "vllm serve: error: unrecognized arguments: --colour red"
     )
+    invalid = "(APIServer pid=1) pydantic_core.ValidationError: 1 validation error for ModelConfig\n"
+    invalid += (
+        "(APIServer pid=1)   Value error, max_model_len (9) is greater than 8 [type=value_error, input_value=1]\n"
+    )
+    assert reason(invalid) == "Value error, max_model_len (9) is greater than 8"
     assert reason("") == "it said nothing"
 
 

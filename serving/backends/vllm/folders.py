@@ -51,6 +51,11 @@ def names_of(checkpoint: Checkpoint) -> VLLMNames:
     return VLLMNames(checkpoint.base, adapter, _rank(checkpoint))
 
 
+def allowed(rank: int) -> int | None:
+    """Return the rank that a server is started for, for adapters up to this one; None for 0, no adapters."""
+    return next((one for one in RANKS if one >= rank), RANKS[-1]) if rank else None
+
+
 def full_model(base: Checkpoint, place: Path) -> tuple[str, str | None]:
     """Return the folder or hub id of a full model and its revision; an adapter is merged into one, which takes minutes.
 
@@ -120,7 +125,6 @@ def _rank(checkpoint: Checkpoint) -> int | None:
         return None
     config = layout.read_json(checkpoint.path / "adapter_config.json")
     rank = max([int(config.get("r") or RANKS[0]), *(config.get("rank_pattern") or {}).values()])
-    fitting = [allowed for allowed in RANKS if allowed >= rank]
-    if not fitting:
+    if rank > RANKS[-1]:
         raise BadInput(f"{checkpoint.ref}: vLLM supports no adapters of rank {rank}: add -M engine=local")
-    return fitting[0]
+    return allowed(rank)

@@ -27,7 +27,7 @@ import anyio
 from serving.backends.vllm.server import LONGEST_SOCKET, Server, Wanted, launch
 from serving.errors import WorkFailed
 
-#: The place of a run, the process with which it ends, and the tokens of its replies: PID:TOKENS:FOLDER.
+#: The place of a run, and what is known of it: PID:TOKENS:RANK:FOLDER.
 RUN = "BCT_VLLM_SERVERS"
 PREFIX = "bct-vllm-"
 #: Seconds between two attempts to get a lock.
@@ -42,12 +42,14 @@ class Place:
         folder: It.
         pid: The process with which the servers end.
         tokens: How many the run will ask for, as far as it knows.
+        rank: The highest rank of its adapters; 0: it has none.
         shared: Other processes use it too.
     """
 
     folder: Path
     pid: int
     tokens: int = 0
+    rank: int = 0
     shared: bool = False
 
     async def take(self, wanted: Wanted) -> Held:
@@ -154,24 +156,25 @@ def _got(file: int, kind: int) -> bool:
 def here() -> Place:
     """Return the place of the run on the GPUs of this process, else the place of this process."""
     if shared := os.environ.get(RUN):
-        pid, tokens, folder = shared.split(":", 2)
-        gpus = re.sub(r"\W+", "-", os.environ.get("CUDA_VISIBLE_DEVICES", ""))
-        return Place(Path(f"{folder}-{gpus}"), int(pid), int(tokens), shared=True)
+        pid, tokens, rank, folder = shared.split(":", 3)
+        gpus = re.sub(r"\W+", "-", os.environ.get("CUDA_VISIBLE_DEVICES") or "all")
+        return Place(Path(f"{folder}-{gpus}"), int(pid), int(tokens), int(rank), shared=True)
     return _own(os.getpid())
 
 
 @contextmanager
-def kept(tokens: int = 0) -> Iterator[None]:
+def kept(tokens: int, rank: int) -> Iterator[None]:
     """Servers that this process and its children start meanwhile end with the block, and are shared.
 
     Args:
         tokens: How many the replies may have together: whether a server is worth its start (`worth`).
+        rank: The highest rank of adapters that will be served, so that the first server can take all; 0: none.
     """
     if RUN in os.environ:
         yield
         return
     folder = _new()
-    os.environ[RUN] = f"{os.getpid()}:{tokens}:{folder}"
+    os.environ[RUN] = f"{os.getpid()}:{tokens}:{rank}:{folder}"
     try:
         yield
     finally:

@@ -105,10 +105,9 @@ class Launched:
     def _wanted(self) -> Wanted:
         """The server; by now all adapters of its base are known."""
         assert self._model is not None
-        base = self._names.base.fingerprint
-        rank = _ranks.get(base)
-        layers = folders.linear_layers(*self._model) if rank is not None else ()
-        model, revision = self._model
+        base, (model, revision) = self._names.base.fingerprint, self._model
+        rank = folders.allowed(max(_ranks.get(base, 0), here().rank))
+        layers = folders.linear_layers(model, revision) if rank is not None else ()
         return Wanted(model, base, revision, self.dtype, rank, layers, self._chosen(), self._devices)
 
     def _chosen(self) -> Mapping[str, Any]:

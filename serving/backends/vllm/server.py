@@ -43,7 +43,7 @@ LAUNCHER = Path(__file__).with_name("launcher.py")
 SAY_EVERY_S, GOODBYE_S = 30.0, 30.0
 #: Bytes of a path that the kernel takes for a socket.
 LONGEST_SOCKET = 107
-_ERROR = re.compile(r"(?:^|\s)((?:[\w.]+\.)?\w*(?:Error|Exception|Interrupt): .+|.*\berror: .+)$")
+_ERROR = re.compile(r"(?:^|\s)(Value error, .+?(?= \[type=|$)|(?:[\w.]+\.)?\w*(?:Error|Exception): .+|.*\berror: .+)")
 #: What says only that something failed before.
 _LATER = ("Engine core initialization failed", "Engine process failed", "EngineCore failed to start")
 
