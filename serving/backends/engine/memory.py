@@ -15,8 +15,9 @@ from transformers import PreTrainedModel
 # Shares of what is free. The rest is for fragments and other processes.
 SHARE_OF_GPU = 0.8
 SHARE_OF_CPU = 0.25
-# Limits CPU batches, which would otherwise grow to all free memory; larger ones are not faster there.
-MOST_CPU = 2**30
+# Limits CPU batches, which would otherwise grow to all free memory. Of a model of 135 M parameters about 190 rows fit:
+# they take an eighth less processor time than half as many at a time.
+MOST_CPU = 2**31
 # Copies of a row's logits alive at once while sampling: probabilities, order and sums, in fp32 and int64.
 LOGIT_BYTES = 32
 
