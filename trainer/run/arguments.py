@@ -14,6 +14,7 @@ import math
 import tempfile
 from collections.abc import Container, Mapping
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeVar, cast, get_args, get_type_hints
 
@@ -112,6 +113,11 @@ def check_trl(given: dict[str, Any], algorithm: str = "sft", fields: Container[s
             raise BadInput(f"trl: {name} is determined by the run: {fix}")
         if name not in known:
             raise BadInput(f"trl: unknown argument '{name}'.{did_you_mean(name, known) or ' See --help-all.'}")
+    if given.get("use_vllm") and not (pick_device().type == "cuda" and find_spec("vllm")):
+        raise BadInput(
+            "trl: use_vllm needs a GPU and vllm in this environment, as TRL's server mode needs NCCL and its colocate"
+            " mode fails on vLLM's CPU build: leave it out"
+        )
 
 
 def check(config: TrainConfig) -> None:

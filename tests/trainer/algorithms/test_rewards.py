@@ -124,6 +124,11 @@ def test_prompts_that_leave_no_room_for_a_reply_are_refused(cell: Make, tmp_path
         train(cell(reply_tokens=510), tmp_path / "run")
 
 
+def test_generation_with_vllm_without_a_gpu_is_refused(cell: Make, tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="trl: use_vllm needs a GPU and vllm in this environment"):
+        train(cell(trl={"use_vllm": True}), tmp_path / "run")
+
+
 def test_a_field_of_ours_is_not_given_to_trl_behind_its_back(cell: Make, tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="num_generations is a field of the configuration"):
         train(cell(trl={"num_generations": 2}), tmp_path / "run")
