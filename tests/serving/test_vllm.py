@@ -189,6 +189,16 @@ def test_the_server_ends_with_the_process_that_wanted_it(
     assert record.lives() == ["start", "ask", "stop"]
 
 
+def test_a_server_that_was_killed_is_started_again(made: Path, record: Record) -> None:
+    for start in (1, 2):
+        anyio.run(by_vllm(made / "one").generate, "hello")
+        assert len(record.starts()) == start
+        pid = record.events(event="start")[-1]["pid"]
+        os.kill(int(Path(f"/proc/{pid}/stat").read_text().split()[3]), signal.SIGKILL)  # with its launcher
+        while _lives(pid):
+            time.sleep(0.05)
+
+
 def test_an_existing_server_is_used_as_it_is(made: Path, record: Record, monkeypatch: pytest.MonkeyPatch) -> None:
     port = _free_port()
     program = Path(os.environ["BCT_VLLM_VENV"]) / "bin" / "vllm"

@@ -15,6 +15,7 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 import anyio
 
 from serving.backends.protocol import Backend, Options
+from serving.backends.vllm import folders
 from serving.backends.vllm.answering import VLLMAnswering
 from serving.backends.vllm.place import here
 from serving.backends.vllm.reach import turns
@@ -33,7 +34,7 @@ class VLLMBackend:
 
     def suits(self, checkpoint: Checkpoint, served: bool) -> bool:
         """Return True where a server's address is given, or one would save more time than its start takes."""
-        if served or checkpoint.served or not is_installed():
+        if served or checkpoint.served or not is_installed() or not folders.is_plain(checkpoint):
             return served
         found = worth(checkpoint, here().tokens or TYPICAL)
         return has_cuda() if found is None else found

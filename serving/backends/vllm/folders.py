@@ -56,6 +56,15 @@ def allowed(rank: int) -> int | None:
     return next((one for one in RANKS if one >= rank), RANKS[-1]) if rank else None
 
 
+def is_plain(checkpoint: Checkpoint) -> bool:
+    """Return whether vLLM can serve a checkpoint: a full model, or an adapter of low-rank matrices alone."""
+    if checkpoint.base is None or checkpoint.path is None:
+        return True
+    config = layout.read_json(checkpoint.path / "adapter_config.json")
+    more = config.get("bias") not in (None, "none") or config.get("use_dora") or config.get("modules_to_save")
+    return not more and int(config.get("r") or 0) <= RANKS[-1]
+
+
 def full_model(base: Checkpoint, place: Path) -> tuple[str, str | None]:
     """Return the folder or hub id of a full model and its revision; an adapter is merged into one, which takes minutes.
 

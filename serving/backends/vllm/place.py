@@ -82,8 +82,9 @@ class Place:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     async def _begun(self, wanted: Wanted, before: Path | None) -> Held:
-        if before is not None:
-            await anyio.to_thread.run_sync(Server(before).stop)
+        for each in (before, self.folder / wanted.key):  # of the same name one may still be ending
+            if each is not None:
+                await anyio.to_thread.run_sync(Server(each).stop)
         server = launch(self.folder, self.pid, wanted)
         try:
             await server.ready(wanted.model)
@@ -123,13 +124,17 @@ class Held:
 
     @classmethod
     def of(cls, folder: Path, wanted: Wanted) -> Held | None:
-        """Hold the server in a folder; None if it has just ended."""
+        """Hold the server in a folder; None if it has ended."""
         try:
             lock = os.open(folder / "used", os.O_RDWR | os.O_CREAT, 0o600)
         except FileNotFoundError:
             return None
         fcntl.flock(lock, fcntl.LOCK_SH)
-        return cls(Server(folder), wanted, lock)
+        held = cls(Server(folder), wanted, lock)
+        if held.server.lives():
+            return held
+        held.give_back()
+        return None
 
     def give_back(self) -> None:
         """Let others stop it."""

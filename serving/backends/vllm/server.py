@@ -10,6 +10,7 @@ is needed. `launcher` ends it with the process that wanted it.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import logging
@@ -112,6 +113,8 @@ def launch(place: Path, pid: int, wanted: Wanted) -> Server:
     server = Server(place / wanted.key)
     server.folder.mkdir(mode=0o700)
     (server.folder / "wanted").touch()
+    alive = os.open(server.folder / "alive", os.O_RDWR | os.O_CREAT, 0o600)
+    fcntl.flock(alive, fcntl.LOCK_EX)  # the launcher inherits it: it is held as long as that lives
     launcher = [sys.executable, "-I", str(LAUNCHER), str(pid), str(server.folder), "--"]
     subprocess.Popen(
         [*launcher, *command, *wanted.command(server.folder)],
@@ -119,7 +122,9 @@ def launch(place: Path, pid: int, wanted: Wanted) -> Server:
         stdout=subprocess.DEVNULL,
         env=_environment(wanted),
         start_new_session=True,  # a Ctrl-C of the terminal is not for it
+        pass_fds=(alive,),
     )
+    os.close(alive)
     return server
 
 
@@ -135,8 +140,15 @@ class Server:
         return Address(self.folder / "socket")
 
     def lives(self) -> bool:
-        """Return whether it still runs, as far as its launcher knows."""
-        return (self.folder / "wanted").exists()
+        """Return whether its launcher still runs, which ends it and ends with it."""
+        try:
+            with (self.folder / "alive").open("a") as alive:
+                fcntl.flock(alive, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except FileNotFoundError:
+            return False
+        return False
 
     async def ready(self, model: str) -> None:
         """Wait until it answers; says what is waited for.
@@ -159,8 +171,9 @@ class Server:
         """End it and wait until its memory is free."""
         (self.folder / "wanted").unlink(missing_ok=True)
         until = time.monotonic() + GOODBYE_S
-        while self.folder.exists() and time.monotonic() < until:
+        while self.lives() and time.monotonic() < until:
             time.sleep(0.05)
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     async def _answers(self) -> bool:
         if not (self.folder / "socket").exists():
