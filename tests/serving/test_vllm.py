@@ -1,4 +1,4 @@
-"""`-M engine=vllm` against a recording server in the place of vLLM's program; the real one is in `tests/vllm`."""
+"""`-M engine=vllm` against a recording server in the place of vLLM's program; the real one is in `tests/real_vllm`."""
 
 from __future__ import annotations
 
