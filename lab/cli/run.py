@@ -10,6 +10,13 @@ import click
 
 from lab.cli.output import COUNT, PATH, as_json, emit, outcome, print_outcome, say
 
+SHARD = click.option(
+    "--shard",
+    metavar="I/N",
+    callback=lambda ctx, param, value: _shard(value),
+    help="Only the I-th of N parts of the cells; several drivers share the folder (docs: clusters).",
+)
+
 
 @click.command()
 @click.argument("recipe", type=PATH)
@@ -28,12 +35,7 @@ from lab.cli.output import COUNT, PATH, as_json, emit, outcome, print_outcome, s
 @click.option("--address", help="Address of the Ray cluster. Default: as Ray finds one, else this machine alone.")
 @click.option("--cpus", type=click.FloatRange(min=0, min_open=True), help="Ray: cores per job. Default: the recipe's.")
 @click.option("--gpus", type=click.FloatRange(min=0), help="Ray: GPUs per job. Default: the recipe's.")
-@click.option(
-    "--shard",
-    metavar="I/N",
-    callback=lambda ctx, param, value: _shard(value),
-    help="Only the I-th of N parts of the cells; several drivers share the folder (docs: clusters).",
-)
+@SHARD
 @click.option("--force", is_flag=True, help="Also train cells whose gate fails. They are marked invalid.")
 @as_json
 def run(

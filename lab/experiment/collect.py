@@ -7,17 +7,18 @@ Not covered: the report (`lab.report`).
 from __future__ import annotations
 
 import importlib.metadata
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from bct_tasks.setting import IN_WEIGHTS
+from bct_tasks.sources.capability import CHECKABLE
 from lab.experiment import cost, gate, intact, readings, registered, shown, state, stored
 from lab.experiment.folder import Experiment
 from lab.experiment.jobs import skipped
 from lab.experiment.labels import labelled
 from lab.experiment.readings import Reread
-from lab.logs.reader import newest, read_items, texts, why_no_margins
+from lab.logs.reader import newest, read_items, texts, why_absent
 from lab.logs.records import PATTERN, CeilingRecord, CellRecord, CheckpointRecord, Item, graders, judge_text
 from lab.plan.cells import Cell, Start
 from lab.verdict.results import build_results, second_reading, write_results
@@ -60,6 +61,7 @@ def _collected(experiment: Experiment) -> Results:
             *_short(experiment),
             *_own_ceilings(experiment),
             *_without_margins(experiment, records),
+            *_without_likelihood(experiment, records),
         ],
         command=f"bct run {recipe.path}",
         log_dir=folders.relative(folders.logs),
@@ -210,15 +212,31 @@ def _own_ceilings(experiment: Experiment) -> Iterator[str]:
             yield f"{start.setting}, {start.variant}: no base is named, so a* is {start.model_key}'s own"
 
 
-def _without_margins(experiment: Experiment, records: list[CellRecord]) -> list[str]:
+def _without_margins(experiment: Experiment, records: list[CellRecord]) -> Iterator[str]:
     """One line if margins were requested and checkpoints have none, with the reason from the first log."""
     wanted = [record for record in records if experiment.cells[record.id].start.margins]
-    every = [c for record in wanted for c in record.checkpoints if any(i.split == "eval" for i in c.items)]
-    without = [c for c in every if all(i.margin is None for i in c.items)]
+    if found := _absent(experiment, wanted, "margins"):
+        yield f"margins are absent at {found} (`margins: false` asks for none)"
+
+
+def _without_likelihood(experiment: Experiment, records: list[CellRecord]) -> Iterator[str]:
+    """The same for the likelihood of replies of our own, which have no key to switch them off."""
+    asked = {record.id: dict(experiment.cells[record.id].start.questions.capability) for record in records}
+    wanted = [record for record in records if asked[record.id].get("source") == CHECKABLE]
+    if found := _absent(experiment, wanted, "likelihood"):
+        yield f"the likelihood of replies of our own is absent at {found}"
+
+
+def _absent(experiment: Experiment, records: Iterable[CellRecord], scorer: Literal["margins", "likelihood"]) -> str:
+    """How many checkpoints lack every value of a scorer of given replies, and why; empty if none does."""
+    split, field = ("eval", "margin") if scorer == "margins" else ("capability", "bits")
+    asked = {c.log: [i for i in c.items if i.split == split] for record in records for c in record.checkpoints}
+    every = [log for log, items in asked.items() if items]
+    without = [log for log in every if all(getattr(item, field) is None for item in asked[log])]
     if not without:
-        return []
-    reason = why_no_margins(experiment.folders.absolute(without[0].log))
-    return [f"margins are absent at {len(without)} of {len(every)} checkpoints: {reason}"]
+        return ""
+    reason = why_absent(experiment.folders.absolute(without[0]), scorer)
+    return f"{len(without)} of {len(every)} checkpoints: {reason}"
 
 
 def _metrics(path: Path) -> tuple[dict[str, Any], ...]:

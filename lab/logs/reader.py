@@ -20,7 +20,7 @@ import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import zipfile_zstd  # noqa: F401  # inspect compresses with zstd, which `zipfile` learns from this import
 from pydantic_core import from_json
@@ -187,10 +187,11 @@ def answered_by(log: Path) -> Mapping[str, Any]:
     return ((sample or {}).get("output") or {}).get("metadata") or {}
 
 
-def why_no_margins(log: Path) -> str:
-    """Why no eval reply of a log has a margin: the first reason that its scores give."""
+def why_absent(log: Path, scorer: Literal["margins", "likelihood"]) -> str:
+    """Why no reply of a log has a value of a scorer of given replies: the first reason that its scores give."""
     rows = _read(log, SUMMARIES) or []
-    scores = [(row.get("scores") or {}).get("margins") for row in rows if row["metadata"].get("split") == "eval"]
+    split = "eval" if scorer == "margins" else "capability"
+    scores = [(row.get("scores") or {}).get(scorer) for row in rows if row["metadata"].get("split") == split]
     reasons = (score.get("reason") or score.get("explanation") for score in scores if score)
     return next(filter(None, reasons), "its log was made without them")
 

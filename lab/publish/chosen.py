@@ -74,9 +74,14 @@ def choose(experiment: Experiment, results: Results, cell: str | None, organism:
     Raises:
         BadInput: There is none of this name, or several without one, or its weights are not here.
     """
+    made = {str(start.organism_key): start for start in experiment.starts.values() if start.organism is not None}
+    if not made and not any(each.trains for each in experiment.cells.values()):
+        raise BadInput(
+            f"{experiment.folders.run}: has no weights to publish: it evaluates and trains nothing (`method: none`)."
+            " Publish a run that trains"
+        )
     if cell is not None:
         return _of_cell(experiment, results, cell)
-    made = {str(start.organism_key): start for start in experiment.starts.values() if start.organism is not None}
     if not made:
         raise BadInput(
             f"{experiment.folders.run}: made no organism (the behavior is in a prompt, or the organism existed):"
@@ -105,6 +110,11 @@ def _of_cell(experiment: Experiment, results: Results, named: str) -> Chosen:
     if found is None:
         known = [*experiment.cells, *(cell.digest for cell in experiment.cells.values())]
         raise BadInput(f"--cell: no cell '{id}' in {experiment.folders.run}.{did_you_mean(id, known)} See `bct table`.")
+    if not found.trains:
+        raise BadInput(
+            f"--cell: {id} was evaluated and not trained (`method: none`), so it has no weights of its own:"
+            " leave --cell out to publish the organism of the run"
+        )
     if at and not step.isdecimal():
         raise BadInput(f"--cell: '{step}' is not a step: write {id}@{found.train.steps}")
     number, folder = int(step) if at else found.train.steps, experiment.folders.cell(found)

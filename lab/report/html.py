@@ -34,13 +34,14 @@ from lab.report.templates import environment
 from lab.report.topics import WITH_ARM, Part, Topic, clauses, constants, topics
 from lab.report.viewer import Viewer
 from lab.verdict.arms import Arm
-from lab.verdict.contrasts import difference_text, label_text
+from lab.verdict.contrasts import difference_text, label_text, shared_text
 from lab.verdict.schema import CellResult, Margin, Results
 from lab.verdict.table import csv_text, text
 from lab.verdict.wording import FLAGS, LETTERS, MEANINGS, lr_text, share_text
 from serving.layout import write_atomic
+from trainer.methods import METHODS
 
-ANSWERS = {"yes": "✓ confirmed", "no": "✗ refuted", "undecided": "undecided"}
+ANSWERS = {"yes": "✓ confirmed", "no": "✗ refuted", "undecided": "undecided", "text": "not tested"}
 #: Most learning rates in the table of arms.
 RATES = 12
 #: With more cells, every checkpoint is in the CSV alone, and only the curves link their points.
@@ -147,6 +148,7 @@ def _environment(address: Address, results: Results) -> Environment:
         about=_about,
         clauses=clauses,
         contrast=label_text,
+        shared=shared_text,
         difference=difference_text,
         map_steps=lambda arm: steps_of(arm.cells),
         csv=_part_csv,
@@ -174,10 +176,11 @@ def margin_text(margin: Margin | None) -> str:
 
 
 def _about(arm: Arm) -> str:
-    """Method, carrier, role and factors of an arm, as far as its name does not say them."""
+    """What an arm is trained on, carrier, role and factors, as far as its name does not say them."""
     cell, factors = arm.cells[0], arm.conclusion.factors
+    known = METHODS.get(arm.conclusion.method)
     parts = [
-        arm.conclusion.method,
+        f"trained on: {known.line}" if known else arm.conclusion.method,
         f"carrier {cell.carrier}" if cell.carrier and cell.carrier != cell.variant else "",
         f"a {cell.role}, no verdict" if cell.role != "bct" else "",
         f"labels {str(factors['label_source']).replace('_', ' ')}" if factors.get("label_source") else "",

@@ -15,6 +15,7 @@ from lab.verdict.wording import grader_text, holm_text, judge_line, multiples_te
 
 def about(results: Results) -> dict[str, Any]:
     """What the templates of a run show, by its name in them."""
+    found = multiples(results)
     return {
         "heading": heading(results),
         "together": holm_text(results.conclusions, results.thresholds),
@@ -27,7 +28,8 @@ def about(results: Results) -> dict[str, Any]:
         "judged": judge_lines(results),
         "service": service_lines(results),
         "readings": [(reading, reading_line(reading)) for reading in results.readings],
-        "multiples": [(found.arm, multiples_text(found)) for found in multiples(results)],
+        "multiples": [(each.arm, multiples_text(each)) for each in found],
+        "steps_tested": {each.arm for each in found if any(low.covered >= 1 for low in each.lows)},
     }
 
 

@@ -94,6 +94,17 @@ class Part:
         return [(f"{self.id}.contrasts", contrasts.picture(self.contrasts))] if self.contrasts else []
 
     @property
+    def seeds(self) -> int:
+        """The number of seeds, at the learning rate that has fewest."""
+        return min(len(cells) for cells in by_lr(self.cells).values())
+
+    @property
+    def sample(self) -> Sample | None:
+        """The replies at the learning rate of its conclusion, else at the highest one."""
+        ordered = sorted(self.samples, key=lambda each: (each.cell.lr == self.conclusion.lr, each.cell.lr))
+        return ordered[-1] if ordered else None
+
+    @property
     def start(self) -> float | None:
         """The mean initial rate at step 0."""
         return _mean([c.checkpoints[0].eval.initial.p for c in self.cells if c.checkpoints])
@@ -131,9 +142,8 @@ class Topic:
 
     @property
     def sample(self) -> Sample | None:
-        """Of the first arm that has replies, those at the highest learning rate."""
-        found = [part.samples[-1] for part in self.parts if part.samples]
-        return found[0] if found else None
+        """Those of the first arm that has replies."""
+        return next((part.sample for part in self.parts if part.sample), None)
 
 
 def topics(results: Results, gallery: Mapping[str, Sequence[Picture]]) -> list[Topic]:

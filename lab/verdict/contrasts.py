@@ -90,10 +90,23 @@ def level_text(factor: str, level: Any) -> str:
     return f"{names.get(factor, factor)} {shown}"
 
 
-def label_text(contrast: Contrast) -> str:
-    """A contrast in a few words: `sandbagging, weights, bct, lr 1e-3: rank 8 against full fine-tuning`."""
+def label_text(contrast: Contrast, shared: str = "") -> str:
+    """A contrast in a few words: `sandbagging, weights, bct, lr 1e-3: rank 8 against full fine-tuning`.
+
+    Args:
+        contrast: The contrast.
+        shared: What is said elsewhere, as `shared_text` gives it.
+    """
     levels = [level_text(contrast.factor, level) for level in (contrast.second, contrast.first)]
-    return f"{about_text(contrast.matched)}: {' against '.join(levels)}{place_text(contrast.at, contrast.steps)}"
+    about = about_text(contrast.matched)
+    about = "" if about == shared else f"{about}: "
+    return f"{about}{' against '.join(levels)}{place_text(contrast.at, contrast.steps)}"
+
+
+def shared_text(found: Iterable[Contrast]) -> str:
+    """What both sides of every contrast have in common; empty where contrasts differ in it."""
+    about = {about_text(contrast.matched) for contrast in found}
+    return about.pop() if len(about) == 1 else ""
 
 
 def difference_text(found: Difference) -> str:

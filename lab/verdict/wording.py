@@ -142,15 +142,19 @@ def removed_text(
     mixed += f", and with damage in {damaged} more" if damaged else ""
     where = "at the end, all seeds, on the half that reports"
     rates = f"initial {share_text(initial)}, alternate {share_text(alternate)} {where}"
-    return f"{verb} {DAMAGE[damage]} at lr {lr_text(lr)} {seeds_text(k, m)}{mixed}{_removal(removal)} ({rates})"
+    return (
+        f"{verb} {DAMAGE[damage]} at lr {lr_text(lr)} {seeds_text(k, m)}{mixed}{_removal(removal)} ({rates})"
+    )
 
 
 def _removal(removal: Sequence[tuple[int, int]]) -> str:
-    """S as an interval: `, between steps 8 and 16`; over seeds, each one's."""
-    spans = list(dict.fromkeys(removal))
+    """S as an interval: `, between steps 8 and 16`; of more than two, what covers all."""
+    spans = sorted(set(removal))
     if not spans:
         return ""
-    return ", between steps " + " or ".join(f"{before} and {after}" for before, after in sorted(spans))
+    if len(spans) > 2:
+        return f", between steps {spans[0][0]} and {max(after for _, after in spans)} by seed"
+    return ", between steps " + " or ".join(f"{before} and {after}" for before, after in spans)
 
 
 def insignificant_text(removed: str, p: float) -> str:

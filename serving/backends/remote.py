@@ -44,7 +44,7 @@ MAX_CONNECTIONS = 10
 RETRIES, PAUSE_S = 6, 1.0
 #: How servers say that a prompt, or a prompt with its limit, is beyond the context; OpenAI has a code for it.
 TOO_LONG = ("context length", "context window", "context size", "input length", "too long", "maximum length")
-NO_SCORES = "gives no log-probabilities of a given reply: write `margins: false`"
+NO_SCORES = "gives no log-probabilities of a given reply"
 
 
 class RemoteBackend:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
@@ -16,7 +17,7 @@ from lab.report.figures.picture import Kind, Picture, canvas, rate_axis, rows_of
 from lab.report.figures.style import ALTERNATE, DASHED, DEGENERATE, FAINT, INITIAL, INK, PAPER, Links
 from lab.verdict.arms import GROUP, Arm, arms, grouped, key_of
 from lab.verdict.schema import CellResult, CheckpointResult, Group, Rate, Results, SeedRate
-from lab.verdict.wording import interval_text, lr_text, share_text
+from lab.verdict.wording import count_text, interval_text, lr_text, share_text
 
 Dash = str | tuple[int, tuple[float, float]]
 Read = Callable[[CheckpointResult], Rate]
@@ -39,15 +40,13 @@ def _panels_of(results: Results) -> Iterator[Panel]:
 
 
 def _picture(arm: Arm, cells: list[CellResult], group: Group | None) -> Picture:
-    lr, names = lr_text(cells[0].lr), [named(c) for c in cells]
-    shown = ", ".join(str(c.seed) for c in cells) if len(cells) <= SEEDS else f"{len(cells)} of them"
-    seeds = f"seed{'s' * (len(cells) > 1)} {shown}"
+    lr = lr_text(cells[0].lr)
     text = in_words(cells, group)
     means = partial(mean_panel, group, cells[0].ceiling, text) if group else None
     return Picture(
         key=f"{slug(arm.conclusion.arm)}.curves.{slug(lr)}.{cells[0].steps}",
         title=f"lr {lr}",
-        note=f"{seeds}: {', '.join(dict.fromkeys(names))}",
+        note=_names(cells),
         draw=partial(draw, cells, group),
         text=text,
         rows=tuple(rows_of(cells)),
@@ -56,6 +55,14 @@ def _picture(arm: Arm, cells: list[CellResult], group: Group | None) -> Picture:
         inline=means if means and len(cells) > SEEDS else partial(panel, cells, group, text),
         means=means,
     )
+
+
+def _names(cells: Sequence[CellResult]) -> str:
+    """The seeds of cells and their names: `seeds 0, 1, 2: 2 kept, 1 retained`."""
+    few = f"seed{'s' * (len(cells) > 1)} {', '.join(str(c.seed) for c in cells)}"
+    names = Counter(named(c) for c in cells).most_common()
+    said = names[0][0] if len(names) == 1 else ", ".join(f"{n} {name}" for name, n in names)
+    return f"{few if len(cells) <= SEEDS else count_text(len(cells), 'seed')}: {said}"
 
 
 def named(cell: CellResult) -> str:
@@ -99,15 +106,15 @@ def _draw_panels(panels: Sequence[Panel], links: Links) -> Figure:
     figure = Figure(figsize=(7.0, 2.1 * rows), layout="constrained")
     every = list(figure.subplots(rows, columns, sharey=True, squeeze=False).flat)
     for axes, (_, cells, group) in zip(every, panels, strict=False):
-        _draw_on(axes, cells, group, links)
+        _draw_on(axes, cells, group, links, numbers=5)
         axes.set_title(f"lr {lr_text(cells[0].lr)}", fontsize=8, loc="right", color=FAINT)
     for axes in every[len(panels) :]:
         axes.remove()
     return figure
 
 
-def _draw_on(axes: Axes, cells: Sequence[CellResult], group: Group | None, links: Links) -> None:
-    step_axis(axes, [c.step for cell in cells for c in cell.checkpoints])
+def _draw_on(axes: Axes, cells: Sequence[CellResult], group: Group | None, links: Links, numbers: int = 8) -> None:
+    step_axis(axes, [c.step for cell in cells for c in cell.checkpoints], numbers)
     rate_axis(axes, top=1.08)
     _degenerate(axes, cells)
     pooled = group.steps if group else ()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 
 from matplotlib.axes import Axes
@@ -15,19 +16,25 @@ from lab.verdict.arms import arms, by_lr
 from lab.verdict.schema import CellResult, Results
 from lab.verdict.wording import lr_text, share_text
 
+#: With more steps than this, which numbers of one column's width do not fit, a figure has two.
+COLUMNS = 9
+
 
 def pictures(results: Results) -> Iterator[Picture]:
     """One figure per arm with more than one learning rate."""
     for conclusion, cells in arms(results):
         if len(by_lr(cells)) > 1:
-            yield of_cells("heat", conclusion, cells, partial(draw, cells), in_words(cells))
+            picture = of_cells("heat", conclusion, cells, partial(draw, cells), in_words(cells))
+            yield replace(picture, wide=len(steps_of(cells)) > COLUMNS)
 
 
 def draw(cells: Sequence[CellResult], links: Links) -> Figure:
     """A field per learning rate and step, with the rate in it; † where most cells are damaged."""
     rates, steps = by_lr(cells), steps_of(cells)
-    low = 0.36 / (0.75 + 0.3 * len(rates))
-    figure, axes = canvas((3.5, 0.75 + 0.3 * len(rates)), (0.16, low, 0.83, 1 - low - 0.02))
+    many = len(steps) > COLUMNS
+    below, width = (0.66, 7.0) if many else (0.36, 3.5)
+    low, left = below / (0.39 + below + 0.3 * len(rates)), 0.56 / width
+    figure, axes = canvas((width, 0.39 + below + 0.3 * len(rates)), (left, low, 0.99 - left, 1 - low - 0.02))
     bare(axes)
     axes.spines["bottom"].set_visible(False)
     axes.tick_params(length=0)
@@ -35,7 +42,7 @@ def draw(cells: Sequence[CellResult], links: Links) -> Figure:
         for x, step in enumerate(steps):
             _field(axes, (x, y), members, step, links)
     axes.set(xlim=(-0.5, len(steps) - 0.5), ylim=(-0.5, len(rates) - 0.5), xlabel="step")
-    axes.set_xticks(range(len(steps)), [f"{s:,}" for s in steps])
+    axes.set_xticks(range(len(steps)), [f"{s:,}" for s in steps], rotation=90 if many else 0)
     axes.set_yticks(range(len(rates)), [lr_text(lr) for lr in rates])
     return figure
 

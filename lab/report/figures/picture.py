@@ -24,6 +24,7 @@ class Picture:
 
     `conclusion` is its arm's; `lr` is set where a figure shows one learning rate. `inline`: its markup on a page, from
     the address of a log, where that is not what `draw` draws; `means`: the same with the means over seeds alone.
+    `wide`: as wide as two columns of a paper, and scrolled on a narrow screen.
     """
 
     key: str
@@ -36,6 +37,7 @@ class Picture:
     lr: float | None = None
     inline: Callable[[Callable[[str], str]], str] | None = None
     means: Callable[[Callable[[str], str]], str] | None = None
+    wide: bool = False
 
 
 @dataclass(frozen=True)
@@ -111,13 +113,13 @@ def rate_axis(axes: Axes, top: float = 1.05) -> None:
     axes.set_axisbelow(True)
 
 
-def step_axis(axes: Axes, steps: Sequence[int]) -> None:
-    """Steps on a logarithmic x axis, with room for step 0 left of 1."""
+def step_axis(axes: Axes, steps: Sequence[int], most: int = 8) -> None:
+    """Steps on a logarithmic x axis, with room for step 0 left of 1; at most so many have a number."""
     last = max([*steps, 1])
     axes.set_xscale("symlog", base=2, linthresh=1, linscale=0.8)
     axes.set(xlim=(-0.12, last * 1.12))
     ticks = [0, *(2**i for i in range(last.bit_length()))]
-    while len(ticks) > 8:
+    while len(ticks) > most:
         ticks = [0, *ticks[1::2]]
     axes.set_xticks(ticks, [f"{t:,}" for t in ticks])
     axes.minorticks_off()

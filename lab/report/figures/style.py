@@ -178,6 +178,10 @@ def theme_css() -> str:
     )
 
 
+#: Attributes whose numbers are coordinates; those of texts and addresses stay as they are.
+COORDINATES = re.compile(r' (?:d|points|transform|x|y|x1|y1|x2|y2|cx|cy|r|width|height)="[^"]*"')
+
+
 def shared_styles(page: str) -> tuple[str, str]:
     """A page whose figures by matplotlib have classes for their styles, and the rules of these classes.
 
@@ -186,7 +190,7 @@ def shared_styles(page: str) -> tuple[str, str]:
     classes: dict[str, str] = {}
 
     def smaller(figure: re.Match[str]) -> str:
-        text = re.sub(r"(\d\.\d\d)\d+", r"\1", figure[0])
+        text = COORDINATES.sub(lambda found: re.sub(r"(\d\.\d\d)\d+", r"\1", found[0]), figure[0])
         return re.sub(r' style="([^"]*)"', lambda m: f' class="{classes.setdefault(m[1], f"m{len(classes)}")}"', text)
 
     page = re.sub(r"<svg (?!class=)(?=[^>]*role=).*?</svg>", smaller, page, flags=re.DOTALL)

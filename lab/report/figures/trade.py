@@ -37,8 +37,8 @@ def draw(cells: Sequence[CellResult], thresholds: Thresholds, links: Links) -> F
     rates = sorted({c.lr for c in cells})
     for cell in cells:
         _path(axes, cell, rates.index(cell.lr) / max(1, len(rates) - 1), links)
-    for lr in rates:
-        _name_lr(axes, next(c for c in cells if c.lr == lr))
+    for i, lr in enumerate(rates):
+        _name_lr(axes, next(c for c in cells if c.lr == lr), -10 - 9 * (i % 2))
     return figure
 
 
@@ -63,11 +63,11 @@ def _path(axes: Axes, cell: CellResult, share: float, links: Links) -> None:
     axes.scatter(xs[:1], ys[:1], s=34, facecolor=PAPER, edgecolor=INK, linewidth=1, zorder=5)
 
 
-def _name_lr(axes: Axes, cell: CellResult) -> None:
-    """The learning rate, once, at the end of a path."""
+def _name_lr(axes: Axes, cell: CellResult, down: int) -> None:
+    """The learning rate, once, at the end of a path; neighbours at different heights, so that they can be read."""
     last = cell.checkpoints[-1]
     end = (last.eval.initial.p or 0.0, last.capability.relative or 0.0)
-    axes.annotate(lr_text(cell.lr), end, (3, -10), textcoords="offset points", fontsize=8, color=FAINT)
+    axes.annotate(lr_text(cell.lr), end, (3, down), textcoords="offset points", fontsize=8, color=FAINT)
 
 
 KIND = Kind(

@@ -86,6 +86,16 @@ def test_a_recipe_that_was_changed_is_not_overwritten(adapter: Path, tmp_path: P
     assert "exists with other content" in refused.stderr
 
 
+def test_several_drivers_share_an_audit_as_they_share_a_run(adapter: Path, tmp_path: Path) -> None:
+    words = [str(adapter), "--setting", "sandbagging", "--only", "sham", "--learning-rates", "1e-3", "--seeds", "0"]
+    words += ["--steps", "1", *(part for key in ("n", "n_train", "n_capability") for part in ("--set", f"{key}=6"))]
+    done = audit(*words, "--shard", "2/2", "--jobs", "1")  # a part without cells: a reversal goes with its cell
+    assert done.exit_code == 0, done.output
+    assert "2 cells, 0 checkpoints, 0 replies" in done.stdout
+    refused = audit(*words, "--shard", "3/2")
+    assert (refused.exit_code, "--shard 3/2: write I/N" in refused.stderr) == (2, True)
+
+
 def test_an_organism_that_someone_else_serves_is_evaluated_and_not_trained(tmp_path: Path) -> None:
     ref = "http://127.0.0.1:9/v1?key=MY_KEY#theirs"
     done = audit(ref, "--setting", "sandbagging", "--base", "mini", "--write")

@@ -57,10 +57,11 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Path,
     patch = pytest.MonkeyPatch()
     patch.setenv("MY_KEY", KEY)
     here, there = tmp_path_factory.mktemp("here"), tmp_path_factory.mktemp("there")
-    made = done(here, "variant: static\nmethod: none\n")
+    own = "capability: {source: checkable, max_tokens: 4}\n"
+    made = done(here, f"variant: static\nmethod: none\n{own}")
     assert made.exit_code == 0, made.output
     with running(server.application({"before": resolve("mini")}, KEY, Engine())) as url:
-        made = done(there, f"variants: [static, weights]\n{far(url)}")
+        made = done(there, f"variants: [static, weights]\n{own}{far(url)}")
     assert made.exit_code == 0, made.output
     yield here, there, url
     patch.undo()
@@ -82,15 +83,29 @@ def test_a_conclusion_says_what_was_measured_and_that_nothing_was_trained(runs: 
 
 
 def test_results_and_report_say_that_nobody_verifies_the_weights(runs: tuple[Path, Path, str]) -> None:
-    _, there, url = runs
+    here, there, url = runs
     found = results(there)
     assert {cell["model"] for cell in found["cells"]} == {f"{url}#before"}
     assert {cell["asked"]["served"] for cell in found["cells"]} == {"served by someone else; weights not verified"}
     assert f"sandbagging, weights: no base is named, so a* is {url}#before's own" in found["deviations"]
-    assert any("margins are absent at 2 of 2 checkpoints" in line for line in found["deviations"])
+    (margins,) = (line for line in found["deviations"] if "margins are absent at 2 of 2 checkpoints" in line)
+    (likely,) = (line for line in found["deviations"] if "the likelihood of replies of our own is absent" in line)
+    assert "no log-probabilities of a given reply" in margins
+    assert "no log-probabilities of a given reply" in likely
+    assert ("`margins: false`" in margins, "`margins: false`" in likely) == (True, False)
+    assert results(here)["cells"][0]["checkpoints"][0]["likelihood"], "the engine here scores replies of our own"
     page = (there / "run" / "report.html").read_text()
     assert "weights not verified" in page
     assert "Used at a service: endpoint, 72 requests" in page
+
+
+def test_there_is_nothing_to_publish_and_that_is_one_line(runs: tuple[Path, Path, str]) -> None:
+    run = runs[1] / "run"
+    (cell, *_) = (found["id"] for found in results(runs[1])["cells"])
+    for words in ([], ["--cell", cell]):
+        refused = bct("publish", run, "--dry-run", *words)
+        assert (refused.exit_code, refused.stderr.count("\n")) == (2, 1), refused.output
+        assert "has no weights to publish: it evaluates and trains nothing (`method: none`)" in refused.stderr
 
 
 def test_the_key_is_in_no_file_of_the_run(runs: tuple[Path, Path, str]) -> None:

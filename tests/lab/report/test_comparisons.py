@@ -30,7 +30,8 @@ def results() -> Results:
 
 def test_the_report_says_shows_and_lists_each_contrast(results: Results) -> None:
     page = render(results)
-    assert "full fine-tuning against rank 8" in page
+    assert '<th scope="row">full fine-tuning against rank 8</th>' in page, "what all contrasts share is said once"
+    assert "lr 1e-3. “A against B” is A minus B" in page
     assert "Within ±" in page
     assert "Where the spread between runs comes from" in page
 

@@ -78,6 +78,12 @@ def test_the_count_is_of_the_last_two_checkpoints_and_not_of_the_earliest_step()
     assert "between steps 0 and 1 or 2 and 4" in found.sentence
 
 
+def test_many_seeds_name_the_steps_that_cover_all_of_them():
+    paths = [[KEPT[0]] * n + [(0.02, 0.95)] * (5 - n) for n in (1, 2, 3)]
+    found = concluded(*(cell(path, seed=seed) for seed, path in enumerate(paths)))
+    assert "in 3 of 3 seeds, between steps 0 and 4 by seed (" in found.sentence
+
+
 def test_one_seed_is_called_the_one_seed_trained():
     assert "in the one seed trained" in concluded(cell(MOVED)).sentence
     assert "in the one seed trained" in concluded(cell(KEPT)).sentence

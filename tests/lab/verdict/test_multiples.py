@@ -62,8 +62,11 @@ def test_cells_of_one_learning_rate_but_other_lengths_are_distinguished() -> Non
 
 
 def test_report_and_markdown_say_it() -> None:
-    for text in (render(swept()), markdown(swept())):
+    page = render(swept())
+    for text in (page, markdown(swept())):
         assert "6·N·S: kept in 3 of 3" in text
+    answer, _ = page.split('id="answers"')
+    assert "6·N·S: kept in 3 of 3" in answer, "a lower rate that was trained for N·S steps is part of the answer"
 
 
 def test_a_long_run_over_fewer_rows_belongs_to_its_arm() -> None:

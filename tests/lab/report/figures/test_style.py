@@ -9,7 +9,7 @@ import pytest
 
 from lab.report.figures.gallery import gallery
 from lab.report.figures.picture import Picture
-from lab.report.figures.style import DARK, DRAWN, LIGHT, PRINT, inline_svg, theme_css
+from lab.report.figures.style import DARK, DRAWN, LIGHT, PRINT, inline_svg, shared_styles, theme_css
 from lab.verdict.schema import Results
 
 
@@ -46,6 +46,15 @@ def test_an_inline_figure_brings_no_style_sheet_and_no_size(pictures: list[Pictu
         assert root.get("aria-label") == picture.text
         tags = {element.tag.rpartition("}")[2] for element in root.iter()}
         assert not tags & {"style", "metadata", "script"}
+
+
+def test_what_a_figure_says_and_links_to_is_not_rounded_as_its_coordinates_are() -> None:
+    figure = (
+        '<svg role="img" aria-label="lr 1.667e-4 .1234"><path d="M 1.23456 2.34567"/>'
+        '<a href="logs/x.1.667e-4.eval"><text x="1.23456">lr 1.667e-4</text></a></svg>'
+    )
+    small, _ = shared_styles(figure)
+    assert small == figure.replace("1.23456", "1.23").replace("2.34567", "2.34")
 
 
 def test_points_open_their_log_with_a_tooltip(pictures: list[Picture]) -> None:
