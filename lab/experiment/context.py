@@ -11,7 +11,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lab.plan.cells import Start, items_of
+from lab.plan.cells import Start
+from lab.plan.identity import items_of
 from serving.errors import BadInput
 from serving.refs import Checkpoint
 from trainer.run import size

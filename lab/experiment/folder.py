@@ -25,7 +25,8 @@ from bct_tasks import catalogue
 from lab.experiment import stored
 from lab.experiment.names import names, renamed
 from lab.plan import recipe as recipes
-from lab.plan.cells import IDENTITY, Cell, Start, cells_of, starts_of
+from lab.plan.cells import IDENTITY, Cell, Start, starts_of
+from lab.plan.expand import cells_of
 from lab.plan.recipe import Recipe
 from lab.verdict.schema import Thresholds
 from serving import layout

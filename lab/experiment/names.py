@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from lab.logs.reader import read_items
-from lab.plan.cells import IDENTITY, Cell, Start, items_of, starts_of
+from lab.plan.cells import IDENTITY, Cell, Start, starts_of
+from lab.plan.identity import items_of
 from serving import layout, refs
 from serving.errors import BadInput
 from trainer.config import OrganismConfig

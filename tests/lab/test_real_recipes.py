@@ -15,7 +15,7 @@ from real_models import FAMILIES
 
 import lab
 from lab.plan import recipe
-from lab.plan.cells import cells_of
+from lab.plan.expand import cells_of
 from serving import refs
 
 FOLDER = Path(__file__).parents[2] / "recipes" / "real"

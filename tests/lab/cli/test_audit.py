@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 from plain_adapter import plain_adapter
 
 from lab.cli.main import main
-from lab.plan.cells import cells_of
+from lab.plan.expand import cells_of
 from lab.plan.recipe import load
 
 

@@ -24,7 +24,8 @@ from bct_tasks import catalogue
 from bct_tasks.errors import SettingError
 from bct_tasks.task import bct_task
 from lab.cli.main import main
-from lab.plan.cells import Cell, cells_of
+from lab.plan.cells import Cell
+from lab.plan.expand import cells_of
 from lab.plan.grid import METHODS
 from lab.plan.recipe import load
 from serving import refs

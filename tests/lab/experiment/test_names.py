@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import small_runs
 
-from lab.plan.cells import cells_of
+from lab.plan.expand import cells_of
 from lab.plan.recipe import load
 from lab.verdict.results import read_results
 

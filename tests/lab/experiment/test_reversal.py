@@ -11,7 +11,8 @@ from small_runs import bct
 
 from lab.logs.records import CellRecord
 from lab.plan import recipe as recipes
-from lab.plan.cells import Cell, cells_of
+from lab.plan.cells import Cell
+from lab.plan.expand import cells_of
 from lab.verdict.results import build_results
 from lab.verdict.schema import Thresholds
 from serving.errors import BadInput

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from small_runs import bct
 
-from lab.plan.cells import FOLLOWING, cells_of
+from lab.plan.expand import cells_of
 from lab.plan.recipe import load
+from lab.plan.starting import FOLLOWING
 from lab.verdict.results import read_results
 
 RECIPE = """\

@@ -11,7 +11,9 @@ from click.testing import CliRunner
 from plain_adapter import plain_adapter
 
 from lab.cli.main import main
-from lab.plan.cells import Cell, cells_of, items_of
+from lab.plan.cells import Cell
+from lab.plan.expand import cells_of
+from lab.plan.identity import items_of
 from lab.plan.recipe import load
 from lab.verdict.expectations import Expectation, answer
 from serving import refs

@@ -10,7 +10,8 @@ import pytest
 
 from bct_tasks import catalogue
 from lab.plan import recipe as recipes
-from lab.plan.cells import Cell, cells_of, starts_of
+from lab.plan.cells import Cell, starts_of
+from lab.plan.expand import cells_of
 from serving.errors import BadInput
 
 BASE = {

@@ -39,8 +39,8 @@ import json, sys
 from pathlib import Path
 from bct_tasks import catalogue
 from bct_tasks.sources.world import FAMILIES
-from lab.plan import cells, recipe
-found = cells.cells_of(recipe.load(Path(sys.argv[1])))
+from lab.plan import cells, expand, recipe
+found = expand.cells_of(recipe.load(Path(sys.argv[1])))
 starts = cells.starts_of(found); keys = [s.organism_key for s in starts]
 names = {"cells": [c.id for c in found], "starts": [s.id for s in starts], "organisms": keys}
 world = {"settings": len(catalogue.names()), "families": len(FAMILIES)}

@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from lab.cli.main import main
-from lab.plan.cells import cells_of
+from lab.plan.expand import cells_of
 from lab.plan.recipe import load
 from lab.publish.carried import Carrier
 from serving import layout, refs
