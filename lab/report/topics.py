@@ -96,7 +96,7 @@ class Part:
     @property
     def seeds(self) -> int:
         """The number of seeds, at the learning rate that has fewest."""
-        return min(len(cells) for cells in by_lr(self.cells).values())
+        return min((len(cells) for cells in by_lr(self.cells).values()), default=0)
 
     @property
     def sample(self) -> Sample | None:
