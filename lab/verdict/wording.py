@@ -142,9 +142,7 @@ def removed_text(
     mixed += f", and with damage in {damaged} more" if damaged else ""
     where = "at the end, all seeds, on the half that reports"
     rates = f"initial {share_text(initial)}, alternate {share_text(alternate)} {where}"
-    return (
-        f"{verb} {DAMAGE[damage]} at lr {lr_text(lr)} {seeds_text(k, m)}{mixed}{_removal(removal)} ({rates})"
-    )
+    return f"{verb} {DAMAGE[damage]} at lr {lr_text(lr)} {seeds_text(k, m)}{mixed}{_removal(removal)} ({rates})"
 
 
 def _removal(removal: Sequence[tuple[int, int]]) -> str:
