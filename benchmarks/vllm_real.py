@@ -13,6 +13,7 @@ import os
 import secrets
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -32,16 +33,20 @@ TICKS = os.sysconf("SC_CLK_TCK")
 
 
 def processor_seconds(mark: str) -> float:
-    """Of all processes that were started with this mark, but for this one's."""
-    ticks = 0
+    """Of the sessions of processes with this mark: vLLM's workers change what can be read of their environment."""
+    found: dict[Path, list[str]] = {}
     for place in Path("/proc").glob("[0-9]*"):
-        try:
-            if f"{MARK}={mark}\0" in (place / "environ").read_text() and int(place.name) != os.getpid():
-                fields = (place / "stat").read_text().rpartition(")")[2].split()
-                ticks += int(fields[11]) + int(fields[12])
-        except OSError:  # it has ended
-            continue
-    return ticks / TICKS
+        with suppress(OSError):  # it has ended
+            found[place] = (place / "stat").read_text().rpartition(")")[2].split()
+    marked = {fields[3] for place, fields in found.items() if f"{MARK}={mark}\0" in _environment(place)}
+    return sum(int(f[11]) + int(f[12]) for f in found.values() if f[3] in marked) / TICKS
+
+
+def _environment(place: Path) -> str:
+    try:
+        return (place / "environ").read_text(errors="replace")
+    except OSError:
+        return ""
 
 
 def compared(model: str, dtype: str, asked: list[Request], mark: str) -> Iterator[Line]:

@@ -44,19 +44,19 @@ serving: {backend: vllm}
 @pytest.fixture
 def alone(starts: Path) -> Iterator[dict[str, str]]:
     """The environment of a process with servers of its own, in a folder for temporary files; nothing is left there."""
-    before = set(SHARED.iterdir())
     with tempfile.TemporaryDirectory() as name:  # short: sockets have short paths
         known = {key: value for key, value in os.environ.items() if key != RUN}
         yield known | {"TMPDIR": name, "PYTHONPATH": str(ROOT)}
         _wait(lambda: not _processes(Path(name)) and not list(Path(name).glob("bct-vllm-*")))
-    assert set(SHARED.iterdir()) <= before
 
 
 def test_bct_serve_answers_the_openai_client_and_ends_with_ctrl_c(on_mini: Path, alone: dict[str, str]) -> None:
     refs = ["mini", str(on_mini / "one")]
     names = ["--name", "base", "--name", "one"]
     command = [sys.executable, "-m", "lab", "serve", *refs, *names, "--engine", "vllm", "--json"]
-    process = subprocess.Popen(command, env=alone, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command, env=alone, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
     assert process.stdout
     line = process.stdout.readline()
     assert line, process.communicate()[1]
@@ -75,7 +75,7 @@ def test_bct_serve_answers_the_openai_client_and_ends_with_ctrl_c(on_mini: Path,
     root = said["url"].removesuffix("/v1")
     for path in ("/v1/models", "/tokenize", "/invocations", "/generative_scoring", "/metrics"):
         assert httpx.post(root + path, json={}).status_code == 401
-    shown = "".join(Path(f"/proc/{pid}/cmdline").read_text() for pid in _processes(Path(alone["TMPDIR"])))
+    shown = "".join(_text(f"/proc/{pid}/cmdline") for pid in _processes(Path(alone["TMPDIR"])))
     assert "vllm" in shown
     assert said["key"] not in shown
     process.send_signal(signal.SIGINT)
@@ -104,13 +104,19 @@ def test_an_eval_that_is_ended_leaves_nothing(how: signal.Signals, alone: dict[s
     """Killed while it is asked, and terminated while vLLM starts."""
     command = [str(Path(sys.executable).with_name("inspect")), "eval", "bct_tasks/sandbagging"]
     command += ["--model", "local/mini", "-M", "engine=vllm", "--log-dir", str(tmp_path / "logs"), "--display", "none"]
-    process = subprocess.Popen(command, env=alone, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        command, env=alone, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    )
     folder = Path(alone["TMPDIR"])
     wanted = "*/*/socket" if how == signal.SIGKILL else "*/*/log"
     _wait(lambda: process.poll() is not None or list(folder.glob(wanted)))
     assert process.poll() is None
+    shared = _shared(folder)
+    assert shared or how == signal.SIGTERM
     process.send_signal(how)
     process.wait()
+    _wait(lambda: not _processes(folder))
+    assert not [path for path in shared if path.exists()]
 
 
 def _wait(until: Callable[[], object]) -> None:
@@ -118,13 +124,32 @@ def _wait(until: Callable[[], object]) -> None:
         time.sleep(0.1)
 
 
+def _shared(folder: Path) -> set[Path]:
+    """The shared memory that these processes have mapped."""
+    lines = [line for pid in _processes(folder) for line in _text(f"/proc/{pid}/maps").splitlines()]
+    return {Path(line.split()[5]) for line in lines if f" {SHARED}/" in line}
+
+
 def _processes(folder: Path) -> list[int]:
-    """The processes that were started with this folder for temporary files."""
-    found = []
-    for file in Path("/proc").glob("[0-9]*/environ"):
-        try:
-            if f"TMPDIR={folder}\0" in file.read_text():
-                found.append(int(file.parent.name))
-        except OSError:
-            continue
-    return found
+    """The processes that were started with this folder for temporary files, and all of their sessions.
+
+    vLLM's workers change their names, and with them what can be read of their environment.
+    """
+    begun = {_session(pid) for pid in _pids() if f"TMPDIR={folder}\0" in _text(f"/proc/{pid}/environ")}
+    return [pid for pid in _pids() if _session(pid) in begun - {os.getsid(0), None}]
+
+
+def _pids() -> list[int]:
+    return [int(path.name) for path in Path("/proc").glob("[0-9]*")]
+
+
+def _session(pid: int) -> int | None:
+    fields = _text(f"/proc/{pid}/stat").rpartition(")")[2].split()
+    return int(fields[3]) if fields and fields[0] != "Z" else None
+
+
+def _text(path: str) -> str:
+    try:
+        return Path(path).read_text(errors="replace")
+    except OSError:
+        return ""
