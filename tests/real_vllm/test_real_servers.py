@@ -101,18 +101,17 @@ def test_a_run_has_one_server_for_the_base_and_all_checkpoints(
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
 def test_an_eval_that_is_ended_leaves_nothing(how: signal.Signals, alone: dict[str, str], tmp_path: Path) -> None:
-    """Killed while it is asked, and terminated while vLLM starts."""
+    """Killed when vLLM has its memory, and terminated when it has just been started."""
     command = [str(Path(sys.executable).with_name("inspect")), "eval", "bct_tasks/sandbagging"]
     command += ["--model", "local/mini", "-M", "engine=vllm", "--log-dir", str(tmp_path / "logs"), "--display", "none"]
     process = subprocess.Popen(
         command, env=alone, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
     )
     folder = Path(alone["TMPDIR"])
-    wanted = "*/*/socket" if how == signal.SIGKILL else "*/*/log"
-    _wait(lambda: process.poll() is not None or list(folder.glob(wanted)))
+    begun = (lambda: _shared(folder)) if how == signal.SIGKILL else (lambda: list(folder.glob("*/*/log")))
+    _wait(lambda: process.poll() is not None or begun())
     assert process.poll() is None
     shared = _shared(folder)
-    assert shared or how == signal.SIGTERM
     process.send_signal(how)
     process.wait()
     _wait(lambda: not _processes(folder))
