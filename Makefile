@@ -7,7 +7,8 @@ VLLM   ?= .venv-vllm
 TORCH  ?= torch==2.13.0
 PINS   ?= --constraint constraints/cpu.txt
 export OMP_NUM_THREADS ?= 1
-TEST   := HF_HUB_OFFLINE=1 HF_DATASETS_OFFLINE=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+# Three processes on two cores: a test spends a quarter of its time waiting.
+TEST   := HF_HUB_OFFLINE=1 HF_DATASETS_OFFLINE=1 $(BIN)/python -m pytest -n 3 --dist loadfile
 
 .PHONY: help install demo test test-tinker install-vllm test-vllm coverage check format lint types imports docs bench smollm2 release clean
 

@@ -58,7 +58,15 @@ def test_the_help_of_the_trainer_loads_no_torch(module: str) -> None:
     )
 
 
+def test_a_worker_is_ready_before_torch_inspect_and_scipy_are_read() -> None:
+    loads_none("import lab.experiment.worker", HEAVY | {"inspect_ai", "pandas", "scipy", "statsmodels"})
+
+
 def loads_no_torch(code: str) -> None:
-    probe = f"{code}\nimport sys; sys.exit(int(bool({HEAVY!r} & set(sys.modules))))"
+    loads_none(code, HEAVY)
+
+
+def loads_none(code: str, modules: set[str]) -> None:
+    probe = f"{code}\nimport sys; sys.exit(int(bool({modules!r} & set(sys.modules))))"
     result = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, cwd=ROOT)
     assert result.returncode == 0, result.stderr[-500:]

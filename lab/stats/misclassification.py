@@ -18,9 +18,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm
 
-from lab.stats.intervals import CONFIDENCE, Interval
+from lab.stats.intervals import CONFIDENCE, Interval, normal_quantile
 
 DRAWS = 4000
 # Beyond this share of draws without information, the sample is too small.
@@ -76,7 +75,7 @@ def rogan_gladen(k: float, n: float, judge: Judge, confidence: float = CONFIDENC
     if youden <= 0:
         raise Uninformative(f"sensitivity + specificity is {youden + 1:.2f}: the judge is no better than chance")
     estimate = min(1.0, max(0.0, (k / n + judge.specificity - 1) / youden))
-    lo, hi = _lang_reiczigel(k, n, judge, float(norm.ppf((1 + confidence) / 2)))
+    lo, hi = _lang_reiczigel(k, n, judge, normal_quantile(confidence))
     return Interval(estimate, max(0.0, min(lo, estimate)), min(1.0, max(hi, estimate)))
 
 

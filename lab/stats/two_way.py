@@ -24,10 +24,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm
 
 from lab.logs.records import Item, of_split, scored
-from lab.stats.intervals import CONFIDENCE, Interval, t_quantile
+from lab.stats.intervals import CONFIDENCE, Interval, normal_quantile, t_quantile
 
 #: A run's value for each item.
 Run = Mapping[str, float]
@@ -93,7 +92,7 @@ def group_mean(runs: Sequence[Run], items: Items, confidence: float = CONFIDENCE
         return None
     half2 = t_quantile(arm.freedom, confidence) ** 2 * arm.of_seeds + between
     spread, replies = arm.mean * (1 - arm.mean), sum(map(len, runs))
-    z2 = float(norm.ppf((1 + confidence) / 2)) ** 2
+    z2 = normal_quantile(confidence) ** 2
     if spread < 1e-12:  # no reply differs, so nothing tells how alike seeds are: the items count once
         ratio = max(z2 / len(_all(runs)), t_quantile(arm.freedom, confidence) ** 2 / replies)
     else:
@@ -115,7 +114,7 @@ def group_difference(
     if one is None or two is None or between is None:
         return None
     half2 = t_quantile(_welch(one, two), confidence) ** 2 * (one.of_seeds + two.of_seeds) + between
-    z2 = float(norm.ppf((1 + confidence) / 2)) ** 2
+    z2 = normal_quantile(confidence) ** 2
     half, difference = math.sqrt(half2) if half2 > 1e-12 else z2 / (len(shared) + z2), two.mean - one.mean
     return Interval(difference, difference - half, difference + half)
 
