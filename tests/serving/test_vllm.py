@@ -307,12 +307,14 @@ def test_an_engine_that_does_not_exist_is_refused(made: Path) -> None:
         get_model(f"local/{made / 'one'}", engine="vlm", memoize=False)
 
 
-def test_the_default_is_vllm_where_it_saves_more_than_its_start(
+def test_the_default_is_vllm_on_a_gpu_where_it_saves_more_than_its_start(
     made: Path, record: Record, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     checkpoint = resolve(str(made / "lora"))
     assert choose(None, [checkpoint]) == "local"
     monkeypatch.setattr(worth, "rate", lambda: 1e4)  # a machine so slow that a start is nothing to it
+    assert choose(None, [checkpoint]) == "local"  # on a CPU the engine takes less processor time
+    monkeypatch.setattr(worth, "device", lambda: "cuda")
     assert choose(None, [checkpoint]) == "vllm"
     assert choose("local", [checkpoint]) == "local"
     with kept(1):  # a run of one token
