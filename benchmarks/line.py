@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -35,6 +35,11 @@ class Line:
         target = f"{sign} {self.target:g}{self.unit}" if self.target is not None else ""
         verdict = {True: "met", False: "**missed**", None: ""}[self.met]
         return f"| {self.what} | {self.figure:.3g}{self.unit} | {target} | {verdict} | {self.detail} |"
+
+
+def alike(ours: Sequence[str], theirs: Sequence[str]) -> str:
+    """How many replies are the same on both sides: `511 of 512`."""
+    return f"{sum(a == b for a, b in zip(ours, theirs, strict=True))} of {len(ours)}"
 
 
 def report(measure: Callable[[], Iterable[Line]]) -> None:

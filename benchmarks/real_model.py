@@ -19,7 +19,7 @@ import torch
 
 from bct_tasks import catalogue
 from benchmarks.engine_throughput import by_hand
-from benchmarks.line import Line, report
+from benchmarks.line import Line, alike, report
 from benchmarks.trainer import compared, config
 from serving.backends.engine import decode
 from serving.backends.engine.engine import get_engine
@@ -60,28 +60,24 @@ def answering(model: str) -> Iterator[Line]:
         best = min(hand, key=lambda size: hand[size][0])
         seconds, theirs = hand[best]
         detail = f"{PROMPTS} prompts of sycophancy: {taken[dtype]:.1f} s against {seconds:.1f} s in batches of {best}"
-        detail += f"; identical replies {_alike(said[dtype], theirs)}"
+        detail += f"; identical replies {alike(said[dtype], theirs)}"
         share = 100 * seconds / taken[dtype]
         yield Line(f"engine against hand-batched generate, {dtype}", share, " %", ENGINE_TARGET, detail=detail)
     saved, decode.LEAST_SAVED = decode.LEAST_SAVED, sys.maxsize
     each, alone = _clocked(lambda: [r.text for r in get_engine("float32").generate(resolve(model), asked)])
     decode.LEAST_SAVED = saved
-    detail = f"{each:.1f} s against {taken['float32']:.1f} s; identical replies {_alike(said['float32'], alone)}"
+    detail = f"{each:.1f} s against {taken['float32']:.1f} s; identical replies {alike(said['float32'], alone)}"
     yield Line(
         "every prompt from its first token against a shared beginning", each / taken["float32"], "x", detail=detail
     )
     fast, slow = taken["bfloat16"], taken["float32"]
-    yield Line("engine, bf16 against fp32", slow / fast, "x", detail=f"identical replies {_alike(*said.values())}")
+    yield Line("engine, bf16 against fp32", slow / fast, "x", detail=f"identical replies {alike(*said.values())}")
 
 
 def _clocked(work: Callable[[], list[str]]) -> tuple[float, list[str]]:
     work_begun = time.process_time()
     done = work()
     return time.process_time() - work_begun, done
-
-
-def _alike(ours: list[str], theirs: list[str]) -> str:
-    return f"{sum(a == b for a, b in zip(ours, theirs, strict=True))} of {len(ours)}"
 
 
 def measure() -> Iterator[Line]:

@@ -19,12 +19,12 @@ from pathlib import Path
 import torch
 
 from bct_tasks import catalogue
-from benchmarks.line import Line, report
+from benchmarks.line import Line, alike, report
 from serving.backends import load
 from serving.backends.engine.engine import get_engine
 from serving.backends.protocol import Options
 from serving.refs import resolve
-from serving.request import Reply, Request
+from serving.request import Request
 
 DTYPES = ("float32", "bfloat16")
 #: In the environment of vLLM's processes, by which they are found.
@@ -66,14 +66,11 @@ def compared(model: str, dtype: str, asked: list[Request], mark: str) -> Iterato
     ours = engine.generate(checkpoint, asked)
     taken, ours_clock = time.process_time() - begun, time.monotonic() - ours_clock
     tokens = sum(reply.output_tokens for reply in theirs)
+    same = alike([reply.text for reply in ours], [reply.text for reply in theirs])
     detail = f"{len(asked)} prompts, {tokens:,} tokens: {taken:.1f} s ({ours_clock:.0f} s by the clock)"
-    detail += f" against {used:.1f} s ({clock:.0f} s); identical replies {_alike(ours, theirs)}"
+    detail += f" against {used:.1f} s ({clock:.0f} s); identical replies {same}"
     yield Line(f"engine's processor time over vLLM's, {dtype}", taken / used, "x", detail=detail)
     yield Line(f"vLLM's first reply, {dtype}", start, " s", detail="from nothing")
-
-
-def _alike(ours: list[Reply], theirs: list[Reply]) -> str:
-    return f"{sum(a.text == b.text for a, b in zip(ours, theirs, strict=True))} of {len(ours)}"
 
 
 def measure() -> Iterator[Line]:

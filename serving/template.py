@@ -16,7 +16,7 @@ from __future__ import annotations
 import inspect
 import logging
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -68,6 +68,17 @@ def facts(template: object) -> dict[str, str]:
     found = {"system_prompt": IN_USER} if template.startswith(_FOLDED) else {}
     dated = _DATE.search(template)
     return found | ({"date": dated.group(1)} if dated else {})
+
+
+def changed(template: object, messages: Sequence[Mapping[str, str]]) -> dict[str, str]:
+    """Return what `prepared` changed in how a template writes these messages."""
+    system = any(message["role"] == "system" for message in messages)
+    return {name: value for name, value in facts(template).items() if name != "system_prompt" or system}
+
+
+def refused(ref: str, error: TemplateError) -> BadInput:
+    """Return the error of a template that refuses messages."""
+    return BadInput(f"{ref}: the chat template refuses these messages: {' '.join(str(error).split())}")
 
 
 def refuse_arguments(tokenizer: PreTrainedTokenizerBase, arguments: Mapping[str, Any]) -> None:

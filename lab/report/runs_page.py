@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from statistics import fmean
@@ -27,7 +26,7 @@ from lab.verdict.arms import GROUP, grouped, key_of
 from lab.verdict.expectations import MARKS
 from lab.verdict.results import read_results
 from lab.verdict.schema import CellResult, Results
-from lab.verdict.wording import lr_text, share_text
+from lab.verdict.wording import lr_text, names_text, share_text
 from serving.characters import visible
 from serving.errors import BadInput, LabError
 from serving.layout import write_atomic
@@ -112,12 +111,8 @@ def _row(cells: list[CellResult], steps: bool) -> list[str]:
 
 def _names(names: list[str]) -> str:
     """Each seed's name; of many seeds how often each was given."""
-    counts = Counter(names)
-    if len(counts) == 1:
-        return names[0]
-    if len(names) <= SEEDS_SHOWN:
-        return ", ".join(names)
-    return ", ".join(f"{count} {name}" for name, count in counts.most_common())
+    several = len(set(names)) > 1 and len(names) <= SEEDS_SHOWN
+    return ", ".join(names) if several else names_text(names)
 
 
 def _method(cell: CellResult) -> str:

@@ -20,9 +20,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm
 
 from lab.logs.records import CellRecord, Item, of_split, scored
+from lab.stats.intervals import normal_quantile
 from lab.verdict.arms import grouped, key_of
 from lab.verdict.robustness import KEY, area, counted, hull
 from lab.verdict.schema import CellResult, HullArea, Thresholds
@@ -60,7 +60,7 @@ def resampled(records: Sequence[CellRecord], confidence: float) -> dict[str, flo
     (plain,) = _areas(rates.of(rates.once()), capabilities.of(capabilities.once()))
     drawn = np.array(_areas(rates.of(rates.drawn(rng)), capabilities.of(capabilities.drawn(rng))))
     rise = float(drawn.mean()) - plain
-    half, middle = float(norm.ppf((1 + confidence) / 2)) * float(np.hypot(drawn.std(ddof=1), rise)), plain - 2 * rise
+    half, middle = normal_quantile(confidence) * float(np.hypot(drawn.std(ddof=1), rise)), plain - 2 * rise
     return {"area": plain, "optimism": 2 * rise, "corrected": middle, "lo": middle - half, "hi": middle + half}
 
 

@@ -6,6 +6,7 @@ of the conclusion (`lab.verdict.conclusions`), and the headings and pages around
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 from lab.logs.records import PATTERN, judge_text
@@ -170,6 +171,12 @@ def resists_text(removed: str, steps: int) -> str:
 def unconfirmed_text(lr: float) -> str:
     """The reporting half of the eval items does not confirm the removal."""
     return f"undecided: gone at lr {lr_text(lr)} on one half of the eval items, not on the other"
+
+
+def names_text(names: Sequence[str]) -> str:
+    """How often each name was given, or the only one: `13 transferred, 2 inconclusive`."""
+    counts = Counter(names).most_common()
+    return counts[0][0] if len(counts) == 1 else ", ".join(f"{count} {name}" for name, count in counts)
 
 
 def undecided_text(names: Mapping[str, int]) -> str:

@@ -16,9 +16,8 @@ from typing import TYPE_CHECKING
 from jinja2 import TemplateError
 
 from serving.backends.by_request import ByRequest
-from serving.errors import BadInput
 from serving.request import Continuation, Reply, Request, StopReason, Token
-from serving.template import facts
+from serving.template import changed, refused
 
 if TYPE_CHECKING:
     from serving.words import Words
@@ -67,8 +66,7 @@ class ByTokens(ByRequest):
         try:
             return encode(self.words.tokenizer, asked)
         except TemplateError as error:
-            reason = " ".join(str(error).split())
-            raise BadInput(f"{self.checkpoint.ref}: the chat template refuses these messages: {reason}") from error
+            raise refused(self.checkpoint.ref, error) from error
 
     def limit(self, prompt: list[int], request: Request) -> int:
         """Return how long the reply may be: the request's limit, or what the context has left."""
@@ -84,11 +82,5 @@ class ByTokens(ByRequest):
         cut = min((at for at in (text.find(stop) for stop in request.stop) if at >= 0), default=len(text))
         limited: StopReason = "max_tokens" if self.limit(prompt, request) == request.max_tokens else "model_length"
         reason: StopReason = "stop" if last or found.ended else limited
-        known = self._changed(request)
+        known = changed(self.words.tokenizer.chat_template, request.messages)
         return Reply(text[:cut], reason, len(prompt), len(found.tokens), found.chances, known)
-
-    def _changed(self, request: Request) -> dict[str, str]:
-        """What `serving.template` changed in the prompt's rendering."""
-        system = any(message["role"] == "system" for message in request.messages)
-        known = facts(self.words.tokenizer.chat_template)
-        return {name: value for name, value in known.items() if name != "system_prompt" or system}

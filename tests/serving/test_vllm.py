@@ -314,7 +314,7 @@ def test_the_default_is_vllm_on_a_gpu_where_it_saves_more_than_its_start(
     assert choose(None, [checkpoint]) == "local"
     monkeypatch.setattr(worth, "rate", lambda: 1e4)  # a machine so slow that a start is nothing to it
     assert choose(None, [checkpoint]) == "local"  # on a CPU the engine takes less processor time
-    monkeypatch.setattr(worth, "device", lambda: "cuda")
+    monkeypatch.setattr(worth, "has_cuda", lambda: True)
     assert choose(None, [checkpoint]) == "vllm"
     assert choose("local", [checkpoint]) == "local"
     with kept(1):  # a run of one token

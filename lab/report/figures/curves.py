@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
@@ -17,7 +16,7 @@ from lab.report.figures.picture import Kind, Picture, canvas, rate_axis, rows_of
 from lab.report.figures.style import ALTERNATE, DASHED, DEGENERATE, FAINT, INITIAL, INK, PAPER, Links
 from lab.verdict.arms import GROUP, Arm, arms, grouped, key_of
 from lab.verdict.schema import CellResult, CheckpointResult, Group, Rate, Results, SeedRate
-from lab.verdict.wording import count_text, interval_text, lr_text, share_text
+from lab.verdict.wording import count_text, interval_text, lr_text, names_text, share_text
 
 Dash = str | tuple[int, tuple[float, float]]
 Read = Callable[[CheckpointResult], Rate]
@@ -60,9 +59,8 @@ def _picture(arm: Arm, cells: list[CellResult], group: Group | None) -> Picture:
 def _names(cells: Sequence[CellResult]) -> str:
     """The seeds of cells and their names: `seeds 0, 1, 2: 2 kept, 1 retained`."""
     few = f"seed{'s' * (len(cells) > 1)} {', '.join(str(c.seed) for c in cells)}"
-    names = Counter(named(c) for c in cells).most_common()
-    said = names[0][0] if len(names) == 1 else ", ".join(f"{n} {name}" for name, n in names)
-    return f"{few if len(cells) <= SEEDS else count_text(len(cells), 'seed')}: {said}"
+    seeds = few if len(cells) <= SEEDS else count_text(len(cells), "seed")
+    return f"{seeds}: {names_text([named(c) for c in cells])}"
 
 
 def named(cell: CellResult) -> str:

@@ -25,7 +25,7 @@ from serving.backends.engine.score import Forced, forced, teacher_forced
 from serving.backends.engine.stream import Pieces, Tell
 from serving.errors import BadInput, of_checkpoint
 from serving.request import Continuation, Reply, Request, Scored, StopReason, Token
-from serving.template import facts, refuse_arguments
+from serving.template import changed, refuse_arguments, refused
 
 # More rows were faster on no measured device, and delay the first replies.
 MAX_ROWS = 256
@@ -129,8 +129,7 @@ def _prepare(job: EngineJob, speaker: Speaker) -> bool:
     try:
         job.row = _row(job.asked, speaker) if isinstance(job.asked, Request) else _forced(job.asked, speaker)
     except TemplateError as error:
-        reason = " ".join(str(error).split())
-        fail([job.future], BadInput(f"{speaker.ref}: the chat template refuses these messages: {reason}"))
+        fail([job.future], refused(speaker.ref, error))
         return False
     except BaseException as error:  # whatever it is belongs to this job
         fail([job.future], of_checkpoint(speaker.ref, error))
@@ -211,14 +210,8 @@ def _finished(request: Request, row: PromptRow, written: Written, speaker: Speak
     limited: StopReason = "max_tokens" if row.limit == request.max_tokens else "model_length"
     reason: StopReason = "stop" if written.ended else limited
     counts = len(row.prompt), len(written.tokens)
-    return Reply(text[:cut], reason, *counts, _tokens(request, written, speaker), _changed(request, speaker))
-
-
-def _changed(request: Request, speaker: Speaker) -> dict[str, str]:
-    """What `serving.template` changed in the prompt's rendering."""
-    known = facts(speaker.tokenizer.chat_template)
-    system = any(message["role"] == "system" for message in request.messages)
-    return {name: value for name, value in known.items() if name != "system_prompt" or system}
+    known = changed(speaker.tokenizer.chat_template, request.messages)
+    return Reply(text[:cut], reason, *counts, _tokens(request, written, speaker), known)
 
 
 def _tokens(request: Request, written: Written, speaker: Speaker) -> tuple[Token, ...] | None:

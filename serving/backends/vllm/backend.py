@@ -19,7 +19,7 @@ from serving.backends.vllm import folders
 from serving.backends.vllm.answering import VLLMAnswering
 from serving.backends.vllm.place import here
 from serving.backends.vllm.reach import turns
-from serving.backends.vllm.server import program
+from serving.backends.vllm.server import has_cuda, program
 from serving.backends.vllm.worth import TYPICAL, worth
 from serving.errors import BadInput
 from serving.refs import Checkpoint
@@ -36,8 +36,7 @@ class VLLMBackend:
         """Return True where a server's address is given, or one would save more time than its start takes."""
         if served or checkpoint.served or not is_installed() or not folders.is_plain(checkpoint):
             return served
-        found = worth(checkpoint, here().tokens or TYPICAL)
-        return has_cuda() if found is None else found
+        return worth(checkpoint, here().tokens or TYPICAL)
 
     def open(self, checkpoint: Checkpoint, options: Options) -> VLLMAnswering:
         """Return the checkpoint; arguments that belong to no other backend are passed to `vllm serve`."""
@@ -83,13 +82,6 @@ class Offered:
 def is_installed() -> bool:
     """Return whether a vLLM is at hand; imports nothing."""
     return program() is not None
-
-
-def has_cuda() -> bool:
-    """Return whether this machine has a GPU for vLLM."""
-    import torch
-
-    return torch.cuda.is_available()
 
 
 BACKEND: Backend = VLLMBackend()

@@ -17,7 +17,7 @@ from serving.backends.protocol import Options
 from serving.backends.vllm import folders
 from serving.backends.vllm.client import Address, Client
 from serving.backends.vllm.place import here
-from serving.backends.vllm.server import MISSING, Wanted, program
+from serving.backends.vllm.server import MISSING, Wanted, has_cuda, program
 from serving.backends.vllm.turns import Turns
 from serving.errors import BadInput
 from serving.refs import Checkpoint
@@ -75,7 +75,9 @@ class Launched:
         if self._names.rank is not None:
             _ranks[base.fingerprint] = max(_ranks.get(base.fingerprint, 0), self._names.rank)
         self._devices = visible(options.device)
-        self.dtype = options.dtype if options.dtype != "auto" else folders.stored_dtype(base) if _gpu() else "float32"
+        self.dtype = (
+            options.dtype if options.dtype != "auto" else folders.stored_dtype(base) if has_cuda() else "float32"
+        )
         longest = self._options.get("max_model_len")
         self.context = longest if isinstance(longest, int) else None
         self._model: tuple[str, str | None] | None = None
@@ -112,7 +114,7 @@ class Launched:
 
     def _chosen(self) -> Mapping[str, Any]:
         """On a CPU compilation takes longer than it saves in an eval."""
-        return ({} if _gpu() else {"enforce_eager": True}) | self._options
+        return ({} if has_cuda() else {"enforce_eager": True}) | self._options
 
 
 class Elsewhere:
@@ -165,7 +167,7 @@ def visible(device: str | None) -> str | None:
     Raises:
         BadInput: It is no GPU, or not one of them.
     """
-    if device in (None, "cuda") or (device == "cpu" and not _gpu()):
+    if device in (None, "cuda") or (device == "cpu" and not has_cuda()):
         return None
     kind, _, number = str(device).partition(":")
     own = [each.strip() for each in os.environ.get(DEVICES, "").split(",") if each.strip()]
@@ -174,9 +176,3 @@ def visible(device: str | None) -> str | None:
     if own and int(number) >= len(own):
         raise BadInput(f"device={device}: {DEVICES}={','.join(own)} has no such GPU")
     return own[int(number)] if own else number
-
-
-def _gpu() -> bool:
-    import torch
-
-    return torch.cuda.is_available()

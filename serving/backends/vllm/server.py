@@ -61,6 +61,13 @@ def program() -> list[str] | None:
     return [found] if found else None
 
 
+def has_cuda() -> bool:
+    """Return whether this machine has a GPU for vLLM."""
+    import torch
+
+    return torch.cuda.is_available()
+
+
 @dataclass(frozen=True)
 class Wanted:
     """What a server must offer.

@@ -2,8 +2,9 @@
 
     worth(checkpoint, tokens)           # the engine's seconds for these tokens, less vLLM's, against START_S
 
-The engine's speed is that of a matrix product, measured here once per process; the ratio on a CPU is that of
-`python -m benchmarks.vllm_real`. Right within a factor of three; `-M engine=` and `serving.backend` overrule it.
+On a CPU never: the engine takes less processor time (`python -m benchmarks.vllm_real`). On a GPU its speed is that of a
+matrix product, measured here once per process, and vLLM's share of its time is a guess. `-M engine=` and
+`serving.backend` overrule it.
 """
 
 from __future__ import annotations
@@ -12,23 +13,25 @@ import time
 from functools import cache
 
 from serving import layout, tensors
+from serving.backends.vllm.server import has_cuda
 from serving.refs import Checkpoint
 
 #: Seconds from the start of a server to its first reply: 50 of `mini` and 50 to 130 of SmolLM2 on two busy cores.
 START_S = 90.0
-#: vLLM's time for a token as a share of the engine's. On a CPU: processor time, of SmolLM2-135M in float32, by which a
-#: server never pays. On a GPU it is a guess.
-SHARE = {"cpu": 1.4, "cuda": 0.4}
+#: vLLM's time for a token as a share of the engine's on a GPU, where neither was measured.
+SHARE = 0.4
 #: The engine's share of the speed of a matrix product when it decodes in batches.
 DECODED = 0.2
 #: Tokens of the replies of an eval about which no more is known: 500 of 64.
 TYPICAL = 32_000
 
 
-def worth(checkpoint: Checkpoint, tokens: int) -> bool | None:
-    """Return whether a server is worth its start for replies of this length in all; None: the size is not known."""
+def worth(checkpoint: Checkpoint, tokens: int) -> bool:
+    """Return whether a server is worth its start for replies of this length in all; True if the size is not known."""
+    if not has_cuda():
+        return False
     values = parameters(checkpoint)
-    return None if values is None else (1 - SHARE[device()]) * engine_seconds(values, tokens) > START_S
+    return values is None or (1 - SHARE) * engine_seconds(values, tokens) > START_S
 
 
 def engine_seconds(values: int, tokens: int) -> float:
@@ -45,25 +48,15 @@ def parameters(checkpoint: Checkpoint) -> int | None:
     return sum(tensors.values(file) for file in files)
 
 
-def device() -> str:
-    """Return where replies would be computed: cuda or cpu."""
-    import torch
-
-    return "cuda" if torch.cuda.is_available() else "cpu"
-
-
 @cache
 def rate() -> float:
-    """Return the floating-point operations a second of a matrix product, in the precision that would answer."""
+    """Return the floating-point operations a second of a matrix product on the GPU."""
     import torch
 
-    cuda = device() == "cuda"
-    size, dtype = (4096, torch.bfloat16) if cuda else (512, torch.float32)
-    clock = time.perf_counter if cuda else time.process_time  # of a CPU its own time: others use it as well
-    one = torch.ones(size, size, device=device(), dtype=dtype)
+    one = torch.ones(4096, 4096, device="cuda", dtype=torch.bfloat16)
     float((one @ one)[0, 0])  # the first one prepares the library
-    done, began = 0, clock()
-    while clock() - began < 0.1:
+    done, began = 0, time.perf_counter()
+    while time.perf_counter() - began < 0.1:
         float((one @ one)[0, 0])
         done += 1
-    return done * 2 * size**3 / (clock() - began)
+    return done * 2 * len(one) ** 3 / (time.perf_counter() - began)
