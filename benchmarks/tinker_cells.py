@@ -1,10 +1,12 @@
-"""The same cells trained by TRL and by Tinker, evaluated by the engine and by Tinker: docs/measured/tinker.md.
+"""The same cells trained by TRL and by Tinker, evaluated by the engine, vLLM and Tinker: docs/measured/tinker.md.
 
-    TINKER_BASE_URL=http://127.0.0.1:8017 TINKER_API_KEY=tml-dummy python -m benchmarks.tinker_cells --server PID OUT
+    export TINKER_BASE_URL=http://127.0.0.1:8017 TINKER_API_KEY=tml-dummy BCT_VLLM_VENV=.venv-vllm
+    python -m benchmarks.tinker_cells --server PID OUT
 
-Needs a Tinker server that serves `mini`. `--server` names a process whose time, with that of its children, is that of
-the server. Cells that Tinker trained are evaluated twice: by its sampler, and by the engine from the exported adapters.
-Runs in OUT are kept, so that an interrupted measurement continues.
+Needs a Tinker server that serves `mini`, and vLLM. `--server` names a process whose time, with that of its children, is
+that of the Tinker server. What TRL trained is evaluated by the engine and by vLLM; what Tinker trained by its sampler,
+and by the engine and vLLM from the exported adapters. Tinker takes no adapters from elsewhere, so it does not answer as
+TRL's. Runs in OUT are kept, so that an interrupted measurement continues.
 """
 
 from __future__ import annotations
@@ -12,16 +14,19 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import secrets
 import shutil
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from inspect_ai.log import EvalSample, read_eval_log
 
 import lab
-from benchmarks import tinker_continued
+from benchmarks import tinker_continued, vllm_real
 from lab.verdict.schema import CellResult
 from serving import layout
 
@@ -49,20 +54,26 @@ generation: {max_tokens: 32}
 gate: {initial: 0.0, agreed: 0.0, base: 1.0, ceiling: 0.0}
 """
 WAYS = {
-    "TRL, engine": "",
+    "TRL, engine": "serving: {backend: engine}\n",
+    "TRL, vLLM": "serving: {backend: vllm}\n",
     "Tinker, Tinker": "training: {backend: tinker}\n",
     "Tinker, engine": "training: {backend: tinker}\nserving: {backend: engine}\n",
+    "Tinker, vLLM": "training: {backend: tinker}\nserving: {backend: vllm}\n",
 }
 #: A way that takes over what another one trained.
-TRAINED_BY = {"Tinker, engine": "Tinker, Tinker"}
+TRAINED_BY = {"TRL, vLLM": "TRL, engine", "Tinker, engine": "Tinker, Tinker", "Tinker, vLLM": "Tinker, Tinker"}
+#: The same weights answered by two backends.
+PAIRS = [("Tinker, engine", "Tinker, Tinker"), ("Tinker, engine", "Tinker, vLLM"), ("TRL, engine", "TRL, vLLM")]
 HEAD = """\
 # Tinker and TRL
 
 Written by `python -m benchmarks.tinker_cells` with a SkyRL 0.4 server that serves `mini` on the same machine. Each cell
 is a LoRA of rank 8 (alpha 32) trained for 16 steps of 8 rows at a learning rate of 5e-3 on the same rows in the same
-order; 24 eval prompts, 16 train prompts, 16 general questions. `Tinker, engine` are the exported adapters of `Tinker,
-Tinker`. Rates are initial / alternate, margins the mean log-odds of the alternate over the initial reply, losses those
-of the first and last step. Seconds are of a shared machine; processor seconds are those of the client and the server.
+order; 24 eval prompts, 16 train prompts, 16 general questions. The engine and vLLM answer from the exported adapters of
+`Tinker, Tinker`; Tinker takes no adapters, so TRL's are not answered there. Rates are initial / alternate, margins the
+mean log-odds of the alternate over the initial reply, losses those of the first and last step. Seconds are of a shared
+machine, training included where it is not taken over; processor seconds are those of the client and of the Tinker or
+vLLM server, its start included.
 
 | setting | trained by, answered by | name | rates at steps 0, 1, 4, 16 | margins | losses | seconds | client | server |
 |---|---|---|---|---|---|---|---|---|
@@ -116,20 +127,22 @@ def run(setting: str, way: str, out: Path, server: int | None) -> Spent:
     out.mkdir(parents=True, exist_ok=True)
     recipe.write_text(RECIPES[setting] + SHARED + WAYS[way], encoding="utf-8")
     if way in TRAINED_BY:
-        _take_over(recipe, place_of(out, setting, TRAINED_BY[way]), place)
+        take_over(recipe, place_of(out, setting, TRAINED_BY[way]), place)
     began, used, theirs = time.monotonic(), time.process_time(), processor(server)
-    lab.run(recipe, out=place, executor="inline", force=True)
+    with VllmTime() as vllm:
+        lab.run(recipe, out=place, executor="inline", force=True)
     after = processor(server)
+    tinker = None if theirs is None or after is None else round(after - theirs, 1)
     spent = Spent(
         round(time.monotonic() - began, 1),
         round(time.process_time() - used, 1),
-        None if theirs is None or after is None else round(after - theirs, 1),
+        round(vllm.seconds, 1) if "vLLM" in way else tinker if "Tinker" in way else None,
     )
     file.write_text(json.dumps(vars(spent)))
     return spent
 
 
-def _take_over(recipe: Path, trained: Path, place: Path) -> None:
+def take_over(recipe: Path, trained: Path, place: Path) -> None:
     """Copies organisms and the trained cell, under the name that it has in the other run."""
     from lab import api
 
@@ -140,6 +153,28 @@ def _take_over(recipe: Path, trained: Path, place: Path) -> None:
         (place / "cells" / cell.id / layout.DONE).unlink(missing_ok=True)
     if (trained / "organisms").is_dir():
         shutil.copytree(trained / "organisms", place / "organisms", dirs_exist_ok=True)
+
+
+class VllmTime(threading.Thread):
+    """Processor seconds of the vLLM servers that start inside it, read while they run: a server ends with its run."""
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self.mark, self.seconds, self.over = secrets.token_hex(8), 0.0, threading.Event()
+
+    def __enter__(self) -> Self:
+        os.environ[vllm_real.MARK] = self.mark
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.over.set()
+        self.join()
+        del os.environ[vllm_real.MARK]
+
+    def run(self) -> None:
+        while not self.over.wait(0.2):
+            self.seconds = max(self.seconds, vllm_real.processor_seconds(self.mark))
 
 
 def processor(pid: int | None) -> float | None:
@@ -161,16 +196,16 @@ def row(setting: str, way: str, cell: CellResult, spent: Spent) -> str:
     margins = ", ".join(f"{c.margin.mean:.2f}" for c in cell.checkpoints if c.margin)
     losses = f"{cell.trained['step0_loss']:.4f}, {cell.trained['final_loss']:.4f}"
     name = cell.verdict.name if cell.verdict.name else cell.failure
-    server = "" if spent.server is None or "Tinker" not in way else f"{spent.server:.0f}"
+    server = "" if spent.server is None else f"{spent.server:.0f}"
     start = f"| {setting} | {way} | {name} | {rates} | {margins} | {losses} "
     return f"{start}| {spent.wall:.0f} | {spent.client:.0f} | {server} |"
 
 
 ALIKE = """\
-The same weights answered by the engine and by Tinker's sampler:
+The same weights answered by the engine and by another backend:
 
-| setting | step | replies | identical | same stop reason and token counts | same outcome | margins | largest gap |
-|---|---|---|---|---|---|---|---|
+| setting | trained by | other backend | step | replies | identical | same stop, tokens | same outcome | margins | gap |
+|---|---|---|---|---|---|---|---|---|---|
 """
 TAIL = """
 `sandbagging` starts from the base, so that the first loss of both agrees. Then they differ: the service draws other
@@ -195,15 +230,18 @@ process of the killed server was left.
 
 
 def compared(setting: str, out: Path) -> Iterator[str]:
-    """A row for each checkpoint after step 0 that both have answered as."""
-    ours, theirs = (lab.load(place_of(out, setting, way)) for way in ("Tinker, engine", "Tinker, Tinker"))
-    [mine], [other] = ours.results.cells, theirs.results.cells
-    for one, two in zip(mine.checkpoints[1:], other.checkpoints[1:], strict=True):
-        pairs = list(zip(_samples(ours, one.log), _samples(theirs, two.log), strict=True))
-        yield f"| {setting} | {one.step} | {len(pairs)} | " + " | ".join(_alike(pairs)) + " |"
+    """A row for each pair of backends and each checkpoint after step 0 that both have answered as."""
+    for pair in PAIRS:
+        ours, theirs = (lab.load(place_of(out, setting, way)) for way in pair)
+        [mine], [other] = ours.results.cells, theirs.results.cells
+        for one, two in zip(mine.checkpoints[1:], other.checkpoints[1:], strict=True):
+            pairs = list(zip(samples_of(ours, one.log), samples_of(theirs, two.log), strict=True))
+            trained, by = pair[0].split(", ")[0], pair[1].split(", ")[1]
+            yield f"| {setting} | {trained} | {by} | {one.step} | {len(pairs)} | " + " | ".join(_alike(pairs)) + " |"
 
 
-def _samples(run: lab.Run, log: str) -> list[EvalSample]:
+def samples_of(run: lab.Run, log: str) -> list[EvalSample]:
+    """Samples of a log, by their id."""
     found = read_eval_log(str(run.folder / log)).samples or []
     return sorted(found, key=lambda sample: str(sample.id))
 

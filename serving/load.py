@@ -42,6 +42,15 @@ def pick_dtype(dtype: str, device: torch.device) -> torch.dtype | str:
     return named
 
 
+def precision(checkpoint: Checkpoint, dtype: str = "auto", device: str | None = None) -> str:
+    """Return the precision in which a checkpoint is loaded, by name; "auto" where only the hub knows what is stored."""
+    chosen = pick_dtype(dtype, pick_device(device))
+    if chosen != "auto":
+        return str(chosen).removeprefix("torch.")
+    folder = checkpoint.root.path
+    return (tensors.precision(layout.weight_files(folder)) if folder else None) or "auto"
+
+
 def load_model(
     checkpoint: Checkpoint, dtype: str = "auto", device: str | None = None
 ) -> tuple[PreTrainedModel | PeftModel, PreTrainedTokenizerBase]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -24,6 +24,7 @@ BITS = {
     **{"F8_E5M2FNUZ": 8, "F8_E4M3FNUZ": 8, "I16": 16, "U16": 16, "F16": 16, "BF16": 16, "I32": 32, "U32": 32},
     **{"F32": 32, "I64": 64, "U64": 64, "F64": 64, "C64": 64},
 }
+FLOATS = {"F32": "float32", "F64": "float32", "BF16": "bfloat16", "F16": "float16"}
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,12 @@ def shapes(file: Path) -> dict[str, tuple[int, ...]]:
 def dtypes(file: Path) -> set[str]:
     """Return the dtypes of a file's tensors, as the format names them."""
     return {stored.dtype for stored in _read(file).values()}
+
+
+def precision(files: Iterable[Path]) -> str | None:
+    """Return the highest floating-point precision of the tensors in some files, as torch names it; None without one."""
+    found = {FLOATS[dtype] for file in files for dtype in dtypes(file) if dtype in FLOATS}
+    return next((dtype for dtype in ("float32", "bfloat16", "float16") if dtype in found), None)
 
 
 def values(file: Path) -> int:

@@ -18,7 +18,7 @@ from lab.experiment.folder import Experiment
 from lab.experiment.jobs import skipped
 from lab.experiment.labels import labelled
 from lab.experiment.readings import Reread
-from lab.logs.reader import newest, read_items, texts, why_absent
+from lab.logs.reader import answered_by, newest, read_items, texts, why_absent
 from lab.logs.records import PATTERN, CeilingRecord, CellRecord, CheckpointRecord, Item, graders, judge_text
 from lab.plan.cells import Cell, Start
 from lab.verdict.results import build_results, second_reading, write_results
@@ -146,10 +146,16 @@ def _record(experiment: Experiment, cell: Cell, reading: Reread | None = None) -
         metrics=_metrics(out / metrics.NAME) if done else (),
         checkpoints=checkpoints,
         other=texts(folders.absolute(checkpoints[-1].log), "other") if checkpoints else (),
+        answered_by=_answered_by(folders.absolute(checkpoints[-1].log)) if checkpoints else {},
         graders=_graders(cell.start, reading),
         failure=None if done else _failure(experiment, cell),
         organism=_origin(experiment, cell, reading),
     )
+
+
+def _answered_by(log: Path) -> dict[str, str]:
+    """Engine and precision, as the log's replies name them."""
+    return {name: str(value) for name, value in answered_by(log).items() if name in ("engine", "dtype")}
 
 
 def _without_judge(config: dict[str, Any]) -> dict[str, Any]:

@@ -105,6 +105,7 @@ class CellRecord:
         other: Replies to eval prompts with the outcome `other` at the last checkpoint, as texts; a sample if there are
             many.
         organism: Of a reversal: step 0 of the cell that it started from, whose initial rate is r0.
+        answered_by: The backend and precision of the replies at the last checkpoint; empty where the log has none.
     """
 
     id: str
@@ -118,6 +119,7 @@ class CellRecord:
     failure: str | None = None
     other: tuple[str, ...] = ()
     organism: CheckpointRecord | None = None
+    answered_by: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 @dataclass(frozen=True, slots=True)

@@ -293,6 +293,7 @@ def _cell(record: CellRecord, top: CeilingRecord | None, thresholds: Thresholds)
         verdict=verdict,
         flatness=flatness(record, thresholds),
         other=patterns(record.other),
+        answered_by=dict(record.answered_by),
         failure=record.failure,
     )
 

@@ -97,6 +97,8 @@ def test_a_run_has_one_server_for_the_base_and_all_checkpoints(
     for log in map(read_eval_log, map(str, logs)):
         for sample in log.samples or []:
             assert {"engine": "vllm", "dtype": "float32"}.items() <= (sample.output.metadata or {}).items()
+    cells = json.loads((tmp_path / "run" / "results.json").read_text())["cells"]
+    assert [cell["answered_by"] for cell in cells] == [{"engine": "vllm", "dtype": "float32"}] * 2
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])

@@ -115,6 +115,8 @@ def test_an_eval_logs_the_engines_replies_usage_and_fingerprint(made: Path, tmp_
             "step": 4,
             "setting": "sandbagging",
             "variant": "weights",
+            "engine": "local",
+            "dtype": "float32",
         }
         assert sample.output.metadata == known
 

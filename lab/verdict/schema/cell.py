@@ -129,6 +129,10 @@ class CellResult(Part):
     flatness: Flatness | None = Field(default=None, description="whether it still moves at its end; null if unknown")
     net_of_sham: NetOfSham | None = Field(default=None, description="null without a sham cell to compare with")
     other: tuple[Pattern, ...] = Field(default=(), description="commonest patterns of `other` at the last checkpoint")
+    answered_by: dict[str, str] = Field(
+        default_factory=dict[str, str],
+        description="engine (`local`, `vllm`, `tinker`) and dtype of the replies at the last checkpoint",
+    )
     failure: str | None = Field(description="why the cell has no result; null if it finished")
 
     @property

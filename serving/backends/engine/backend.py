@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 
+from serving.backends import DEFAULT
 from serving.backends.by_request import ByRequest
 from serving.backends.engine.engine import Engine, get_engine
 from serving.backends.protocol import Backend, Options
@@ -59,6 +61,16 @@ class EngineAnswering(ByRequest):
     def ask(self, requests: Sequence[Request]) -> list[Reply]:
         """Return replies in the order of the requests; blocks."""
         return self._engine.generate(self.checkpoint, requests)
+
+    def facts(self) -> Mapping[str, str]:
+        """Return what answers, for logs and results."""
+        return self._facts
+
+    @cached_property
+    def _facts(self) -> Mapping[str, str]:
+        from serving.load import precision  # torch
+
+        return {"engine": DEFAULT, "dtype": precision(self.checkpoint, self.options.dtype, self.options.device)}
 
     @property
     def _engine(self) -> Engine:

@@ -19,7 +19,6 @@ from serving.refs import Checkpoint, refuse_without_weights
 # vLLM's own list of ranks that a server can be started for.
 RANKS = (8, 16, 32, 64, 128, 256, 320, 512)
 #: Precisions as safetensors and as vLLM name them.
-DTYPES = {"F32": "float32", "F64": "float32", "BF16": "bfloat16", "F16": "float16"}
 _merging = threading.Lock()
 
 
@@ -88,8 +87,7 @@ def stored_dtype(base: Checkpoint) -> str:
     """Return the (highest) precision of a full model's weights; `auto` where it is not known: vLLM then chooses."""
     folder = base.root.path
     files = layout.weight_files(folder) if folder is not None else []
-    found = {DTYPES[dtype] for file in files for dtype in tensors.dtypes(file) if dtype in DTYPES}
-    return next((dtype for dtype in ("float32", "bfloat16", "float16") if dtype in found), "auto")
+    return tensors.precision(files) or "auto"
 
 
 @cache  # every adapter of a base has the same
