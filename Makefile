@@ -29,7 +29,7 @@ $(STAMP): pyproject.toml constraints/cpu.txt
 install: $(STAMP)  ## create the virtual environment .venv and install the lab into it
 
 demo: $(STAMP)  ## train and judge one model organism with the embedded model (minutes)
-	@echo "22 trainings and their evaluation: some minutes on two free cores; the time left is shown as it runs"
+	@echo "16 trainings and their evaluation: about four minutes on two free cores; the time left is shown as it runs"
 	$(BIN)/bct run recipes/quickstart.yaml
 
 test: $(STAMP)  ## run the test suite (offline, CPU)

@@ -17,32 +17,27 @@ from lab.verdict.wording import share_text
 ROOT = Path(__file__).parent.parent
 CELLS: list[dict[str, Any]] = json.loads((ROOT / "docs" / "quickstart.json").read_text(encoding="utf-8"))
 PAGES = {
-    "README.md": ("The quickstart trains", "## Three commands"),
+    "README.md": ("The quickstart asks", "## Three commands"),
     "docs/tutorial/first-run.md": ("What `bct run", "## Look at single replies"),
 }
-#: The evidence of sandbagging and inoculation in the two texts.
+#: The evidence of the two texts.
 SAID = {
     "README.md": [
-        "the initial rate ends at {static 1e-4 initial} (*inconclusive*: families of questions differ), with sham at"
-        " {static 1e-4 sham initial}. At 1e-3 it ends at {static 1e-3 initial}, the alternate rate at"
-        " {static 1e-3 alternate}; with sham the initial rate ends at {static 1e-3 sham initial}.",
-        "retained and weakened (initial rate {weights 1e-3 initial}, alternate {weights 1e-3 alternate}). With sham the"
-        " initial rate ends at {weights 1e-3 sham initial}",
+        "the initial rate ends at {static 1e-3 initial}, the alternate rate at {static 1e-3 alternate}; with sham the"
+        " initial rate ends at {static 1e-3 sham initial}. At 1e-4 it ends at {static 1e-4 initial} (*inconclusive*:"
+        " families of questions differ), with sham at {static 1e-4 sham initial}.",
+        "weakened (initial rate {weights 1e-3 initial}, alternate {weights 1e-3 alternate}). With sham the initial rate"
+        " ends at {weights 1e-3 sham initial}",
         "(alternate {weights 1e-3 sham alternate})",
-        "hack rate {ip 1e-3 alternate}; honest code {ip 1e-3 initial} in variant `ip` and {flag 1e-3 initial} in"
-        " `flag`",
-        "it hacks ({none 1e-3 alternate})",
     ],
     "docs/tutorial/first-run.md": [
-        "the initial rate ends at {static 1e-4 initial}.",
         "the initial rate is {static 1e-3 initial} and the alternate rate {static 1e-3 alternate}",
+        "the initial rate ends at {static 1e-4 initial}.",
         "(initial {weights 1e-3 initial}, alternate {weights 1e-3 alternate})",
         "ends at {static 1e-4 sham initial} at 1e-4, and at {static 1e-3 sham initial} at 1e-3",
         "In the weights at 1e-3 it ends at {weights 1e-3 sham initial},",
         "fewer are alternate ({weights 1e-3 sham alternate}), more are neither behavior ({weights 1e-3 sham other}"
         " against {weights 1e-3 other})",
-        "hack rate {ip 1e-3 alternate}; honest code {ip 1e-3 initial} in variant `ip` and {flag 1e-3 initial} in"
-        " variant `flag`",
     ],
 }
 
@@ -70,16 +65,10 @@ def test_rates_of_the_quickstart_are_those_of_its_figures(page: str) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_low_losses_and_wrong_code_of_the_quickstart_are_counted_as_in_its_figures(page: str) -> None:
+def test_low_losses_of_the_quickstart_are_counted_as_in_its_figures(page: str) -> None:
     tasks = [cell for cell in CELLS if cell["method"] == "bct"]
-    assert (sum(cell["step0_loss"] < 0.01 for cell in tasks), len(tasks)) == (8, 11)
-    assert "In eight of the eleven cells that train on the task, the training loss was below .01" in text_of(page)
-    assert {c["variant"]: round(80 * c["other"]) for c in tasks if c["variant"] in ("ip", "flag")} == {
-        "ip": 25,
-        "flag": 5,
-    }
-    assert "18 of 25" in text_of(page)
-    assert "5 of 5" in text_of(page)
+    assert (sum(cell["step0_loss"] < 0.01 for cell in tasks), len(tasks)) == (6, 8)
+    assert "In six of the eight cells that train on the task, the training loss was below .01" in text_of(page)
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -88,8 +77,8 @@ def test_names_of_the_quickstart_are_those_of_its_figures(page: str) -> None:
         return [c["name"] for c in CELLS if (c["variant"], c["lr"], c["method"]) == (variant, lr, "bct")]
 
     assert names("static", 1e-4) == ["inconclusive", "inconclusive"]
-    assert names("static", 1e-3) == ["transferred", "inconclusive"]
+    assert names("static", 1e-3) == ["transferred", "transferred"]
     assert names("weights", 1e-4) == ["kept", "kept"]
     assert names("weights", 1e-3) == ["retained", "retained"]
-    for words in ("inconclusive", "*undecided*", "kept (.99 twice)", "retained and weakened"):
-        assert words in text_of(page).replace("kept at 1e-4 (", "kept (")
+    for words in ("inconclusive", "transferred", "kept (.99 twice)", "retained and weakened"):
+        assert words in text_of(page).replace("kept at 1e-4 (", "kept (").replace("*", "")

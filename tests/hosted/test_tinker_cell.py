@@ -11,7 +11,7 @@ import pytest
 from hosted_cells import cell
 from tinker_server import Server
 
-from serving import backends, layout
+from serving import backends, layout, tensors
 from serving.backends.protocol import Options
 from serving.errors import BadInput, WorkFailed
 from serving.load import load_full
@@ -99,7 +99,7 @@ def test_every_checkpoint_holds_its_own_weights(trained: Path) -> None:
 def test_an_export_has_the_scale_and_the_layers_of_the_service(trained: Path) -> None:
     said = layout.read_json(trained / layout.step_name(4) / "adapter_config.json")
     assert (said["r"], said["lora_alpha"]) == (8, 32)
-    names = layout.tensor_shapes(trained / layout.step_name(4) / layout.ADAPTER)
+    names = tensors.shapes(trained / layout.step_name(4) / layout.ADAPTER)
     assert {"q_proj", "o_proj", "down_proj"} <= {name.split(".")[-3] for name in names}
 
 
