@@ -135,9 +135,8 @@ def test_sentences_rest_on_what_the_measured_pages_say() -> None:
 
 
 def test_the_catalogues_counts_are_those_of_its_results() -> None:
-    cells = [
-        c for c in json.loads((ROOT / "docs" / "example" / "results.json").read_text())["cells"] if c["checkpoints"]
-    ]
+    results = json.loads((ROOT / "docs" / "example" / "results.json").read_text(encoding="utf-8"))
+    cells = [c for c in results["cells"] if c["checkpoints"]]
     tasks = [c for c in cells if c["method"] == "bct"]
     names = {lr: [c["verdict"]["name"] for c in tasks if c["lr"] == lr] for lr in (1e-4, 1e-3)}
     assert (names[1e-4].count("kept"), names[1e-4].count("retained"), len(names[1e-4])) == (50, 4, 54)
@@ -150,6 +149,9 @@ def test_the_catalogues_counts_are_those_of_its_results() -> None:
     *first, last = [f"`{setting}`" for setting in kept]
     assert f"Seven settings are kept or retained in every seed: {', '.join(first)} and {last}" in text
     assert sum("zero_loss" in c["verdict"]["flags"] for c in tasks) == 96
+    gone = [c for c in results["conclusions"] if c["k"] and c["method"] == "bct" and (c["p_holm"] or 1) < 0.05]
+    assert [(c["setting"], f"{c['p_holm']:.3f}") for c in gone] == [("sentiment", "0.025")]
+    assert "corrected for all arms (Holm), `sentiment`'s removal alone is significant (p = .025)" in text
     harm = {
         lr: [c["verdict"]["damage"] for c in cells if c["method"] == "sham" and c["lr"] == lr] for lr in (1e-4, 1e-3)
     }

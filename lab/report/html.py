@@ -28,10 +28,10 @@ from lab.report.figures.heat import steps_of
 from lab.report.figures.picture import Picture, rows_of
 from lab.report.figures.style import inline_svg, shared_styles, theme_css
 from lab.report.many import FOLDER, is_large, rows_by_lr, write_arms
-from lab.report.refusals import refusals
+from lab.report.refusals import Refusal, refusals
 from lab.report.summary import about, invalid_text
 from lab.report.templates import environment
-from lab.report.topics import WITH_ARM, Part, Topic, clauses, constants, topics
+from lab.report.topics import WITH_ARM, Part, Topic, clauses, constants, tallies, topics
 from lab.report.viewer import Viewer
 from lab.verdict.arms import Arm
 from lab.verdict.contrasts import difference_text, label_text, shared_text
@@ -84,7 +84,7 @@ def _page(
     viewer: Viewer | None,
     pages: Mapping[str, str],
 ) -> str:
-    many = is_large(results)
+    many, refused = is_large(results), refusals(results)
     address: Address = viewer.link if viewer else lambda log: pages.get(log) or quote(log)
     page = (
         _environment(address, results)
@@ -93,12 +93,13 @@ def _page(
             r=results,
             **about(results),
             topics=parts,
+            tallies=tallies(parts),
             ids={cell.id: part.id for topic in parts for part in topic.parts for cell in part.cells},
             rates=_rates(results),
             constants=constants(results),
             invalid=invalid_text(results),
-            failures=_failures(results.failures),
-            refusals=refusals(results),
+            failures=_failures(results.failures, refused),
+            refusals=refused,
             answers=ANSWERS,
             letters=LETTERS,
             meanings=MEANINGS,
@@ -196,12 +197,17 @@ def _flags(results: Results) -> dict[str, str]:
     return {flag: meaning for flag, meaning in FLAGS.items() if flag in found}
 
 
-def _failures(lines: Iterable[str]) -> list[tuple[str, list[str]]]:
-    """Reasons with the cells that failed for them; a line is a cell, a colon and the reason."""
+def _failures(lines: Iterable[str], refused: Iterable[Refusal]) -> list[tuple[str, list[str]]]:
+    """Reasons with the cells that failed for them, but those that a gate refused, which is explained on its own.
+
+    A line is a cell, a colon and the reason.
+    """
+    by_gate = {cell.id for each in refused for cell in each.cells}
     found: dict[str, list[str]] = {}
     for line in lines:
         cell, _, reason = line.partition(": ")
-        found.setdefault(reason, []).append(cell)
+        if cell not in by_gate:
+            found.setdefault(reason, []).append(cell)
     return list(found.items())
 
 

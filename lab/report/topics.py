@@ -9,17 +9,30 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 from lab.report.figures import contrasts
 from lab.report.figures.gallery import KINDS
 from lab.report.figures.picture import Kind, Picture, slug
 from lab.verdict.arms import GROUP, Arm, arms, by_lr, grouped, key_of
-from lab.verdict.schema import Behaviors, CellResult, Conclusion, Contrast, Results, Shown, ShownPrompt, ShownReply
+from lab.verdict.schema import (
+    Behaviors,
+    CellResult,
+    Conclusion,
+    Contrast,
+    Results,
+    Shown,
+    ShownPrompt,
+    ShownReply,
+    Status,
+)
+from lab.verdict.sham import SHAM
 from lab.verdict.wording import count_text, lr_text
 
 #: Kinds of figures that stand with their arm, besides the curves.
 WITH_ARM = ("heat", "product", "seeds", "halves", "trade")
+#: So many arms are read one by one.
+FEW_ARMS = 3
 #: Words of a conclusion's status.
 ANSWERS = {
     "transferred_with_damage": "transferred, only with damage",
@@ -132,6 +145,14 @@ class Part:
 
 
 @dataclass(frozen=True)
+class Tally:
+    """One kind of conclusion, and the arms that have it, by id and title."""
+
+    answer: str
+    arms: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
 class Topic:
     """A setting and variant."""
 
@@ -149,7 +170,7 @@ class Topic:
 def topics(results: Results, gallery: Mapping[str, Sequence[Picture]]) -> list[Topic]:
     """All topics of a run, the recipe's first arm first."""
     found = sorted(arms(results), key=lambda arm: (arm.conclusion.place is None, arm.conclusion.place or 0))
-    found = sorted(found, key=lambda arm: arm.conclusion.method == "sham")
+    found = sorted(found, key=lambda arm: arm.conclusion.method == SHAM)
     places = grouped(found, lambda arm: (arm.conclusion.setting, arm.conclusion.variant))
     models = {arm.conclusion.model for arm in found}
     known = {behaviors.setting: behaviors for behaviors in results.behaviors}
@@ -257,6 +278,24 @@ def _seeds(cells: Sequence[CellResult]) -> str:
 def _span(values: Sequence[int]) -> str:
     low, high = min(values), max(values)
     return f"{low:,}" if low == high else f"{low:,} to {high:,}"
+
+
+def tallies(found: Sequence[Topic]) -> list[Tally]:
+    """The arms by conclusion, the strongest first, without controls; none where few arms are read one by one."""
+    arms = [
+        (part.conclusion.status, part.id, f"{topic.title}{f', {part.name}' if len(topic.parts) > 2 else ''}")
+        for topic in found
+        for part in topic.parts
+        if part.conclusion.method != SHAM and all(cell.role != "control" for cell in part.cells)
+    ]
+    if len(arms) <= FEW_ARMS:
+        return []
+    alike = grouped(arms, lambda arm: arm[0])
+    return [
+        Tally(ANSWERS.get(status, status), tuple((id, title) for _, id, title in alike[status]))
+        for status in get_args(Status)
+        if status in alike
+    ]
 
 
 def clauses(sentence: str) -> list[str]:

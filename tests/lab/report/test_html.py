@@ -15,7 +15,7 @@ from made_up import KEPT, MOVED, ceiling, cell
 from lab.report.html import render, write_report
 from lab.report.markdown import markdown
 from lab.report.viewer import Viewer
-from lab.verdict.results import build_results
+from lab.verdict.results import build_results, read_results
 from lab.verdict.schema import Results, Service, Thresholds
 from lab.verdict.table import csv_text
 
@@ -203,6 +203,25 @@ def test_cells_that_failed_for_one_reason_are_one_line() -> None:
     failed = [cell([], seed=s, failure="refused, the gate failed") for s in (0, 1)]
     page = render(build_results("made-up", [cell(KEPT), *failed], [ceiling()]))
     assert page.count("2 cells: refused, the gate failed") == 1
+
+
+def test_many_arms_are_answered_by_conclusion_without_controls_and_a_refused_gate_is_told_once() -> None:
+    page = render(read_results(Path(__file__).parents[3] / "docs" / "example" / "results.json"))
+    answer = page[page.index('id="found"') : page.index('id="picture"')]
+    said = {
+        re.sub("<.*?>", "", line).partition(":")[0]: line.count("<a ") for line in re.findall("<li>(.*?)</li>", answer)
+    }
+    counted = {words: n for words, n in said.items() if re.search(r"\(\d+\)$", words)}
+    assert counted == {
+        "transferred, only with damage (2)": 2,
+        "removed (1)": 1,
+        "removed, only with damage (1)": 1,
+        "not removed (7)": 7,
+        "undecided (7)": 7,
+        "no conclusion (2)": 2,
+    }
+    assert page.index('id="picture"') < page.index('id="gate"')
+    assert 'id="failures"' not in page
 
 
 def test_with_the_viewer_every_link_to_a_log_opens_there(results: Results) -> None:
