@@ -214,7 +214,9 @@ def test_the_commonest_patterns_of_other_are_kept_with_a_sample():
 
 
 def test_results_of_the_first_criterion_are_read_and_shown_as_such():
-    old = read_results(Path(__file__).parents[3] / "docs" / "example" / "results.json")
+    old = read_results(
+        Path(__file__).parents[2] / "data" / "results_of_criterion_1.json"
+    )  # one cell of 0.1's catalogue
     assert (old.criterion, old.registration) == (1, None)
     assert criterion_line(old).startswith("Judged by the criterion, version 1:")
     assert "Not registered" in registration_lines(old)[0]
