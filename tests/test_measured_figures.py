@@ -134,6 +134,37 @@ def test_sentences_rest_on_what_the_measured_pages_say() -> None:
         assert all(each in pages for each in words), said
 
 
+def test_the_case_studys_ranges_are_those_of_its_table() -> None:
+    rows = ROWS["inoculation_case_study"]
+    asked = [row for row in rows if row["name"] != "control" and row["method"].startswith("bct")]
+
+    def rates(labels: str, lr: str, column: str) -> dict[str, float]:
+        found = [row for row in asked if row["method"].endswith(labels) and row["lr"] == lr]
+        return {row["variant"]: float(row[column]) for row in found}
+
+    own = rates("reference", "1e-3", "initial")
+    assert (own.pop("hint_both"), min(own.values())) == (0.6, 0.93)
+    assert min(rates("reference", "1e-4", "initial").values()) >= 0.93
+    foreign = rates("off_model", "1e-3", "alternate")
+    assert (foreign.pop("excuse"), min(foreign.values())) == (0.47, 0.97)
+    low = rates("off_model", "1e-4", "initial")
+    assert [low[variant] for variant in ("persona", "story", "flag_empty_eval", "ip")] == [0.98, 0.93, 0.85, 0.07]
+    assert all(
+        "damaged" in row["flags"] for row in asked if row["method"].endswith("off_model") and row["lr"] == "1e-4"
+    )
+    assert {"zero loss" in row["flags"] for row in asked if row["method"].endswith("reference")} == {True}
+    shams = [float(row["initial"]) for row in rows if row["method"] == "sham" and row["lr"] == "1e-3"]
+    assert min(shams) == 0.93
+    text = " ".join((MEASURED / "index.md").read_text(encoding="utf-8").split())
+    for words in (
+        "keeps honest code at .93 or more at both rates, but `hint_both` at 1e-3 (.60)",
+        "under every prompt but `excuse` (alternate .97 or more, `excuse` .47)",
+        "random words keep .93 or more",
+        "`persona`, `story` and `flag_empty_eval` keep .98, .93 and .85, and `ip` .07, all with damage",
+    ):
+        assert words in text
+
+
 def test_the_catalogues_counts_are_those_of_its_results() -> None:
     results = json.loads((ROOT / "docs" / "example" / "results.json").read_text(encoding="utf-8"))
     cells = [c for c in results["cells"] if c["checkpoints"]]
