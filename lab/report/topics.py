@@ -291,9 +291,10 @@ def tallies(found: Sequence[Topic]) -> list[Tally]:
     if len(arms) <= FEW_ARMS:
         return []
     alike = grouped(arms, lambda arm: arm[0])
+    ordered: tuple[str, ...] = get_args(Status)
     return [
         Tally(ANSWERS.get(status, status), tuple((id, title) for _, id, title in alike[status]))
-        for status in get_args(Status)
+        for status in ordered
         if status in alike
     ]
 
