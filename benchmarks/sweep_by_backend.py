@@ -16,7 +16,8 @@ from pathlib import Path
 
 import lab
 from benchmarks.line import Line, alike, report
-from benchmarks.tinker_cells import VllmTime, samples_of, take_over
+from benchmarks.tinker_cells import samples_of, take_over
+from benchmarks.vllm_real import VllmTime
 
 CHECKPOINTS = 20
 RECIPE = """\

@@ -14,19 +14,17 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import secrets
 import shutil
-import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
 
 from inspect_ai.log import EvalSample, read_eval_log
 
 import lab
-from benchmarks import tinker_continued, vllm_real
+from benchmarks import tinker_continued
+from benchmarks.vllm_real import VllmTime
 from lab.verdict.schema import CellResult
 from serving import layout
 
@@ -153,28 +151,6 @@ def take_over(recipe: Path, trained: Path, place: Path) -> None:
         (place / "cells" / cell.id / layout.DONE).unlink(missing_ok=True)
     if (trained / "organisms").is_dir():
         shutil.copytree(trained / "organisms", place / "organisms", dirs_exist_ok=True)
-
-
-class VllmTime(threading.Thread):
-    """Processor seconds of the vLLM servers that start inside it, read while they run: a server ends with its run."""
-
-    def __init__(self) -> None:
-        super().__init__(daemon=True)
-        self.mark, self.seconds, self.over = secrets.token_hex(8), 0.0, threading.Event()
-
-    def __enter__(self) -> Self:
-        os.environ[vllm_real.MARK] = self.mark
-        self.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.over.set()
-        self.join()
-        del os.environ[vllm_real.MARK]
-
-    def run(self) -> None:
-        while not self.over.wait(0.2):
-            self.seconds = max(self.seconds, vllm_real.processor_seconds(self.mark))
 
 
 def processor(pid: int | None) -> float | None:

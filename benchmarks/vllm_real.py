@@ -11,10 +11,12 @@ from __future__ import annotations
 import argparse
 import os
 import secrets
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Self
 
 import torch
 
@@ -47,6 +49,28 @@ def _environment(place: Path) -> str:
         return (place / "environ").read_text(errors="replace")
     except OSError:
         return ""
+
+
+class VllmTime(threading.Thread):
+    """Processor seconds of the vLLM servers that start inside it, read while they run: a server ends with its run."""
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self.mark, self.seconds, self.over = secrets.token_hex(8), 0.0, threading.Event()
+
+    def __enter__(self) -> Self:
+        os.environ[MARK] = self.mark
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.over.set()
+        self.join()
+        del os.environ[MARK]
+
+    def run(self) -> None:
+        while not self.over.wait(0.2):
+            self.seconds = max(self.seconds, processor_seconds(self.mark))
 
 
 def compared(model: str, dtype: str, asked: list[Request], mark: str) -> Iterator[Line]:

@@ -224,6 +224,11 @@ def weight_files(folder: Path) -> list[Path]:
     return [folder / name for name in sorted({name for name in names if isinstance(name, str)})]
 
 
+def stored_precision(folder: Path | None) -> str:
+    """Return the highest precision of a checkpoint's weights, as torch names it; `auto` where it is not known."""
+    return (tensors.precision(weight_files(folder)) if folder is not None else None) or "auto"
+
+
 # --- writing --------------------------------------------------------------------------------------
 
 

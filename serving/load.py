@@ -47,8 +47,7 @@ def precision(checkpoint: Checkpoint, dtype: str = "auto", device: str | None = 
     chosen = pick_dtype(dtype, pick_device(device))
     if chosen != "auto":
         return str(chosen).removeprefix("torch.")
-    folder = checkpoint.root.path
-    return (tensors.precision(layout.weight_files(folder)) if folder else None) or "auto"
+    return layout.stored_precision(checkpoint.root.path)
 
 
 def load_model(

@@ -18,6 +18,7 @@ from __future__ import annotations
 import re
 import zipfile
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -28,7 +29,7 @@ from pydantic_core import from_json
 from bct_tasks.setting import Prompt
 from lab.logs.records import OUTCOMES, PATTERN, Item, judge_text
 
-HEADER, SUMMARIES = "header.json", "summaries.json"
+HEADER, SUMMARIES, SAMPLES = "header.json", "summaries.json", "samples/"
 PROMPTS = ("input_tokens", "input_tokens_cache_read", "input_tokens_cache_write")
 MOST_BYTES = 2**30  # of a member of a log, unpacked
 #: No member of more bytes than this is so much longer unpacked: every sample has a random id, which does not shrink.
@@ -182,8 +183,8 @@ def read_items(log: Path) -> tuple[Item, ...]:
 
 def answered_by(log: Path) -> Mapping[str, Any]:
     """What the model reported with its first reply: the fingerprint of its weights, and their step."""
-    rows = _read(log, SUMMARIES)
-    sample = _read(log, _member(rows[0]["id"], rows[0].get("epoch") or 1)) if rows else None
+    member = _first(log)
+    sample = _read(log, member) if member else None
     return ((sample or {}).get("output") or {}).get("metadata") or {}
 
 
@@ -374,7 +375,15 @@ def _user(messages: Any) -> str:
 
 def _member(id: str, epoch: int) -> str:
     """The name of a sample."""
-    return f"samples/{id}_epoch_{epoch}.json"
+    return f"{SAMPLES}{id}_epoch_{epoch}.json"
+
+
+def _first(log: Path) -> str | None:
+    """The name of the first sample: from the list of the zip, which is read faster than the summaries."""
+    with suppress(OSError, zipfile.BadZipFile), zipfile.ZipFile(log) as archive:
+        return next((name for name in archive.namelist() if name.startswith(SAMPLES)), None)
+    rows = _read(log, SUMMARIES)
+    return _member(rows[0]["id"], rows[0].get("epoch") or 1) if rows else None
 
 
 def _read(log: Path, member: str) -> Any:
@@ -410,7 +419,7 @@ def _by_inspect(log: Path, member: str) -> Any:
             return read_eval_log(str(log), header_only=True).model_dump(mode="json")
         if member == SUMMARIES:
             return [row.model_dump(mode="json") for row in read_eval_log_sample_summaries(str(log))]
-        id, _, epoch = member.removeprefix("samples/").removesuffix(".json").rpartition("_epoch_")
+        id, _, epoch = member.removeprefix(SAMPLES).removesuffix(".json").rpartition("_epoch_")
         return read_eval_log_sample(str(log), id, int(epoch)).model_dump(mode="json")
     except Exception:  # inspect raises many kinds of error for a file that is not a complete log
         return None

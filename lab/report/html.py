@@ -202,11 +202,11 @@ def _failures(lines: Iterable[str], refused: Iterable[Refusal]) -> list[tuple[st
 
     A line is a cell, a colon and the reason.
     """
-    by_gate = {cell.id for each in refused for cell in each.cells}
+    by_gate = {cell.id: "; ".join(each.reasons) for each in refused if each.reasons for cell in each.cells}
     found: dict[str, list[str]] = {}
     for line in lines:
         cell, _, reason = line.partition(": ")
-        if cell not in by_gate:
+        if cell not in by_gate or by_gate[cell] not in reason:
             found.setdefault(reason, []).append(cell)
     return list(found.items())
 

@@ -129,6 +129,11 @@ class Part:
         return "" if not bad else "invalid" if bad == len(self.cells) else f"invalid in {bad} of {len(self.cells)}"
 
     @property
+    def is_control(self) -> bool:
+        """Whether it trains on random words, or on a control of the setting."""
+        return self.conclusion.method == SHAM or any(cell.role == "control" for cell in self.cells)
+
+    @property
     def answer(self) -> str:
         """The conclusion in a few words."""
         c = self.conclusion
@@ -282,11 +287,11 @@ def _span(values: Sequence[int]) -> str:
 
 def tallies(found: Sequence[Topic]) -> list[Tally]:
     """The arms by conclusion, the strongest first, without controls; none where few arms are read one by one."""
+    tried = [(topic, [part for part in topic.parts if not part.is_control]) for topic in found]
     arms = [
-        (part.conclusion.status, part.id, f"{topic.title}{f', {part.name}' if len(topic.parts) > 2 else ''}")
-        for topic in found
-        for part in topic.parts
-        if part.conclusion.method != SHAM and all(cell.role != "control" for cell in part.cells)
+        (part.conclusion.status, part.id, topic.title + (f", {part.name}" if len(parts) > 1 else ""))
+        for topic, parts in tried
+        for part in parts
     ]
     if len(arms) <= FEW_ARMS:
         return []

@@ -131,7 +131,8 @@ class CellResult(Part):
     other: tuple[Pattern, ...] = Field(default=(), description="commonest patterns of `other` at the last checkpoint")
     answered_by: dict[str, str] = Field(
         default_factory=dict[str, str],
-        description="engine (`local`, `vllm`, `tinker`) and dtype of the replies at the last checkpoint",
+        description="engine (`local` | `vllm`) and dtype of the replies at the last checkpoint; empty where a service"
+        " answered",
     )
     failure: str | None = Field(description="why the cell has no result; null if it finished")
 

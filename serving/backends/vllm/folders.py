@@ -83,13 +83,6 @@ def full_model(base: Checkpoint, place: Path) -> tuple[str, str | None]:
     return str(merged), None
 
 
-def stored_dtype(base: Checkpoint) -> str:
-    """Return the (highest) precision of a full model's weights; `auto` where it is not known: vLLM then chooses."""
-    folder = base.root.path
-    files = layout.weight_files(folder) if folder is not None else []
-    return tensors.precision(files) or "auto"
-
-
 @cache  # every adapter of a base has the same
 def linear_layers(folder: Path | str, revision: str | None = None) -> tuple[str, ...]:
     """Return the names of a model's linear layers but its head: those that adapters may change.
@@ -122,7 +115,7 @@ def refuse_other_layers(checkpoint: Checkpoint, layers: tuple[str, ...]) -> None
 def _merge(base: Checkpoint, folder: Path) -> None:
     from serving.load import load_full, load_tokenizer
 
-    dtype = stored_dtype(base)
+    dtype = layout.stored_precision(base.root.path)
     load_full(base, "float32" if dtype == "auto" else dtype, "cpu").save_pretrained(folder)
     load_tokenizer(base).save_pretrained(folder)
 

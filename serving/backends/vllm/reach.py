@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 import anyio
 
+from serving import layout
 from serving.backends.protocol import Options
 from serving.backends.vllm import folders
 from serving.backends.vllm.client import Address, Client
@@ -76,7 +77,11 @@ class Launched:
             _ranks[base.fingerprint] = max(_ranks.get(base.fingerprint, 0), self._names.rank)
         self._devices = visible(options.device)
         self.dtype = (
-            options.dtype if options.dtype != "auto" else folders.stored_dtype(base) if has_cuda() else "float32"
+            options.dtype
+            if options.dtype != "auto"
+            else layout.stored_precision(base.root.path)
+            if has_cuda()
+            else "float32"
         )
         longest = self._options.get("max_model_len")
         self.context = longest if isinstance(longest, int) else None

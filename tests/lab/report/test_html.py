@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote
@@ -222,6 +223,24 @@ def test_many_arms_are_answered_by_conclusion_without_controls_and_a_refused_gat
     }
     assert page.index('id="picture"') < page.index('id="gate"')
     assert 'id="failures"' not in page
+
+
+def test_a_forced_cell_that_failed_for_another_reason_than_its_gate_is_shown_as_failed() -> None:
+    gate = {"ok": False, "reasons": ["agreed rate on train prompts 0.65 is under 0.9"]}
+    refused = f"refused, the gate failed: {gate['reasons'][0]}. --force runs it and marks it invalid"
+    failed = [replace(cell([], seed=s, failure=why), gate=gate) for s, why in enumerate((refused, "the disk is full"))]
+    page = render(build_results("made-up", [cell(KEPT), *failed], [ceiling()]))
+    [said] = re.findall('id="failures">.*?</section>', page, re.DOTALL)
+    assert "the disk is full" in said
+    assert "refused" not in said
+
+
+def test_arms_of_one_variant_that_are_no_controls_are_told_apart_by_their_names() -> None:
+    arms = [replace(cell(KEPT, method=method), id=method) for method in ("bct", "hhh", "pirate", "code", "sham")]
+    page = render(build_results("made-up", arms, [ceiling()]))
+    answer = page[page.index('id="found"') : page.index('id="expected"')]
+    titles = re.findall('<a href="#.*?">(.*?)</a>', answer)
+    assert len(set(titles)) == len(titles) == 4
 
 
 def test_with_the_viewer_every_link_to_a_log_opens_there(results: Results) -> None:
