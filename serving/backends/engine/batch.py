@@ -47,12 +47,16 @@ class EngineJob:
 def answer(jobs: Sequence[EngineJob], speaker: Speaker) -> None:
     """Set the result or the error of every job's future."""
     ready = [job for job in jobs if _prepare(job, speaker)]
-    wanted = memory.need(speaker.model)
+    wanted, device = memory.need(speaker.model), speaker.model.device
+    if device.type == "cpu":
+        memory.release(device)
     for kind in (PromptRow, Forced):
         alike = [job for job in ready if isinstance(job.row, kind)]
         if alike:
-            for batch in batches(alike, wanted, memory.room(speaker.model.device)):
+            for batch in batches(alike, wanted, memory.room(device)):
                 _run(batch, speaker)
+    if device.type == "cpu":
+        memory.release(device)
 
 
 def batches(jobs: Sequence[EngineJob], wanted: Need, room: int) -> Iterator[list[EngineJob]]:
