@@ -157,6 +157,7 @@ def bct_task(
         version=setting.version,
         tags=[setting.name, chosen.name],
         viewer=ViewerConfig(trust_content=False),
+        headline_metric="outcome.initial",
         metadata={
             "setting": setting.name,
             "variant": chosen.name,
