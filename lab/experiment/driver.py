@@ -194,7 +194,7 @@ def work(jobs: Jobs, how: How, console: Console, own: Claims | None = None) -> d
         BadInput: No Ray cluster can be joined.
         WorkFailed: The work was stopped by Ctrl-C or SIGTERM.
     """
-    display = Display(jobs, console)
+    display = Display(jobs, console, _places(how))
     board = Board(jobs, display.ended, own)
     if not board.waiting:
         return {}
@@ -209,6 +209,11 @@ def work(jobs: Jobs, how: How, console: Console, own: Claims | None = None) -> d
         executor.stop(at_once=True)
         raise
     return board.failed
+
+
+def _places(how: How) -> int:
+    """How many jobs this driver can run at once; of a cluster, 1: only those that run can be counted."""
+    return how.jobs or default_jobs() if how.executor == "local" else 1
 
 
 def _executor(jobs: Jobs, how: How, waiting: int) -> Executor:

@@ -19,11 +19,12 @@ QUICK = 0.02
 
 
 class Display:
-    """The jobs of a command, on a console."""
+    """The jobs of a command, on a console; `places` of them can run at once, as far as is known."""
 
-    def __init__(self, jobs: Jobs, console: Console) -> None:
+    def __init__(self, jobs: Jobs, console: Console, places: int = 1) -> None:
         self._jobs = jobs
         self._console = console
+        self._places = places
         self._live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
         self._view: status.Overview | None = None
         self._stale_at = 0.0
@@ -41,7 +42,7 @@ class Display:
         """Draws the table again."""
         if self._live:
             view, most = self._overview(), max(4, self._console.height - 4)
-            shown = Group(status.table(view, self._jobs.title, most), Text(status.line(view), "bold"))
+            shown = Group(status.table(view, self._jobs.title, most), Text(status.line(view, self._places), "bold"))
             self._live.update(shown, refresh=True)
 
     def ended(self, job: str, error: str) -> None:
@@ -50,7 +51,7 @@ class Display:
             return
         took = state.read(state.path_of(self._jobs.home, job)).seconds
         outcome = f"failed: {error}" if error else f"done in {status.duration(took)}"
-        clock, line = time.strftime("%H:%M:%S"), status.line(self._overview())
+        clock, line = time.strftime("%H:%M:%S"), status.line(self._overview(), self._places)
         self._console.print(f"{clock}  {job}  {outcome}  ({line})", highlight=False, soft_wrap=True)
 
     def _overview(self) -> status.Overview:

@@ -57,8 +57,12 @@ class Overview:
         """Jobs in one of these phases."""
         return sum(job.state.phase in phases for job in self.jobs)
 
-    def seconds_left(self) -> float | None:
-        """Estimate; None until it can be computed, 0 when all jobs are done."""
+    def seconds_left(self, places: int = 1) -> float | None:
+        """Estimate; None until it can be computed, 0 when all jobs are done.
+
+        Args:
+            places: How many jobs can run at once, as far as is known: between two jobs fewer are running.
+        """
         found = [job for job in self.jobs if job.spent > 0 and job.units > 0]
         open_jobs = [job for job in self.jobs if job.state.phase not in ("done", "failed", "refused", "skipped")]
         left = sum(job.total - job.units for job in open_jobs)
@@ -67,7 +71,7 @@ class Overview:
         if not found:
             return None
         pace = sum(job.spent for job in found) / sum(job.units for job in found)
-        return left * pace / max(1, self.count(*RUNNING))
+        return left * pace / max(1, self.count(*RUNNING), min(places, len(open_jobs)))
 
     def as_json(self) -> dict[str, Any]:
         """For programs."""
@@ -148,11 +152,11 @@ def _note(job: JobProgress) -> str:
     return f"{duration(job.spent)}" if job.spent else ""
 
 
-def line(view: Overview) -> str:
-    """All jobs in one line."""
+def line(view: Overview, places: int = 1) -> str:
+    """All jobs in one line; `places` as for `Overview.seconds_left`."""
     finished = f"{view.count('done')} of {len(view.jobs)} jobs done"
     failed, skipped = view.count("failed", "refused"), view.count("skipped")
-    left = view.seconds_left()
+    left = view.seconds_left(places)
     parts = [finished, *([f"{failed} failed"] if failed else []), *([f"{skipped} skipped"] if skipped else [])]
     if left:
         parts.append(f"about {duration(left)} left")
