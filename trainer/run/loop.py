@@ -19,6 +19,7 @@ from typing import Any, Generic, TypeVar
 
 from transformers import PrinterCallback
 
+from serving.backends.engine.engine import rest
 from serving.errors import BadInput, WorkFailed
 from serving.layout import Target
 from trainer.config import Common
@@ -113,6 +114,7 @@ def run(
     log = metrics.MetricsLog(job.folder, start, writes=ranks.is_first())
     keeper = Keeper(job.folder, job.steps, job.saved, job.config.resume_seconds, tokens, log, job.progress,
                     job.adapter_base, job.config.stored_in_bf16(), job.after, columns)  # fmt: skip
+    rest()
     keeper.remember(job.loaded.model)
     with quiet(), plain_errors(job.folder):
         trainer = make(keeper)

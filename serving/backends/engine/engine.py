@@ -61,6 +61,7 @@ class Engine:
         self._lock = threading.Lock()
         self._worker: threading.Thread | None = None
         self._closed = False
+        self._rests: list[threading.Event] = []
 
     def generate(self, checkpoint: Checkpoint, requests: Sequence[Request]) -> list[Reply]:
         """Return replies in the order of the requests; blocks. Raises the first error of a request."""
@@ -97,6 +98,17 @@ class Engine:
         self._queue.put(jobs)
         return [job.future for job in jobs]
 
+    def rest(self) -> None:
+        """Answer what is queued, then forget large models and give back their memory; they load again when asked."""
+        rested = threading.Event()
+        with self._lock:
+            if self._worker is None:
+                return
+            self._rests.append(rested)
+        self._queue.put([])
+        while not self._closed and not rested.wait(0.1):
+            pass
+
     def close(self) -> None:
         """Wait for the running batch (for a while), then stop the worker. Requests that still wait are cancelled."""
         with self._lock:
@@ -118,14 +130,26 @@ class Engine:
     def _serve(self) -> None:
         residents: Residents | None = None
         while self._gather():
-            jobs = self._next_jobs(residents)
-            try:
-                residents = residents or _new_residents(*self._options)
-                self._answer(residents, jobs)
-            except BaseException as error:  # a failed load must not end the worker: its jobs get the error
-                fail((job.future for job in jobs), of_checkpoint(jobs[0].checkpoint.ref, error))
+            if self._pending:
+                jobs = self._next_jobs(residents)
+                try:
+                    residents = residents or _new_residents(*self._options)
+                    self._answer(residents, jobs)
+                except BaseException as error:  # a failed load must not end the worker: its jobs get the error
+                    fail((job.future for job in jobs), of_checkpoint(jobs[0].checkpoint.ref, error))
+            if not self._pending:
+                self._let_rest(residents)
         for job in itertools.chain.from_iterable(self._pending.values()):
             job.future.cancel()
+
+    def _let_rest(self, residents: Residents | None) -> None:
+        """Forget large models where somebody waits for that."""
+        with self._lock:
+            rests, self._rests = self._rests, []
+        if rests and residents is not None:
+            residents.forget_large()
+        for rested in rests:
+            rested.set()
 
     def _gather(self) -> bool:
         """Move the queue's content to `_pending`; blocks while it is empty. False: stop."""
@@ -189,6 +213,12 @@ def get_engine(dtype: str = "auto", device: str | None = None) -> Engine:
             _engines[dtype, device] = engine = Engine(dtype, device)
             atexit.register(engine.close)
         return _engines[dtype, device]
+
+
+def rest() -> None:
+    """Have every engine of this process forget its large models, so that a training has the memory."""
+    for engine in list(_engines.values()):
+        engine.rest()
 
 
 # A forked child has the engines but not their threads.

@@ -7,6 +7,7 @@ Checkpoints are identified by fingerprint, never by name or folder. Not thread-s
 
 from __future__ import annotations
 
+import gc
 import itertools
 from collections import OrderedDict
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ from peft import PeftModel
 from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 from serving import layout, load, template
+from serving.backends.engine import memory
 from serving.backends.engine.decode import Ending
 from serving.errors import BadInput
 from serving.refs import Checkpoint
@@ -29,6 +31,8 @@ MAX_MODELS = 2
 # PEFT visits all adapters to attach one more; from here on the least recently used one is overwritten, in milliseconds.
 MAX_ADAPTERS = 8
 MAX_BYTES_CPU = 2**30
+# From this size on, models are forgotten while their process trains.
+LARGE_MODELS = 2**26
 SHARE_OF_GPU = 0.4
 # Share of the same budget for the adapters of one base.
 SHARE_OF_ADAPTERS = 0.25
@@ -87,6 +91,14 @@ class Residents:
             return _key(checkpoint) in self._models
         under = self._models.get(checkpoint.base.fingerprint)
         return under is not None and checkpoint.fingerprint in under.adapters
+
+    def forget_large(self) -> None:
+        """Free the models if together they are large: small ones would take longer to load than they are worth."""
+        if sum(resident.bytes for resident in self._models.values()) < LARGE_MODELS:
+            return
+        self._models.clear()
+        gc.collect()
+        memory.release(load.pick_device(self._device))
 
     def adapter_names(self) -> dict[str, str]:
         """Return the name in PEFT of each adapter in memory, by fingerprint."""

@@ -390,3 +390,23 @@ def test_a_closed_engine_ends_its_thread(made: Path) -> None:
 def test_meaningless_options_are_refused(options: dict[str, object]) -> None:
     with pytest.raises(BadInput, match=next(iter(options))):
         asks(["hi"], **options)
+
+
+@pytest.mark.parametrize(("large", "loads"), [(0, 2), (resident.LARGE_MODELS, 1)])
+def test_a_resting_engine_has_answered_what_was_queued_and_forgets_large_models(
+    made: Path, engine: Engine, monkeypatch: pytest.MonkeyPatch, large: int, loads: int
+) -> None:
+    loaded: list[str] = []
+    load_full = resident.load.load_full
+    monkeypatch.setattr(resident, "LARGE_MODELS", large)
+    monkeypatch.setattr(resident.load, "load_full", lambda at, *rest: loaded.append(at.ref) or load_full(at, *rest))
+    one = resolve(str(made / "one"))
+    queued = engine.submit(one, asks())
+    engine.rest()
+    before = [future.result(timeout=0) for future in queued]
+    assert engine.generate(one, asks()) == before
+    assert len(loaded) == loads
+
+
+def test_an_engine_that_has_answered_nothing_rests_at_once(engine: Engine) -> None:
+    engine.rest()
