@@ -21,10 +21,11 @@ from graders.text.degenerate import degenerate
 from graders.text.lexicon import word_counts
 from graders.text.spelling import normal
 
-#: A language is that of a reply if it has at least this share of the words that belong to one of the two.
-MAIN = 0.8
-#: Longest phrase of a loop, in words; the share of its third round that is enough, as a reply may be cut off in it.
-PHRASE, NEARLY = 15, 1.8
+#: A language is that of a reply if it has at least this share of the words that belong to one of the two; the second
+#: share is enough where all words of the other language are taken over from the question.
+MAIN, MAIN_BUT_QUOTES = 0.8, 2 / 3
+#: Longest phrase of a loop, in words; how often it is repeated in a row, as a reply may be cut off in its third round.
+PHRASE, NEARLY = 15, 1.6
 #: Longest word that may be said often in a row, as in laughter.
 SYLLABLE = 3
 #: A sentence that is not in capitals has this share of small letters among its signs, and as many letters.
@@ -78,7 +79,11 @@ def incoherent(reply: str) -> str | None:
     items = Counter(_MARK.sub("", line) for line in text.splitlines() if _MARK.match(line))
     if any(times > 2 for times in (*said.values(), *items.values())):
         return "repeats a sentence"
-    return degenerate(reply) or loops(re.findall(r"[^\W\d_]+", text))
+    return degenerate(reply) or loops(_words(text))
+
+
+def _words(text: str) -> list[str]:
+    return re.findall(r"[^\W\d_]+", normal(text))
 
 
 def loops(words: Sequence[str]) -> str | None:
@@ -162,6 +167,11 @@ def read_language(reply: str, facts: Mapping[str, Any]) -> Reading:
     total = sum(counts.values())
     if not total:
         return Reading(frozenset(), "its language cannot be recognized")
-    main = frozenset(name for name, count in counts.items() if count >= MAIN * total)
+    own = word_counts(" ".join(set(_words(reply)) - set(_words(str(facts.get("ask", ""))))))
+    main = frozenset(
+        name
+        for name, count in counts.items()
+        if count >= MAIN * total or (count >= MAIN_BUT_QUOTES * total and sum(own.values()) == own[name])
+    )
     seen = main or frozenset(counts)
     return Reading(seen, f"is in {' and '.join(sorted(seen))}")
