@@ -50,6 +50,7 @@ class Expectation(BaseModel):
     after: str | None = Field(default=None, description="of a reversal: the method it reverses")
     model: str | None = None
     lr: float | None = None
+    steps: int | None = None
     seed: int | None = None
     rank: int | Literal["full"] | None = Field(default=None, description="of LoRA; full: full fine-tuning")
     label_source: str | None = None
@@ -94,7 +95,19 @@ class Expectation(BaseModel):
         return f"{' '.join(about) or 'all cells'}: {', '.join(claims)}"
 
 
-SELECTORS = ("setting", "variant", "method", "after", "model", "lr", "seed", "rank", "label_source", "adam_epsilon")
+SELECTORS = (
+    "setting",
+    "variant",
+    "method",
+    "after",
+    "model",
+    "lr",
+    "steps",
+    "seed",
+    "rank",
+    "label_source",
+    "adam_epsilon",
+)
 
 
 def answer(expectation: Expectation, cells: Iterable[Mapping[str, Any]], contrasts: Contrasts = ()) -> Answer:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import jsonschema
 import pytest
-from made_up import BACK, KEPT, MOVED, SILENT, ceiling, cell, checkpoint
+from made_up import BACK, KEPT, MOVED, SILENT, STEPS, ceiling, cell, checkpoint
 
 from lab.logs.records import CellRecord, Item
 from lab.verdict.expectations import Expectation
@@ -174,6 +174,14 @@ def test_expectations_are_answered_from_the_cells():
     ]
     results = build_results("x", records(), [ceiling()], expectations=says)
     assert [e.answer for e in results.expectations] == ["yes", "no", "text"]
+
+
+def test_a_prediction_for_a_number_of_steps_asks_no_longer_training():
+    steps = [step for step, _ in zip(STEPS, KEPT, strict=False)]
+    longer = [10 * step for step in steps]
+    says = [Expectation(steps=n, name=("retained",)) for n in (steps[-1], longer[-1], 7)]
+    results = build_results("x", [cell(KEPT), cell(MOVED, seed=1, steps=longer)], expectations=says)
+    assert [e.answer for e in results.expectations] == ["yes", "no", "undecided"]
 
 
 def test_nothing_measured_is_still_a_document():
