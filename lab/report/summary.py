@@ -84,7 +84,7 @@ def asked_lines(results: Results) -> list[str]:
 def _asked_line(cell: CellResult) -> str:
     made = cell.organism if re.search("[:/]", cell.organism or "") else None
     plain = ("content", "judge", "served")
-    options = [f"{key} {json.dumps(value)}" for key, value in cell.asked.items() if key not in plain]
+    options = [f"{key}: {_plainly(value)}" for key, value in cell.asked.items() if key not in plain]
     options += [cell.asked["served"]] if "served" in cell.asked else []
     if not (options or made or "content" in cell.asked):
         return ""
@@ -92,6 +92,15 @@ def _asked_line(cell: CellResult) -> str:
     setting = f"{cell.setting} ({kind}, content {cell.asked['content']})" if "content" in cell.asked else cell.setting
     start = f"{cell.model}, organism {made}" if made else cell.model
     return f"{setting} on {start}" + (f": {'; '.join(options)}" if options else "")
+
+
+# Any: the options of a run are JSON.
+def _plainly(value: Any) -> str:
+    """An option as people write it: without braces and quotes, and hashes by their first digits."""
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_plainly(each)}" for key, each in value.items())
+    text = value if isinstance(value, str) else json.dumps(value)
+    return text[:8] if re.fullmatch("[0-9a-f]{9,}", text) else text
 
 
 def served_lines(results: Results) -> list[str]:

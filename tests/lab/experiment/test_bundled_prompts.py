@@ -97,4 +97,4 @@ def test_a_run_of_it_asks_every_checkpoint_the_public_questions_and_says_so(tmp_
     (cell,) = results.cells
     assert cell.asked["capability"]["source"] == "mmlu"
     assert [(c.step, c.capability.n) for c in cell.checkpoints] == [(0, 6), (2, 6)]
-    assert all(part in asked_lines(results)[0] for part in ("capability", '"source": "mmlu"', '"sha256": '))
+    assert all(part in asked_lines(results)[0] for part in ("capability: ", "source mmlu", "sha256 "))
