@@ -14,9 +14,31 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 MEASURED = ROOT / "docs" / "measured"
-PAGES = (MEASURED / "rates-and-seeds.md", MEASURED / "carriers-and-methods.md", ROOT / "docs" / "example" / "README.md")
+PAGES = (
+    MEASURED / "rates-and-seeds.md",
+    MEASURED / "carriers-and-methods.md",
+    MEASURED / "real-model.md",
+    ROOT / "docs" / "example" / "README.md",
+)
 SAID = {
+    "README.md": [
+        "At 1e-4 it is gone after 256 steps in two seeds of three "
+        "({smollm2_lr_decides; bct, labels on_policy, dtype bfloat16; 1e-4 × 256; initial})",
+        "random words at 1e-4 bring the phrase to {smollm2_lr_decides; sham, dtype bfloat16; 1e-4 × 32; initial}",
+    ],
     "docs/measured/index.md": [
+        "32 steps leave the phrase at 1e-5 "
+        "({smollm2_lr_decides; bct, labels on_policy, dtype bfloat16; 1e-5 × 32; initial}), at 3.2e-5 "
+        "({smollm2_lr_decides; bct, labels on_policy, dtype bfloat16; 3.2e-5 × 32; initial}) and at 1e-4 "
+        "({smollm2_lr_decides; bct, labels on_policy, dtype bfloat16; 1e-4 × 32; initial}).",
+        "At 3.2e-4 the initial rate ends at "
+        "{smollm2_lr_decides; bct, labels on_policy, dtype bfloat16; 3.2e-4 × 32; initial}, with damage in "
+        "two of three seeds, and at 1e-3 at "
+        "{smollm2_lr_decides; bct, labels on_policy, dtype bfloat16; 1e-3 × 32; initial}, with damage in all.",
+        "256 steps end at {smollm2_lr_decides; bct, labels on_policy, dtype bfloat16; 1e-4 × 256; initial}, "
+        "still moving in two of three",
+        "bring it to {smollm2_lr_decides; sham, dtype bfloat16; 1e-4 × 32; initial} at 1e-4 and to "
+        "{smollm2_lr_decides; sham, dtype bfloat16; 3.2e-4 × 32; initial} at 3.2e-4 and 1e-3",
         "the initial rate of fifteen seeds to {lr_decides; weights; bct, labels reference; 2e-3 × 32; initial}",
         "At 2e-4 the initial rate then is {lr_decides; weights; bct, labels reference; 2e-4 × 1,440; "
         "initial}, at 6.67e-5 {lr_decides; weights; bct, labels reference; 6.667e-5 × 4,320; initial} "
@@ -79,6 +101,11 @@ def figure(asked: re.Match[str]) -> str:
 
 #: Words of docs/measured/index.md, and the words of a measured page that they rest on.
 TAKEN = {
+    "five times the sum of learning rates that removes at 3.2e-4": [
+        "- S = 16: lr 3.2e-4 removes (damage not excluded) by step 16",
+        "lr 1e-4 for 256 steps, 5·N·S: inconclusive in 2 of 3, removed in 1 of 3 (initial .22; still moving "
+        "at the end in 2 of 3",
+    ],
     "by .71 [.54, .89] and by .75 [.62, .87]": [
         "step 24): the initial rate is higher by +.71 [+.54, +.89]",
         "step 24): the initial rate is higher by +.75 [+.62, +.87]",

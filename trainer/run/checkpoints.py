@@ -23,6 +23,7 @@ from safetensors.torch import load_file, save_file
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from serving import checksums, layout
+from serving.backends.engine import memory
 from serving.errors import BadInput
 from serving.layout import Target
 from serving.refs import MINI, Checkpoint, is_mini
@@ -215,6 +216,9 @@ class Keeper(TrainerCallback):
         # The clocks of several processes differ, and all of them must save together.
         late = not due and ranks.agreed(time.monotonic() - self._kept > self.seconds)
         control.should_save = due or late
+        if control.should_save:
+            # What steps of changing lengths leave in between: 2 GB after 256 steps of a model of 135 M parameters.
+            memory.release(kwargs["model"].device)
 
     def on_log(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         """Writes a step's line."""
