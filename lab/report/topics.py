@@ -143,10 +143,16 @@ class Part:
         gone = "undecided: gone" if c.status == "undecided" else answer
         return f"{gone} in {c.k} of {count_text(c.m, 'seed')} at lr {lr_text(c.lr)}"
 
-    def ends(self) -> dict[float, float | None]:
-        """Learning rate to the mean initial rate at the end."""
-        found = by_lr(self.cells).items()
-        return {lr: _mean([c.checkpoints[-1].eval.initial.p for c in cells]) for lr, cells in found}
+    def ends(self) -> dict[float, list[tuple[int, float | None]]]:
+        """Learning rate to the mean initial rate at the end, for each number of steps."""
+        return {
+            lr: [(n, _mean([c.checkpoints[-1].eval.initial.p for c in cells if c.steps == n])) for n in _steps(cells)]
+            for lr, cells in by_lr(self.cells).items()
+        }
+
+
+def _steps(cells: Iterable[CellResult]) -> list[int]:
+    return sorted({c.steps for c in cells})
 
 
 @dataclass(frozen=True)

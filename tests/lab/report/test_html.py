@@ -19,6 +19,7 @@ from lab.report.viewer import Viewer
 from lab.verdict.results import build_results, read_results
 from lab.verdict.schema import Results, Service, Thresholds
 from lab.verdict.table import csv_text
+from lab.verdict.wording import share_text
 
 VOID = {"meta", "link", "br", "input"}
 
@@ -243,6 +244,20 @@ def test_arms_of_one_variant_that_are_no_controls_are_told_apart_by_their_names(
     assert len(set(titles)) == len(titles) == 4
 
 
+def test_an_arm_with_trainings_of_two_lengths_has_a_mean_for_each() -> None:
+    short = [cell(KEPT, seed=seed) for seed in (0, 1)]
+    long = [cell(MOVED, seed=seed, steps=(0, 100, 200, 400, 800, 1600)) for seed in (2, 3)]
+    page = render(build_results("made-up", [*short, *long], [ceiling()]))
+    ends = {
+        results.steps: share_text(results.checkpoints[-1].eval.initial.p)
+        for results in build_results("x", [short[0], long[0]]).cells
+    }
+    [shown] = re.findall(
+        r'<td class="num">(\S+) <span class="n">× (\S+)</span><br>(\S+) <span class="n">× (\S+)</span></td>', page
+    )
+    assert {int(shown[1].replace(",", "")): shown[0], int(shown[3].replace(",", "")): shown[2]} == ends
+
+
 def test_with_the_viewer_every_link_to_a_log_opens_there(results: Results) -> None:
     bundled = render(results, Viewer("viewer/index.html", "logs"))
     logs = {c.log.removeprefix("logs/") for found in results.cells for c in found.checkpoints}
@@ -253,7 +268,7 @@ def test_with_the_viewer_every_link_to_a_log_opens_there(results: Results) -> No
 def test_the_head_names_what_is_the_users_own_and_how_it_was_asked() -> None:
     own = {"organism": "adapter:1a2b3c4d", "asked": {"content": "5fe0e9d6", "generation": {"max_tokens": 32}}}
     page = render(build_results("made-up", [cell(KEPT, **own)], [ceiling()]))
-    line = "sandbagging (a file, content 5fe0e9d6) on mini, organism adapter:1a2b3c4d: generation {"
+    line = "sandbagging (a file, content 5fe0e9d6) on mini, organism adapter:1a2b3c4d: generation: max_tokens 32"
     assert line in page.partition("</header>")[0]
     assert "(a file" not in render(build_results("made-up", [cell(KEPT)], [ceiling()]))
 
