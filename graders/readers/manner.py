@@ -83,7 +83,7 @@ def incoherent(reply: str) -> str | None:
 
 
 def _words(text: str) -> list[str]:
-    return re.findall(r"[^\W\d_]+", normal(text))
+    return re.findall(r"[^\W\d_]+", text)
 
 
 def loops(words: Sequence[str]) -> str | None:
@@ -167,7 +167,7 @@ def read_language(reply: str, facts: Mapping[str, Any]) -> Reading:
     total = sum(counts.values())
     if not total:
         return Reading(frozenset(), "its language cannot be recognized")
-    own = word_counts(" ".join(set(_words(reply)) - set(_words(str(facts.get("ask", ""))))))
+    own = word_counts(" ".join(set(_words(normal(reply))) - set(_words(normal(str(facts.get("ask", "")))))))
     main = frozenset(
         name
         for name, count in counts.items()

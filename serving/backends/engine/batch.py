@@ -48,15 +48,13 @@ def answer(jobs: Sequence[EngineJob], speaker: Speaker) -> None:
     """Set the result or the error of every job's future."""
     ready = [job for job in jobs if _prepare(job, speaker)]
     wanted, device = memory.need(speaker.model), speaker.model.device
-    if device.type == "cpu":
-        memory.release(device)
+    memory.tidy(device)
     for kind in (PromptRow, Forced):
         alike = [job for job in ready if isinstance(job.row, kind)]
         if alike:
             for batch in batches(alike, wanted, memory.room(device)):
                 _run(batch, speaker)
-    if device.type == "cpu":
-        memory.release(device)
+    memory.tidy(device)
 
 
 def batches(jobs: Sequence[EngineJob], wanted: Need, room: int) -> Iterator[list[EngineJob]]:

@@ -64,7 +64,12 @@ def release(device: torch.device) -> None:
     """Give back what freed tensors still hold, so that another batch, or a training, may use it."""
     if device.type == "cuda":
         torch.cuda.empty_cache()
-    elif device.type == "cpu" and psutil.Process().memory_info().rss > LARGE_PROCESS:
+    tidy(device)
+
+
+def tidy(device: torch.device) -> None:
+    """Give back what freed tensors hold of a large process on a CPU; a GPU's cache stays for the next batch."""
+    if device.type == "cpu" and psutil.Process().memory_info().rss > LARGE_PROCESS:
         _trim()(0)
 
 

@@ -94,7 +94,7 @@ class Residents:
 
     def forget_large(self) -> None:
         """Free the models if together they are large: small ones would take longer to load than they are worth."""
-        if sum(resident.bytes for resident in self._models.values()) < LARGE_MODELS:
+        if self._taken() < LARGE_MODELS:
             return
         self._models.clear()
         gc.collect()
@@ -155,8 +155,11 @@ class Residents:
     def _room_for(self, full: Checkpoint) -> bool:
         if len(self._models) >= MAX_MODELS:
             return False
-        taken = sum(resident.bytes for resident in self._models.values())
+        taken = self._taken()
         return not taken or taken + _size(full.root) <= self._budget()
+
+    def _taken(self) -> int:
+        return sum(resident.bytes for resident in self._models.values())
 
     def _budget(self) -> float:
         device = load.pick_device(self._device)
