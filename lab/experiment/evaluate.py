@@ -159,31 +159,33 @@ def _evaluated(todo: Sequence[Evaluation], folder: Path) -> list[EvalLog]:
 
 
 def _task(evaluation: Evaluation) -> Task:
-    from inspect_ai import task_with
+    import inspect_ai
 
     import serving._registry  # noqa: F401  (the provider is then known also where no entry point is installed)
     from bct_tasks.task import bct_task
     from serving.provider import local_model
 
-    start, sizes = evaluation.start, evaluation.start.sizes
+    start, sizes, questions = evaluation.start, evaluation.start.sizes, evaluation.start.questions
     answering = start.answering
-    task = bct_task(
-        start.questions.load(),
-        variant=start.variant,
-        split=evaluation.split,
-        n=sizes.n,
-        n_train=sizes.n_train,
-        n_capability=sizes.n_capability,
-        n_following=sizes.n_following,
-        seed=0,
-        max_tokens=answering.generation.max_tokens,
-        temperature=answering.generation.temperature,
-        judge=answering.judge.mode if answering.judge else "off",
-        judge_store=evaluation.store,
-        margins=evaluation.margins,
-    )
+    asked = {"variant": start.variant, "split": evaluation.split, **vars(sizes)}
+
+    @inspect_ai.task(name="checkpoint")
+    def checkpoint(**shown: Any) -> Task:
+        """The task. `shown`: what inspect's lists and logs have as its arguments."""
+        return bct_task(
+            questions.load(),
+            **asked,
+            seed=0,
+            max_tokens=answering.generation.max_tokens,
+            temperature=answering.generation.temperature,
+            judge=answering.judge.mode if answering.judge else "off",
+            judge_store=evaluation.store,
+            margins=evaluation.margins,
+        )
+
+    task = checkpoint(setting=questions.setting, source=questions.source, **dict(questions.options), **asked)
     labelled = {**(task.metadata or {}), **evaluation.label()}
-    return task_with(
+    return inspect_ai.task_with(
         task,
         model=local_model(evaluation.ref, **_base(evaluation), **answering.arguments(is_address(evaluation.ref))),
         metadata=labelled,

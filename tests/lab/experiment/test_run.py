@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 from inspect_ai import eval as inspect_eval
+from inspect_ai.log import read_eval_log
 from small_runs import (
     PATIENCE,
     RECIPE,
@@ -53,6 +54,16 @@ def test_a_run_ends_with_results_a_report_and_one_log_per_checkpoint(whole: Path
             assert (header.ok, header.samples, header.fingerprint) == (True, 24, checkpoint.fingerprint)
     assert (whole / "report.html").is_file()
     assert not list(whole.rglob(".attempt"))
+
+
+def test_inspects_lists_tell_what_each_log_asked_and_of_which_checkpoint(whole: Path) -> None:
+    for cell in read_results(whole / "results.json").cells:
+        log = read_eval_log(str(whole / cell.checkpoints[-1].log), header_only=True).eval
+        asked = {"setting": "sandbagging", "source": "bundled", "variant": cell.variant, "split": "all", "n": 12}
+        assert log.task == "sandbagging"
+        assert asked.items() <= log.task_args.items()
+        assert {"sandbagging", cell.variant, "bct", "lr 0.001", "seed 0", "step 8"} <= set(log.tags or [])
+        assert log.model.endswith("/step-000008")
 
 
 def test_results_have_both_behaviors_and_replies_to_the_same_prompts_before_and_after(whole: Path) -> None:
