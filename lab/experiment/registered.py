@@ -36,10 +36,18 @@ def register(experiment: Experiment) -> None:
         layout.write_json_atomic(path, entry | {"before_first_cell": fresh, "amendments": []})
         return
     last = (known["amendments"] or [known])[-1]
-    changed = [part for part in content if content[part] != last["content"].get(part)]
+    changed = [part for part in content if _differs(part, content[part], last["content"].get(part))]
     if changed:
         amendments = [*known["amendments"], entry | {"changed": changed}]
         layout.write_json_atomic(path, known | {"amendments": amendments})
+
+
+# Any: a value of JSON.
+def _differs(part: str, now: Any, before: Any) -> bool:
+    """Whether a part changed. The gate has an entry for each grid: the same one for more grids is no change."""
+    if part == "gate" and now and before:
+        return [each for each in now if each != before[0]] != [each for each in before if each != now[0]]
+    return bool(now != before)
 
 
 def read(folders: Folders) -> Registration | None:

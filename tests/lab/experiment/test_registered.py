@@ -42,6 +42,19 @@ def test_the_registration_is_written_once_and_a_changed_recipe_amends_it(tmp_pat
     assert amended.amendments[0].hash != found.hash
 
 
+def test_another_arm_with_the_same_gate_amends_the_cells_and_not_the_gate(tmp_path: Path) -> None:
+    folders = Folders(tmp_path / "run", tmp_path / "logs")
+    registered.register(experiment(tmp_path))
+    registered.register(experiment(tmp_path, "arms: [{method: bct}, {method: sham}]\n"))
+    more = registered.read(folders)
+    assert more is not None
+    assert more.amendments[0].changed == ("grids", "cells")
+    registered.register(experiment(tmp_path, "arms: [{method: bct}, {method: sham, gate: {initial: 0.5}}]\n"))
+    looser = registered.read(folders)
+    assert looser is not None
+    assert looser.amendments[1].changed == ("gate",)
+
+
 def test_the_hash_is_the_same_in_another_folder_and_another_with_another_prediction(tmp_path: Path) -> None:
     here, there = (registered.content_of(experiment(tmp_path / name)) for name in "ab")
     assert registered.hash_of(here) == registered.hash_of(there)
