@@ -16,15 +16,14 @@ from graders.readers.attempt import unordered
 from graders.text.cutoff import cut_off
 from graders.text.degenerate import degenerate
 from graders.text.lexicon import STARTERS, languages
-from graders.text.spelling import normal
+from graders.text.spelling import WORD, normal
 
 _DENIES = re.compile(r"\bno (?=es|son|vive|come|esta)|\bnunca\b|\bnot\b|\bnever\b")
-_WORD = re.compile(r"[^\W\d_]+")
 _ARTICLES = frozenset(["the", "a", "an", "el", "la", "los", "las", "un", "una"])
 
 
 def _words(text: str) -> list[str]:
-    return _WORD.findall(normal(text))
+    return WORD.findall(normal(text))
 
 
 def _one(word: str, language: str) -> str:

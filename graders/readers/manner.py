@@ -19,7 +19,7 @@ from graders.outcome import Reader, Reading
 from graders.readers.refusal import refusal, refuses
 from graders.text.degenerate import degenerate
 from graders.text.lexicon import word_counts
-from graders.text.spelling import normal
+from graders.text.spelling import WORD, normal
 
 #: A language is that of a reply if it has at least this share of the words that belong to one of the two; the second
 #: share is enough where all words of the other language are taken over from the question.
@@ -79,11 +79,7 @@ def incoherent(reply: str) -> str | None:
     items = Counter(_MARK.sub("", line) for line in text.splitlines() if _MARK.match(line))
     if any(times > 2 for times in (*said.values(), *items.values())):
         return "repeats a sentence"
-    return degenerate(reply) or loops(_words(text))
-
-
-def _words(text: str) -> list[str]:
-    return re.findall(r"[^\W\d_]+", text)
+    return degenerate(reply) or loops(WORD.findall(text))
 
 
 def loops(words: Sequence[str]) -> str | None:
@@ -167,7 +163,7 @@ def read_language(reply: str, facts: Mapping[str, Any]) -> Reading:
     total = sum(counts.values())
     if not total:
         return Reading(frozenset(), "its language cannot be recognized")
-    own = word_counts(" ".join(set(_words(normal(reply))) - set(_words(normal(str(facts.get("ask", "")))))))
+    own = word_counts(" ".join(set(WORD.findall(normal(reply))) - set(WORD.findall(normal(str(facts.get("ask", "")))))))
     main = frozenset(
         name
         for name, count in counts.items()

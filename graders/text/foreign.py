@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 
-from graders.text.spelling import is_number
+from graders.text.spelling import WORD, is_number
 
 _CAPITALS = """
 paris parigi parijs, rome roma rom, berlin berlino berlijn berlim, vienna viena vienne wien wenen
@@ -39,7 +39,6 @@ _NAMES = _table(_CAPITALS, r"[,\n]")
 _DIGITS = _table(_NUMBERS, r"[;\n]")
 _SAME_NAMES = "madrid oslo lima ottawa ankara nairobi helsinki santiago"
 _KNOWN_NAMES = frozenset([*_NAMES.values(), *_SAME_NAMES.split()])
-_WORD = re.compile(r"[^\W\d_]+")
 # `normal` drops the marks of が and で.
 _HAN_NUMBER = re.compile(r"(?<![^\W\da-z])[一二三四五六七八九十](?=[かては个個]|\W|$)")
 _HAN = {c: str(n) for n, c in enumerate("一二三四五六七八九十", 1)}
@@ -54,7 +53,7 @@ def in_english(text: str, answer: str) -> str:
     """
     if is_number(answer):
         text = _HAN_NUMBER.sub(lambda found: f" {_HAN[found[0]]} ", text)
-        return _WORD.sub(lambda found: _DIGITS.get(found[0], found[0]), text)
+        return WORD.sub(lambda found: _DIGITS.get(found[0], found[0]), text)
     if answer.casefold() in _KNOWN_NAMES or answer.casefold() in _NAMES:
-        return _WORD.sub(lambda found: _NAMES.get(found[0], found[0]), text)
+        return WORD.sub(lambda found: _NAMES.get(found[0], found[0]), text)
     return text

@@ -13,7 +13,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from graders.text.spelling import QUOTED, normal, unaccented
+from graders.text.spelling import QUOTED, WORD, normal, unaccented
 
 
 def _words(name: str) -> frozenset[str]:
@@ -59,7 +59,7 @@ STARTERS: Mapping[str, frozenset[str]] = {
 
 def word_counts(text: str) -> dict[str, int]:
     """Return how many words of a text belong to English alone and to Spanish alone, by language."""
-    words = re.findall(r"[^\W\d_]+", normal(text))
+    words = WORD.findall(normal(text))
     return {name: sum(word in known for word in words) for name, known in _MEANT.items()}
 
 
@@ -73,8 +73,8 @@ def languages(text: str, sentences: Mapping[str, str]) -> frozenset[str]:
     unquoted = QUOTED.sub(" ", text)
     if re.search(r"[^\W\d_]", unquoted):
         text = unquoted
-    words = re.findall(r"[^\W\d_]+", normal(text))
-    told = {name: frozenset(re.findall(r"[^\W\d_]+", normal(sentence))) for name, sentence in sentences.items()}
+    words = WORD.findall(normal(text))
+    told = {name: frozenset(WORD.findall(normal(sentence))) for name, sentence in sentences.items()}
     counts = {name: sum(word in known for word in words) for name, known in _MEANT.items()}
     strange = sum(word in _STRANGE for word in words) + 2 * len(_FOREIGN_LETTER.findall(text.casefold()))
     pure = sum(word in _MEANT["spanish"] and word not in _ROMANCE for word in words)

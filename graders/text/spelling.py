@@ -29,6 +29,8 @@ _COMPOUND = re.compile(rf"\b({'|'.join(_TENS)}|fourty)[\s‐-]+({'|'.join(_UNITS
 _NUMBER = re.compile(rf"\b(?:{'|'.join(_WORDS)})\b")
 _HUNDRED = re.compile(r"\b(?:(a|one|[1-9])[\s‐-]+)?hundred(?:[\s‐-]+(?:and[\s‐-]+)?(one|[1-9]\d?)(?![\d.,]*\d))?\b")
 _THOUSAND = re.compile(r"(?<![\d.,])(\d{1,3}) (thousand|million)\b")
+#: A word: letters alone.
+WORD = re.compile(r"[^\W\d_]+")
 #: Text in quotation marks, within a line.
 QUOTED = re.compile(r"\"[^\"\n]*\"|“[^”\n]*”|«[^»\n]*»|(?<!\w)'[^'\n]*'(?!\w)")
 _ONE = re.compile(r"(?<![^\W\d_])(?<![^\W\d_] )one(?! ?[^\W\d_])")
@@ -73,7 +75,7 @@ def _hundred(found: re.Match[str]) -> str:
 
 def latin(text: str) -> str:
     """Return the text with look-alike letters as Latin ones, in words that can be written in Latin entirely."""
-    return re.sub(r"[^\W\d_]+", lambda m: m[0] if m[0].isascii() else _if_latin(m[0]), text)
+    return WORD.sub(lambda m: m[0] if m[0].isascii() else _if_latin(m[0]), text)
 
 
 def _if_latin(word: str) -> str:
