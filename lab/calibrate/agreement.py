@@ -223,7 +223,7 @@ def document(found: Sequence[Calibrated], page: str) -> str:
     """
     if BEGIN not in page or END not in page:
         raise BadInput(f"the page has no lines {BEGIN} and {END}")
-    parts = [table(found), "Confusion, rows as labelled by hand, columns as graded:"]
+    parts = [table(found), "Confusion, rows as labelled, columns as graded:"]
     parts += [f"`{one.setting}`, {one.set}\n\n{confusion_table(one)}" for one in found]
     generated = "\n\n".join([BEGIN, *parts, END])
     return re.sub(f"{re.escape(BEGIN)}.*{re.escape(END)}", lambda _: generated, page, flags=re.S)
