@@ -49,8 +49,9 @@ class Display:
         """Reports a job that is done, or that failed with an error in one line."""
         if self._live:
             return
-        took = state.read(state.path_of(self._jobs.home, job)).seconds
-        outcome = f"failed: {error}" if error else f"done in {status.duration(took)}"
+        known = state.read(state.path_of(self._jobs.home, job))
+        failed = error if known.phase == "refused" else f"failed: {error}"
+        outcome = failed if error else f"done in {status.duration(known.seconds)}"
         clock, line = time.strftime("%H:%M:%S"), status.line(self._overview(), self._places)
         self._console.print(f"{clock}  {job}  {outcome}  ({line})", highlight=False, soft_wrap=True)
 

@@ -28,7 +28,7 @@ from lab.report.figures.heat import steps_of
 from lab.report.figures.picture import Picture, rows_of
 from lab.report.figures.style import inline_svg, shared_styles, theme_css
 from lab.report.many import FOLDER, is_large, rows_by_lr, write_arms
-from lab.report.refusals import Refusal, refusals
+from lab.report.refusals import failures, refusals
 from lab.report.summary import about, invalid_text
 from lab.report.templates import environment
 from lab.report.topics import WITH_ARM, Part, Topic, clauses, constants, tallies, topics
@@ -98,7 +98,7 @@ def _page(
             rates=_rates(results),
             constants=constants(results),
             invalid=invalid_text(results),
-            failures=_failures(results.failures, refused),
+            failures=failures(results.failures, refused),
             refusals=refused,
             answers=ANSWERS,
             letters=LETTERS,
@@ -195,20 +195,6 @@ def _flags(results: Results) -> dict[str, str]:
     """The flags that cells of the run have, with their meanings."""
     found = {flag for cell in results.cells for flag in cell.verdict.flags}
     return {flag: meaning for flag, meaning in FLAGS.items() if flag in found}
-
-
-def _failures(lines: Iterable[str], refused: Iterable[Refusal]) -> list[tuple[str, list[str]]]:
-    """Reasons with the cells that failed for them, but those that a gate refused, which is explained on its own.
-
-    A line is a cell, a colon and the reason.
-    """
-    by_gate = {cell.id: "; ".join(each.reasons) for each in refused if each.reasons for cell in each.cells}
-    found: dict[str, list[str]] = {}
-    for line in lines:
-        cell, _, reason = line.partition(": ")
-        if cell not in by_gate or by_gate[cell] not in reason:
-            found.setdefault(reason, []).append(cell)
-    return list(found.items())
 
 
 def _gates(cells: Iterable[CellResult]) -> list[tuple[str, dict[str, Any]]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,7 +32,7 @@ class Refusal:
     reasons: tuple[str, ...]
     rates: dict[str, float]
     advice: tuple[str, ...]
-    command: str
+    command: str | None
     sample: Sample | None
 
     @property
@@ -55,7 +55,10 @@ class Refusal:
     @property
     def line(self) -> str:
         """The refusal in one line, for a terminal."""
-        return f"{self.title}: {'; '.join(self.reasons)}. Try {'; or '.join(self.advice)}. More: {self.command}"
+        count = f"{len(self.cells)} cell{'s' if len(self.cells) != 1 else ''}"
+        done = "invalid" if self.forced else "refused (--force trains them and marks them invalid)"
+        text = f"{self.title}: {count} {done}: {'; '.join(self.reasons)}. Try {'; or '.join(self.advice)}."
+        return f"{text} More: {self.command}" if self.command else text
 
 
 def refusals(results: Results) -> list[Refusal]:
@@ -70,11 +73,34 @@ def refusals(results: Results) -> list[Refusal]:
             reasons=tuple(cells[0].gate.get("reasons", ())),
             rates={text: cells[0].gate[name] for name, text in RATES.items() if name in cells[0].gate},
             advice=tuple(_advice(cells[0].gate.get("reasons", ()), cells[0])),
-            command=f"bct check {cells[0].setting} --variant {cells[0].variant} --model {cells[0].model}",
+            command=_command(cells[0]),
             sample=next((sample_of(samples[c.id], c) for c in cells if c.id in samples), None),
         )
         for cells in places.values()
     ]
+
+
+def failures(lines: Iterable[str], refused: Iterable[Refusal]) -> list[tuple[str, list[str]]]:
+    """Reasons with the cells that failed for them, but those that a gate refused, which is explained on its own.
+
+    Args:
+        lines: A cell, a colon and the reason, each.
+        refused: The gates that failed.
+    """
+    by_gate = {cell.id: "; ".join(each.reasons) for each in refused if each.reasons for cell in each.cells}
+    found: dict[str, list[str]] = {}
+    for line in lines:
+        cell, _, reason = line.partition(": ")
+        if cell not in by_gate or by_gate[cell] not in reason:
+            found.setdefault(reason, []).append(cell)
+    return list(found.items())
+
+
+def _command(cell: CellResult) -> str | None:
+    """The command that shows more of the gate; None where results name a model by the hash of its weights alone."""
+    if ":" in cell.model:
+        return None
+    return f"bct check {cell.setting} --variant {cell.variant} --model {cell.model}"
 
 
 def _advice(reasons: Sequence[str], cell: CellResult) -> Iterator[str]:
@@ -86,7 +112,9 @@ def _advice(reasons: Sequence[str], cell: CellResult) -> Iterator[str]:
             if cell.carrier in IN_WEIGHTS
             else "a variant whose behavior is installed in the weights, or a model that follows the prompt"
         )
-    if "agreed rate" in said or "ceiling" in said:
+    if "agreed rate" in said and "ceiling" not in said and cell.carrier in IN_WEIGHTS:
+        yield "an organism installed in fewer steps: this one does not reply to train prompts as both policies do"
+    elif "agreed rate" in said or "ceiling" in said:
         yield asked
     if "untouched base" in said or "training directly" in said:
         yield "another variant: here the base itself shows the initial behavior, or cannot learn the alternate one"

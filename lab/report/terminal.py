@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from lab.report.refusals import refusals
+from lab.report.refusals import failures, refusals
 from lab.report.summary import (
     criterion_line,
     few_seeds_text,
@@ -52,8 +52,9 @@ def print_results(results: Results, console: Console | None = None, took: str | 
     console.print()
     if results.cells:
         console.print(cells_table(results.cells))
-    _lines(console, "failed", results.failures, style="red")
-    _lines(console, "gate", [refusal.line for refusal in refusals(results)], style="red")
+    refused = refusals(results)
+    _lines(console, "failed", [f"{', '.join(c)}: {why}" for why, c in failures(results.failures, refused)], style="red")
+    _lines(console, "gate", [refusal.line for refusal in refused], style="red")
     for conclusion in results.conclusions:
         console.print(Text.assemble((conclusion.arm, "bold"), f": {conclusion.sentence}."))
     _lines(console, "contrast", [contrast.sentence for contrast in results.contrasts], style="bold")
@@ -105,7 +106,7 @@ def sparkline(checkpoints: Sequence[CheckpointResult]) -> str:
 
 def _measured(cell: CellResult) -> list[Text | str]:
     if not cell.checkpoints:
-        return ["", "", Text("failed", style="red"), *[""] * 3]
+        return ["", "", Text("refused" if cell.gate.get("ok") is False else "failed", style="red"), *[""] * 3]
     first, last = cell.checkpoints[0].eval, cell.checkpoints[-1].eval
     line = f"{share_text(first.initial.p)}  {sparkline(cell.checkpoints)}  {share_text(last.initial.p)}"
     name = cell.verdict.name or "–"

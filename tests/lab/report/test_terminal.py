@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 from made_up import cell
 from rich.console import Console
@@ -44,3 +45,18 @@ def test_it_states_what_a_service_was_used_for_and_its_cost(results: Results) ->
     text = printed(results.model_copy(update={"service": used}), 200)
     assert "service: tinker, 4,671 tokens trained on, 16,452 prefilled, 734 sampled; cost 1.50 at the recipe's" in text
     assert "service:" not in printed(results, 200)
+
+
+def test_cells_that_one_gate_refused_are_one_line_with_what_to_try(results: Results) -> None:
+    gate = {"ok": False, "reasons": ["agreed rate on train prompts 0.75 is under 0.9"]}
+    why = f"refused, the gate failed: {gate['reasons'][0]}. --force runs it and marks it invalid"
+    refused = [replace(cell([], seed=seed, failure=why), gate=gate) for seed in range(4)]
+    broken = [cell([], seed=seed, failure="the disk is full") for seed in (4, 5)]
+    lines = printed(build_results("x", [*refused, *broken]), 400).splitlines()
+    assert [line for line in lines if "0.75" in line] == [
+        "gate: sandbagging, weights: 4 cells refused (--force trains them and marks them invalid): agreed rate on "
+        "train prompts 0.75 is under 0.9. Try an organism installed in fewer steps: this one does not reply to train "
+        "prompts as both policies do. More: bct check sandbagging --variant weights --model mini"
+    ]
+    assert sum("the disk is full" in line for line in lines) == 1
+    assert [line.split()[-1:] for line in lines].count(["refused"]) == 4
