@@ -29,6 +29,8 @@ DECODED = 0.05
 TRAINED_BYTES = 16
 #: Bytes of activations per layer, token and unit of width in 16 bits (Korthikanti et al. 2022, arXiv:2205.05198).
 ACTIVATION_BYTES = 34
+#: Bytes of a process on a CPU next to its tensors: Python, torch, transformers, TRL and inspect, measured with `mini`.
+PROCESS_BYTES = 0.75 * 2**30
 
 
 @dataclass(frozen=True)
@@ -151,7 +153,7 @@ def answering_seconds(size: Size, tokens: int, dtype: str = "auto") -> float:
 
 
 def training_memory(size: Size, rank: int | None, tokens: int, frozen_copy: bool = False) -> float:
-    """Bytes of memory that training takes, with a micro-batch of this many tokens.
+    """Bytes of memory that training takes, of the GPU or of the process, with a micro-batch of this many tokens.
 
     Args:
         size: of the model.
@@ -164,7 +166,8 @@ def training_memory(size: Size, rank: int | None, tokens: int, frozen_copy: bool
     weights += 0 if rank or _on_gpu() else size.parameters * frozen  # the start, for the distance from it
     # With gradient checkpointing (on a GPU) one layer's activations live at a time, and every layer's input.
     per_token = ACTIVATION_BYTES + 2 * size.layers if _on_gpu() else 2 * ACTIVATION_BYTES * size.layers
-    return weights + tokens * (per_token * size.width + 8 * size.vocabulary)
+    process = 0 if _on_gpu() else PROCESS_BYTES
+    return process + weights + tokens * (per_token * size.width + 8 * size.vocabulary)
 
 
 def _on_gpu() -> bool:

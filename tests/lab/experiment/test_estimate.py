@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +12,8 @@ from lab.experiment import folder
 from lab.experiment.estimate import Estimate, estimate, text
 from lab.experiment.folder import Experiment
 from lab.plan import recipe
+from serving import refs
+from trainer.run import size as sizes
 
 RECIPE = """\
 setting: sandbagging
@@ -110,3 +114,11 @@ def test_a_finished_job_takes_nothing(tmp_path: Path):
     found = planned(tmp_path)
     assert [job.id for job in found.jobs if job.done] == [first]
     assert len(found.left) == 2
+
+
+def test_the_memory_of_a_small_training_is_that_of_a_process_with_its_libraries() -> None:
+    read = "import resource, torch, transformers, trl; print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)"
+    libraries = int(subprocess.run([sys.executable, "-c", read], capture_output=True, text=True, check=True).stdout)
+    size = sizes.size_of(refs.resolve("mini"))
+    assert size is not None
+    assert libraries <= sizes.training_memory(size, None, 1000) <= 3 * libraries
