@@ -183,7 +183,7 @@ def _task(evaluation: Evaluation) -> Task:
             margins=evaluation.margins,
         )
 
-    task = checkpoint(setting=questions.setting, source=questions.source, **dict(questions.options), **asked)
+    task = checkpoint(**dict(questions.options) | {"setting": questions.setting, "source": questions.source} | asked)
     labelled = {**(task.metadata or {}), **evaluation.label()}
     return inspect_ai.task_with(
         task,
