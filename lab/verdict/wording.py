@@ -103,17 +103,28 @@ def judge_line(grader: str, cells: Iterable[CellResult]) -> str:
 # --- conclusions -----------------------------------------------------------------------------------------------------
 
 
-def arm_text(cell: CellResult, several: bool) -> str:
-    """Setting, variant and method of an arm; where `several` arms share them, also the factors that differ."""
+def arm_text(cell: CellResult, rivals: Sequence[CellResult]) -> str:
+    """Setting, variant and method of an arm, and the factors in which it differs from those that share them.
+
+    Args:
+        cell: Of the arm.
+        rivals: A cell of each arm with the same setting, variant and method, this one among them.
+    """
     method = "not trained" if cell.method == UNTRAINED else cell.method
-    parts = [cell.setting, cell.variant, *([method] if method != "bct" else [])]
-    if several:
-        parts += [f"labels {cell.label_source}"] if cell.label_source else []
-        if cell.method != UNTRAINED:
-            parts += [f"rank {cell.rank}" if cell.rank else "full fine-tuning", f"batch {cell.batch}"]
-        parts += [f"organism {cell.organism_arm or cell.organism}"] if cell.organism else []
-        parts += [f"{name} {value}" for name, value in sorted(cell.factors.items())]
-    return ", ".join(parts)
+    told = [_factors(each) for each in rivals]
+    differing = [text for name, text in _factors(cell).items() if len({each.get(name) for each in told}) > 1]
+    return ", ".join([cell.setting, cell.variant, *([method] if method != "bct" else []), *differing])
+
+
+def _factors(cell: CellResult) -> dict[str, str]:
+    """The factors of an arm in words, by name."""
+    parts = {"labels": f"labels {cell.label_source}"} if cell.label_source else {}
+    if cell.method != UNTRAINED:
+        parts["rank"] = f"rank {cell.rank}" if cell.rank else "full fine-tuning"
+        parts["batch"] = f"batch {cell.batch}"
+    if cell.organism:
+        parts["organism"] = f"organism {cell.organism_arm or cell.organism}"
+    return parts | {name: f"{name} {value}" for name, value in sorted(cell.factors.items())}
 
 
 def seeds_text(k: int, m: int) -> str:

@@ -235,9 +235,15 @@ def test_a_claim_over_seeds_needs_three(seeds: int, claim: bool):
     assert (group.rates["initial"].lo is not None) == claim
 
 
-def test_label_sources_are_arms_of_their_own():
-    results = build(cell(MOVED, label_source="off_model"), cell(KEPT, label_source="on_policy"))
-    assert [c.arm for c in results.conclusions] == [
-        "sandbagging, weights, labels off_model, full fine-tuning, batch 32, organism 0a1b2c3d",
-        "sandbagging, weights, labels on_policy, full fine-tuning, batch 32, organism 0a1b2c3d",
+def test_arms_of_one_method_are_named_by_the_factors_in_which_they_differ():
+    sources = build(cell(MOVED, label_source="off_model"), cell(KEPT, label_source="on_policy"))
+    assert [c.arm for c in sources.conclusions] == [
+        "sandbagging, weights, labels off_model",
+        "sandbagging, weights, labels on_policy",
+    ]
+    ranks = build(cell(MOVED, rank=8), cell(KEPT), cell(KEPT, method="hhh"))
+    assert [c.arm for c in ranks.conclusions] == [
+        "sandbagging, weights, rank 8",
+        "sandbagging, weights, full fine-tuning",
+        "sandbagging, weights, hhh",
     ]
