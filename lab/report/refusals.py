@@ -12,6 +12,7 @@ from lab.report.topics import Sample, sample_of
 from lab.verdict.arms import grouped
 from lab.verdict.criterion import UNTRAINED
 from lab.verdict.schema import CellResult, Results
+from lab.verdict.wording import count_text
 
 #: Rates of the gate, as a reader knows them.
 RATES = {
@@ -55,7 +56,7 @@ class Refusal:
     @property
     def line(self) -> str:
         """The refusal in one line, for a terminal."""
-        count = f"{len(self.cells)} cell{'s' if len(self.cells) != 1 else ''}"
+        count = count_text(len(self.cells), "cell")
         done = "invalid" if self.forced else "refused (--force trains them and marks them invalid)"
         text = f"{self.title}: {count} {done}: {'; '.join(self.reasons)}. Try {'; or '.join(self.advice)}."
         return f"{text} More: {self.command}" if self.command else text

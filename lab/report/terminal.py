@@ -5,7 +5,7 @@ Covered: results as text, by rich. Not covered: anything that is not in results.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from rich import box
 from rich.console import Console
@@ -50,10 +50,11 @@ def print_results(results: Results, console: Console | None = None, took: str | 
     console.print()
     console.print(Text(heading(results) + (f", {took}" if took else ""), style="bold"))
     console.print()
-    if results.cells:
-        console.print(cells_table(results.cells))
     refused = refusals(results)
-    _lines(console, "failed", [f"{', '.join(c)}: {why}" for why, c in failures(results.failures, refused)], style="red")
+    failed = failures(results.failures, refused)
+    if results.cells:
+        console.print(cells_table(results.cells, {cell for _, cells in failed for cell in cells}))
+    _lines(console, "failed", [f"{', '.join(cells)}: {why}" for why, cells in failed], style="red")
     _lines(console, "gate", [refusal.line for refusal in refused], style="red")
     for conclusion in results.conclusions:
         console.print(Text.assemble((conclusion.arm, "bold"), f": {conclusion.sentence}."))
@@ -75,8 +76,8 @@ def print_results(results: Results, console: Console | None = None, took: str | 
     console.print()
 
 
-def cells_table(cells: Sequence[CellResult]) -> Table:
-    """One row per cell; a column in which all cells agree is left out."""
+def cells_table(cells: Sequence[CellResult], failed: Collection[str] = ()) -> Table:
+    """One row per cell; a column in which all cells agree is left out. `failed`: cells not for their gate alone."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1, 0, 0))
     shown = ["setting"] if len({c.setting for c in cells}) > 1 else []
     factors = ("method", "label_source", "rank", "adam_epsilon", "organism_seed")
@@ -94,7 +95,7 @@ def cells_table(cells: Sequence[CellResult]) -> Table:
     table.add_column("flags", min_width=7)
     for cell in cells:
         known = [str(getattr(cell, name) if getattr(cell, name) is not None else "–") for name in shown]
-        table.add_row(*known, lr_text(cell.lr), cell.seed_text, *_measured(cell))
+        table.add_row(*known, lr_text(cell.lr), cell.seed_text, *_measured(cell, cell.id in failed))
     return table
 
 
@@ -104,9 +105,10 @@ def sparkline(checkpoints: Sequence[CheckpointResult]) -> str:
     return "".join("·" if p is None else BLOCKS[round(p * (len(BLOCKS) - 1))] for p in rates)
 
 
-def _measured(cell: CellResult) -> list[Text | str]:
+def _measured(cell: CellResult, failed: bool) -> list[Text | str]:
     if not cell.checkpoints:
-        return ["", "", Text("refused" if cell.gate.get("ok") is False else "failed", style="red"), *[""] * 3]
+        refused = cell.gate.get("ok") is False and not failed
+        return ["", "", Text("refused" if refused else "failed", style="red"), *[""] * 3]
     first, last = cell.checkpoints[0].eval, cell.checkpoints[-1].eval
     line = f"{share_text(first.initial.p)}  {sparkline(cell.checkpoints)}  {share_text(last.initial.p)}"
     name = cell.verdict.name or "–"

@@ -101,7 +101,8 @@ def conclusions(judged: Sequence[Judged], thresholds: Thresholds) -> tuple[Concl
     """One conclusion per arm. Cells whose gate failed are left out, and the sentence gives their number."""
     arms = list(grouped(judged, lambda j: key_of(j.cell, ARM)).values())
     alike = grouped((members[0].cell for members in arms), _place)
-    found = [_conclusion(members, alike[_place(members[0].cell)], thresholds) for members in arms]
+    differing = {place: wording.differing_factors(cells) for place, cells in alike.items()}
+    found = [_conclusion(members, differing[_place(members[0].cell)], thresholds) for members in arms]
     return _with_holm(found, family=sum(_can_claim(members[0].cell) for members in arms))
 
 
@@ -113,7 +114,7 @@ def _can_claim(cell: CellResult) -> bool:
     return cell.role == "bct" and cell.method not in (REVERSAL, UNTRAINED)
 
 
-def _conclusion(members: Sequence[Judged], rivals: Sequence[CellResult], thresholds: Thresholds) -> Conclusion:
+def _conclusion(members: Sequence[Judged], differing: frozenset[str], thresholds: Thresholds) -> Conclusion:
     cell = members[0].cell
     valid = [j for j in members if "invalid" not in j.cell.verdict.flags and j.cell.checkpoints]
     forced = [j for j in members if j.cell.checkpoints] if not valid else []
@@ -127,7 +128,7 @@ def _conclusion(members: Sequence[Judged], rivals: Sequence[CellResult], thresho
         method=cell.method,
         model=cell.model,
         factors={"rank": cell.rank, "batch": cell.batch, "label_source": cell.label_source} | cell.factors,
-        arm=wording.arm_text(cell, rivals),
+        arm=wording.arm_text(cell, differing),
         **said,
         max_lr=max((j.cell.lr for j in valid), default=None),
         max_steps=max((j.cell.steps for j in valid), default=None),

@@ -7,7 +7,7 @@ of the conclusion (`lab.verdict.conclusions`), and the headings and pages around
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from lab.logs.records import PATTERN, judge_text
 from lab.verdict.criterion import UNTRAINED
@@ -103,17 +103,17 @@ def judge_line(grader: str, cells: Iterable[CellResult]) -> str:
 # --- conclusions -----------------------------------------------------------------------------------------------------
 
 
-def arm_text(cell: CellResult, rivals: Sequence[CellResult]) -> str:
-    """Setting, variant and method of an arm, and the factors in which it differs from those that share them.
-
-    Args:
-        cell: Of the arm.
-        rivals: A cell of each arm with the same setting, variant and method, this one among them.
-    """
+def arm_text(cell: CellResult, differing: Collection[str]) -> str:
+    """Setting, variant and method of an arm, and its factors among those named in `differing`."""
     method = "not trained" if cell.method == UNTRAINED else cell.method
-    told = [_factors(each) for each in rivals]
-    differing = [text for name, text in _factors(cell).items() if len({each.get(name) for each in told}) > 1]
-    return ", ".join([cell.setting, cell.variant, *([method] if method != "bct" else []), *differing])
+    factors = [text for name, text in _factors(cell).items() if name in differing]
+    return ", ".join([cell.setting, cell.variant, *([method] if method != "bct" else []), *factors])
+
+
+def differing_factors(cells: Iterable[CellResult]) -> frozenset[str]:
+    """Names of the factors in which arms differ, given a cell of each."""
+    told = [_factors(cell) for cell in cells]
+    return frozenset(name for name in set().union(*told) if len({each.get(name) for each in told}) > 1)
 
 
 def _factors(cell: CellResult) -> dict[str, str]:

@@ -60,3 +60,9 @@ def test_cells_that_one_gate_refused_are_one_line_with_what_to_try(results: Resu
     ]
     assert sum("the disk is full" in line for line in lines) == 1
     assert [line.split()[-1:] for line in lines].count(["refused"]) == 4
+
+
+def test_a_forced_cell_that_failed_for_another_reason_than_its_gate_is_not_called_refused() -> None:
+    forced = replace(cell([], failure="the disk is full"), gate={"ok": False, "reasons": ["agreed rate 0.75"]})
+    rows = [line.split()[-1:] for line in printed(build_results("x", [forced]), 400).splitlines()]
+    assert (rows.count(["failed"]), rows.count(["refused"])) == (1, 0)
