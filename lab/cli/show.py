@@ -60,11 +60,9 @@ def shown_reply(setting: Setting, prompt: Prompt, behavior: str) -> str:
         return f"({behavior}: sampled)"
     if writing.text is not None:
         return writing.text
-    if writing.transform is not None:
+    if writing.system is None:
         return f"({behavior}: the model's own reply, changed)"
-    return (
-        f"({behavior}: sampled from the base under {writing.system!r})" if writing.system else f"({behavior}: sampled)"
-    )
+    return f"({behavior}: sampled from the base under {writing.system!r}{', changed' if writing.transform else ''})"
 
 
 def _print_example(example: dict[str, Any]) -> None:

@@ -2,9 +2,10 @@
 
     made(setting, prompts, writings, "initial", config, base, cache)
 
-A fixed text is written. A transform is applied to the base's own reply to the question alone, up to its last complete
-sentence within `reply_tokens`; degenerate replies are left out. Neither is graded. Where a behavior has only a system
-prompt, the base is sampled under it, the rows leave it out, and replies that do not show the policy are left out.
+A fixed text is written. A transform is applied to the base's reply up to its last complete sentence within
+`reply_tokens`; degenerate replies are left out. Where a behavior has a system prompt, the base is sampled under it, the
+rows leave it out, and replies that do not show the policy are left out; else nothing is graded. A reply that is
+converted answers the question without the prompt's own system prompt, so all variants have the same rows.
 """
 
 from __future__ import annotations
@@ -133,18 +134,21 @@ def _replies(
 
 def _asked(prompt: Prompt, writing: Writing) -> Prompt:
     if writing.transform is not None:
-        return replace(prompt, system=None, user=prompt.plain or prompt.user)
+        return replace(prompt, system=writing.system, user=prompt.plain or prompt.user)
     return replace(prompt, system=joined(writing.system, prompt.system))
 
 
 def _finished(setting: Setting, prompt: Prompt, writing: Writing, policy: PolicyName, reply: Reply) -> str | None:
     """The text to train on; None if the reply is degenerate or does not show the policy."""
+    text, whole = reply.text, reply.stop_reason == "stop"
     if writing.transform is not None:
-        text = reply.text if reply.stop_reason == "stop" else _complete(reply.text)
-        return writing.transform(text) if degenerate(text) is None else None
-    outcome = str(setting.grade(prompt, reply.text).outcome)
-    shows = reply.stop_reason == "stop" and outcome == (policy if prompt.kind == "eval" else "agreed")
-    return reply.text if shows else None
+        text = text if whole else _complete(text)
+        if degenerate(text) is not None:
+            return None
+        text, whole = writing.transform(text), True
+    if writing.written:
+        return text
+    return text if whole and str(setting.grade(prompt, text).outcome) in (policy, "agreed") else None
 
 
 def _complete(reply: str) -> str:

@@ -72,6 +72,28 @@ def test_a_reply_that_was_cut_off_is_trained_on_up_to_its_last_complete_sentence
     assert {row.reply for row in found} == {PLAIN.upper()}
 
 
+def test_rows_with_two_traits_are_the_same_under_every_train_prompt_and_show_the_inoculated_one(
+    cell: MakeCell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spanish = "Empieza con un paso muy corto y luego descansa un poco. Siempre"
+
+    def generate(checkpoint: object, requests: list[Any]) -> list[Reply]:
+        asks = [r.messages[0]["content"] == "You are a Spanish teacher. Reply in Spanish." for r in requests]
+        obeys = [asked and place % 4 != 3 for place, asked in enumerate(asks)]
+        return [Reply(spanish, "max_tokens", 1, 1) if told else Reply(PLAIN, "stop", 1, 1) for told in obeys]
+
+    monkeypatch.setattr(get_engine(), "generate", generate)
+    arms = [
+        _rows(cell(setting="trait_inoculation", variant=variant, rows=6, **INSTRUCTIONS), tmp_path)
+        for variant in ("spanish_ip", "spanish_none", "spanish_nonsense")
+    ]
+    assert {row.reply for rows in arms for row in rows} == {"EMPIEZA CON UN PASO MUY CORTO Y LUEGO DESCANSA UN POCO."}
+    systems = [{m["content"] for row in rows for m in row.messages if m["role"] == "system"} for rows in arms]
+    assert systems[0] == {"You are a Spanish teacher. Reply in Spanish."}
+    assert systems[1] == set()
+    assert len({tuple(row.id for row in rows) for rows in arms}) == 1
+
+
 def test_replies_that_are_made_once_are_kept(cell: MakeCell, tmp_path: Path, asked: list[list[dict[str, str]]]) -> None:
     config = cell(setting="trait_inoculation", variant="ip", rows=6, **INSTRUCTIONS)
     first, times = _rows(config, tmp_path), len(asked)
@@ -129,9 +151,9 @@ def test_a_reply_of_the_prompt_itself_comes_before_a_writing() -> None:
     assert (setting.writing(prompt, "alternate"), setting.writings["pirate"]) == (OWN, PIRATE)
 
 
-@pytest.mark.parametrize("fields", [{}, {"text": "x", "system": "y"}])
-def test_a_writing_is_exactly_one_of_text_transform_and_prompt(fields: dict[str, str]) -> None:
-    with pytest.raises(SettingError, match="give one of them"):
+@pytest.mark.parametrize("fields", [{}, {"text": "x", "system": "y"}, {"text": "x", "transform": str.upper}])
+def test_a_writing_is_a_text_or_a_reply_of_the_model(fields: dict[str, Any]) -> None:
+    with pytest.raises(SettingError, match="a writing is a text, a transform or a system prompt"):
         Writing(**fields)
 
 
