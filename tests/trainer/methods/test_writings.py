@@ -88,9 +88,11 @@ def test_rows_with_two_traits_are_the_same_under_every_train_prompt_and_show_the
         for variant in ("spanish_ip", "spanish_none", "spanish_nonsense")
     ]
     assert {row.reply for rows in arms for row in rows} == {"EMPIEZA CON UN PASO MUY CORTO Y LUEGO DESCANSA UN POCO."}
-    systems = [{m["content"] for row in rows for m in row.messages if m["role"] == "system"} for rows in arms]
-    assert systems[0] == {"You are a Spanish teacher. Reply in Spanish."}
-    assert systems[1] == set()
+    requested = [
+        {row.messages[-1]["content"].endswith("in one short sentence in Spanish.") for row in rows} for rows in arms
+    ]
+    assert requested == [{True}, {False}, {False}]
+    assert not any(message["role"] == "system" for rows in arms for row in rows for message in row.messages)
     assert len({tuple(row.id for row in rows) for rows in arms}) == 1
 
 
