@@ -114,7 +114,7 @@ def _advice(reasons: Sequence[str], cell: CellResult) -> Iterator[str]:
             else "a variant whose behavior is installed in the weights, or a model that follows the prompt"
         )
     if "agreed rate" in said and "ceiling" not in said and cell.carrier in IN_WEIGHTS:
-        yield "an organism installed in fewer steps: this one does not reply to train prompts as both policies do"
+        yield "an organism installed in other steps: this one does not reply to train prompts as both policies do"
     elif "agreed rate" in said or "ceiling" in said:
         yield asked
     if "untouched base" in said or "training directly" in said:

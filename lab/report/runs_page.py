@@ -20,12 +20,14 @@ from lab.report.figures.gallery import gallery
 from lab.report.figures.picture import Picture
 from lab.report.figures.style import write_svg
 from lab.report.figures.variances import in_words
+from lab.report.refusals import RATES, failures, refusals
 from lab.report.summary import about
 from lab.report.templates import environment
 from lab.verdict.arms import GROUP, grouped, key_of
 from lab.verdict.expectations import MARKS
 from lab.verdict.results import read_results
 from lab.verdict.schema import CellResult, Results
+from lab.verdict.wording import NOTHING as NO_CELLS
 from lab.verdict.wording import lr_text, names_text, share_text
 from serving.characters import visible
 from serving.errors import BadInput, LabError
@@ -33,6 +35,7 @@ from serving.layout import write_atomic
 
 NOTHING = "nothing was removed"
 SEEDS_SHOWN = 6
+GATES = ("setting", "variant", "initial", "agreed", "a*", "base", "why", "cells")
 COLUMNS = ("variant", "method", "lr", "name", "flags", "initial at 0", "initial", "alternate", "agreed", "capability")
 
 
@@ -52,6 +55,8 @@ def page(runs: Sequence[tuple[str, Results]], title: str, up: str = "", figures:
         "table": _table,
         "about": about,
         "left_out": _left_out,
+        "gates": _gates,
+        "conclusions": _conclusions,
         "variance": in_words,
     }
     template = environment(html=False, **filters).get_template("runs.md.j2")
@@ -87,17 +92,41 @@ def _sizes(results: Results) -> list[int]:
 def _table(results: Results) -> Iterator[Sequence[str]]:
     """The head of the table, and a row for cells that differ only in seed."""
     several, steps = len({c.setting for c in results.cells}) > 1, len({c.steps for c in results.cells}) > 1
-    yield ("setting", *COLUMNS) if several else COLUMNS
-    trained = (cell for cell in results.cells if cell.checkpoints)
+    trained = [cell for cell in results.cells if cell.checkpoints]
+    if trained:
+        yield ("setting", *COLUMNS) if several else COLUMNS
     for alike in grouped(trained, lambda cell: key_of(cell, GROUP)).values():
         row = _row(sorted(alike, key=lambda c: c.seed), steps)
         yield [alike[0].setting, *row] if several else row
 
 
 def _left_out(results: Results) -> list[str]:
+    """What did not run, but for cells that a gate refused, which have a table."""
     idle = [line for line in results.deviations if NOTHING in line]
     lines = [f"{len(idle)} reversals were left out: {NOTHING} where they would have started"] if idle else []
-    return lines + [f"left out: {line}" for line in (*results.deviations, *results.failures) if line not in idle]
+    lines += [f"left out: {line}" for line in results.deviations if line not in idle]
+    failed = failures(results.failures, refusals(results))
+    return lines + [f"left out: {_places(places)}: {reason}" for reason, places in failed]
+
+
+def _places(places: list[str]) -> str:
+    return places[0] if len(places) == 1 else f"{places[0]} and {len(places) - 1} more"
+
+
+def _conclusions(results: Results) -> list[str]:
+    """The sentence of each arm, but for arms without a cell where the table of gates says why."""
+    refused = bool(refusals(results))
+    return [f"{c.arm}: {c.sentence}" for c in results.conclusions if not (refused and c.sentence == NO_CELLS)]
+
+
+def _gates(results: Results) -> Iterator[Sequence[str]]:
+    """The head of the table of gates that failed, and a row for each."""
+    for place, each in enumerate(refusals(results)):
+        if not place:
+            yield GATES
+        gate, cell = each.cells[0].gate, each.cells[0]
+        rates = (share_text(gate.get(name)) for name in RATES)
+        yield [cell.setting, cell.variant, *rates, "; ".join(each.reasons), f"{len(each.cells)}"]
 
 
 def _row(cells: list[CellResult], steps: bool) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,20 @@ def test_of_many_seeds_the_names_are_counted_and_the_ends_of_the_rates_are_given
     [row] = [line for line in page([("runs/made", results)], "Made").splitlines() if line.startswith("| weights")]
     assert "| 6 kept, 1 transferred |" in row
     assert "| .81 (.00 to .95, 7 seeds) | .16 (.03 to .97, 7 seeds) |" in row
+
+
+def test_cells_that_the_gate_refused_are_one_row_with_the_rates_of_the_gate() -> None:
+    gate = {"ok": False, "initial": 0.02, "agreed": 0.97, "ceiling": 1.0, "reasons": ["initial rate 0.02 is under 0.8"]}
+    why = "refused, the gate failed: initial rate 0.02 is under 0.8. --force runs it and marks it invalid"
+    refused = [replace(cell([], variant="static", seed=seed, failure=why), gate=gate) for seed in range(3)]
+    broken = [cell([], variant="weights", seed=seed, failure="the disk is full") for seed in range(2)]
+    text = page([("runs/made", build_results("made", [*refused, *broken], [ceiling()]))], "Made")
+    assert "| sandbagging | static | .02 | .97 | 1.00 | – | initial rate 0.02 is under 0.8 | 3 |" in text
+    assert "| variant | method |" not in text
+    assert "n = " not in text.split("## made")[1]
+    assert [line for line in text.splitlines() if "full" in line or "--force" in line] == [
+        "- left out: sandbagging.weights.bct.0.001.0.00000000 and 1 more: the disk is full"
+    ]
 
 
 def test_a_folder_without_results_is_an_error_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

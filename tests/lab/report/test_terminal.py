@@ -55,7 +55,7 @@ def test_cells_that_one_gate_refused_are_one_line_with_what_to_try(results: Resu
     lines = printed(build_results("x", [*refused, *broken]), 400).splitlines()
     assert [line for line in lines if "0.75" in line] == [
         "gate: sandbagging, weights: 4 cells refused (--force trains them and marks them invalid): agreed rate on "
-        "train prompts 0.75 is under 0.9. Try an organism installed in fewer steps: this one does not reply to train "
+        "train prompts 0.75 is under 0.9. Try an organism installed in other steps: this one does not reply to train "
         "prompts as both policies do. More: bct check sandbagging --variant weights --model mini"
     ]
     assert sum("the disk is full" in line for line in lines) == 1
