@@ -93,7 +93,7 @@ class Common(BaseModel):
     )
     batch_size: int = Field(default=32, ge=1, description="rows in one optimizer step, over all processes")
     gradient_accumulation_steps: int = Field(
-        default=1, ge=1, description="number of parts in which a batch is computed"
+        default=1, ge=1, description="number of parts in which a batch is computed; more parts take less memory"
     )
     rank: int | None = Field(
         default=None, ge=1, description="LoRA rank on all linear layers; default: full fine-tuning"

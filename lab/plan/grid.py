@@ -323,6 +323,9 @@ class OrganismOptions(Addressed):
     steps: Count | None = None
     learning_rate: LearningRate | None = None
     batch_size: Count | None = None
+    gradient_accumulation_steps: Count | None = Field(
+        default=None, description="number of parts in which a batch is computed; more parts take less memory"
+    )
     general: Share | None = None
     rank: Count | None = None
     check_every: Count | None = None

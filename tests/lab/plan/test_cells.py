@@ -93,6 +93,14 @@ def test_several_organisms_are_starts_of_one_arm_and_each_is_the_organism_of_tha
     assert "organism_arm" not in cells(tmp_path)[-1].config()
 
 
+def test_an_organism_is_installed_in_parts_of_a_batch_where_the_recipe_says_so(tmp_path: Path) -> None:
+    found = cells(tmp_path, organism="{batch_size: 8, gradient_accumulation_steps: 4}")
+    made = [cell.start.organism for cell in found if cell.start.variant == "weights"]
+    assert {(o.batch_size, o.gradient_accumulation_steps) for o in made if o} == {(8, 4)}
+    assert {cell.train.gradient_accumulation_steps for cell in found} == {1}
+    assert not ids(found) & ids(cells(tmp_path, variants="[weights]", organism="{batch_size: 8}"))
+
+
 def test_another_organism_makes_new_cells_only_where_there_is_one(tmp_path: Path) -> None:
     before, after = ids(cells(tmp_path)), ids(cells(tmp_path, organism="{steps: 7}"))
     assert {id.split(".")[1] for id in before & after} == {"static"}
