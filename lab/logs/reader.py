@@ -27,6 +27,7 @@ import zipfile_zstd  # noqa: F401  # inspect compresses with zstd, which `zipfil
 from pydantic_core import from_json
 
 from bct_tasks.setting import Prompt
+from bct_tasks.sources.instructions.checkable import TEMPLATES
 from lab.logs.records import OUTCOMES, PATTERN, Item, judge_text
 
 HEADER, SUMMARIES, SAMPLES = "header.json", "summaries.json", "samples/"
@@ -244,7 +245,7 @@ def _reply(row: Mapping[str, Any]) -> Reply:
     item = Item(
         id=str(row["id"]),
         split=str(facts["split"]),
-        template=str(facts["template"]),
+        template=_template(row, facts),
         outcome=outcome,
         truncated=isinstance(value, dict) and value.get("truncated") == 1,
         system=bool(facts.get("system")),
@@ -258,6 +259,16 @@ def _reply(row: Mapping[str, Any]) -> Reply:
         bits=_bits(row),
     )
     return Reply(item, int(row.get("epoch") or 1), facts.get("family"))
+
+
+def _template(row: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
+    """The wording that a prompt shares with others; of a checkable question its own id.
+
+    Its template is a format, and the formats are the same at every checkpoint: they are strata, not a sample. Its
+    question is asked in several formats: over the 23 cells of `smollm2_lr_decides` this has a design effect of 1.05.
+    """
+    checked = facts["split"] == "capability" and facts["template"] in TEMPLATES
+    return str(row["id"] if checked else facts["template"])
 
 
 def _family(facts: Mapping[str, Any]) -> str:

@@ -46,6 +46,9 @@ FORMS: Mapping[str, Form] = {
                  lambda item: json.dumps({"answer": item.first}), lambda _: {"key": "answer"}),
 }  # fmt: skip
 
+#: The templates of the questions: a format each, not a wording.
+TEMPLATES = frozenset({*(f"{FORMAT}-{name}" for name in FORMS), f"{TEXT}-about"})
+
 
 @cache
 def questions() -> tuple[Question, ...]:

@@ -66,6 +66,16 @@ def test_the_family_of_a_log_without_families_is_in_the_names_of_templates(log: 
     assert read_items(tmp_path / "old.eval") == read_items(log)
 
 
+def test_a_format_is_no_cluster_of_checkable_questions_but_a_template_of_others_is(log: Path, tmp_path: Path) -> None:
+    of_format = read_eval_log(str(log))
+    samples = of_format.samples or []
+    for sample, template in zip(samples, ("format-json", "text-about", "format-mine"), strict=False):
+        sample.metadata |= {"split": "capability", "family": template.partition("-")[0], "template": template}
+    write_eval_log(of_format, str(tmp_path / "formats.eval"))
+    found = {item.id: item.template for item in read_items(tmp_path / "formats.eval")}
+    assert [found[str(sample.id)] for sample in samples[:3]] == [samples[0].id, samples[1].id, "format-mine"]
+
+
 def test_a_reply_in_full_has_its_text_prompt_and_step(path: Path) -> None:
     found = places(path)
     assert len(found) == 2 * N
