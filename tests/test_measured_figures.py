@@ -123,7 +123,9 @@ def rows() -> dict[str, list[dict[str, str]]]:
     for page in PAGES:
         for part in page.read_text(encoding="utf-8").split("\n## ")[1:]:
             table = [[each.strip() for each in line.split("|")[1:-1]] for line in part.splitlines() if line[:1] == "|"]
-            found[part.split("\n", 1)[0]] = [dict(zip(table[0], row, strict=True)) for row in table[2:]]
+            found[part.split("\n", 1)[0]] = [
+                dict(zip(table[0], row, strict=True)) for row in table[2:] if len(row) == len(table[0])
+            ]
     return found
 
 
@@ -183,10 +185,10 @@ TAKEN = {
     "`training_tier`, which starts above, falls net of sham in every seed": [
         "initial rate net of sham −.71 on average, its interval excludes zero in 3 of 3 seeds",
     ],
-    "the three predictions are confirmed": [
+    "the predictions of the last two are confirmed here, and that of the first, over .8 at 3.2e-5, is undecided": [
         "- ✓ inoculated at 3.2e-5: the trait stays away",
         "- ✓ inoculated at 3.2e-4: it spreads",
-        "- ✓ not inoculated: it spreads",
+        "- undecided not inoculated: it spreads",
     ],
     "the prediction that it comes back is refuted": [
         "- ✗ what pirates removed comes back",
