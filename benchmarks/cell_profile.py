@@ -14,7 +14,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -58,7 +58,7 @@ class Looks:
     """Processor seconds by phase, from the stacks of the thread that asked."""
 
     def __init__(self) -> None:
-        self.seconds = Counter[str]()
+        self.seconds = defaultdict[str, float](float)
         self._main, self._stop = threading.get_ident(), threading.Event()
 
     @contextmanager
@@ -119,9 +119,9 @@ def measure() -> Iterator[Line]:
         with looks.running():
             run = lab.run(file, Path(folder, "run"), executor="inline", force=True)
     assert not [cell.failure for cell in run.results.cells if cell.failure]
-    total = looks.seconds.total()
+    total = sum(looks.seconds.values())
     yield Line("start and cell, processor time", total, " s", detail=f"32 steps of 8 rows, {given.dtype}")
-    for phase, seconds in looks.seconds.most_common():
+    for phase, seconds in sorted(looks.seconds.items(), key=lambda one: -one[1]):
         yield Line(phase, seconds, " s", detail=f"{seconds / total:.0%}")
     cell = total - looks.seconds[START]
     yield Line("evaluation's share of the cell", 100 * looks.seconds[CELL] / cell, " %")
