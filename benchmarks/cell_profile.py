@@ -16,7 +16,6 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
@@ -25,6 +24,7 @@ import yaml
 
 import lab
 from benchmarks.line import Line, report
+from benchmarks.looks import looking
 
 EVERY_S = 0.01
 GIB = 2**20  # of the kilobytes that `ru_maxrss` counts
@@ -52,32 +52,6 @@ RECIPE = {
 OPTIMIZER, BACKWARD, FORWARD = "training: optimizer", "training: backward", "training: forward, loss and the rest"
 SAVING, LABELS, REST = "training: checkpoints", "rows: the model's own replies", "the rest"
 START, CELL = "evaluation of the start, for the gate", "evaluation of the cell's checkpoints"
-
-
-class Looks:
-    """Processor seconds by phase, from the stacks of the thread that asked."""
-
-    def __init__(self) -> None:
-        self.seconds = defaultdict[str, float](float)
-        self._main, self._stop = threading.get_ident(), threading.Event()
-
-    @contextmanager
-    def running(self) -> Iterator[None]:
-        """Look while the block runs."""
-        thread = threading.Thread(target=self._look, daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            self._stop.set()
-            thread.join()
-
-    def _look(self) -> None:
-        before = time.process_time()
-        while not self._stop.wait(EVERY_S):
-            now = time.process_time()
-            self.seconds[_phase(sys._current_frames().get(self._main))] += now - before
-            before = now
 
 
 def _phase(frame: FrameType | None) -> str:
@@ -115,16 +89,24 @@ def measure() -> Iterator[Line]:
         recipe |= {"gradient_accumulation_steps": given.micro_batches} if given.micro_batches > 1 else {}
         file = Path(folder, "cell_profile.yaml")
         file.write_text(yaml.safe_dump(recipe), encoding="utf-8")
-        looks = Looks()
-        with looks.running():
+        seconds, main = defaultdict[str, float](float), threading.get_ident()
+        before = time.process_time()
+
+        def look() -> None:
+            nonlocal before
+            now = time.process_time()
+            seconds[_phase(sys._current_frames().get(main))] += now - before
+            before = now
+
+        with looking(EVERY_S, look):
             run = lab.run(file, Path(folder, "run"), executor="inline", force=True)
     assert not [cell.failure for cell in run.results.cells if cell.failure]
-    total = sum(looks.seconds.values())
+    total = sum(seconds.values())
     yield Line("start and cell, processor time", total, " s", detail=f"32 steps of 8 rows, {given.dtype}")
-    for phase, seconds in sorted(looks.seconds.items(), key=lambda one: -one[1]):
-        yield Line(phase, seconds, " s", detail=f"{seconds / total:.0%}")
-    cell = total - looks.seconds[START]
-    yield Line("evaluation's share of the cell", 100 * looks.seconds[CELL] / cell, " %")
+    for phase, each in sorted(seconds.items(), key=lambda one: -one[1]):
+        yield Line(phase, each, " s", detail=f"{each / total:.0%}")
+    cell = total - seconds[START]
+    yield Line("evaluation's share of the cell", 100 * seconds[CELL] / cell, " %")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / GIB
     yield Line("peak memory", peak, " GiB", 6, at_least=False)
 

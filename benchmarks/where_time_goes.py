@@ -20,6 +20,7 @@ from inspect_ai.model import Model
 
 from benchmarks.asking import N, instant_model, seconds
 from benchmarks.line import Line, report
+from benchmarks.looks import looking
 from serving.provider import local_model
 
 CONNECTIONS = 128
@@ -50,30 +51,26 @@ class Looks:
 
     def __init__(self) -> None:
         self.loop, self.worker = Counter[str](), Counter[str]()
-        self._main, self._stop = threading.get_ident(), threading.Event()
+        self._main = threading.get_ident()
 
     @contextmanager
     def running(self) -> Iterator[None]:
         """Look while the block runs."""
-        thread = threading.Thread(target=self._look, daemon=True)
         switch = sys.getswitchinterval()
         sys.setswitchinterval(0.0005)
-        thread.start()
         try:
-            yield
+            with looking(EVERY_S, self._look):
+                yield
         finally:
-            self._stop.set()
-            thread.join()
             sys.setswitchinterval(switch)
 
     def _look(self) -> None:
-        while not self._stop.wait(EVERY_S):
-            names = {thread.ident: thread.name for thread in threading.enumerate()}
-            for ident, frame in sys._current_frames().items():
-                if ident == self._main:
-                    self.loop[_of_loop(frame)] += 1
-                elif names.get(ident) == "serving":
-                    self.worker[_of_worker(frame)] += 1
+        names = {thread.ident: thread.name for thread in threading.enumerate()}
+        for ident, frame in sys._current_frames().items():
+            if ident == self._main:
+                self.loop[_of_loop(frame)] += 1
+            elif names.get(ident) == "serving":
+                self.worker[_of_worker(frame)] += 1
 
 
 def _of_loop(frame: FrameType | None) -> str:

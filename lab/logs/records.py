@@ -66,6 +66,11 @@ class Item:
         """The prompt's id, without the epoch."""
         return self.id.partition("#")[0]
 
+    @property
+    def stratified(self) -> bool:
+        """Whether the prompt is a cluster of its own, because templates and families are strata and no sample."""
+        return self.template == self.prompt
+
 
 def of_split(items: Iterable[Item], split: str) -> list[Item]:
     """The items of one split, in their order."""

@@ -115,8 +115,9 @@ def _places(places: list[str]) -> str:
 
 def _conclusions(results: Results) -> list[str]:
     """The sentence of each arm, but for arms without a cell where the table of gates says why."""
-    refused = bool(refusals(results))
-    return [f"{c.arm}: {c.sentence}" for c in results.conclusions if not (refused and c.sentence == NO_CELLS)]
+    told = {(cell.setting, cell.variant) for each in refusals(results) for cell in each.cells}
+    silent = (c.sentence == NO_CELLS and (c.setting, c.variant) in told for c in results.conclusions)
+    return [f"{c.arm}: {c.sentence}" for c, left in zip(results.conclusions, silent, strict=True) if not left]
 
 
 def _gates(results: Results) -> Iterator[Sequence[str]]:

@@ -275,7 +275,7 @@ def _train(items: list[Item], confidence: float) -> TrainRates:
 
 def _capability(items: list[Item], first: list[Item], confidence: float) -> Capability:
     kept = scored(items)
-    right = rate([replace(i, family="") if i.template == i.prompt else i for i in kept], "agreed", confidence)
+    right = rate([replace(i, family="") if i.stratified else i for i in kept], "agreed", confidence)
     before, after, _ = _pairs(first, items, "agreed")
     relative = paired_ratio(before, after, confidence) if before else None
     return Capability(
