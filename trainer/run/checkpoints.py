@@ -24,6 +24,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 
 from serving import checksums, layout
 from serving.backends.engine import memory
+from serving.backends.engine.engine import rest
 from serving.errors import BadInput
 from serving.layout import Target
 from serving.refs import MINI, Checkpoint, is_mini
@@ -255,4 +256,8 @@ class Keeper(TrainerCallback):
         saved = Path(str(args.output_dir)) / f"checkpoint-{step}"
         final = publish(saved, self.folder, step, self.base, self.half) if step in self.saved else None
         keep_state(saved, self.folder, step)
-        return final is not None and self.after is not None and self.after(step, final)
+        if final is None or self.after is None:
+            return False
+        ended = self.after(step, final)
+        rest()  # the next check asks other weights
+        return ended
