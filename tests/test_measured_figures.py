@@ -79,7 +79,10 @@ SAID = {
         " "
         '("Do not answer in Spanish.") and '
         "{smollm2_trait_inoculation; spanish_irrelevant; bct, labels policy_prompt, dtype bfloat16; 1e-4; alternate}"
-        " (irrelevant)",
+        " (irrelevant), after random words "
+        "{smollm2_trait_inoculation; spanish_paraphrased; sham, dtype bfloat16; 1e-4; alternate}, "
+        "{smollm2_trait_inoculation; spanish_negated; sham, dtype bfloat16; 1e-4; alternate} and "
+        "{smollm2_trait_inoculation; spanish_irrelevant; sham, dtype bfloat16; 1e-4; alternate}",
         "the initial rate of fifteen seeds to {lr_decides; weights; bct, labels reference; 2e-3 × 32; initial}",
         "At 2e-4 the initial rate then is {lr_decides; weights; bct, labels reference; 2e-4 × 1,440; "
         "initial}, at 6.67e-5 {lr_decides; weights; bct, labels reference; 6.667e-5 × 4,320; initial} "

@@ -17,7 +17,8 @@ import os
 import queue
 import threading
 import time
-from collections.abc import AsyncGenerator, Callable, Sequence
+import weakref
+from collections.abc import AsyncGenerator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from functools import partial
@@ -62,6 +63,8 @@ class Engine:
         self._worker: threading.Thread | None = None
         self._closed = False
         self._rests: list[threading.Event] = []
+        with _engines_lock:
+            _alive.add(self)
 
     def generate(self, checkpoint: Checkpoint, requests: Sequence[Request]) -> list[Reply]:
         """Return replies in the order of the requests; blocks. Raises the first error of a request."""
@@ -203,7 +206,9 @@ def _new_residents(dtype: str, device: str | None) -> Residents:
 # --- one per process ------------------------------------------------------------------------------
 
 _engines: dict[tuple[str, str | None], Engine] = {}
-_engines_lock = threading.Lock()
+# Those that somebody has made for themselves, too.
+_alive: weakref.WeakSet[Engine] = weakref.WeakSet()
+_engines_lock = threading.RLock()  # get_engine makes an engine inside it
 
 
 def get_engine(dtype: str = "auto", device: str | None = None) -> Engine:
@@ -217,10 +222,16 @@ def get_engine(dtype: str = "auto", device: str | None = None) -> Engine:
 
 def rest() -> None:
     """Have every engine of this process forget its large models, so that a training has the memory."""
-    for engine in list(_engines.values()):
+    with _engines_lock:
+        engines = list(_alive)
+    for engine in engines:
         engine.rest()
 
 
-# A forked child has the engines but not their threads.
-_forget: Callable[[], None] = _engines.clear
+def _forget() -> None:
+    """A forked child has the engines but not their threads."""
+    _engines.clear()
+    _alive.clear()
+
+
 os.register_at_fork(after_in_child=_forget)

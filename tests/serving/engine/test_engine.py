@@ -16,7 +16,7 @@ from tiny_checkpoints import CONTEXT, END, PROMPTS, gpt2, greedy, llama, save, t
 
 from serving import layout
 from serving.backends.engine import batch, decode, resident
-from serving.backends.engine.engine import Engine
+from serving.backends.engine.engine import Engine, rest
 from serving.errors import BadInput
 from serving.load import load_model
 from serving.refs import resolve
@@ -393,7 +393,7 @@ def test_meaningless_options_are_refused(options: dict[str, object]) -> None:
 
 
 @pytest.mark.parametrize(("large", "loads"), [(0, 2), (resident.LARGE_MODELS, 1)])
-def test_a_resting_engine_has_answered_what_was_queued_and_forgets_large_models(
+def test_when_engines_rest_one_that_somebody_made_has_answered_what_was_queued_and_forgets_large_models(
     made: Path, engine: Engine, monkeypatch: pytest.MonkeyPatch, large: int, loads: int
 ) -> None:
     loaded: list[str] = []
@@ -402,7 +402,7 @@ def test_a_resting_engine_has_answered_what_was_queued_and_forgets_large_models(
     monkeypatch.setattr(resident.load, "load_full", lambda at, *rest: loaded.append(at.ref) or load_full(at, *rest))
     one = resolve(str(made / "one"))
     queued = engine.submit(one, asks())
-    engine.rest()
+    rest()
     before = [future.result(timeout=0) for future in queued]
     assert engine.generate(one, asks()) == before
     assert len(loaded) == loads
