@@ -33,6 +33,11 @@ SAID = {
         " at 3.2e-5, and in "
         "{smollm2_trait_inoculation; spanish_ip; bct, labels policy_prompt, dtype bfloat16; 3.2e-4; alternate}"
         " at 3.2e-4",
+        "fall at 1e-4 already (to "
+        "{smollm2_carriers; topic_pirate; bct, labels on_policy, dtype bfloat16; 1e-4; initial}, and to "
+        "{smollm2_carriers; training_tier; bct, labels on_policy, dtype bfloat16; 1e-4; initial}), and random words "
+        "take them further down, to {smollm2_carriers; topic_pirate; sham, dtype bfloat16; 1e-4; initial} and "
+        "{smollm2_carriers; training_tier; sham, dtype bfloat16; 1e-4; initial}",
         "they bring the phrase to {smollm2_lr_decides; sham, dtype bfloat16; 1e-4 × 32; initial} within 32 steps at "
         "1e-4, and to {smollm2_lr_decides; sham, dtype bfloat16; 3.2e-4 × 32; initial} at 3.2e-4 and 1e-3",
     ],
@@ -83,6 +88,16 @@ SAID = {
         "{smollm2_trait_inoculation; spanish_paraphrased; sham, dtype bfloat16; 1e-4; alternate}, "
         "{smollm2_trait_inoculation; spanish_negated; sham, dtype bfloat16; 1e-4; alternate} and "
         "{smollm2_trait_inoculation; spanish_irrelevant; sham, dtype bfloat16; 1e-4; alternate}",
+        "3.2e-4 brings `topic_pirate` to "
+        "{smollm2_carriers; topic_pirate; bct, labels on_policy, dtype bfloat16; 3.2e-4; initial} and "
+        "`training_tier` to "
+        "{smollm2_carriers; training_tier; bct, labels on_policy, dtype bfloat16; 3.2e-4; initial}, as predicted",
+        "At 1e-4 they end at "
+        "{smollm2_carriers; topic_pirate; bct, labels on_policy, dtype bfloat16; 1e-4; initial}, and at "
+        "{smollm2_carriers; training_tier; bct, labels on_policy, dtype bfloat16; 1e-4; initial}. "
+        "Random words (`sham`, one seed) end at "
+        "{smollm2_carriers; topic_pirate; sham, dtype bfloat16; 1e-4; initial} and "
+        "{smollm2_carriers; training_tier; sham, dtype bfloat16; 1e-4; initial} there",
         "the initial rate of fifteen seeds to {lr_decides; weights; bct, labels reference; 2e-3 × 32; initial}",
         "At 2e-4 the initial rate then is {lr_decides; weights; bct, labels reference; 2e-4 × 1,440; "
         "initial}, at 6.67e-5 {lr_decides; weights; bct, labels reference; 6.667e-5 × 4,320; initial} "
@@ -221,6 +236,28 @@ def test_at_the_higher_rate_the_phrase_ends_in_no_reply_of_nine_cells_seven_of_t
     text = " ".join((MEASURED / "index.md").read_text(encoding="utf-8").split())
     words = "ends at .00 in all nine cells of helpful replies, pirate talk and code, with damage in seven"
     assert words in text
+
+
+def test_the_gate_refused_the_nine_prompts_of_the_real_model_and_removal_from_its_weights_damaged_five_of_six() -> None:
+    results = json.loads((ROOT / "docs" / "example" / "smollm2_carriers.json").read_text(encoding="utf-8"))
+    gates = {(c["setting"], c["variant"]): c["gate"] for c in results["cells"] if not c["gate"]["ok"]}
+    assert (len(gates), "weights" in {variant for _, variant in gates}) == (9, False)
+    assert f"{max(gate['initial'] for gate in gates.values()):.2f}" == "0.08"
+    sums = [gate["agreed"] for (setting, _), gate in gates.items() if setting == "sandbagging"]
+    assert (f"{min(sums):.2f}", f"{max(sums):.2f}") == ("0.13", "0.22")
+    high = [
+        c["verdict"]["damage"]
+        for c in results["cells"]
+        if c["gate"]["ok"] and (c["method"], c["lr"]) == ("bct", 3.2e-4)
+    ]
+    assert (len(high), high.count("damaged")) == (6, 5)
+    text = " ".join((MEASURED / "index.md").read_text(encoding="utf-8").split())
+    assert "the initial rate is .08 or less, and of sandbagging's sums .13 to .22 are right" in text
+    assert "with damage in five of six" in text
+    net = {c["setting"]: c["net_of_sham"] for c in results["cells"] if c["net_of_sham"] and c["lr"] == 1e-4}
+    said = {setting: [f"{one[key]:.2f}"[1:] for key in ("estimate", "lo", "hi")] for setting, one in net.items()}
+    assert said == {"topic_pirate": [".38", ".26", ".52"], "training_tier": [".13", ".00", ".30"]}
+    assert "is higher by .38 [.26, .52] and by .13 [.00, .30] (seed 0)" in text
 
 
 def test_random_words_are_read_as_harmless_at_a_low_rate_and_as_damage_to_capability_at_a_ruinous_one() -> None:

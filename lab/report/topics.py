@@ -200,7 +200,7 @@ def _parts(
     results: Results, those: Sequence[Arm], gallery: Mapping[str, Sequence[Picture]], several_models: bool
 ) -> Iterator[Part]:
     for arm, name in zip(those, names(those, several_models), strict=True):
-        ids = {cell.id for cell in arm.cells}
+        cells = {cell.id: cell for cell in arm.cells if cell.checkpoints}  # a refused cell's replies are with its gate
         model = [arm.conclusion.model] if several_models else []
         yield Part(
             arm=arm,
@@ -208,7 +208,7 @@ def _parts(
             name=name,
             figures=tuple(_figures(arm, gallery)),
             contrasts=tuple(c for c in results.contrasts if _belongs(c, arm)),
-            samples=tuple(sample_of(s, c) for s in results.shown if s.cell in ids for c in arm.cells if c.id == s.cell),
+            samples=tuple(sample_of(each, cells[each.cell]) for each in results.shown if each.cell in cells),
         )
 
 

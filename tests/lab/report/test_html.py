@@ -226,6 +226,17 @@ def test_many_arms_are_answered_by_conclusion_without_controls_and_a_refused_gat
     assert 'id="failures"' not in page
 
 
+def test_a_run_with_refused_cells_has_their_replies_with_the_gate_also_where_replies_have_pages() -> None:
+    results = read_results(Path(__file__).parents[3] / "docs" / "example" / "smollm2_carriers.json")
+    logs = [checkpoint.log for found in results.cells for checkpoint in found.checkpoints]
+    page = render(results, pages={log: f"replies/{at}.html" for at, log in enumerate(logs)})
+    refused = {found.id for found in results.cells if not found.checkpoints}
+    shown = set(re.findall('aria-label="Replies of (.*?)"', page))
+    assert shown
+    assert not shown & refused
+    assert "sandbagging" in page.partition('id="gate"')[2].partition("<h2")[0]
+
+
 def test_a_forced_cell_that_failed_for_another_reason_than_its_gate_is_shown_as_failed() -> None:
     gate = {"ok": False, "reasons": ["agreed rate on train prompts 0.65 is under 0.9"]}
     refused = f"refused, the gate failed: {gate['reasons'][0]}. --force runs it and marks it invalid"
