@@ -40,6 +40,7 @@ def training(model: str) -> Iterator[Line]:
         for rank, kind in ((None, "full"), (8, "LoRA 8")):
             asked = config(8, rank, model=model, dtype=dtype, steps=STEPS, checkpoints=(STEPS,), batch_size=BATCH)
             yield from compared(asked, f"{kind}, {dtype}, batch {BATCH}", TRAIN_TARGET, rounds=1)
+    yield _peak("training")
 
 
 def answering(model: str) -> Iterator[Line]:
@@ -53,6 +54,8 @@ def answering(model: str) -> Iterator[Line]:
         taken[dtype], said[dtype] = _clocked(
             lambda engine=engine: [r.text for r in engine.generate(resolve(model), asked)]
         )
+        if dtype == DTYPES[0]:  # later the other side is in this process, too
+            yield _peak("answering")
         loaded, words = load_model(resolve(model), dtype)
         hand = {
             size: _clocked(lambda size=size, m=loaded, w=words: by_hand(m, w, asked, size, TOKENS)) for size in SIZES
@@ -80,8 +83,13 @@ def _clocked(work: Callable[[], list[str]]) -> tuple[float, list[str]]:
     return time.process_time() - work_begun, done
 
 
+def _peak(part: str) -> Line:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / GIB
+    return Line(f"peak memory of {part}", peak, " GiB", 6, at_least=False)
+
+
 def measure() -> Iterator[Line]:
-    """Every line, and the memory of the process at its peak."""
+    """Every line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", help="a model of some 100 M parameters, as local/ takes it")
     parser.add_argument("--only", choices=("training", "answering"), help="one half")
@@ -91,8 +99,6 @@ def measure() -> Iterator[Line]:
     for part in (training, answering):
         if given.only in (None, part.__name__):
             yield from part(given.model)
-            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / GIB
-            yield Line(f"peak memory after {part.__name__}", peak, " GiB", 6, at_least=False)
 
 
 if __name__ == "__main__":
