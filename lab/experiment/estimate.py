@@ -167,7 +167,7 @@ def reply_tokens(experiment: Experiment) -> int:
     """The tokens of all replies of a run, at most."""
     checkpoints = [(cell.start, len(cell.train.saved_steps())) for cell in experiment.cells.values() if cell.trains]
     every = [*checkpoints, *((start, 1) for start in experiment.starts.values())]
-    return sum(count * _replies(start) * _longest(start) for start, count in every)
+    return sum(count * start.replies * _longest(start) for start, count in every)
 
 
 def highest_rank(experiment: Experiment) -> int:
@@ -194,7 +194,7 @@ class Estimator:
         train, pace = cell.train, self._pace(cell.start, cell.train)
         rows, row = train.steps * train.batch_size, self._row(cell)
         tokens = round(rows * row)
-        replies = len(train.saved_steps()) * _replies(cell.start)
+        replies = len(train.saved_steps()) * cell.start.replies
         labels = min(rows, train.rows or rows) if is_sampled(train.labels()) else 0
         seconds = pace and pace.step * train.steps + pace.token * tokens + pace.reply * replies + pace.label * labels
         one, kept = self._checkpoint(cell.start.model, train), len(keeping.kept_steps(self._experiment, cell))
@@ -209,7 +209,7 @@ class Estimator:
         """The organism, with the greatest number of steps it may take, and the evaluations at step 0."""
         organism, pace = start.organism, self._pace(start, start.organism)
         epochs = start.answering.generation.epochs
-        replies = _replies(start) + epochs * start.sizes.n * (2 if start.organism_key else 1)
+        replies = start.replies + epochs * start.sizes.n * (2 if start.organism_key else 1)
         steps, batch = (organism.steps, organism.batch_size) if organism else (0, 0)
         row = _row_tokens(start.questions, start.variant, start.model)
         tokens = round(steps * batch * row)
@@ -219,7 +219,7 @@ class Estimator:
         judged = replies - epochs * (start.sizes.n_capability + start.sizes.n_following) if _judged(start) else 0
         memory = self._memory(start, organism, row) if organism else 0.0
         passing = _states(start.model, organism) if organism else 0
-        own = _replies(start)
+        own = start.replies
         there = self._service(start, organism, tokens, row, own, replies - own)
         there += cost.labelled(organism, _checked(start, organism), row) if organism else NONE
         return JobEstimate(start.id, False, tokens, replies, seconds, size, passing, judged, memory, there)
@@ -355,11 +355,6 @@ def _states(model: str, train: Common) -> int:
 @cache
 def _size(model: str) -> Size | None:
     return sizes.size_of(refs.resolve(model))
-
-
-def _replies(start: Start) -> int:
-    """Replies of one checkpoint."""
-    return sum(vars(start.sizes).values()) * start.answering.generation.epochs
 
 
 def _checked(start: Start, organism: OrganismConfig) -> int:

@@ -28,8 +28,9 @@ from serving.errors import BadInput, WorkFailed
 from trainer.config import OrganismConfig
 from trainer.run.progress import Progress
 
-# The evaluation of a checkpoint costs about as much as this number of training steps.
-EVALUATION = 8
+# This number of replies costs about as much as a training step: 10 with `mini` and batches of 32, 30 with a model of
+# 135 M parameters and batches of 8.
+REPLIES = 15
 
 
 @dataclass(frozen=True)
@@ -110,11 +111,14 @@ class RunJobs:
     def units(self, job: str) -> Mapping[str, float]:
         """Cost of each phase of a job, in training steps."""
         if job in self.experiment.cells:
-            train = self.experiment.cells[job].train
-            return {"training": train.steps, "evaluating": EVALUATION * len(train.saved_steps())}
+            cell = self.experiment.cells[job]
+            return {
+                "training": cell.train.steps,
+                "evaluating": len(cell.train.saved_steps()) * cell.start.replies / REPLIES,
+            }
         start = self.experiment.starts[job]
-        steps = start.organism.steps if start.organism else 0
-        return {"organism": steps, "evaluating": EVALUATION * (3 if start.organism_key else 2)}
+        steps, asked = start.organism.steps if start.organism else 0, start.sizes.n * (2 if start.organism_key else 1)
+        return {"organism": steps, "evaluating": (start.replies + asked) / REPLIES}
 
     def resources(self, job: str) -> Resources:
         """The resources of a job on a cluster."""

@@ -159,6 +159,11 @@ class Start:
         return public_name(self.ref, self.model)
 
     @property
+    def replies(self) -> int:
+        """Replies of one checkpoint."""
+        return sum(vars(self.sizes).values()) * self.answering.generation.epochs
+
+    @property
     def model_key(self) -> str:
         """Name of the base without its place on this machine: for a folder its own name and its fingerprint."""
         return public_name(self.model)
