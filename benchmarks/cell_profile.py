@@ -9,7 +9,6 @@ with the processor time since the look before, so that other work on the machine
 from __future__ import annotations
 
 import argparse
-import resource
 import sys
 import tempfile
 import threading
@@ -23,11 +22,10 @@ import torch
 import yaml
 
 import lab
-from benchmarks.line import Line, report
-from benchmarks.looks import looking
+from benchmarks.line import Line, peak_memory, report
+from serving.beside import repeatedly
 
 EVERY_S = 0.01
-GIB = 2**20  # of the kilobytes that `ru_maxrss` counts
 ROOT = Path(__file__).parents[1]
 RECIPE = {
     "name": "cell_profile",
@@ -98,7 +96,7 @@ def measure() -> Iterator[Line]:
             seconds[_phase(sys._current_frames().get(main))] += now - before
             before = now
 
-        with looking(EVERY_S, look):
+        with repeatedly(EVERY_S, look):
             run = lab.run(file, Path(folder, "run"), executor="inline", force=True)
     assert not [cell.failure for cell in run.results.cells if cell.failure]
     total = sum(seconds.values())
@@ -107,8 +105,7 @@ def measure() -> Iterator[Line]:
         yield Line(phase, each, " s", detail=f"{each / total:.0%}")
     cell = total - seconds[START]
     yield Line("evaluation's share of the cell", 100 * seconds[CELL] / cell, " %")
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / GIB
-    yield Line("peak memory", peak, " GiB", 6, at_least=False)
+    yield peak_memory("peak memory")
 
 
 if __name__ == "__main__":

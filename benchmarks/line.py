@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -40,6 +41,11 @@ class Line:
 def alike(ours: Sequence[str], theirs: Sequence[str]) -> str:
     """How many replies are the same on both sides: `511 of 512`."""
     return f"{sum(a == b for a, b in zip(ours, theirs, strict=True))} of {len(ours)}"
+
+
+def peak_memory(what: str) -> Line:
+    """The most memory that this process has had, against the aim for a cell of a model of some 100 M parameters."""
+    return Line(what, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, " GiB", 6, at_least=False)
 
 
 def report(measure: Callable[[], Iterable[Line]]) -> None:

@@ -10,7 +10,6 @@ batches differ, by rounding: the share of identical replies is printed instead o
 from __future__ import annotations
 
 import argparse
-import resource
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -19,7 +18,7 @@ import torch
 
 from bct_tasks import catalogue
 from benchmarks.engine_throughput import by_hand
-from benchmarks.line import Line, alike, report
+from benchmarks.line import Line, alike, peak_memory, report
 from benchmarks.trainer import compared, config
 from serving.backends.engine import decode
 from serving.backends.engine.engine import get_engine
@@ -31,7 +30,6 @@ DTYPES = ("float32", "bfloat16")
 BATCH, STEPS, TRAIN_TARGET = 16, 6, 1.1
 PROMPTS, TOKENS, SIZES = 192, 48, (32, 64, 192)
 ENGINE_TARGET = 95
-GIB = 2**20  # of the kilobytes that `ru_maxrss` counts
 
 
 def training(model: str) -> Iterator[Line]:
@@ -40,7 +38,7 @@ def training(model: str) -> Iterator[Line]:
         for rank, kind in ((None, "full"), (8, "LoRA 8")):
             asked = config(8, rank, model=model, dtype=dtype, steps=STEPS, checkpoints=(STEPS,), batch_size=BATCH)
             yield from compared(asked, f"{kind}, {dtype}, batch {BATCH}", TRAIN_TARGET, rounds=1)
-    yield _peak("training")
+    yield peak_memory("peak memory of training")
 
 
 def answering(model: str) -> Iterator[Line]:
@@ -55,7 +53,7 @@ def answering(model: str) -> Iterator[Line]:
             lambda engine=engine: [r.text for r in engine.generate(resolve(model), asked)]
         )
         if dtype == DTYPES[0]:  # later the other side is in this process, too
-            yield _peak("answering")
+            yield peak_memory("peak memory of answering")
         loaded, words = load_model(resolve(model), dtype)
         hand = {
             size: _clocked(lambda size=size, m=loaded, w=words: by_hand(m, w, asked, size, TOKENS)) for size in SIZES
@@ -81,11 +79,6 @@ def _clocked(work: Callable[[], list[str]]) -> tuple[float, list[str]]:
     work_begun = time.process_time()
     done = work()
     return time.process_time() - work_begun, done
-
-
-def _peak(part: str) -> Line:
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / GIB
-    return Line(f"peak memory of {part}", peak, " GiB", 6, at_least=False)
 
 
 def measure() -> Iterator[Line]:

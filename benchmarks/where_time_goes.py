@@ -20,7 +20,7 @@ from inspect_ai.model import Model
 
 from benchmarks.asking import N, instant_model, seconds
 from benchmarks.line import Line, report
-from benchmarks.looks import looking
+from serving.beside import repeatedly
 from serving.provider import local_model
 
 CONNECTIONS = 128
@@ -59,7 +59,7 @@ class Looks:
         switch = sys.getswitchinterval()
         sys.setswitchinterval(0.0005)
         try:
-            with looking(EVERY_S, self._look):
+            with repeatedly(EVERY_S, self._look):
                 yield
         finally:
             sys.setswitchinterval(switch)

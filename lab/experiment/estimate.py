@@ -209,7 +209,7 @@ class Estimator:
         """The organism, with the greatest number of steps it may take, and the evaluations at step 0."""
         organism, pace = start.organism, self._pace(start, start.organism)
         epochs = start.answering.generation.epochs
-        replies = start.replies + epochs * start.sizes.n * (2 if start.organism_key else 1)
+        replies = start.first_replies
         steps, batch = (organism.steps, organism.batch_size) if organism else (0, 0)
         row = _row_tokens(start.questions, start.variant, start.model)
         tokens = round(steps * batch * row)
@@ -219,8 +219,7 @@ class Estimator:
         judged = replies - epochs * (start.sizes.n_capability + start.sizes.n_following) if _judged(start) else 0
         memory = self._memory(start, organism, row) if organism else 0.0
         passing = _states(start.model, organism) if organism else 0
-        own = start.replies
-        there = self._service(start, organism, tokens, row, own, replies - own)
+        there = self._service(start, organism, tokens, row, start.replies, replies - start.replies)
         there += cost.labelled(organism, _checked(start, organism), row) if organism else NONE
         return JobEstimate(start.id, False, tokens, replies, seconds, size, passing, judged, memory, there)
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from lab.experiment import judging
 from lab.logs.reader import read_header
 from lab.plan.cells import Start
+from serving.beside import repeatedly
 from serving.characters import visible
 from serving.errors import WorkFailed
 from serving.remote import is_address
@@ -220,18 +220,11 @@ def _reason(log: EvalLog | None) -> str:
 @contextmanager
 def _counted(folder: Path, progress: Progress, before: int, total: int) -> Iterator[None]:
     """Reports progress by the logs that appear: inspect opens the next one when the last is complete."""
-    stop = threading.Event()
 
     def watch() -> None:
-        while not stop.wait(0.5):
-            begun = len(list(folder.glob("*.eval")))
-            progress.update(before + max(0, begun - 1), total)
+        begun = len(list(folder.glob("*.eval")))
+        progress.update(before + max(0, begun - 1), total)
 
     progress.update(before, total)
-    thread = threading.Thread(target=watch, daemon=True)
-    thread.start()
-    try:
+    with repeatedly(0.5, watch):
         yield
-    finally:
-        stop.set()
-        thread.join()

@@ -117,8 +117,8 @@ class RunJobs:
                 "evaluating": len(cell.train.saved_steps()) * cell.start.replies / REPLIES,
             }
         start = self.experiment.starts[job]
-        steps, asked = start.organism.steps if start.organism else 0, start.sizes.n * (2 if start.organism_key else 1)
-        return {"organism": steps, "evaluating": (start.replies + asked) / REPLIES}
+        steps = start.organism.steps if start.organism else 0
+        return {"organism": steps, "evaluating": start.first_replies / REPLIES}
 
     def resources(self, job: str) -> Resources:
         """The resources of a job on a cluster."""

@@ -164,6 +164,11 @@ class Start:
         return sum(vars(self.sizes).values()) * self.answering.generation.epochs
 
     @property
+    def first_replies(self) -> int:
+        """Replies at step 0: of the checkpoint, for the ceiling, and of the base if that is another model."""
+        return self.replies + self.sizes.n * self.answering.generation.epochs * (2 if self.organism_key else 1)
+
+    @property
     def model_key(self) -> str:
         """Name of the base without its place on this machine: for a folder its own name and its fingerprint."""
         return public_name(self.model)

@@ -31,8 +31,8 @@ TRAINED_BYTES = 16
 ACTIVATION_BYTES = 34
 #: Bytes of a process on a CPU next to its tensors: Python, torch, transformers, TRL and inspect, measured with `mini`.
 PROCESS_BYTES = 0.75 * 2**30
-#: What a process on a CPU takes at its peak, over what its tensors need: freed memory that the C library cannot give back,
-#: and rows longer than the mean. Cells and organisms of SmolLM2-135M took 1.1 to 1.4.
+#: What a process on a CPU takes at its peak, over what its tensors need: freed memory that the C library cannot give
+#: back, and rows longer than the mean. Cells and organisms of SmolLM2-135M took 1.1 to 1.4.
 SLACK = 1.3
 
 
