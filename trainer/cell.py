@@ -9,7 +9,6 @@ Not covered: what a step computes (`trainer.algorithms`), and evaluation (`lab`)
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -134,5 +133,5 @@ def _finish(plan: Plan, out: Path, facts: dict[str, Any], seconds: float) -> Non
         }
         layout.write_json_atomic(out / layout.TRAINED, shared | facts)
         manifest.seal(out)
-        shutil.rmtree(out / layout.RESUME, ignore_errors=True)
+        layout.discard(out / layout.RESUME)  # another attempt may be copying it, as in `checkpoints.keep_state`
     ranks.wait()

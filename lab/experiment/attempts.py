@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from serving import layout
+from serving import checksums, layout
 from trainer.run.progress import Progress
 
 BEFORE = "before"
@@ -80,24 +80,15 @@ def others(final: Path) -> Iterable[Path]:
 
 
 def take_over(final: Path, draft: Path) -> int | None:
-    """Copies the state of the most advanced other attempt. Returns its step; None if there is nothing."""
+    """Copies the most advanced whole state of another attempt. Returns its step; None if there is none."""
     states = [
         (int(s.name), s) for other in others(final) for s in (other / layout.RESUME).glob("[0-9]*") if other != draft
     ]
     for step, state in sorted(states, reverse=True):
-        copy = layout.draft_of(draft / layout.RESUME / state.name)
-        if _copied(state, copy):
-            source = state.parent.parent
-            for number, folder in layout.step_dirs(source):
-                if number <= step:
-                    shutil.copytree(folder, draft / folder.name)
-            for file in (source / name for name in FILES):
-                if file.is_file():
-                    shutil.copyfile(file, draft / file.name)
-            copy.rename(
-                draft / layout.RESUME / state.name
-            )  # last: from here on, other attempts may resume from this one
-            return step
+        with suppress(OSError):  # its owner may be alive, and remove or rename it at any moment
+            if _copied(state, draft, step):
+                return step
+        shutil.rmtree(draft, ignore_errors=True)
     return None
 
 
@@ -115,11 +106,20 @@ def sweep(final: Path) -> None:
         shutil.rmtree(path, ignore_errors=True)
 
 
-def _copied(state: Path, target: Path) -> bool:
-    """Whether a state was copied completely: its owner may be alive and remove it at any moment."""
-    with suppress(OSError):
-        shutil.copytree(state, target)
-        if state.is_dir():
-            return True
-    shutil.rmtree(target, ignore_errors=True)
-    return False
+def _copied(state: Path, draft: Path, step: int) -> bool:
+    """Copies a state and what belongs to it. Returns False if a part of the state is missing or has changed."""
+    copy = layout.draft_of(draft / layout.RESUME / state.name)
+    shutil.copytree(state, copy)
+    if not state.is_dir() or checksums.problem(copy):
+        return False
+    source = state.parent.parent
+    for number, folder in layout.step_dirs(source):
+        if number <= step:
+            shutil.copytree(folder, draft / folder.name)
+    for file in (source / name for name in FILES):
+        if file.is_file():
+            shutil.copyfile(file, draft / file.name)
+    if not source.is_dir():
+        return False
+    copy.rename(draft / layout.RESUME / state.name)  # last: from here on, other attempts may resume from this one
+    return True

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lab.experiment.attempts import apart, others, set_aside, sweep, take_over
-from serving import layout
+from serving import checksums, layout
 from serving.layout import place
 from trainer.run.progress import Progress, Silent
 
@@ -31,6 +31,8 @@ def saved(final: Path, attempt: str, step: int) -> Path:
     state = folder / "resume" / f"{step:06d}"
     state.mkdir(parents=True)
     (state / "model.safetensors").write_text(attempt)
+    (state / "optimizer.pt").write_text(attempt)
+    checksums.write(state)
     layout.write_pointer(folder / layout.step_name(step), "mini", "0" * 16)
     (folder / "metrics.jsonl").write_text(f'{{"step": {step}}}\n')
     return folder
@@ -105,6 +107,33 @@ def test_a_state_that_its_owner_is_still_copying_or_already_removing_is_not_take
     saved(final, "one", 2)
     state = saved(final, "two", 8) / "resume" / "000008"
     state.rename(layout.draft_of(state))
+    assert take_over(final, place(final, "new")) == 2
+
+
+@pytest.mark.parametrize("lost", ["model.safetensors", "optimizer.pt"])
+def test_a_state_of_which_a_file_is_lost_is_not_taken(tmp_path: Path, lost: str):
+    final = tmp_path / "cell"
+    saved(final, "one", 2)
+    (saved(final, "two", 8) / "resume" / "000008" / lost).unlink()
+    assert take_over(final, place(final, "new")) == 2
+    assert not (place(final, "new") / "step-000008").exists()
+
+
+def test_an_attempt_that_is_renamed_into_place_while_its_state_is_copied_is_not_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Else the copy of a folder that had just gone failed the job."""
+    final = tmp_path / "cell"
+    saved(final, "one", 2)
+    ending = saved(final, "two", 8)
+    copied = checksums.problem
+
+    def ends(folder: Path, full: bool = False) -> str | None:
+        if ending.exists():
+            ending.rename(final)
+        return copied(folder, full)
+
+    monkeypatch.setattr(checksums, "problem", ends)
     assert take_over(final, place(final, "new")) == 2
 
 

@@ -170,6 +170,24 @@ def test_a_state_of_0_1_has_no_checksums_and_is_resumed_from(cell: MakeCell, tmp
     assert weights(train(config, run), 3) == weights(train(config, tmp_path / "whole"), 3)
 
 
+def test_a_state_that_is_no_longer_needed_vanishes_at_once(
+    cell: MakeCell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A kill or a halt while it is deleted file by file would leave a part, from which another attempt went on."""
+    run, own, deleted, in_place = tmp_path / "run", shutil.rmtree, list[Path](), list[Path]()
+
+    def rmtree(folder: Path, *args: Any, **options: Any) -> None:
+        deleted.extend(Path(folder).rglob("optimizer.pt"))
+        in_place.extend(state for state in run.glob("resume/[0-9]*") if state.is_relative_to(folder))
+        own(folder, *args, **options)
+
+    monkeypatch.setattr(shutil, "rmtree", rmtree)
+    train(cell(steps=2, checkpoints=(1, 2)), run)
+    assert len(deleted) == 2
+    assert in_place == []
+    assert not (run / "resume").exists()
+
+
 @pytest.mark.parametrize("lost", ["trained.json", "metrics.jsonl", "manifest.json"])
 def test_what_a_finished_training_says_of_itself_cannot_be_lost_without_a_word(
     lost: str, cell: MakeCell, finished: Path, tmp_path: Path

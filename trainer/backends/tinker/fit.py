@@ -230,4 +230,4 @@ def _keep(folder: Path, step: int, state: str) -> None:
         layout.write_json_atomic(draft / STATE, {"state": state})
     for other in final.parent.iterdir():
         if other != final:
-            shutil.rmtree(other, ignore_errors=True)
+            layout.discard(other)
