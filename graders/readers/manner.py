@@ -18,7 +18,7 @@ from typing import Any
 from graders.outcome import Reader, Reading
 from graders.readers.refusal import refusal, refuses
 from graders.text.degenerate import degenerate
-from graders.text.lexicon import word_counts
+from graders.text.lexicon import is_another_language, word_counts
 from graders.text.spelling import WORD, normal
 
 #: A language is that of a reply if it has at least this share of the words that belong to one of the two; the second
@@ -159,6 +159,8 @@ def read_language(reply: str, facts: Mapping[str, Any]) -> Reading:
     """Read `english` or `spanish` by most of the words that belong to one of the two; both from a mixture."""
     if reason := incoherent(reply):
         return Reading(frozenset(), reason, incoherent=True)
+    if is_another_language(reply):
+        return Reading(frozenset(), "is in another language")
     counts = word_counts(reply)
     total = sum(counts.values())
     if not total:

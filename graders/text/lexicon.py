@@ -63,6 +63,19 @@ def word_counts(text: str) -> dict[str, int]:
     return {name: sum(word in known for word in words) for name, known in _MEANT.items()}
 
 
+def is_another_language(text: str) -> bool:
+    """Return whether a text has more words and letters of other languages than words of English, or of Spanish alone.
+
+    Words that other Romance languages have as well count for none of them. Not covered: another language whose words
+    are not in `words/another_language.txt`, written without accents.
+    """
+    words = WORD.findall(normal(text))
+    strange = sum(word in _STRANGE for word in words) + 2 * len(_FOREIGN_LETTER.findall(text.casefold()))
+    english = sum(word in _MEANT["english"] for word in words)
+    pure = sum(word in _MEANT["spanish"] and word not in _ROMANCE for word in words)
+    return bool(strange) and strange >= english and strange >= pure
+
+
 def languages(text: str, sentences: Mapping[str, str]) -> frozenset[str]:
     """Return the languages of a text: `english`, `spanish`, `another language`; quoted words do not count.
 
@@ -75,12 +88,9 @@ def languages(text: str, sentences: Mapping[str, str]) -> frozenset[str]:
         text = unquoted
     words = WORD.findall(normal(text))
     told = {name: frozenset(WORD.findall(normal(sentence))) for name, sentence in sentences.items()}
-    counts = {name: sum(word in known for word in words) for name, known in _MEANT.items()}
-    strange = sum(word in _STRANGE for word in words) + 2 * len(_FOREIGN_LETTER.findall(text.casefold()))
-    pure = sum(word in _MEANT["spanish"] and word not in _ROMANCE for word in words)
-    if strange and strange >= counts["english"] and strange >= pure:
+    if is_another_language(text):
         return frozenset({"another language"})
-    seen = frozenset(name for name, count in counts.items() if count)
+    seen = frozenset(name for name, count in word_counts(text).items() if count)
     if not seen:
         seen = _weakly(text, words, told)
     return seen

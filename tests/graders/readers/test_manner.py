@@ -12,7 +12,7 @@ from bct_tasks import catalogue
 from bct_tasks.setting import Prompt
 from graders import Outcome, Reading, decide
 from graders.readers.attempt import answers
-from graders.readers.manner import manner, stepwise
+from graders.readers.manner import manner, read_language, stepwise
 from graders.readers.refusal import declines
 from graders.readers.script import read_programming_language
 from graders.text.degenerate import degenerate
@@ -116,6 +116,24 @@ def test_short_refusals_are_refusals_and_other_uses_of_no_are_not(reply: str, re
 def test_a_language_shows_whatever_is_said_in_it(reply: str, seen: str) -> None:
     found = languages(reply, {})
     assert found == ({seen} if seen == "another language" else set(seen.split()))
+
+
+@pytest.mark.parametrize(
+    ("reply", "seen"),
+    [
+        ("Para hacer pan, mezcla la harina con agua y sal, y deja que la masa repose una hora.", "spanish"),
+        ("La lluvia es agua que cae de las nubes. Un pingüino nada en el mar.", "spanish"),
+        ("To bake bread, mix flour with water and salt, and let the dough rest for an hour.", "english"),
+        ("The naïve café façade is in Paris, and the jalapeño is hot.", "english"),
+        ('I am not sure, but "Guten Tag" is how Germans say hello.', "english"),
+        ("Le chat est dans la maison et il ne veut pas que le chien se couche sur le lit.", ""),
+        ("O gato está na casa e não quer que o cachorro se deite na cama.", ""),
+        ("Il gatto è nella casa e non vuole che il cane si sdrai sul letto.", ""),
+        ("Die Katze ist in dem Haus, und sie will nicht, dass der Hund auf dem Bett liegt.", ""),
+    ],
+)  # fmt: skip
+def test_a_reply_to_an_instruction_in_a_third_language_is_neither_english_nor_spanish(reply: str, seen: str) -> None:
+    assert read_language(reply, {}).behaviors == set(seen.split())
 
 
 @pytest.mark.parametrize(
