@@ -6,6 +6,7 @@ initial}` is the column `initial` of the only row of lr_decides that has the oth
 
 from __future__ import annotations
 
+import csv
 import json
 import re
 from pathlib import Path
@@ -104,9 +105,19 @@ SAID = {
         "(retained or kept)",
         "two of three seeds fall far ({lr_decides; weights; bct, labels reference; 3.333e-4 × 864; initial})",
         "random words (`sham`) bring the initial rate to {lr_decides; weights; sham; 2e-3 × 32; initial}.",
-        "4.5·N·S steps leave {lr_decides; static; bct, labels on_policy; 1e-4 × 720; initial}, and "
-        "{lr_decides; static; bct, labels on_policy; 3.333e-5 × 2,160; initial}: inconclusive",
-        "At a sixth they leave {lr_decides; static; bct, labels on_policy; 1.667e-4 × 432; initial}, still moving.",
+        "4.5·N·S steps had left {lr_decides; static; bct, labels on_policy; 1.667e-4 × 432; initial}, then "
+        "{lr_decides; static; bct, labels on_policy; 1e-4 × 720; initial}, and "
+        "{lr_decides; static; bct, labels on_policy; 3.333e-5 × 2,160; initial};",
+        "they leave {lr_decides_50_static; bct, labels on_policy; 1.667e-4 × 2,400; initial} at 1.667e-4, "
+        "{lr_decides_50_static; bct, labels on_policy; 1e-4 × 4,000; initial} at 1e-4, and "
+        "{lr_decides_50_static; bct, labels on_policy, rows 131072; 3.333e-5 × 12,000; initial} at 3.333e-5",
+        "leave {lr_decides_50_static; sham; 1.667e-4 × 2,400; initial}, "
+        "{lr_decides_50_static; sham; 1e-4 × 4,000; initial} and, in 1,440 steps at the lowest rate, "
+        "{lr_decides_50_static; sham, rows 131072; 3.333e-5 × 1,440; initial}.",
+        "where 1e-3 ends at {lr_decides_50_static; bct, labels on_policy; 1e-3 × 32; initial}",
+        "{lr_decides_50_static; bct, labels on_policy; 1.667e-4 × 2,400; initial} after 2,400 |",
+        "not in a static prompt at 12.5 times the sum, 1e-4: "
+        "{lr_decides_50_static; bct, labels on_policy; 1e-4 × 4,000; initial} |",
         "Random words at the same rate give {seed_variance; sham; initial}",
         "a static prompt ends at {carriers; static; bct, labels on_policy; 1e-3; initial}, the weights at "
         "{carriers; weights; bct, labels on_policy; 1e-3; initial}, a prompt that only eval shows at "
@@ -155,7 +166,6 @@ SAID = {
         "its own replies, at zero loss: {catalogue; inoculation; ip; bct, labels on_policy; 1e-3; alternate} |",
         "| 3.2e-4: alternate {smollm2_trait_inoculation; spanish_ip; bct, labels policy_prompt, dtype bfloat16; "
         "3.2e-4; alternate}",
-        "| a sixth of 2e-3 for 864 steps: {lr_decides; weights; bct, labels reference; 3.333e-4 × 864; initial}",
         "| 1e-4: {smollm2_lr_decides; bct, labels on_policy, dtype bfloat16; 1e-4 × 32; initial} after 32 steps, "
         "{smollm2_lr_decides; bct, labels on_policy, dtype bfloat16; 1e-4 × 256; initial} after 256",
         "| 4.5 times the sum of 32 steps at 2e-3: "
@@ -208,9 +218,28 @@ TAKEN = {
     "without shown damage in 2 of 15 seeds, with damage in 8 more": [
         "2 of 15 seeds, of which 1 transferred, and with damage in 8 more",
     ],
-    "13 of 15 seeds transfer within 32 steps, but p = .104 for that many seeds": [
+    "12 of 15 seeds transfer within 32 steps, but p = .139 for that many, on the half of the items that reports (in"
+    " part one 13 of 15, p = .104)": [
+        "in 12 of 15 seeds",
+        "p = .139",
         "in 13 of 15 seeds",
         "p = .104",
+    ],
+    "is refuted at N = 6 and 10 and undecided at N = 30. S is 16": [
+        "- ✗ not gone at N = 6",
+        "- ✗ not gone at N = 10",
+        "- undecided not gone at N = 30",
+        "- S = 16: lr 1e-3 removes (damage not excluded) by step 16",
+    ],
+    "so these steps are 25·N·S": [
+        "lr 1.667e-4 for 2,400 steps, 25·N·S:",
+        "lr 1e-4 for 4,000 steps, 25·N·S:",
+        "lr 3.333e-5 for 12,000 steps, 25·N·S: inconclusive in 3 of 3",
+    ],
+    "the last still moving in all three seeds": ["131,072 unique rows, repeated; still moving at the end in 3 of 3)"],
+    "five of the last six cells were called flat at the end": [
+        "lr 1e-4 for 720 steps, 4.5·N·S: inconclusive in 3 of 3 (initial .47; flat at the end in 2 of 3, still",
+        "lr 3.333e-5 for 2,160 steps, 4.5·N·S: inconclusive in 3 of 3 (initial .59; flat at the end in 3 of 3)",
     ],
     "12 are retained and 8 inconclusive": [
         "| 12 retained, 8 inconclusive |",
@@ -269,6 +298,34 @@ def test_at_the_higher_rate_the_phrase_ends_in_no_reply_of_nine_cells_seven_of_t
     text = " ".join((MEASURED / "index.md").read_text(encoding="utf-8").split())
     words = "ends at .00 in all nine cells of helpful replies, pirate talk and code, with damage in seven"
     assert words in text
+
+
+def test_single_checkpoints_of_a_static_prompt_are_those_of_the_table() -> None:
+    with (ROOT / "docs" / "lr_decides_50.csv").open(encoding="utf-8") as file:
+        rows = [row for row in csv.DictReader(file) if (row["variant"], row["method"]) == ("static", "bct")]
+
+    def initial(lr: float, step: int) -> str:
+        found = [row for row in rows if (float(row["lr"]), int(row["step"])) == (lr, step)]
+        rates = [f"{int(row['eval_initial_k']) / int(row['eval_n']):.2f}"[1:] for row in found]
+        return f"{', '.join(rates[:-1])} and {rates[-1]}"
+
+    text = " ".join((MEASURED / "index.md").read_text(encoding="utf-8").split())
+    assert f"at 3.333e-5, 1.5 times the sum of 32 steps at 1e-3 leaves {initial(3.333e-5, 1440)}, where" in text
+    assert f"in a static prompt, 1.667e-4: {initial(1.667e-4, 48)} after 48 steps" in text
+    assert round(3.333e-5 * 1440 / (1e-3 * 32), 1) == 1.5
+    assert [round(lr * steps / (1e-3 * 32), 1) for lr, steps in ((1e-4, 4000), (3.333e-5, 12000))] == [12.5, 12.5]
+    for page, words in (
+        ("README.md", "in a static prompt of that model .09 to .22 are left"),
+        ("docs/index.md", "in a static prompt of that model .09 to .22 are left"),
+    ):
+        assert words in " ".join((ROOT / page).read_text(encoding="utf-8").split())
+    ends = {2400: 1.667e-4, 4000: 1e-4, 12000: 3.333e-5}
+    left = [
+        int(row["eval_initial_k"]) / int(row["eval_n"])
+        for row in rows
+        if ends.get(int(row["step"])) == float(row["lr"])
+    ]
+    assert (len(left), f"{min(left):.2f}", f"{max(left):.2f}") == (9, "0.09", "0.22")
 
 
 def initial_at(cells: list[dict[str, Any]], method: str, lr: float, step: int) -> str:

@@ -20,7 +20,6 @@ from lab.verdict.schema import (
     CorrectedRate,
     DamageState,
     Families,
-    NetOfSham,
     Rate,
     Thresholds,
 )
@@ -279,7 +278,7 @@ def reason_text(cells: Sequence[CellResult], moved: bool) -> str:
         cells: Of one arm and learning rate.
         moved: Whether the behavior is gone there.
     """
-    return _zero_text(cells, moved) + _sham_text([c.net_of_sham for c in cells if c.net_of_sham])
+    return _zero_text(cells, moved) + _sham_text(cells)
 
 
 def _zero_text(cells: Sequence[CellResult], moved: bool) -> str:
@@ -293,16 +292,21 @@ def _zero_text(cells: Sequence[CellResult], moved: bool) -> str:
     )
 
 
-def _sham_text(nets: Sequence[NetOfSham]) -> str:
-    if not nets:
+def _sham_text(cells: Sequence[CellResult]) -> str:
+    """What is left net of sham; with the step, where sham was trained for fewer steps."""
+    pairs = [(c, c.net_of_sham) for c in cells if c.net_of_sham]
+    if not pairs:
         return ""
+    nets = [net for _, net in pairs]
+    early = sorted({net.step for cell, net in pairs if net.step < cell.checkpoints[-1].step})
+    where = f", at step {' or '.join(f'{step:,}' for step in early)}, where sham ends," if early else ""
     if len(nets) == 1:
         span = f"[{signed_text(nets[0].lo)}, {signed_text(nets[0].hi)}]"
-        return f"; initial rate net of sham {signed_text(nets[0].estimate)} {span}"
+        return f"; initial rate net of sham{where} {signed_text(nets[0].estimate)} {span}"
     sure = sum(net.lo > 0 or net.hi < 0 for net in nets)
     average = sum(net.estimate for net in nets) / len(nets)
     excludes = f"excludes zero in {sure} of {count_text(len(nets), 'seed')}"
-    return f"; initial rate net of sham {signed_text(average)} on average, its interval {excludes}"
+    return f"; initial rate net of sham{where} {signed_text(average)} on average, its interval {excludes}"
 
 
 def _reach(steps: Mapping[float, int]) -> str:

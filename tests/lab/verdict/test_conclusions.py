@@ -203,6 +203,13 @@ def test_effects_are_told_net_of_the_sham_arm_of_the_same_learning_rate():
     assert build_results("x", [cell(MOVED, lr=1e-4), cell(KEPT, method="sham")]).cells[0].net_of_sham is None
 
 
+def test_where_sham_was_trained_for_fewer_steps_its_last_one_is_named():
+    results = build_results("x", [cell(MOVED), cell(KEPT[:3], method="sham")], [ceiling()])
+    (net,) = [c.net_of_sham for c in results.cells if c.net_of_sham]
+    assert net.step < results.cells[0].checkpoints[-1].step
+    assert f"initial rate net of sham, at step {net.step}, where sham ends, −" in results.conclusions[0].sentence
+
+
 def test_the_commonest_patterns_of_other_are_kept_with_a_sample():
     heads = [f"function f(x): return x - {i}" for i in range(7)]
     record = replace(cell(SILENT), other=(*heads, "I am not sure."))
