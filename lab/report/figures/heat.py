@@ -32,7 +32,7 @@ def draw(cells: Sequence[CellResult], links: Links) -> Figure:
     """A field per learning rate and step, with the rate in it; † where most cells are damaged."""
     rates, steps = by_lr(cells), steps_of(cells)
     many = len(steps) > COLUMNS
-    below, beside, width = (0.66, 0.8, 7.0) if many else (0.36, 0.56, 3.5)
+    below, beside, width = (0.66, 0.8, 7.0) if many else (0.36, 0.7, 3.5)
     low, left = below / (0.39 + below + 0.3 * len(rates)), beside / width
     figure, axes = canvas((width, 0.39 + below + 0.3 * len(rates)), (left, low, 0.99 - left, 1 - low - 0.02))
     bare(axes)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from functools import partial
 
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lab.report.figures.picture import Kind, Picture, canvas, lr_times_steps, of_cells, rate_axis
-from lab.report.figures.style import FAINT, INK, MARKERS, PAPER, Links
+from lab.report.figures.picture import Kind, Picture, lr_times_steps, of_cells, rate_axis
+from lab.report.figures.rates import canvas_of, looks
+from lab.report.figures.style import Links
 from lab.verdict.arms import alike, arms, but_for_rows, by_lr
 from lab.verdict.schema import CellResult, Results
 from lab.verdict.wording import lr_text, share_text
@@ -28,17 +28,17 @@ def pictures(results: Results) -> Iterator[Picture]:
 
 def draw(cells: Sequence[CellResult], links: Links) -> Figure:
     """A line per cell, heavier at higher learning rates; where only the product matters, the lines coincide."""
-    figure, axes = canvas((3.5, 2.6), (0.11, 0.19, 0.86, 0.77))
+    found = looks(c.lr for c in cells)
+    figure, axes = canvas_of(found, left=0.38)
     rate_axis(axes)
     axes.set_xscale("log")
     axes.set_xlabel("learning rate × steps")
-    found = by_lr(cells)
-    for i, members in enumerate(found.values()):
-        share = i / max(1, len(found) - 1)
-        for cell in members:
-            _line(axes, cell, share, MARKERS[i % len(MARKERS)], links, named=cell is members[0])
+    for cell in cells:
+        known = [c for c in cell.checkpoints if c.step and c.eval.initial.p is not None]
+        xs, ys = [lr_times_steps(cell, c) for c in known], [c.eval.initial.p or 0.0 for c in known]
+        found[cell.lr].draw(axes, xs, ys, [links.to(cell, c) for c in known])
     axes.minorticks_off()
-    axes.margins(x=0.12)
+    axes.margins(x=0.06)
     return figure
 
 
@@ -49,17 +49,6 @@ def in_words(cells: Sequence[CellResult]) -> str:
         ends = [(lr_times_steps(c, c.checkpoints[-1]), c.checkpoints[-1].eval.initial.p) for c in members]
         parts.append(f"lr {lr_text(lr)}: {', '.join(f'{share_text(p)} at {x:.3g}' for x, p in ends)} at the end.")
     return " ".join(parts)
-
-
-def _line(axes: Axes, cell: CellResult, share: float, marker: str, links: Links, named: bool) -> None:
-    known = [c for c in cell.checkpoints if c.step and c.eval.initial.p is not None]
-    xs, ys = [lr_times_steps(cell, c) for c in known], [c.eval.initial.p or 0.0 for c in known]
-    axes.plot(xs, ys, zorder=3, color=INK, alpha=0.45 + 0.5 * share, linewidth=0.7 + 1.3 * share)
-    dots = axes.scatter(xs, ys, s=16, marker=marker, facecolor=PAPER, edgecolor=INK, linewidth=0.8, zorder=4)
-    dots.set_urls([links.to(cell, c) for c in known])
-    if named and known:
-        end = (xs[-1], ys[-1])
-        axes.annotate(lr_text(cell.lr), end, xytext=(4, 3), textcoords="offset points", fontsize=8, color=FAINT)
 
 
 KIND = Kind(

@@ -31,7 +31,7 @@ def rows(found: Robustness) -> Iterator[DataRow]:
 
 def draw(found: Robustness, links: Links) -> Figure:
     """Checkpoints, their hull, and the diagonal of a maximally robust organism."""
-    figure, axes = canvas((3.5, 2.6), (0.13, 0.17, 0.85, 0.79))
+    figure, axes = canvas((3.5, 2.6), (0.17, 0.17, 0.81, 0.79))
     bare(axes)
     axes.grid(True, color=GRID)
     top = max(1.1, *(p.capability for p in found.points)) + 0.05

@@ -8,8 +8,9 @@ from functools import partial
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lab.report.figures.picture import Kind, Picture, bare, canvas, of_cells
-from lab.report.figures.style import FAINT, GRID, INK, PAPER, Links
+from lab.report.figures.picture import Kind, Picture, bare, of_cells
+from lab.report.figures.rates import Look, canvas_of, looks
+from lab.report.figures.style import FAINT, GRID, INK, Links
 from lab.verdict.arms import arms
 from lab.verdict.schema import CellResult, Results, Thresholds
 from lab.verdict.wording import lr_text, share_text
@@ -26,7 +27,8 @@ def pictures(results: Results) -> Iterator[Picture]:
 
 def draw(cells: Sequence[CellResult], thresholds: Thresholds, links: Links) -> Figure:
     """One path per cell from step 0 on, and the line below which a checkpoint counts as damaged."""
-    figure, axes = canvas((3.5, 2.6), (0.13, 0.17, 0.85, 0.79))
+    found = looks(c.lr for c in cells)
+    figure, axes = canvas_of(found, left=0.6)
     top = max([1.1, *(c.capability.relative or 0 for cell in cells for c in cell.checkpoints)]) + 0.05
     bare(axes)
     axes.set(xlim=(-0.03, 1.03), ylim=(0, top), xlabel="initial rate", ylabel="capability, of step 0")
@@ -34,11 +36,8 @@ def draw(cells: Sequence[CellResult], thresholds: Thresholds, links: Links) -> F
     axes.yaxis.set_major_formatter(lambda v, _: share_text(v) if v else "0")
     axes.grid(True, color=GRID)
     axes.axhline(1 - thresholds.capability_drop, color=FAINT, linewidth=0.8, linestyle=":")
-    rates = sorted({c.lr for c in cells})
     for cell in cells:
-        _path(axes, cell, rates.index(cell.lr) / max(1, len(rates) - 1), links)
-    for i, lr in enumerate(rates):
-        _name_lr(axes, next(c for c in cells if c.lr == lr), -10 - 9 * (i % 2))
+        _path(axes, cell, found[cell.lr], links)
     return figure
 
 
@@ -52,28 +51,19 @@ def in_words(cells: Sequence[CellResult]) -> str:
     return " ".join(parts)
 
 
-def _path(axes: Axes, cell: CellResult, share: float, links: Links) -> None:
+def _path(axes: Axes, cell: CellResult, look: Look, links: Links) -> None:
     known = [c for c in cell.checkpoints if c.eval.initial.p is not None and c.capability.relative is not None]
     if not known:
         return
     xs, ys = [c.eval.initial.p or 0.0 for c in known], [c.capability.relative or 0.0 for c in known]
-    axes.plot(xs, ys, color=INK, linewidth=0.6 + 1.2 * share, alpha=0.5 + 0.4 * share, zorder=3)
-    dots = axes.scatter(xs, ys, s=9, color=INK, zorder=4, linewidth=0)
-    dots.set_urls([links.to(cell, c) for c in known])
-    axes.scatter(xs[:1], ys[:1], s=34, facecolor=PAPER, edgecolor=INK, linewidth=1, zorder=5)
-
-
-def _name_lr(axes: Axes, cell: CellResult, down: int) -> None:
-    """The learning rate, once, at the end of a path; neighbours at different heights, so that they can be read."""
-    last = cell.checkpoints[-1]
-    end = (last.eval.initial.p or 0.0, last.capability.relative or 0.0)
-    axes.annotate(lr_text(cell.lr), end, (3, down), textcoords="offset points", fontsize=8, color=FAINT)
+    look.draw(axes, xs, ys, [links.to(cell, c) for c in known])
+    axes.scatter(xs[:1], ys[:1], s=60, facecolor="none", edgecolor=INK, linewidth=1, zorder=5)
 
 
 KIND = Kind(
     "trade",
     "Capability against the initial rate",
-    "One path per cell, from step 0 (circle) on; heavier at higher learning rates. Dotted line: capability down by"
-    " {t.capability_drop:.0%}. A path to the left above that line removes the behavior without that loss.",
+    "One path per cell, from step 0 (large circle) on; heavier at higher learning rates. Dotted line: capability down"
+    " by {t.capability_drop:.0%}. A path to the left above that line removes the behavior without that loss.",
     pictures,
 )
