@@ -204,7 +204,12 @@ def figure(asked: re.Match[str]) -> str:
     assert len(alike) == 1, f"{asked[1]}: {len(alike)} rows"
     if "(" in alike[0][column]:
         return re.sub(r", \d+ seeds", "", alike[0][column])
-    *first, last = alike[0][column].split(" ")
+    return listed(alike[0][column].split(" "))
+
+
+def listed(rates: list[str]) -> str:
+    """The seeds' figures in a sentence: `.80, .86 and .82`."""
+    *first, last = rates
     return f"{', '.join(first)} and {last}" if first else last
 
 
@@ -309,17 +314,20 @@ def test_at_the_higher_rate_the_phrase_ends_in_no_reply_of_nine_cells_seven_of_t
 
 def test_single_checkpoints_of_lr_decides_50_are_those_of_the_table() -> None:
     with (ROOT / "docs" / "lr_decides_50.csv").open(encoding="utf-8") as file:
-        both = [row for row in csv.DictReader(file) if row["method"] == "bct"]
-    rows = [row for row in both if row["variant"] == "static"]
+        tasks = [row for row in csv.DictReader(file) if row["method"] == "bct"]
 
-    def initial(lr: float, step: int) -> str:
-        found = [row for row in rows if (float(row["lr"]), int(row["step"])) == (lr, step)]
-        rates = [f"{int(row['eval_initial_k']) / int(row['eval_n']):.2f}"[1:] for row in found]
-        return f"{', '.join(rates[:-1])} and {rates[-1]}"
+    def rates(variant: str, lr: float, step: int) -> list[float]:
+        """The seeds' initial rates."""
+        found = [row for row in tasks if (row["variant"], float(row["lr"]), int(row["step"])) == (variant, lr, step)]
+        return [int(row["eval_initial_k"]) / int(row["eval_n"]) for row in found]
+
+    def told(variant: str, lr: float, step: int) -> str:
+        return listed([f"{rate:.2f}"[1:] for rate in rates(variant, lr, step)])
 
     text = " ".join((MEASURED / "index.md").read_text(encoding="utf-8").split())
-    assert f"at 3.333e-5, 1.5 times the sum of 32 steps at 1e-3 leaves {initial(3.333e-5, 1440)}, where" in text
-    assert f"in a static prompt, 1.667e-4: {initial(1.667e-4, 48)} after 48 steps" in text
+    assert f"at 3.333e-5, 1.5 times the sum of 32 steps at 1e-3 leaves {told('static', 3.333e-5, 1440)}, where" in text
+    assert f"in a static prompt, 1.667e-4: {told('static', 1.667e-4, 48)} after 48 steps" in text
+    assert f"2e-4: {told('weights', 2e-4, 160)} after 160 steps" in text
     assert round(3.333e-5 * 1440 / (1e-3 * 32), 1) == 1.5
     assert [round(lr * steps / (1e-3 * 32), 1) for lr, steps in ((1e-4, 4000), (3.333e-5, 12000))] == [12.5, 12.5]
     for page, words in (
@@ -327,9 +335,8 @@ def test_single_checkpoints_of_lr_decides_50_are_those_of_the_table() -> None:
         ("docs/index.md", ".04 to .22 are left in that model"),
     ):
         assert words in " ".join((ROOT / page).read_text(encoding="utf-8").split())
-    ends = {(2400, 1.667e-4), (4000, 1e-4), (4800, 3.333e-4), (8000, 2e-4)}
-    last = [row for row in both if (int(row["step"]), float(row["lr"])) in ends]
-    left = [int(row["eval_initial_k"]) / int(row["eval_n"]) for row in last]
+    ends = (("static", 1.667e-4, 2400), ("static", 1e-4, 4000), ("weights", 3.333e-4, 4800), ("weights", 2e-4, 8000))
+    left = [rate for end in ends for rate in rates(*end)]
     assert (len(left), f"{min(left):.2f}", f"{max(left):.2f}") == (12, "0.04", "0.22")
 
 
@@ -337,8 +344,7 @@ def initial_at(cells: list[dict[str, Any]], method: str, lr: float, step: int) -
     """The seeds' initial rates at one step of full fine-tuning: `.98, .15 and .47`."""
     alike = [c for c in cells if (c["method"], c["lr"], c["rank"]) == (method, lr, None)]
     ends = [k["eval"]["initial"]["p"] for c in alike for k in c["checkpoints"] if k["step"] == step]
-    *first, last = [f"{rate:.2f}".removeprefix("0") for rate in ends]
-    return f"{', '.join(first)} and {last}" if first else last
+    return listed([f"{rate:.2f}".removeprefix("0") for rate in ends])
 
 
 def test_what_is_said_of_single_checkpoints_of_the_real_model_is_in_its_results() -> None:
@@ -408,7 +414,7 @@ def test_the_audits_figures_are_those_of_its_results() -> None:
         f"{start}.sham.3.2e-4-32.reversal.1e-4.0": "0.89",
     }
     page = " ".join((ROOT / "docs" / "how-to" / "audit.md").read_text(encoding="utf-8").split())
-    low = results["cells"][[c["id"].startswith(f"{start}.sham.1e-4") for c in results["cells"]].index(True)]
+    low = next(c for c in results["cells"] if c["id"].startswith(f"{start}.sham.1e-4"))
     assert [round(low["checkpoints"][-1]["eval"]["initial"][key], 2) for key in ("p", "lo", "hi")] == [0.66, 0.5, 0.79]
     net = next(c["net_of_sham"] for c in results["cells"] if c["lr"] == 1e-4 and c["method"] == "bct")
     assert [f"{net[key]:.2f}" for key in ("estimate", "lo", "hi")] == ["0.31", "0.19", "0.48"]
