@@ -340,6 +340,30 @@ def test_single_checkpoints_of_lr_decides_50_are_those_of_the_table() -> None:
     assert (len(left), f"{min(left):.2f}", f"{max(left):.2f}") == (12, "0.04", "0.22")
 
 
+def test_damage_and_intervals_said_of_lr_decides_50_are_those_of_the_table() -> None:
+    with (ROOT / "docs" / "lr_decides_50.csv").open(encoding="utf-8") as file:
+        cells = {(row["variant"], row["method"], float(row["lr"]), row["seed"]): row for row in csv.DictReader(file)}
+    ends = list(cells.values())  # the table is in the order of steps, so the last row of each cell is left
+
+    def lower(variant: str, method: str) -> list[dict[str, str]]:
+        """The ends of the lower rates, highest rate first."""
+        found = [end for end in ends if (end["variant"], end["method"]) == (variant, method)]
+        highest = max(float(end["lr"]) for end in found)
+        return sorted((end for end in found if float(end["lr"]) < highest), key=lambda end: -float(end["lr"]))
+
+    text = " ".join((MEASURED / "index.md").read_text(encoding="utf-8").split())
+    assert "with damage excluded at the end in six of nine and shown in none" in text
+    assert sorted(end["damage"] for end in lower("weights", "bct")) == ["intact"] * 6 + ["not_shown"] * 3
+    assert "damage is excluded in all nine" in text
+    assert [end["damage"] for end in lower("static", "bct")] == ["intact"] * 9
+    assert [end["damage"] for end in lower("weights", "sham")] == ["damaged", "damaged", "not_shown"]
+    assert "leave .73, .82, both with damage, and, in 2,880 steps at the lowest rate, .97" in text
+    unclear = [end for end in lower("static", "bct") if end["cell_name"] == "inconclusive"]
+    tops = [f"{float(end['eval_initial_hi']):.2f}"[1:] for end in unclear]
+    assert len(tops) == 7
+    assert f"by families of questions, their intervals reach {min(tops)} to {max(tops)}, and half" in text
+
+
 def initial_at(cells: list[dict[str, Any]], method: str, lr: float, step: int) -> str:
     """The seeds' initial rates at one step of full fine-tuning: `.98, .15 and .47`."""
     alike = [c for c in cells if (c["method"], c["lr"], c["rank"]) == (method, lr, None)]

@@ -3,7 +3,8 @@
     write(result_table(results), "parquet", Path("checkpoints.parquet"))
 
 The step 0 of a run is measured once per organism, so its replies appear under each of its cells. Checkpoints of a run
-have names and flags; those of logs made by hand have only rates, and the latest reply to a repeated item counts.
+have names, flags and a damage state; those of logs made by hand have only rates, and the latest reply to a repeated
+item counts.
 Not covered: opening a run folder (`lab.experiment.table`), and the replies' text, which is in the logs.
 """
 
@@ -66,6 +67,7 @@ CHECKPOINT = {
     **_columns("train"),
     **{"capability_n": COUNT, "capability_unscored": COUNT},
     **dict.fromkeys(("capability", "capability_lo", "capability_hi", "capability_relative"), NUMBER),
+    **dict.fromkeys(("damage", "cell_damage"), TEXT),
     **{f"bits_{family}{end}": NUMBER for family in ("format", "text") for end in OF_BITS},
     **{"margin_n": COUNT, "margin": NUMBER, "margin_lo": NUMBER, "margin_hi": NUMBER},
     **{"margin_initial_greedy": NUMBER, "margin_alternate_greedy": NUMBER},
@@ -167,6 +169,8 @@ def _of_cell(cell: CellResult, checkpoint: CheckpointResult) -> dict[str, Any]:
         "flags": " ".join(checkpoint.flags),
         "cell_name": cell.verdict.name,
         "cell_flags": " ".join(cell.verdict.flags),
+        "damage": checkpoint.damage.state if checkpoint.damage else None,
+        "cell_damage": cell.verdict.damage,
         "grader": grader_text(cell),
     }
 

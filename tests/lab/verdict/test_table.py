@@ -144,6 +144,11 @@ def test_a_results_table_has_every_checkpoint_with_its_name_and_known_columns():
     assert {row["cell_name"] for row in found} == {"kept", "transferred"}
     rates = [str(c.eval.initial.p) for cell in results.cells for c in cell.checkpoints]
     assert [row["eval_initial"] for row in found] == rates
+    states = [c.damage.state if c.damage else "" for cell in results.cells for c in cell.checkpoints]
+    assert [row["damage"] for row in found] == states
+    assert states[0] == ""
+    assert "intact" in states
+    assert {row["cell_damage"] for row in found} == {cell.verdict.damage for cell in results.cells}
     assert list(found[0]) == [*tidy.CELL, *tidy.CHECKPOINT]
 
 
