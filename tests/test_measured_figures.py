@@ -364,6 +364,44 @@ def test_damage_and_intervals_said_of_lr_decides_50_are_those_of_the_table() -> 
     assert f"by families of questions, their intervals reach {min(tops)} to {max(tops)}, and half" in text
 
 
+def test_steps_and_differences_that_readme_tells_of_the_real_model_are_those_of_its_results() -> None:
+    readme = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+    rates, carriers, audit = (
+        json.loads((ROOT / "docs" / "example" / f"smollm2_{name}.json").read_text(encoding="utf-8"))["cells"]
+        for name in ("lr_decides", "carriers", "audit")
+    )
+
+    def below_half(lr: float) -> list[int]:
+        """The step at which each seed's phrase is in less than half of the replies."""
+        cells = [c for c in rates if (c["method"], c["lr"]) == ("bct", lr)]
+        below = [[k["step"] for k in c["checkpoints"] if k["eval"]["initial"]["p"] < 0.5] for c in cells]
+        return sorted(min(steps) for steps in below)
+
+    low = below_half(3.2e-4)
+    assert f"less than half of the replies after {low[0]} to {low[-1]} steps and in none after 32" in readme
+    assert below_half(1e-3) == [2, 2, 2]
+    assert "at 1e-3 after 2 steps, with damage in all" in readme
+    assert round(1e-4 * 256 / (3.2e-4 * 16)) == 5
+    assert "This is five times the learning rate × steps with which 3.2e-4 removes the phrase" in readme
+    (left,) = (c["checkpoints"][-1]["eval"]["initial"]["p"] for c in audit if (c["method"], c["lr"]) == ("sham", 1e-4))
+    assert f"they left {left:.2f} at 1e-4".replace("0.", ".") in readme
+    net = {c["setting"]: c["net_of_sham"] for c in carriers if c["net_of_sham"] and c["lr"] == 1e-4}
+    pirate, tier = (
+        [f"{net[name][key]:.2f}"[1:] for key in ("estimate", "lo", "hi")] for name in ("topic_pirate", "training_tier")
+    )
+    assert f"(by {pirate[0]} [{pirate[1]}, {pirate[2]}], and by {tier[0]} with an interval from {tier[1]};" in readme
+
+
+def test_counts_said_of_version_2_are_sums_of_its_table() -> None:
+    text = (MEASURED / "version-2.md").read_text(encoding="utf-8")
+    named = dict.fromkeys(("inconclusive", "other"), 0)
+    for row in re.findall(r"^\| (.*→.*) \|$", text, re.MULTILINE)[1:]:
+        names, *counts = row.split(" | ")
+        before, after = names.removeprefix("reversals: ").split(" → ")
+        named["inconclusive" if after == "inconclusive" != before else "other"] += sum(map(int, counts))
+    assert f"{named['inconclusive']} of {sum(named.values())} names became inconclusive" in text
+
+
 def initial_at(cells: list[dict[str, Any]], method: str, lr: float, step: int) -> str:
     """The seeds' initial rates at one step of full fine-tuning: `.98, .15 and .47`."""
     alike = [c for c in cells if (c["method"], c["lr"], c["rank"]) == (method, lr, None)]
