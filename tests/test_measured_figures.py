@@ -463,6 +463,22 @@ def test_random_words_are_read_as_harmless_at_a_low_rate_and_as_damage_to_capabi
     assert "random words at 1e-5, 3.2e-5 and 1e-4 leave it `intact`, and at 1e-3, where .21 is left of it," in page
 
 
+@pytest.mark.parametrize("path", sorted((ROOT / "docs" / "example").glob("*.json")), ids=lambda path: path.stem)
+def test_what_ships_net_of_sham_is_net_of_the_sham_of_the_same_start_optimizer_rate_and_seed(path: Path) -> None:
+    cells = {c["id"]: c for c in json.loads(path.read_text(encoding="utf-8"))["cells"]}
+    net = {id: c["net_of_sham"] for id, c in cells.items() if c["net_of_sham"]}
+    assert net
+    assert "reversal" not in {cells[id]["method"] for id in net}
+    shared = ("setting", "variant", "model", "organism", "rank", "batch", "lr", "seed", "seeds", "asked")
+    for cell, sham, step in ((cells[id], cells[found["sham"]], found["step"]) for id, found in net.items()):
+        assert sham["method"] == "sham"
+        assert [cell[name] for name in shared] == [sham[name] for name in shared]
+        one, two = ({k: v for k, v in c["factors"].items() if k not in ("rows", "mix", "kl")} for c in (cell, sham))
+        assert one == two
+        assert cell["checkpoints"][0]["fingerprint"] == sham["checkpoints"][0]["fingerprint"]
+        assert all(step in {k["step"] for k in c["checkpoints"]} for c in (cell, sham))
+
+
 def test_the_audits_figures_are_those_of_its_results() -> None:
     results = json.loads((ROOT / "docs" / "example" / "smollm2_audit.json").read_text(encoding="utf-8"))
     ends = {c["id"].rpartition(".")[0]: c["checkpoints"][-1]["eval"]["initial"]["p"] for c in results["cells"]}

@@ -38,6 +38,8 @@ FACTORS = ("mix", "kl", "optim", "weight_decay", "lr_scheduler_type", "warmup_st
 
 #: What trains unless a recipe says otherwise.
 TRL = "trl"
+#: The argument of TRL that changes no training.
+TRACKING = "report_to"
 
 
 @dataclass(frozen=True)
@@ -257,10 +259,13 @@ class Cell:
         return found | {"organism_seed": made.seed, "organism_arm": arm}
 
     def factors(self) -> dict[str, Any]:
-        """Other fields that distinguish arms, if not the default."""
+        """Other fields that distinguish arms, if not the default, and TRL's own arguments."""
         fields = TrainConfig.model_fields
         given = {name: getattr(self.train, name) for name in FACTORS}
         found = {name: value for name, value in given.items() if value != fields[name].default}
+        if self.train.alpha() != self.train.model_copy(update={"lora_alpha": None}).alpha():
+            found["lora_alpha"] = self.train.alpha()
+        found |= {name: value for name, value in self.train.trl.items() if name not in (EPSILON, TRACKING)}
         if (epsilon := float(self.train.trl.get(EPSILON, ADAM_EPSILON))) != ADAM_EPSILON:
             found[EPSILON] = epsilon
         made = self.start.organism

@@ -29,7 +29,7 @@ from lab.report.figures.picture import Picture, rows_of
 from lab.report.figures.style import inline_svg, shared_styles, theme_css
 from lab.report.many import FOLDER, is_large, rows_by_lr, write_arms
 from lab.report.refusals import failures, refusals
-from lab.report.summary import about, invalid_text
+from lab.report.summary import about, cell_names, group_names, invalid_text
 from lab.report.templates import environment
 from lab.report.topics import WITH_ARM, Part, Topic, clauses, constants, tallies, topics
 from lab.report.viewer import Viewer
@@ -137,6 +137,7 @@ def _rates(results: Results) -> list[float]:
 
 def _environment(address: Address, results: Results) -> Environment:
     groups = {json.dumps(group.key, sort_keys=True): group for group in results.groups}
+    names, of_groups = cell_names(results), group_names(results)
     linked = address if len(results.cells) <= DETAILED else None
     return environment(
         html=True,
@@ -147,6 +148,8 @@ def _environment(address: Address, results: Results) -> Environment:
         means=lambda picture: Markup((picture.means or picture.inline)(address)),
         rows_by_lr=lambda part: rows_by_lr(part, groups),
         about=_about,
+        named=lambda cell: names[cell.id],
+        group=lambda group: of_groups[json.dumps(group.key, sort_keys=True)],
         clauses=clauses,
         contrast=label_text,
         shared=shared_text,

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
+from lab.verdict.arms import GROUP, arms, grouped, key_of
 from lab.verdict.criterion import UNTRAINED, VERSION
 from lab.verdict.multiples import multiples
 from lab.verdict.schema import CellResult, CheckpointResult, Reading, Results
-from lab.verdict.wording import grader_text, holm_text, judge_line, multiples_text
+from lab.verdict.wording import grader_text, holm_text, judge_line, lr_text, multiples_text
 
 
 def about(results: Results) -> dict[str, Any]:
@@ -31,6 +33,27 @@ def about(results: Results) -> dict[str, Any]:
         "multiples": [(each.arm, multiples_text(each)) for each in found],
         "steps_tested": {each.arm for each in found if any(low.covered >= 1 for low in each.lows)},
     }
+
+
+def cell_names(results: Results) -> dict[str, str]:
+    """The names of cells by id: that of the arm, and the steps where its cells of one learning rate differ in them."""
+    return {cell.id: name for cells, name in _named(results) for cell in cells}
+
+
+def group_names(results: Results) -> dict[str, str]:
+    """The names of groups by their key as JSON: that of their cells, and the learning rate."""
+    return {key_of(cells[0], GROUP): f"{name}, {lr_text(cells[0].lr)}" for cells, name in _named(results)}
+
+
+def _named(results: Results) -> Iterator[tuple[list[CellResult], str]]:
+    """The cells of each group with the name of their arm, which tells the factors in which arms differ."""
+    several_models = len({cell.model for cell in results.cells}) > 1
+    for arm in arms(results):
+        model = [arm.conclusion.model] if several_models else []
+        for cells in grouped(arm.cells, lambda cell: key_of(cell, GROUP)).values():
+            steps = {cell.steps for cell in arm.cells if cell.lr == cells[0].lr}
+            length = [f"{cells[0].steps:,} steps"] if len(steps) > 1 else []
+            yield cells, ", ".join([arm.conclusion.arm, *model, *length])
 
 
 def criterion_line(results: Results) -> str:

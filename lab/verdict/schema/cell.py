@@ -25,9 +25,10 @@ class Pattern(Part):
 
 
 class NetOfSham(Part):
-    """The initial rate of a cell minus that of the sham cell of the same learning rate and seed, on the same items.
+    """The initial rate of a cell minus that of its sham cell, on the same items.
 
-    Both start from the same organism, so the difference of the rates is the difference of their changes.
+    Both have the same start, optimizer, learning rate and seed, so the difference of the rates is the difference of
+    their changes.
     """
 
     sham: str = Field(description="id of the sham cell")
@@ -127,7 +128,9 @@ class CellResult(Part):
     checkpoints: tuple[CheckpointResult, ...]
     verdict: Verdict
     flatness: Flatness | None = Field(default=None, description="whether it still moves at its end; null if unknown")
-    net_of_sham: NetOfSham | None = Field(default=None, description="null without a sham cell to compare with")
+    net_of_sham: NetOfSham | None = Field(
+        default=None, description="null without one sham cell of the same start, optimizer, learning rate and seed"
+    )
     other: tuple[Pattern, ...] = Field(default=(), description="commonest patterns of `other` at the last checkpoint")
     answered_by: dict[str, str] = Field(
         default_factory=dict[str, str],
@@ -138,8 +141,9 @@ class CellResult(Part):
 
     @property
     def seed_text(self) -> str:
-        """The seed, with those of parts that differ: `0`, `0 order 1`."""
-        return " ".join([str(self.seed), *(f"{part} {seed}" for part, seed in self.seeds.items())])
+        """The seed, with those of parts that differ and of one of several organisms: `0`, `0 order 1 organism 2`."""
+        organism = {} if self.organism_seed is None else {"organism": self.organism_seed}
+        return " ".join([str(self.seed), *(f"{part} {seed}" for part, seed in (self.seeds | organism).items())])
 
     @property
     def adam_epsilon(self) -> float | None:

@@ -76,6 +76,13 @@ def test_adams_epsilon_is_a_factor_and_its_default_spelled_out_changes_no_id(tmp
     assert ids(found[1::2]) == ids(cells(tmp_path, trl="{adam_epsilon: 1.0e-6}", seeds="[0]"))
 
 
+def test_the_scale_of_an_adapter_and_trls_own_arguments_are_factors(tmp_path: Path) -> None:
+    (found, *_) = cells(tmp_path, rank="8", lora_alpha="32", trl="{adam_beta2: 0.95, report_to: none}")
+    assert found.factors() == {"lora_alpha": 32.0, "adam_beta2": 0.95}
+    (spelled, *_) = cells(tmp_path, rank="8", lora_alpha="16")
+    assert spelled.factors() == {}, "the default, spelled out"
+
+
 def test_seeds_by_part_are_crossed_and_equal_parts_are_a_plain_seed(tmp_path: Path) -> None:
     plain = ids(cells(tmp_path, seeds="[0]", variants="[static]"))
     found = cells(tmp_path, seeds="{data: [0, 1], order: [0, 2]}", variants="[static]")
