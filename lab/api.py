@@ -75,21 +75,25 @@ class Run:
         """One row per cell: what it was trained with, and its verdict.
 
         Returns:
-            Columns `id`, `CELL_COLUMNS`, `lr`, `seed`, `steps`, `name` (of the verdict), `flags` (a tuple) and
-            `failure` (None where it finished), and one column per factor.
+            Columns `id`, `CELL_COLUMNS`, `lr`, `seed`, `steps`, `step0_loss` (training loss before the first step, in
+            nats per token), `name` (of the verdict), `flags` (a tuple), `damage` (intact, not_shown or damaged),
+            `flat_state` (flat, moving or not_shown), `flat_change`, `flat_lo` and `flat_hi` (the change of the initial
+            rate over the last window, and its interval) and `failure` (None where it finished), and one column per
+            factor. What is unknown of a cell is missing.
         """
         import pandas as pd
 
+        from lab.verdict.table import flat_columns
+
         rows: list[dict[str, Any]] = []
         for cell in self.results.cells:
-            row = {name: getattr(cell, name) for name in ("id", *CELL_COLUMNS, "lr", "seed", "steps")}
-            rows.append(
-                row | {"name": cell.verdict.name, "flags": cell.verdict.flags, "failure": cell.failure, **cell.factors}
-            )
+            row = {name: getattr(cell, name) for name in ("id", *CELL_COLUMNS, "lr", "seed", "steps", "step0_loss")}
+            row |= {"name": cell.verdict.name, "flags": cell.verdict.flags, "damage": cell.verdict.damage}
+            rows.append(row | flat_columns(cell) | {"failure": cell.failure, **cell.factors})
         return pd.DataFrame(rows)
 
     def checkpoints(self) -> pd.DataFrame:
-        """One row per checkpoint: rates with their intervals, names and flags, as `bct table --per checkpoint`."""
+        """One row per checkpoint: rates with intervals, names, flags, damage, as `bct table --per checkpoint`."""
         return self._table("checkpoint")
 
     def samples(self) -> pd.DataFrame:

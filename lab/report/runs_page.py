@@ -3,16 +3,20 @@
     python -m lab.report.runs_page runs/carriers runs/methods --title "Carriers and methods" \\
         --out docs/measured/carriers-and-methods.md
 
-One table per run, with a row for cells that differ only in seed: each seed's rates at its last checkpoint. `--figures`
-also writes the figures that show many cells: the overview of arms, or learning rate against steps.
-Not covered: intervals and curves, which are in the report of the run.
+One table per run, with a row for cells that differ only in seed: each seed's rates at its last checkpoint, with what
+stands beside a name: loss at step 0, damage, the interval of the initial rate, and whether the cell still moves.
+`--figures` also writes the figures that show many cells: the overview of arms, else learning rate against steps, else
+the spread over seeds; and the components of variance.
+Not covered: curves and the intervals of the other rates, which are in the report of the run.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
+import re
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
 
@@ -21,14 +25,15 @@ from lab.report.figures.picture import Picture
 from lab.report.figures.style import write_svg
 from lab.report.figures.variances import in_words
 from lab.report.refusals import RATES, failures, refusals
-from lab.report.summary import about
+from lab.report.summary import about, loss_text
 from lab.report.templates import environment
-from lab.verdict.arms import GROUP, grouped, key_of
+from lab.verdict.arms import GROUP, arms, grouped, key_of
 from lab.verdict.expectations import MARKS
+from lab.verdict.multiples import multiples
 from lab.verdict.results import read_results
-from lab.verdict.schema import CellResult, Results
+from lab.verdict.schema import CellResult, Group, Rate, Results, SeedRate
+from lab.verdict.wording import MISSING, at_end_text, lr_text, names_text, share_text
 from lab.verdict.wording import NOTHING as NO_CELLS
-from lab.verdict.wording import lr_text, names_text, share_text
 from serving.characters import visible
 from serving.errors import BadInput, LabError
 from serving.layout import write_atomic
@@ -36,7 +41,10 @@ from serving.layout import write_atomic
 NOTHING = "nothing was removed"
 SEEDS_SHOWN = 6
 GATES = ("setting", "variant", "initial", "agreed", "a*", "base", "why", "cells")
-COLUMNS = ("variant", "method", "lr", "name", "flags", "initial at 0", "initial", "alternate", "agreed", "capability")
+COLUMNS = (
+    *("variant", "method", "lr", "name", "damage", "flags", "loss at 0", "initial at 0", "initial", "interval"),
+    *("at the end", "alternate", "agreed", "capability"),
+)
 
 
 def page(runs: Sequence[tuple[str, Results]], title: str, up: str = "", figures: bool = False) -> str:
@@ -64,9 +72,13 @@ def page(runs: Sequence[tuple[str, Results]], title: str, up: str = "", figures:
 
 
 def pictures(results: Results) -> dict[str, Picture]:
-    """The figures of a run that show many cells, by file name: the overview, or else learning rate against steps."""
+    """The figures of a run that show many cells, by file name.
+
+    The overview of arms, else learning rate against steps, else the spread over seeds, as each shows every seed; and
+    where seeds vary by kind, the components of variance.
+    """
     found = gallery(results)
-    shown = found["overview"] or found["product"]
+    shown = [*(found["overview"] or found["product"] or found["seeds"]), *found["variances"]]
     return {f"{results.experiment}-{i}.svg": picture for i, picture in enumerate(shown, 1)}
 
 
@@ -93,10 +105,11 @@ def _table(results: Results) -> Iterator[Sequence[str]]:
     """The head of the table, and a row for cells that differ only in seed."""
     several, steps = len({c.setting for c in results.cells}) > 1, len({c.steps for c in results.cells}) > 1
     trained = [cell for cell in results.cells if cell.checkpoints]
+    groups = {json.dumps(group.key, sort_keys=True): group for group in results.groups}
     if trained:
         yield ("setting", *COLUMNS) if several else COLUMNS
-    for alike in grouped(trained, lambda cell: key_of(cell, GROUP)).values():
-        row = _row(sorted(alike, key=lambda c: c.seed), steps)
+    for key, alike in grouped(trained, lambda cell: key_of(cell, GROUP)).items():
+        row = _row(sorted(alike, key=lambda c: c.seed), groups.get(key), steps)
         yield [alike[0].setting, *row] if several else row
 
 
@@ -114,10 +127,18 @@ def _places(places: list[str]) -> str:
 
 
 def _conclusions(results: Results) -> list[str]:
-    """The sentence of each arm, but for arms without a cell where the table of gates says why."""
+    """The sentence of each arm, but for arms without a cell where the table of gates says why.
+
+    It ends with how many cells still move, unless the sentences of learning rate against steps say it.
+    """
     told = {(cell.setting, cell.variant) for each in refusals(results) for cell in each.cells}
-    silent = (c.sentence == NO_CELLS and (c.setting, c.variant) in told for c in results.conclusions)
-    return [f"{c.arm}: {c.sentence}" for c, left in zip(results.conclusions, silent, strict=True) if not left]
+    settled = {name for each in multiples(results) for name in each.arms}
+    lines: list[str] = []
+    for c, cells in arms(results):
+        ends = "" if c.arm in settled else at_end_text([cell for cell in cells if cell.checkpoints])
+        if not (c.sentence == NO_CELLS and (c.setting, c.variant) in told):
+            lines.append(f"{c.arm}: {c.sentence}{f'; {ends}' if ends else ''}")
+    return lines
 
 
 def _gates(results: Results) -> Iterator[Sequence[str]]:
@@ -130,25 +151,49 @@ def _gates(results: Results) -> Iterator[Sequence[str]]:
         yield [cell.setting, cell.variant, *rates, "; ".join(each.reasons), f"{len(each.cells)}"]
 
 
-def _row(cells: list[CellResult], steps: bool) -> list[str]:
+def _row(cells: list[CellResult], group: Group | None, steps: bool) -> list[str]:
     first, ends = cells[0], [c.checkpoints[-1] for c in cells]
-    flags = sorted({flag.replace("_", " ") for c in cells for flag in c.verdict.flags if flag != c.role})
     return [
         first.variant,
         _method(first),
         lr_text(first.lr) + (f" × {first.steps:,}" if steps else ""),
-        _names([str(c.verdict.name or c.role).replace("_", " ") for c in cells]),
-        ", ".join(flags),
-        _shares(c.checkpoints[0].eval.initial.p for c in cells),
-        _shares(c.eval.initial.p for c in ends),
-        _shares(c.eval.alternate.p for c in ends),
-        _shares(c.train.agreed.p for c in ends),
-        _shares(c.capability.relative for c in ends),
+        _words(c.verdict.name or c.role for c in cells),
+        _words(c.verdict.damage or MISSING for c in cells),
+        ", ".join(sorted({flag.replace("_", " ") for c in cells for flag in _flags(c)})),
+        _figures((c.step0_loss for c in cells), _loss),
+        _figures(c.checkpoints[0].eval.initial.p for c in cells),
+        _figures(c.eval.initial.p for c in ends),
+        _interval(group.rates if group else {}, [c.eval.initial for c in ends]),
+        _words(c.flatness.state if c.flatness else MISSING for c in cells),
+        _figures(c.eval.alternate.p for c in ends),
+        _figures(c.train.agreed.p for c in ends),
+        _figures(c.capability.relative for c in ends),
     ]
 
 
-def _names(names: list[str]) -> str:
-    """Each seed's name; of many seeds how often each was given."""
+def _flags(cell: CellResult) -> list[str]:
+    """The flags of a cell that no other column says."""
+    said = {cell.role, "damaged" if cell.verdict.damage else ""}
+    return [flag for flag in cell.verdict.flags if flag not in said]
+
+
+def _loss(loss: float | None) -> str:
+    """A loss without a leading zero: .0091, 2.1e-5."""
+    return re.sub(r"^0(?=\.)|(?<=e-)0", "", loss_text(loss))
+
+
+def _interval(pooled: Mapping[str, SeedRate], seeds: Sequence[Rate]) -> str:
+    """The interval of the mean initial rate over seeds; where seeds are too few for one, that of each."""
+    mean = pooled.get("initial")
+    if mean is not None and mean.lo is not None and mean.hi is not None:
+        return f"[{share_text(mean.lo)}, {share_text(mean.hi)}]"
+    each = [f"[{share_text(rate.lo)}, {share_text(rate.hi)}]" if rate.p is not None else MISSING for rate in seeds]
+    return " ".join(each) if len(each) <= SEEDS_SHOWN else MISSING
+
+
+def _words(words: Iterable[str]) -> str:
+    """Each seed's word, or the only one; of many seeds how often each was given."""
+    names = [word.replace("_", " ") for word in words]
     several = len(set(names)) > 1 and len(names) <= SEEDS_SHOWN
     return ", ".join(names) if several else names_text(names)
 
@@ -162,13 +207,13 @@ def _method(cell: CellResult) -> str:
     return ", ".join(parts)
 
 
-def _shares(values: Iterable[float | None]) -> str:
-    """Each seed's share; of many seeds the mean, the lowest and the highest."""
+def _figures(values: Iterable[float | None], text: Callable[[float | None], str] = share_text) -> str:
+    """Each seed's figure; of many seeds the mean, the lowest and the highest."""
     given = list(values)
     known = [value for value in given if value is not None]
     if len(given) <= SEEDS_SHOWN or not known:
-        return " ".join(share_text(value) for value in given)
-    low, middle, high = (share_text(value) for value in (min(known), fmean(known), max(known)))
+        return " ".join(text(value) for value in given)
+    low, middle, high = (text(value) for value in (min(known), fmean(known), max(known)))
     return f"{middle} ({low} to {high}, {len(known)} seeds)"
 
 

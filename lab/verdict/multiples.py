@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from lab.verdict.arms import ROWS, alike, arms, by_lr
+from lab.verdict.arms import ROWS, Arm, alike, arms, by_lr
 from lab.verdict.criterion import GONE, gone_from
 from lab.verdict.rates import mean
 from lab.verdict.schema import CellResult, DamageState, FlatState, Results
@@ -49,7 +49,8 @@ class Multiples:
     `steps` is S at its longest: the multiples of lower learning rates are at least those given. `removal`: S of each
     chosen seed, as the last checkpoint before and the first after. `chosen`: seeds that S was chosen on; `again`: in
     how many of the other seeds at that learning rate the behavior was gone by S and stayed gone, and how many other
-    seeds there are. `damage`: intact if it is for every chosen seed that lost the behavior, else not shown.
+    seeds there are. `damage`: intact if it is for every chosen seed that lost the behavior, else not shown. `arms`: all
+    that count as this one, by name.
     """
 
     arm: str
@@ -60,6 +61,7 @@ class Multiples:
     lows: tuple[Low, ...]
     removal: tuple[tuple[int, int], ...] = ()
     damage: DamageState = "not_shown"
+    arms: tuple[str, ...] = ()
 
 
 def multiples(results: Results) -> tuple[Multiples, ...]:
@@ -68,12 +70,13 @@ def multiples(results: Results) -> tuple[Multiples, ...]:
     Arms that differ only in the number of unique rows count as one, by the name of the first.
     """
     groups = alike(arm for arm in arms(results) if arm.cells[0].role == "bct").values()
-    found = (_of_arm(group[0].conclusion.arm, [c for arm in group for c in arm.cells]) for group in groups)
+    found = (_of_arms(group) for group in groups)
     return tuple(each for each in found if each is not None)
 
 
-def _of_arm(arm: str, cells: Sequence[CellResult]) -> Multiples | None:
-    valid = [c for c in cells if c.checkpoints and "invalid" not in c.verdict.flags]
+def _of_arms(group: Sequence[Arm]) -> Multiples | None:
+    names = tuple(arm.conclusion.arm for arm in group)
+    valid = [c for arm in group for c in arm.cells if c.checkpoints and "invalid" not in c.verdict.flags]
     rates = by_lr(valid)
     for lr in list(rates)[:0:-1]:
         lower = [c for c in valid if c.lr < lr]
@@ -90,7 +93,7 @@ def _of_arm(arm: str, cells: Sequence[CellResult]) -> Multiples | None:
             intact = all(c.verdict.damage == "intact" for c in gone)
             lows = _lows(lower, lr, steps)
             damage: DamageState = "intact" if intact else "not_shown"
-            return Multiples(arm, lr, steps, chosen, (again, len(fresh)), lows, removal, damage)
+            return Multiples(names[0], lr, steps, chosen, (again, len(fresh)), lows, removal, damage, names)
     return None
 
 

@@ -3,8 +3,9 @@
     write(result_table(results), "parquet", Path("checkpoints.parquet"))
 
 The step 0 of a run is measured once per organism, so its replies appear under each of its cells. Checkpoints of a run
-have names, flags and a damage state; those of logs made by hand have only rates, and the latest reply to a repeated
-item counts.
+have names, flags, a damage state, and whether their cell still moves at its end (`flat_state`, with the change of the
+initial rate over its last window and the interval of that change); those of logs made by hand have only rates, and the
+latest reply to a repeated item counts.
 Not covered: opening a run folder (`lab.experiment.table`), and the replies' text, which is in the logs.
 """
 
@@ -67,7 +68,8 @@ CHECKPOINT = {
     **_columns("train"),
     **{"capability_n": COUNT, "capability_unscored": COUNT},
     **dict.fromkeys(("capability", "capability_lo", "capability_hi", "capability_relative"), NUMBER),
-    **dict.fromkeys(("damage", "cell_damage"), TEXT),
+    **dict.fromkeys(("damage", "cell_damage", "flat_state"), TEXT),
+    **dict.fromkeys(("flat_change", "flat_lo", "flat_hi"), NUMBER),
     **{f"bits_{family}{end}": NUMBER for family in ("format", "text") for end in OF_BITS},
     **{"margin_n": COUNT, "margin": NUMBER, "margin_lo": NUMBER, "margin_hi": NUMBER},
     **{"margin_initial_greedy": NUMBER, "margin_alternate_greedy": NUMBER},
@@ -171,8 +173,14 @@ def _of_cell(cell: CellResult, checkpoint: CheckpointResult) -> dict[str, Any]:
         "cell_flags": " ".join(cell.verdict.flags),
         "damage": checkpoint.damage.state if checkpoint.damage else None,
         "cell_damage": cell.verdict.damage,
+        **flat_columns(cell),
         "grader": grader_text(cell),
     }
+
+
+def flat_columns(cell: CellResult) -> dict[str, Any]:
+    """Whether a cell still moves at its end, and the change over its last window; None where it is unknown."""
+    return {f"flat_{name}": getattr(cell.flatness, name, None) for name in ("state", "change", "lo", "hi")}
 
 
 def _measured(checkpoint: CheckpointResult) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from lab.verdict.schema import (
     CorrectedRate,
     DamageState,
     Families,
+    FlatState,
     Rate,
     Thresholds,
 )
@@ -403,6 +404,18 @@ def _ends_text(low: Low) -> str:
     words = {"flat": "flat at the end", "moving": "still moving at the end", "not_shown": "flatness not shown"}
     told = [f"{words[state]} in {k} of {len(low.seeds)}" for state, k in sorted(low.ends.items())]
     return f"; {', '.join(told)}" if told else ""
+
+
+def at_end_text(cells: Sequence[CellResult]) -> str:
+    """How many cells of an arm still move over their last window; empty where this is known of none."""
+    words: Mapping[FlatState | None, str] = {"moving": "still moving", "flat": "flat", "not_shown": "not shown"}
+    states = Counter(cell.flatness.state if cell.flatness else None for cell in cells)
+    if set(states) <= {None}:
+        return ""
+    first, *others = [
+        f"{word} in {states[state]}" for state, word in {**words, None: "unknown"}.items() if states[state]
+    ]
+    return ", ".join([f"at the end: {first} of {count_text(len(cells), 'cell')}", *others])
 
 
 def families_text(found: Families) -> str:

@@ -78,6 +78,15 @@ def test_the_tables_agree_with_results_json(run: lab.Run) -> None:
     assert int((counted[counted["split"] == "eval"]["outcome"] == "initial").sum()) == last.eval.initial.k
 
 
+def test_a_row_of_a_cell_has_its_loss_at_step_0_its_damage_and_whether_it_still_moves(run: lab.Run) -> None:
+    table, cells = run.cells(), run.results.cells
+    assert list(table["step0_loss"]) == [cell.step0_loss for cell in cells]
+    assert list(table["damage"]) == [cell.verdict.damage for cell in cells]
+    assert all(cell.flatness for cell in cells)
+    for name in ("state", "change", "lo", "hi"):
+        assert list(table[f"flat_{name}"]) == [getattr(cell.flatness, name) for cell in cells]
+
+
 def test_a_verdict_is_the_arms_conclusion_with_its_cells(run: lab.Run) -> None:
     verdict = run.verdict("sandbagging", "static")
     assert verdict.conclusion == run.results.conclusions[0]

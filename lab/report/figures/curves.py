@@ -12,10 +12,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lab.report.figures.panel import mean_panel, panel
-from lab.report.figures.picture import Kind, Picture, canvas, rate_axis, rows_of, slug, step_axis
+from lab.report.figures.picture import Kind, Picture, canvas, rate_axis, rows_of, slug, step_axis, windows
 from lab.report.figures.style import ALTERNATE, DASHED, DEGENERATE, FAINT, INITIAL, INK, PAPER, Links
 from lab.verdict.arms import GROUP, Arm, arms, grouped, key_of
-from lab.verdict.schema import CellResult, CheckpointResult, Group, Rate, Results, SeedRate
+from lab.verdict.schema import CellResult, CheckpointResult, Flatness, Group, Rate, Results, SeedRate
 from lab.verdict.wording import count_text, interval_text, lr_text, names_text, share_text
 
 Dash = str | tuple[int, tuple[float, float]]
@@ -73,7 +73,8 @@ def draw(cells: Sequence[CellResult], group: Group | None, links: Links) -> Figu
     """Initial, alternate and degenerate rate over steps, for cells that differ only in seed.
 
     Bands: the Wilson interval of each seed; with a group, the interval of its mean. Every point opens its log. Dotted
-    line: the ceiling a*. Triangles: crossings, hollow where the checkpoint is damaged.
+    line: the ceiling a*. Triangles: crossings, hollow where the checkpoint is damaged. Bars: the mean initial rate of a
+    seed over its last window, with its interval; of few seeds, whose bars can be told apart.
     """
     figure, axes = canvas((3.5, 2.35), (0.105, 0.155, 0.875, 0.78))
     _draw_on(axes, cells, group, links)
@@ -122,6 +123,8 @@ def _draw_on(axes: Axes, cells: Sequence[CellResult], group: Group | None, links
     if cells[0].ceiling is not None:
         axes.axhline(cells[0].ceiling, color=ALTERNATE, linewidth=0.9, linestyle=(0, (1, 2)), zorder=2)
     _crossings(axes, cells)
+    if len(cells) <= SEEDS:
+        _windows(axes, cells)
 
 
 def in_words(cells: Sequence[CellResult], group: Group | None = None) -> str:
@@ -137,9 +140,18 @@ def in_words(cells: Sequence[CellResult], group: Group | None = None) -> str:
             f"Seed {cell.seed}: initial from {share_text(first.eval.initial.p)} at step {first.step} to "
             f"{share_text(last.eval.initial.p)} at step {last.step}; alternate from "
             f"{share_text(first.eval.alternate.p)} to {share_text(last.eval.alternate.p)}; "
-            f"degenerate {share_text(last.eval.degenerate.p)} at the end."
+            f"degenerate {share_text(last.eval.degenerate.p)} at the end.{_window_text(cell.flatness)}"
         )
     return " ".join(parts)
+
+
+def _window_text(found: Flatness | None) -> str:
+    if found is None:
+        return ""
+    mean = interval_text(found.mean, found.mean_lo, found.mean_hi)
+    return (
+        f" Mean initial rate from step {found.from_step} to {found.to_step}: {mean}, {found.state.replace('_', ' ')}."
+    )
 
 
 def _degenerate(axes: Axes, cells: Sequence[CellResult]) -> None:
@@ -192,13 +204,20 @@ def _crossings(axes: Axes, cells: Sequence[CellResult]) -> None:
             axes.axvline(step, color=INK, linewidth=0.5, alpha=0.4, zorder=1, ymax=0.955)
 
 
+def _windows(axes: Axes, cells: Sequence[CellResult]) -> None:
+    for step, _, found in windows(cells):
+        reach = [[found.mean - found.mean_lo], [found.mean_hi - found.mean]]
+        axes.errorbar([step], [found.mean], reach, fmt="_", color=INK, markersize=4, linewidth=0.9, zorder=6)
+
+
 KIND = Kind(
     "curves",
     "Rates over training",
     "x axis: training steps, doubling, with step 0 left of 1. Bands: {t.level} intervals of each seed; from"
-    " {t.few_seeds} seeds on, of their mean. A point opens the log of its checkpoint.",
+    " {t.few_seeds} seeds on, of their mean. Bars: mean initial rate of each seed over the last half of its steps, with"
+    " its interval. A point opens the log of its checkpoint.",
     pictures,
     x="training step",
     y="share of replies",
-    legend=("initial", "alternate", "degenerate", "ceiling", "crossing"),
+    legend=("initial", "alternate", "degenerate", "ceiling", "crossing", "window"),
 )

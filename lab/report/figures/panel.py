@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from markupsafe import escape
 
+from lab.report.figures.picture import windows
 from lab.verdict.schema import CellResult, CheckpointResult, Group, GroupStep, Rate, SeedRate
 from lab.verdict.wording import interval_text, rate_text
 
@@ -40,6 +41,7 @@ def panel(cells: Sequence[CellResult], group: Group | None, text: str, address: 
         *_series(cells, group, x, address),
         _ceiling(cells[0].ceiling),
         *(_crossing(cell, x) for cell in cells),
+        *_windows(cells, x),
     ]
     body = "".join(parts)
     head = f'<svg class="panel" viewBox="0 0 {WIDTH} {HEIGHT}" role="group" aria-label="{escape(text)}">'
@@ -61,7 +63,7 @@ class _Steps:
         self.last = max([*steps, 1])
         self.unit = (RIGHT - LEFT - 8) / (1 + math.log2(self.last))
 
-    def __call__(self, step: int) -> float:
+    def __call__(self, step: float) -> float:
         return LEFT + 4 + (self.unit * (1 + math.log2(step)) if step else 0.0)
 
     def ticks(self) -> list[int]:
@@ -166,3 +168,12 @@ def _crossing(cell: CellResult, x: _Steps) -> str:
         f'<path class="x{hollow}" d="M{x(step) - 4:.1f} {TOP - 9}h8l-4 6z">'
         f"<title>seed {cell.seed}: gone from step {step:,} on for two checkpoints</title></path>"
     )
+
+
+def _windows(cells: Sequence[CellResult], x: _Steps) -> Iterator[str]:
+    """The mean of each seed over its last window, with its interval."""
+    for step, cell, found in windows(cells):
+        mean = interval_text(found.mean, found.mean_lo, found.mean_hi)
+        tip = f"seed {cell.seed}, steps {found.from_step:,} to {found.to_step:,}: mean initial {mean}, "
+        bar = f"M{x(step):.1f} {_y(found.mean_lo):.1f}V{_y(found.mean_hi):.1f}M{x(step) - 3:.1f} {_y(found.mean):.1f}h6"
+        yield f'<path class="w" d="{bar}"><title>{tip}{found.state.replace("_", " ")}</title></path>'

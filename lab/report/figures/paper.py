@@ -114,6 +114,9 @@ def _handle(name: str) -> Line2D | Patch:
         "crossing": Line2D(
             [], [], color=INK, marker="v", markersize=5, linestyle="", label="crossing (hollow: damaged)"
         ),
+        "window": Line2D(
+            [], [], color=INK, marker="|", markersize=7, linewidth=0.9, label="mean over the last half of the steps"
+        ),
         "choose": Line2D([], [], color=FAINT, linestyle=DASHED, label="half that chooses"),
         "report": Line2D([], [], color=INITIAL, marker="o", markersize=3, label="half that reports"),
     }[name]

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lab.report.figures.style import ALTERNATE, GRID, INITIAL, Draw
-from lab.verdict.schema import CellResult, CheckpointResult, Conclusion, Rate, Results
+from lab.verdict.schema import CellResult, CheckpointResult, Conclusion, Flatness, Rate, Results
 
 DataRow = dict[str, Any]
 #: Rate, colour and marker of the two series that show every seed.
@@ -77,7 +77,16 @@ def rows_of(cells: Iterable[CellResult]) -> Iterator[DataRow]:
                 rate: Rate = getattr(c.eval, outcome)
                 row |= {outcome: rate.p, f"{outcome}_lo": rate.lo, f"{outcome}_hi": rate.hi}
             row |= {"capability_relative": c.capability.relative, "ceiling": cell.ceiling}
+            for name in ("from_step", "mean", "mean_lo", "mean_hi"):
+                row[f"flat_{name}"] = getattr(cell.flatness, name, None)
             yield row | {"name": c.name, "flags": " ".join(c.flags), "log": c.log}
+
+
+def windows(cells: Sequence[CellResult]) -> Iterator[tuple[float, CellResult, Flatness]]:
+    """The last windows of the cells that have one, each with a step within it for its bar, next to those of others."""
+    known = [(cell, cell.flatness) for cell in cells if cell.flatness]
+    for i, (cell, found) in enumerate(known):
+        yield found.from_step * (found.to_step / found.from_step) ** ((i + 0.5) / len(known)), cell, found
 
 
 def last_rates(cells: Iterable[CellResult], outcome: str) -> list[tuple[CellResult, CheckpointResult, float]]:

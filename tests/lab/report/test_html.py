@@ -199,6 +199,38 @@ def test_many_cells_are_on_pages_of_their_arms(tmp_path: Path) -> None:
     assert rows.count(f"<td>{first.hash}") == 360
     assert 'href="style.css"' in rows
     assert all((arm.parent / name).is_file() for name in ("style.css", "page.js"))
+    assert rows.count("<td>0.02<td>.95") == 360, "the loss at step 0 stands beside each name"
+    assert "leaves out the tables of effects net of sham, of other replies" in page
+    assert "leaves out" not in render(few)
+
+
+def test_the_loss_at_step_0_stands_beside_every_name_and_the_table_of_all_cells_says_whether_they_still_move() -> None:
+    still = [(0.95, 0.0), (0.95, 0.0), (0.95, 0.0), (0.8, 0.1), (0.6, 0.2)]
+    losses = {"step0_loss": 0.0321, "steps": 8}
+    results = build_results("made-up", [cell(KEPT), cell(still, lr=1e-2, trained=losses)], [ceiling()])
+    tables = re.findall(r"<table.*?</table>", render(results), flags=re.DOTALL)
+    [part] = [table for table in tables if "Each cell at its last checkpoint" in table]
+    [every] = [table for table in tables if "<caption>At the last checkpoint; 95 % intervals" in table]
+    for table in (part, every):
+        assert '<th scope="col" class="num">loss at 0</th>' in table
+        assert '<td class="num">0.032</td>' in table
+        heads, rows = table.count('<th scope="col"'), re.findall("<tr[ >].*?</tr>", table, flags=re.DOTALL)[1:]
+        assert [len(re.findall("<t[hd][ >]", row)) for row in rows] == [heads, heads]
+    assert "<td>flat</td>" in every
+    assert "<td>moving</td>" in every
+
+
+def test_curves_have_the_mean_of_each_of_few_seeds_over_the_last_window_with_its_interval() -> None:
+    few = build_results("made-up", [cell(KEPT, seed=seed) for seed in range(3)], [ceiling()])
+    page = render(few)
+    found = few.cells[0].flatness
+    assert found is not None
+    said = f"{share_text(found.mean)} [{share_text(found.mean_lo)}, {share_text(found.mean_hi)}], flat"
+    assert page.count('<path class="w"') == 2 * 3, "at the top and with the arm"
+    assert f"<title>seed 0, steps 4 to 8: mean initial {said}</title>" in page
+    assert f"Mean initial rate from step 4 to 8: {said}." in page
+    many = build_results("made-up", [cell(KEPT, seed=seed) for seed in range(13)], [ceiling()])
+    assert '<path class="w"' not in render(many)
 
 
 def test_cells_that_failed_for_one_reason_are_one_line() -> None:

@@ -6,11 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from made_up import KEPT, MOVED, ceiling, cell
+from made_up import KEPT, MOVED, ceiling, cell, checkpoint
 
 from lab.report.runs_page import main, page, pictures
 from lab.verdict.expectations import Expectation
 from lab.verdict.results import build_results, read_results, write_results
+from lab.verdict.schema import Results
+from lab.verdict.wording import share_text
 
 ROOT = Path(__file__).parents[3]
 
@@ -30,7 +32,8 @@ def test_a_row_has_the_seeds_of_one_configuration(run: Path, capsys: pytest.Capt
     assert len(lines) == 3
     [both] = [line for line in lines if "| bct, labels on_policy |" in line]
     assert "| kept, transferred |" in both
-    assert "| .95 .95 | .95 .00 | .03 .97 |" in both
+    assert "| .95 .95 | .95 .00 |" in both
+    assert "| .03 .97 |" in both
     assert any("kl 0.1" in line for line in lines)
     assert "- ✗ moves" in page
 
@@ -40,7 +43,104 @@ def test_of_many_seeds_the_names_are_counted_and_the_ends_of_the_rates_are_given
     results = build_results("made", cells, [ceiling()])
     [row] = [line for line in page([("runs/made", results)], "Made").splitlines() if line.startswith("| weights")]
     assert "| 6 kept, 1 transferred |" in row
-    assert "| .81 (.00 to .95, 7 seeds) | .16 (.03 to .97, 7 seeds) |" in row
+    assert "| .81 (.00 to .95, 7 seeds) |" in row
+    assert "| .16 (.03 to .97, 7 seeds) |" in row
+
+
+def shown(results: Results) -> list[dict[str, str]]:
+    """The rows of the only table of a page, by column."""
+    lines = [line for line in page([("runs/made", results)], "Made").splitlines() if line.startswith("| ")]
+    head, *rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines]
+    return [dict(zip(head, row, strict=True)) for row in rows]
+
+
+def lost(loss: float) -> dict[str, float]:
+    """What a training with this loss at step 0 writes down."""
+    return {"step0_loss": loss, "steps": 8}
+
+
+@pytest.mark.parametrize(
+    ("losses", "said"),
+    [
+        ((0.0091, 0.013, 2.1e-5), ".0091 .013 2.1e-5"),
+        ((0.01, 0.02, 0.03, 0.04, 0.05, 0.06, 1.47), ".24 (.01 to 1.5, 7 seeds)"),
+    ],
+)
+def test_a_row_has_the_loss_at_step_0_of_every_seed_and_of_many_its_mean_and_ends(
+    losses: tuple[float, ...], said: str
+) -> None:
+    cells = [cell(KEPT, seed=seed, trained=lost(loss)) for seed, loss in enumerate(losses)]
+    [row] = shown(build_results("made", cells, [ceiling()]))
+    assert row["loss at 0"] == said
+
+
+def test_damage_is_said_of_every_seed_of_controls_as_well_and_once() -> None:
+    broken = [checkpoint(0, 0.95, 0.0), *(checkpoint(step, 0.0, 0.9, capability=0.3) for step in (1, 2, 4, 8))]
+    cells = [cell(KEPT, seed=0), cell(broken, seed=1), cell(broken, variant="none", role="control")]
+    results = build_results("made", cells, [ceiling()])
+    rows = {row["variant"]: row for row in shown(results)}
+    states = {c.seed: c.verdict.damage for c in results.cells if c.role == "bct"}
+    assert states == {0: "intact", 1: "damaged"}
+    assert rows["weights"]["damage"] == "intact, damaged"
+    assert (rows["none"]["name"], rows["none"]["damage"]) == ("control", "damaged")
+    assert any("damaged" in c.verdict.flags for c in results.cells)
+    assert all("damaged" not in row["flags"] for row in rows.values())
+
+
+def test_results_without_a_state_of_damage_keep_its_flag() -> None:
+    results = build_results("made", [cell(KEPT)], [ceiling()])
+    [first] = results.cells
+    verdict = first.verdict.model_copy(update={"damage": None, "flags": ("damaged",)})
+    [row] = shown(results.model_copy(update={"cells": (first.model_copy(update={"verdict": verdict}),)}))
+    assert (row["damage"], row["flags"]) == ("–", "damaged")
+
+
+def test_the_interval_of_the_initial_rate_is_that_of_the_mean_over_seeds_and_of_each_where_they_are_few() -> None:
+    cells = [
+        cell(MOVED if seed else KEPT, lr=lr, seed=seed)
+        for lr, n in ((1e-4, 1), (3e-4, 2), (1e-3, 3))
+        for seed in range(n)
+    ]
+    results = build_results("made", cells, [ceiling()])
+    one, two, three = (row["interval"] for row in shown(results))
+    ends = [
+        f"[{share_text(c.lo)}, {share_text(c.hi)}]" for c in (x.checkpoints[-1].eval.initial for x in results.cells)
+    ]
+    assert (one, two) == (ends[0], " ".join(ends[1:3]))
+    mean = results.groups[2].rates["initial"]
+    assert mean.lo is not None
+    assert mean.hi is not None
+    assert three == f"[{share_text(mean.lo)}, {share_text(mean.hi)}]"
+
+
+def test_a_row_and_the_line_of_its_arm_say_whether_its_cells_still_move() -> None:
+    still = [(0.95, 0.0), (0.95, 0.0), (0.95, 0.0), (0.8, 0.1), (0.6, 0.2)]
+    short = cell([(0.95, 0.0), (0.9, 0.0)], steps=(0, 8), method="pirate")
+    cells = [cell(KEPT, seed=0), cell(still, seed=1), cell(KEPT, lr=1e-4), short]
+    results = build_results("made", cells, [ceiling()])
+    assert [row["at the end"] for row in shown(results)] == ["flat", "flat, moving", "–"]
+    arm, alone = [line for line in page([("runs/made", results)], "Made").splitlines() if line.startswith("- sandb")]
+    assert arm.endswith("; at the end: still moving in 1 of 3 cells, flat in 2")
+    assert "at the end" not in alone.rpartition(";")[2]
+
+
+def test_an_arm_whose_steps_to_removal_are_known_says_once_whether_its_lower_rates_still_move() -> None:
+    cells = [cell(MOVED, lr=1e-3, other_is_damage=False), cell(KEPT, lr=1e-4, other_is_damage=False)]
+    text = page([("runs/made", build_results("made", cells, [ceiling()]))], "Made")
+    assert "flat at the end in 1 of 1" in text
+    assert "at the end:" not in text
+
+
+def test_a_run_without_overview_and_learning_rates_shows_its_spread_over_seeds_and_components_of_variance() -> None:
+    kinds = [{"organism": a, "order": b} for a in (0, 1) for b in (0, 1)]
+    cells = [cell(KEPT if kind["order"] else MOVED, seed=i, seeds=kind) for i, kind in enumerate(kinds)]
+    found = pictures(build_results("made", cells, [ceiling()]))
+    assert [(name, picture.key.rpartition(".")[2]) for name, picture in found.items()] == [
+        ("made-1.svg", "seeds"),
+        ("made-2.svg", "variances"),
+    ]
+    sweep = build_results("made", [cell(KEPT, lr=lr, seed=seed) for lr in (1e-4, 1e-3) for seed in (0, 1)], [ceiling()])
+    assert [picture.key.rpartition(".")[2] for picture in pictures(sweep).values()] == ["product"]
 
 
 def test_cells_that_the_gate_refused_are_one_row_with_the_rates_of_the_gate() -> None:

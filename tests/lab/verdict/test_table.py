@@ -149,6 +149,11 @@ def test_a_results_table_has_every_checkpoint_with_its_name_and_known_columns():
     assert states[0] == ""
     assert "intact" in states
     assert {row["cell_damage"] for row in found} == {cell.verdict.damage for cell in results.cells}
+    ends = [cell.flatness for cell in results.cells for _ in cell.checkpoints]
+    assert [row["flat_state"] for row in found] == [end.state if end else "" for end in ends]
+    for name in ("change", "lo", "hi"):
+        assert [row[f"flat_{name}"] for row in found] == [str(getattr(end, name)) if end else "" for end in ends]
+    assert any(ends)
     assert list(found[0]) == [*tidy.CELL, *tidy.CHECKPOINT]
 
 
