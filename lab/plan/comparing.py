@@ -58,7 +58,7 @@ def _group(document: Document, place: Place, levels: Any, grids: list[Grid]) -> 
     """One list of levels, the reference first."""
     key = str(place[1])
     factor = NAMES.get(key, key)
-    if strange := [level for level in levels or () if isinstance(level, list | dict)]:
+    if strange := [level for level in levels or () if not isinstance(level, str | int | float | None)]:
         raise document.error(place, f"compare, {key}: a list of levels, or several, is expected, not {strange[0]!r}.")
     found = tuple(_level(factor, level) for level in levels or ())
     if len(set(found)) < 2 or len(set(found)) < len(found):
