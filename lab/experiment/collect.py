@@ -68,7 +68,7 @@ def _collected(experiment: Experiment) -> Results:
         versions={name: _version(name) for name in LIBRARIES},
         labelled=labelled(folders.run),
         readings=[_reading(experiment, reading, records) for reading in readings.of(folders)],
-        registration=registered.read(folders),
+        registration=registered.read(experiment),
         behaviors=shown.behaviors(experiment),
         shown=shown.shown(experiment, records),
         service=cost.counted(experiment),

@@ -1,10 +1,12 @@
-"""What a run fixes before its first cell: question, grids, thresholds, gate limits and predictions, with a hash.
+"""What a run fixes before its first cell, with a hash: question, grids, thresholds, gates, predictions and contrasts.
 
 <run>/registered.json    the first registration, and every amendment with its date
 
 A later `bct run` with another recipe appends an amendment that names the changed parts; nothing is overwritten, so a
-reader of results.json sees what was decided when. Resources and the order of work are not registered: they change no
-result. Not covered: proof against a person who edits the file; publish the hash for that.
+reader of results.json sees what was decided when. A part that an earlier registration does not have at all (contrasts
+were once not registered) is no change: it is listed as `added`, as nothing says whether it was there. Resources and the
+order of work are not registered: they change no result. Not covered: proof against a person who edits the file; publish
+the hash for that.
 """
 
 from __future__ import annotations
@@ -17,13 +19,15 @@ from pathlib import Path
 from typing import Any
 
 from lab.experiment import stored
-from lab.experiment.folder import Experiment, Folders
+from lab.experiment.folder import Experiment
 from lab.plan.grid import GateLimits
 from lab.verdict.criterion import VERSION
 from lab.verdict.schema import Amendment, Registration
 from serving import layout
 
 NAME = "registered.json"
+#: Parts that decide how the logs of a run are judged, so that `bct report` could be given others.
+JUDGING = ("thresholds", "expect", "compare")
 
 
 def register(experiment: Experiment) -> None:
@@ -35,11 +39,18 @@ def register(experiment: Experiment) -> None:
         fresh = not any(experiment.folders.cell(cell).exists() for cell in experiment.cells.values())
         layout.write_json_atomic(path, entry | {"before_first_cell": fresh, "amendments": []})
         return
-    last = (known["amendments"] or [known])[-1]
-    changed = [part for part in content if _differs(part, content[part], last["content"].get(part))]
-    if changed:
-        amendments = [*known["amendments"], entry | {"changed": changed}]
+    before = _last(known)
+    changed = [part for part in content if part in before and _differs(part, content[part], before[part])]
+    added = [part for part in content if part not in before and content[part]]
+    if changed or added:
+        amendments = [*known["amendments"], entry | {"changed": changed, "added": added}]
         layout.write_json_atomic(path, known | {"amendments": amendments})
+
+
+# Any: values of JSON.
+def _last(known: Mapping[str, Any]) -> dict[str, Any]:
+    """The content of the last registration."""
+    return (known["amendments"] or [known])[-1]["content"]
 
 
 # Any: a value of JSON.
@@ -50,16 +61,28 @@ def _differs(part: str, now: Any, before: Any) -> bool:
     return bool(now != before)
 
 
-def read(folders: Folders) -> Registration | None:
+def read(experiment: Experiment) -> Registration | None:
     """The registration of a run as in results.json; None for a run without one."""
-    known = stored.read_if_there(folders.run / NAME, stored.Registered)
+    known = stored.read_if_there(experiment.folders.run / NAME, stored.Registered)
     if known is None:
         return None
     amendments = tuple(
-        Amendment(date=a["date"], hash=a["hash"], changed=tuple(a["changed"])) for a in known["amendments"]
+        Amendment(date=a["date"], hash=a["hash"], changed=tuple(a["changed"]), added=tuple(a.get("added", ())))
+        for a in known["amendments"]
     )
     facts = {name: known[name] for name in ("hash", "date", "before_first_cell")}
-    return Registration(**facts, amendments=amendments)
+    return Registration(**facts, amendments=amendments, unregistered=tuple(_unregistered(experiment, _last(known))))
+
+
+# Any: values of JSON.
+def _unregistered(experiment: Experiment, before: Mapping[str, Any]) -> Iterator[str]:
+    """Parts that judge the run otherwise than its last registration says; options unknown to it are left out."""
+    content = content_of(experiment)
+    for part in JUDGING:
+        now, then = content[part], before.get(part, [])
+        known = {name: value for name, value in now.items() if name in then} if isinstance(now, dict) else now
+        if known != then:
+            yield part
 
 
 def content_of(experiment: Experiment) -> dict[str, Any]:
@@ -74,6 +97,7 @@ def content_of(experiment: Experiment) -> dict[str, Any]:
         "grids": grids,
         "cells": sorted(experiment.cells),
         "expect": [e.model_dump(mode="json", exclude_none=True) for e in recipe.expect],
+        "compare": [{"factor": c.factor, "levels": list(c.levels)} for c in recipe.compare],
     }
 
 

@@ -57,9 +57,10 @@ class Revision(Stored):
 
 
 class Amended(Revision):
-    """An amendment, with the parts that it changed."""
+    """An amendment, with the parts that it changed, and those that the registration before does not have."""
 
     changed: list[str]
+    added: list[str] = Field(default_factory=list[str])
 
 
 class Registered(Revision):

@@ -17,7 +17,16 @@ from typing import TYPE_CHECKING, Any
 
 from bct_tasks import catalogue
 from lab.logs.records import ADAM_EPSILON
-from lab.plan.grid import EPSILON, GateLimits, GenerationOptions, JudgeOptions, Keep, Resources, ServingOptions
+from lab.plan.grid import (
+    EPSILON,
+    GateLimits,
+    GenerationOptions,
+    JudgeOptions,
+    Keep,
+    Resources,
+    ServingOptions,
+    installed,
+)
 from lab.plan.models import public_name, resolved
 from lab.verdict.criterion import UNTRAINED
 from serving import remote
@@ -269,8 +278,8 @@ class Cell:
         if (epsilon := float(self.train.trl.get(EPSILON, ADAM_EPSILON))) != ADAM_EPSILON:
             found[EPSILON] = epsilon
         made = self.start.organism
-        if made is not None and made.labels == "distilled":
-            found["installed"] = f"distilled from {made.teacher or 'the prompted base'}"
+        if made is not None and (way := installed(made.labels, made.teacher)) is not None:
+            found["installed"] = way
         if self.after is None:
             return found
         before = self.after.train

@@ -1,6 +1,7 @@
 """The key `compare` of a recipe: contrasts between two levels of a factor, with all else equal.
 
     compare: {rank: [8, full], adam_epsilon: [1.0e-8, 1.0e-5], reversal: true}
+    compare: {learning_rate: [[2.0e-3, 2.0e-4], [1.0e-3, 1.0e-4]]}    # two references, each with its own levels
 
 Levels that no grid has are refused, at their line. Not covered: how cells are compared (`lab.verdict.contrasts`).
 """
@@ -8,11 +9,12 @@ Levels that no grid has are refused, at their line. Not covered: how cells are c
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 
-from bct_tasks.yaml_lines import Document
+from bct_tasks.yaml_lines import Document, Place
 from lab.logs.records import ADAM_EPSILON
-from lab.plan.grid import PLURALS, REVERSAL, Grid, as_list
+from lab.plan.grid import PLURALS, REVERSAL, Grid, as_list, installed
 from lab.verdict.contrasts import FACTORS, Compared
 from serving.errors import did_you_mean
 
@@ -32,10 +34,10 @@ def read(document: Document, grids: Iterable[Grid]) -> tuple[Compared, ...]:
     if not isinstance(asked, Mapping):
         raise document.error(("compare",), "compare: a mapping is expected, such as `compare: {rank: [8, full]}`.")
     grids = list(grids)
-    return tuple(_compared(document, str(key), levels, grids) for key, levels in asked.items())
+    return tuple(each for key, levels in asked.items() for each in _of_factor(document, str(key), levels, grids))
 
 
-def _compared(document: Document, key: str, levels: Any, grids: list[Grid]) -> Compared:
+def _of_factor(document: Document, key: str, levels: Any, grids: list[Grid]) -> list[Compared]:
     factor, known = NAMES.get(key, key), (*FACTORS, *NAMES, REVERSAL)
     if key not in known:
         near = did_you_mean(key, known) or f" Known: {', '.join(known)}."
@@ -43,24 +45,48 @@ def _compared(document: Document, key: str, levels: Any, grids: list[Grid]) -> C
     if factor == REVERSAL:
         if levels is not True or all(grid.reversal is None for grid in grids):
             raise document.error(("compare", key), "compare, reversal: write true, in a recipe with `reversal`.")
-        return Compared(REVERSAL, ())
-    found = tuple(_level(factor, level) for level in as_list(levels) or ())
+        return [Compared(REVERSAL, ())]
+    given: list[Any] = as_list(levels) or []
+    if not any(isinstance(each, list) for each in given):
+        return [_group(document, ("compare", key), given, grids)]
+    found = [_group(document, ("compare", key, i), as_list(each), grids) for i, each in enumerate(given)]
+    _refuse_twice(document, key, found)
+    return found
+
+
+def _group(document: Document, place: Place, levels: Any, grids: list[Grid]) -> Compared:
+    """One list of levels, the reference first."""
+    key = str(place[1])
+    factor = NAMES.get(key, key)
+    if strange := [level for level in levels or () if not isinstance(level, str | int | float | None)]:
+        raise document.error(place, f"compare, {key}: a list of levels, or several, is expected, not {strange[0]!r}.")
+    found = tuple(_level(factor, level) for level in levels or ())
     if len(set(found)) < 2 or len(set(found)) < len(found):
-        raise document.error(("compare", key), f"compare, {key}: two or more different levels are expected.")
+        raise document.error(place, f"compare, {key}: two or more different levels are expected.")
     if (there := _present(factor, grids)) and (strange := [level for level in found if level not in there]):
         near = did_you_mean(str(strange[0]), [str(level) for level in there])
-        shown = ", ".join(sorted("full" if level is None else str(level) for level in there))
-        raise document.error(
-            ("compare", key), f"compare: no cell has {key} {strange[0]!r}.{near} This recipe has: {shown}."
-        )
+        shown = ", ".join(sorted("full" if level is None and factor == "rank" else str(level) for level in there))
+        raise document.error(place, f"compare: no cell has {key} {strange[0]!r}.{near} This recipe has: {shown}.")
     return Compared(factor, found)
+
+
+def _refuse_twice(document: Document, key: str, found: Iterable[Compared]) -> None:
+    seen: set[frozenset[Any]] = set()
+    for i, each in enumerate(found):
+        reference, *others = each.levels
+        for pair in (frozenset((reference, other)) for other in others):
+            if pair in seen:
+                twice = " and ".join(str(level) for level in each.levels if level in pair)
+                raise document.error(("compare", key, i), f"compare, {key}: {twice} are compared in an earlier list.")
+            seen.add(pair)
 
 
 def _level(factor: str, level: Any) -> Any:
     if factor == "rank" and level in FULL:
         return None
     if factor in ("lr", "adam_epsilon") and isinstance(level, str):
-        return float(level)  # YAML reads 1e-3 as text
+        with suppress(ValueError):
+            return float(level)  # YAML reads 1e-3 as text
     return level
 
 
@@ -71,6 +97,8 @@ def _present(factor: str, grids: list[Grid]) -> set[Any]:
         return set()  # a default is known when the cells are
     if factor == "variant":
         return {v for g in grids for s in g.settings for v in g.variants or (g.asked(s).variant(None).name,)}
+    if factor == "installed":
+        return {installed(grid.organism.labels, grid.organism.teacher) for grid in grids}
     if factor in lists:
         values = {value for grid in grids for value in getattr(grid, lists[factor])}
         return {ADAM_EPSILON if value is None else value for value in values} if factor == "adam_epsilon" else values

@@ -362,6 +362,11 @@ class OrganismOptions(Addressed):
         return [name for name in self.model_fields_set if name not in ("ref", "base", *ADDRESS)]
 
 
+def installed(labels: str | None, teacher: str | None) -> str | None:
+    """The factor `installed` of results.json: from which replies an organism is made; None: from references."""
+    return f"distilled from {teacher or 'the prompted base'}" if labels == "distilled" else None
+
+
 class ReversalOptions(Frozen):
     """Training a cell back to the plain style: the step to start from, and options that differ from the cell's own."""
 

@@ -106,7 +106,8 @@ class Recipe(Frozen):
     )
     compare: Annotated[tuple[Compared, ...], WithJsonSchema({"type": "object"})] = Field(
         default=(),
-        description="contrasts: factors with two or more levels each, the reference first, such as {rank: [8, full]}",
+        description="contrasts: factors with two or more levels each, the reference first, such as {rank: [8, full]};"
+        " several lists for several references, such as {rank: [[1, 8], [32, full]]}",
     )
     report_to: tuple[Tracker, ...] = Field(
         default=(), description="trackers of training curves and rates, one run per cell; changes no cell"

@@ -11,7 +11,7 @@ from typing import Any
 from lab.verdict.arms import GROUP, arms, grouped, key_of
 from lab.verdict.criterion import UNTRAINED, VERSION
 from lab.verdict.multiples import multiples
-from lab.verdict.schema import CellResult, CheckpointResult, Reading, Results
+from lab.verdict.schema import Amendment, CellResult, CheckpointResult, Reading, Results
 from lab.verdict.wording import grader_text, holm_text, judge_line, lr_text, multiples_text
 
 
@@ -73,7 +73,19 @@ def registration_lines(results: Results) -> list[str]:
         return ["Not registered: this run does not say what was fixed before its first cell."]
     when = "before the first cell" if found.before_first_cell else "after cells had been trained"
     lines = [f"Registered {when}, {found.date}, hash {found.hash[:12]}."]
-    return lines + [f"Amended {a.date}: {', '.join(a.changed)} (hash {a.hash[:12]})." for a in found.amendments]
+    lines += [line for amendment in found.amendments for line in _amended(amendment)]
+    if found.unregistered:
+        parts = ", ".join(found.unregistered)
+        lines.append(f"Not registered: {parts}, as used here. This may have been chosen after results were known.")
+    return lines
+
+
+def _amended(found: Amendment) -> Iterator[str]:
+    if found.changed:
+        yield f"Amended {found.date}: {', '.join(found.changed)} (hash {found.hash[:12]})."
+    if found.added:
+        parts = ", ".join(found.added)
+        yield f"Not registered before {found.date}: {parts} (hash {found.hash[:12]}), though perhaps in the recipe."
 
 
 def heading(results: Results) -> str:

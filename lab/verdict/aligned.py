@@ -1,8 +1,8 @@
 """Where two learning rates are compared: at equal steps, equal lr × steps, equal distance of the weights, or the ends.
 
 At the ends, a higher learning rate has both a larger step and, often, fewer of them. The other three places hold one of
-these equal: if the rates still differ at equal lr × steps, or at equal distance from the start, it is the learning rate
-that decides and not how far training went.
+these equal, the last two within a factor of 1.2. If the rates still differ there, that quantity alone does not explain
+it; steps, rows and the learning rate differ together.
 
 Not covered: the comparison itself (`lab.verdict.contrasts`).
 """

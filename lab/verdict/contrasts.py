@@ -24,7 +24,7 @@ from lab.stats.intervals import Interval
 from lab.stats.paired import compare
 from lab.stats.two_way import Run, answers, equivalence_bound, group_difference, shared
 from lab.verdict.aligned import places
-from lab.verdict.arms import grouped
+from lab.verdict.arms import ROWS, grouped
 from lab.verdict.criterion import REVERSAL
 from lab.verdict.schema import CellResult, Contrast, Difference, Thresholds
 from lab.verdict.wording import lr_text, share_text, signed_text
@@ -37,7 +37,13 @@ FACTORS = (
 OUTCOMES = ("initial", "alternate")
 #: Of a cell: fields on which both sides agree, unless the factor decides them.
 MATCHED = ("setting", "variant", "method", "model", "organism", "rank", "batch", "lr", "steps")
-DECIDES: Mapping[str, tuple[str, ...]] = {"variant": ("variant", "organism"), "lr": ("lr", "steps")}
+DECIDES: Mapping[str, tuple[str, ...]] = {
+    "variant": ("variant", "organism"),
+    "installed": ("installed", "organism"),
+    "lr": ("lr", "steps"),
+}
+#: Of a factor: on what both sides agree where they have a value in common, and are compared as they are where not.
+AGREED: Mapping[str, tuple[str, ...]] = {"label_source": (), "lr": ("label_source", ROWS)}
 #: Where both sides are compared: their last checkpoints, or a place of `lab.verdict.aligned`.
 END = "end"
 #: A difference of rates below this is called small where it is shown.
@@ -159,23 +165,29 @@ def _pairs(asked: Compared, cells: Sequence[CellResult]) -> Iterator[_Pair]:
         reference, *others = asked.levels
         for other in others:
             one, two = ([c for c in alike if _level(c, asked.factor) == level] for level in (reference, other))
-            for source, first, second in _by_labels(one, two, asked.factor):
+            for common, first, second in _agreeing(one, two, _agreed(asked.factor)):
                 for place, sides in _compared(asked.factor, first, second):
-                    yield (reference, other), matched | source, place, sides
+                    yield (reference, other), matched | common, place, sides
 
 
-def _by_labels(
-    first: list[CellResult], second: list[CellResult], factor: str
+def _agreeing(
+    first: list[CellResult], second: list[CellResult], names: Sequence[str]
 ) -> Iterator[tuple[dict[str, Any], list[CellResult], list[CellResult]]]:
-    """Both sides with the same label source; where they share none (sham has references only), each with each."""
-    if factor == "label_source":
+    """Both sides with equal values of each name; where they share none (sham has references only), each with each."""
+    if not names:
         yield from ([({}, first, second)] if first and second else [])
         return
-    one, two = (grouped(side, lambda cell: cell.label_source) for side in (first, second))
-    if common := [source for source in one if source in two]:
-        yield from (({"label_source": source}, one[source], two[source]) for source in common)
-    else:
-        yield from (({}, one[a], two[b]) for a, b in product(one, two))
+    name, *others = names
+    one, two = (grouped(side, lambda cell: _level(cell, name)) for side in (first, second))
+    common = [(value, value) for value in one if value in two]
+    for a, b in common or product(one, two):
+        same = {name: a} if common and a is not None else {}
+        for more, left, right in _agreeing(one[a], two[b], others):
+            yield same | more, left, right
+
+
+def _agreed(factor: str) -> tuple[str, ...]:
+    return AGREED.get(factor, ("label_source",))
 
 
 def _reversals(cells: Sequence[CellResult]) -> Iterator[_Pair]:
@@ -215,7 +227,7 @@ def _level(cell: CellResult, factor: str) -> Any:
 
 
 def _key(cell: CellResult, factor: str) -> str:
-    factors = {name: value for name, value in cell.factors.items() if name != factor}
+    factors = {name: value for name, value in cell.factors.items() if name not in (factor, *_agreed(factor))}
     return json.dumps([_matched(cell, factor), factors], sort_keys=True)
 
 

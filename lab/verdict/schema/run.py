@@ -53,15 +53,19 @@ class Amendment(Part):
     date: str
     hash: str
     changed: tuple[str, ...] = Field(description="parts that differ from the registration before")
+    added: tuple[str, ...] = Field(default=(), description="parts that the registration before does not have")
 
 
 class Registration(Part):
-    """What was fixed before the first cell: question, grids, thresholds, gate limits and predictions."""
+    """What was fixed before the first cell: question, grids, thresholds, gate limits, predictions and contrasts."""
 
     hash: str = Field(description="SHA-256 of the first registration")
     date: str
     before_first_cell: bool = Field(description="false: cells had been trained when the run was registered")
     amendments: tuple[Amendment, ...] = ()
+    unregistered: tuple[str, ...] = Field(
+        default=(), description="thresholds, predictions or contrasts of the recipe that are not those registered last"
+    )
 
 
 class Behaviors(Part):

@@ -148,7 +148,16 @@ VALUES: dict[str, tuple[str, ...]] = {
     "data": ("x", "{train: /dev/zero, eval: /dev/zero}", "{evil: x}", "{train: [x]}"),
     "thresholds": ("x", "{evil: 1}", "{kept: .nan}", "{confidence: 3}", "{confidence: .nan}", "[]"),
     "expect": ("3", "[3]", "[{says: x}]", "[{says: x, name: evil}]", "{a: b}", "[[x]]"),
-    "compare": ("x", "{evil: [1, 2]}", "{rank: x}", "[]", "{rank: [8, 8]}"),
+    "compare": (
+        *("x", "{evil: [1, 2]}", "{rank: x}", "[]", "{rank: [8, 8]}", "{lr: [evil, 1]}", "{rank: [{a: b}, [[8]]]}"),
+        *(
+            "{rank: [[], []]}",
+            "{rank: [[8], 3]}",
+            "{label_source: [[[a, b]], [c, d]]}",
+            "{kl: {a: b}}",
+            "{label_source: [2020-01-01, 2021-01-01]}",
+        ),
+    ),
     "trl": ("x", "{evil: 1}", "{output_dir: /etc}", "{learning_rate: 1}", "{optim: evil}", "[]"),
     "resources": ("x", "{gpus: -1}", "{cpus: .nan}", "{memory_gb: -3}"),
     "reversal": ("x", "{at: -1}", "{at: evil}", "{steps: 0}"),

@@ -8,6 +8,7 @@ import pytest
 
 from lab.plan import recipe as recipes
 from lab.plan.grid import METHODS
+from lab.verdict.contrasts import Compared
 from lab.verdict.expectations import Expectation, answer
 from serving.errors import BadInput
 
@@ -118,12 +119,48 @@ def test_an_arm_overrides_what_the_recipe_says(tmp_path: Path) -> None:
             GOOD + "compare: {variant: static}\n",
             "mine.yaml, line 7: compare, variant: two or more different levels are expected.",
         ),
+        (
+            GOOD + "compare:\n  lr:\n    - [1e-3, 1e-4]\n    - [1e-4]\n",
+            "mine.yaml, line 10: compare, lr: two or more different levels are expected.",
+        ),
+        (
+            GOOD + "compare:\n  lr:\n    - [1e-3, 1e-4]\n    - [1e-4, 1e-2]\n",
+            "mine.yaml, line 10: compare: no cell has lr 0.01. Did you mean '0.001'? This recipe has: 0.0001, 0.001.",
+        ),
+        (
+            GOOD + "compare:\n  lr:\n    - [1e-3, 1e-4]\n    - [1e-4, 1e-3]\n",
+            "mine.yaml, line 10: compare, lr: 0.0001 and 0.001 are compared in an earlier list.",
+        ),
+        (
+            GOOD + "compare: {lr: [[1e-3, 1e-4], 1e-4]}\n",
+            "mine.yaml, line 7: compare, lr: two or more different levels are expected.",
+        ),
+        (
+            GOOD + "compare: {lr: [{high: 1e-3}, 1e-4]}\n",
+            "mine.yaml, line 7: compare, lr: a list of levels, or several, is expected, not {'high': '1e-3'}.",
+        ),
+        (
+            GOOD + "compare: {lr: [fast, 1e-4]}\n",
+            "mine.yaml, line 7: compare: no cell has lr 'fast'. This recipe has: 0.0001, 0.001.",
+        ),
+        (
+            GOOD + "organism: {labels: distilled, teacher: hint}\ncompare: {installed: [null, distilled from hint]}\n",
+            "mine.yaml, line 8: compare: no cell has installed None. This recipe has: distilled from hint.",
+        ),
         (GOOD.replace("[0, 1]", "{dta: [0]}"), "mine.yaml, line 5: unknown key 'dta' in seeds. Did you mean 'data'?"),
         (GOOD + "checkpoints: [1, 99]\n", "mine.yaml, line 7: a checkpoint is past the last step, 8. Increase steps."),
     ],
 )
 def test_an_error_names_the_line_the_problem_and_the_fix(tmp_path: Path, wrong: str, message: str) -> None:
     assert error_of(tmp_path, wrong) == message
+
+
+def test_each_list_of_levels_of_a_factor_has_its_own_reference(tmp_path: Path) -> None:
+    rates = GOOD.replace("[1.0e-4, 1e-3]", "[1e-4, 1e-3, 2e-4, 2e-3]")
+    both = recipes.load(written(tmp_path, rates + "compare: {learning_rate: [[2e-3, 2e-4], [1e-3, 1e-4]]}\n"))
+    assert both.compare == (Compared("lr", (2e-3, 2e-4)), Compared("lr", (1e-3, 1e-4)))
+    one = recipes.load(written(tmp_path, rates + "compare: {lr: [2e-3, 2e-4]}\n"))
+    assert one.compare == both.compare[:1]
 
 
 def test_a_value_of_the_wrong_kind_is_named_with_its_line(tmp_path: Path) -> None:

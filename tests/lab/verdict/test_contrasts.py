@@ -128,6 +128,29 @@ def test_learning_rates_are_also_compared_at_equal_steps_equal_product_and_equal
     )
 
 
+def test_each_reference_of_a_factor_is_compared_with_its_own_levels_only() -> None:
+    cells = [record for rate in (2e-3, 1e-3, 2e-4, 1e-4) for record in arm(KEPT, lr=rate, steps=(0, 1, 2, 4, 8))]
+    found = results(cells, Compared("lr", (2e-3, 2e-4)), Compared("lr", (1e-3, 1e-4))).contrasts
+    assert {(c.first, c.second) for c in found} == {(2e-3, 2e-4), (1e-3, 1e-4)}
+
+
+def test_a_low_rate_that_repeats_its_rows_is_compared_with_a_high_one_that_need_not() -> None:
+    low = arm(KEPT, lr=1e-4, rows=64)
+    found = contrast([*arm(MOVED, lr=1e-3), *low], "lr", 1e-3, 1e-4)
+    assert found.initial is not None
+    assert found.initial.estimate == pytest.approx(0.95)
+    limited = results([*arm(MOVED, lr=1e-3), *arm(MOVED, lr=1e-3, rows=64), *low], Compared("lr", (1e-3, 1e-4)))
+    assert [c.matched["rows"] for c in limited.contrasts] == [64]
+
+
+def test_ways_of_installing_a_behavior_are_compared_though_each_has_its_own_organism() -> None:
+    distilled = arm(KEPT, organism="other", factors={"installed": "distilled from the prompted base"})
+    found = contrast([*arm(MOVED), *distilled], "installed", None, "distilled from the prompted base")
+    assert found.initial is not None
+    assert found.initial.estimate == pytest.approx(0.95)
+    assert "organism" not in found.matched
+
+
 def travelled(record: Any, per_step: float) -> Any:
     """A cell whose weights moved this far at each step."""
     return replace(record, metrics=[m | {"distance": per_step * m["step"]} for m in record.metrics])
