@@ -103,6 +103,21 @@ def test_organisms_that_differ_in_seed_are_one_arm_and_their_share_of_the_spread
     assert initial.runs[0]["organism"] == 0
 
 
+def part(path: Any, kind: str, seed: int) -> Any:
+    """A cell in which one part has this seed, and the others have 0."""
+    (made,) = arm(path, (0,))
+    return replace(made, id=f"{made.id}-{kind}{seed}", config=made.config | {"seeds": {kind: seed}})
+
+
+def test_the_seed_of_decoding_is_a_kind_of_its_own_share() -> None:
+    decoded = [part(path, "decoding", seed) for seed, path in enumerate((MOVED, KEPT, RETURNS))]
+    ordered = [part(MOVED, "order", seed) for seed in (1, 2)]
+    initial = next(v for v in results([*decoded, *ordered]).variances if v.rate == "initial")
+    shares = {component.kind: component.share for component in initial.components}
+    assert set(shares) == {"order", "decoding"}
+    assert shares["decoding"] > 0.5
+
+
 def test_plain_seeds_cannot_be_told_apart_by_kind() -> None:
     assert not results(arm(KEPT)).variances
 

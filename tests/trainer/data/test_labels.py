@@ -13,7 +13,7 @@ from tiny_runs import MakeCell, prompts_of
 from bct_tasks import catalogue
 from serving import refs
 from serving.errors import WorkFailed
-from trainer.data import labels, rows
+from trainer.data import labels, rows, samples
 
 SETTING = catalogue.load("sandbagging")
 
@@ -64,6 +64,19 @@ def test_replies_are_sampled_once(engine: type[Scripted], cell: MakeCell, tiny: 
     assert engine.asked == 1
     collect(config.model_copy(update={"seed": 1}), tiny, tmp_path)
     assert engine.asked == 2
+
+
+def test_the_seed_of_decoding_changes_sampled_labels_and_no_greedy_ones(cell: MakeCell, tiny: Path) -> None:
+    asked = [prompt.messages() for prompt in prompts_of(cell())[:4]]
+
+    def replies(temperature: float, decoding: int) -> list[str]:
+        config = cell(label_source="on_policy", label_temperature=temperature, seeds={"decoding": decoding})
+        config = config.model_copy(update={"reply_tokens": 6})
+        return [reply.text for reply in samples.ask(refs.resolve(str(tiny)), asked, config)]
+
+    assert replies(0, 0) == replies(0, 1)
+    assert replies(1, 0) == replies(1, 0)
+    assert replies(1, 0) != replies(1, 1)
 
 
 def test_the_cells_of_an_experiment_share_their_replies(tmp_path: Path) -> None:
