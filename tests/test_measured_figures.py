@@ -249,6 +249,40 @@ TAKEN = {
         "lr 3.333e-5 for 12,000 steps, 25·N·S: inconclusive in 3 of 3",
     ],
     "the last still moving in all three seeds": ["131,072 unique rows, repeated; still moving at the end in 3 of 3)"],
+    "at an equal sum of rates, the lower rates leave more: by .52 [.33, .70] at 3.333e-4, .56 [.38, .73] at 2e-4 and"
+    " .59 [.44, .75] at 6.667e-5.": [
+        "lr 3.333e-4 against lr 2e-3, at equal lr × steps (step 96 and step 16): the initial rate is higher by +.52"
+        " [+.33, +.70]",
+        "lr 2e-4 against lr 2e-3, at equal lr × steps (step 160 and step 16): the initial rate is higher by +.56 [+.38,"
+        " +.73]",
+        "lr 6.667e-5 against lr 2e-3, at equal lr × steps (step 480 and step 16): the initial rate is higher by +.59"
+        " [+.44, +.75]",
+    ],
+    "no difference is shown for the first two (+.09 [−.07, +.26] and +.17 [−.12, +.47]); at 6.667e-5 it is .47 [.27,"
+    " .67].": [
+        "lr 3.333e-4 against lr 2e-3, at equal distance (step 2400 and step 32): no difference is shown: +.09 [−.07,"
+        " +.26]",
+        "lr 2e-4 against lr 2e-3, at equal distance (step 5000 and step 32): no difference is shown: +.17 [−.12, +.47]",
+        "lr 6.667e-5 against lr 2e-3, at equal distance (step 24000 and step 20): the initial rate is higher by +.47"
+        " [+.27, +.67]",
+    ],
+    "the lower rates leave more: by .35 [.11, .58] at 1.667e-4, .43 [.16, .71] at 1e-4 and .47 [.17, .76] at"
+    " 3.333e-5.": [
+        "lr 1.667e-4 against lr 1e-3, at equal lr × steps (step 48 and step 8): the initial rate is higher by +.35"
+        " [+.11, +.58]",
+        "lr 1e-4 against lr 1e-3, at equal lr × steps (step 80 and step 8): the initial rate is higher by +.43 [+.16,"
+        " +.71]",
+        "lr 3.333e-5 against lr 1e-3, at equal lr × steps (step 240 and step 8): the initial rate is higher by +.47"
+        " [+.17, +.76]",
+    ],
+    "no difference is shown at any of them: +.01 [−.14, +.16], +.10 [−.10, +.29] and +.01 [−.16, +.18].": [
+        "lr 1.667e-4 against lr 1e-3, at equal distance (step 1800 and step 32): no difference is shown: +.01 [−.14,"
+        " +.16]",
+        "lr 1e-4 against lr 1e-3, at equal distance (step 4000 and step 24): no difference is shown: +.10 [−.10, +.29]",
+        "lr 3.333e-5 against lr 1e-3, at equal distance (step 12000 and step 12): no difference is shown: +.01 [−.16,"
+        " +.18]",
+    ],
+    "were named after the runs": ["Not registered before 2026-11-30: compare"],
     "five of the last six cells were called flat at the end": [
         "lr 1e-4 for 720 steps, 4.5·N·S: inconclusive in 3 of 3 (initial .47; flat at the end in 2 of 3, still",
         "lr 3.333e-5 for 2,160 steps, 4.5·N·S: inconclusive in 3 of 3 (initial .59; flat at the end in 3 of 3)",

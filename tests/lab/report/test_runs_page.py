@@ -11,7 +11,7 @@ from made_up import KEPT, MOVED, ceiling, cell, checkpoint
 from lab.report.runs_page import main, page, pictures
 from lab.verdict.expectations import Expectation
 from lab.verdict.results import build_results, read_results, write_results
-from lab.verdict.schema import Results
+from lab.verdict.schema import Registration, Results
 from lab.verdict.wording import share_text
 
 ROOT = Path(__file__).parents[3]
@@ -36,6 +36,14 @@ def test_a_row_has_the_seeds_of_one_configuration(run: Path, capsys: pytest.Capt
     assert "| .03 .97 |" in both
     assert any("kl 0.1" in line for line in lines)
     assert "- ✗ moves" in page
+
+
+def test_predictions_stand_beside_what_was_registered_and_what_was_not(run: Path) -> None:
+    results = read_results(run / "results.json")
+    found = Registration(hash="a" * 64, date="2026-01-02", before_first_cell=True, unregistered=("compare",))
+    text = page([("runs/made", results.model_copy(update={"registration": found}))], "Made")
+    predictions = text[text.index("Predictions") :]
+    assert "Registered before the first cell, 2026-01-02, hash aaaaaaaaaaaa. Not registered: compare" in predictions
 
 
 def test_of_many_seeds_the_names_are_counted_and_the_ends_of_the_rates_are_given(tmp_path: Path) -> None:
