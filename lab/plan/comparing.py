@@ -15,7 +15,7 @@ from typing import Any
 from bct_tasks.yaml_lines import Document, Place
 from lab.logs.records import ADAM_EPSILON
 from lab.plan.grid import PLURALS, REVERSAL, Grid, as_list, installed
-from lab.verdict.contrasts import FACTORS, Compared
+from lab.verdict.contrasts import FACTORS, Compared, level_text
 from serving.errors import did_you_mean
 
 #: Names of factors in a recipe, where those of results.json differ.
@@ -35,6 +35,26 @@ def read(document: Document, grids: Iterable[Grid]) -> tuple[Compared, ...]:
         raise document.error(("compare",), "compare: a mapping is expected, such as `compare: {rank: [8, full]}`.")
     grids = list(grids)
     return tuple(each for key, levels in asked.items() for each in _of_factor(document, str(key), levels, grids))
+
+
+def check_name(document: Document, name: str, compared: Iterable[Compared], place: Place) -> None:
+    """Rejects a prediction about a contrast that the recipe does not name.
+
+    Names of reversals depend on the cells, and are not checked.
+
+    Raises:
+        BadInput: There is no such contrast.
+    """
+    compared = list(compared)
+    named = [
+        f"{level_text(each.factor, level)} against {level_text(each.factor, each.levels[0])}"
+        for each in compared
+        for level in each.levels[1:]
+    ]
+    if name not in named and all(each.factor != REVERSAL for each in compared):
+        near = did_you_mean(name, named)
+        there = f" This recipe has: {'; '.join(named)}." if named else " Name it in `compare`."
+        raise document.error((*place, "contrast"), f"expect: there is no contrast {name!r}.{near}{there}")
 
 
 def _of_factor(document: Document, key: str, levels: Any, grids: list[Grid]) -> list[Compared]:

@@ -144,14 +144,15 @@ def load(path: Path, home: Path | None = None) -> Recipe:
     grids = tuple(_grid(document, overrides, place, home) for overrides, place in _overrides(document))
     _refuse_endless(document, grids)
     _refuse_idle_organism(document, grids)
+    compared = comparing.read(document, grids)
     found = Recipe(
         name=_slug(str(content.get("name", path.stem))),
         path=path,
         question=" ".join(str(content.get("question", "")).split()),
         arms=grids,
         thresholds=_part(document, Thresholds, "thresholds"),
-        expect=_expectations(document, grids),
-        compare=comparing.read(document, grids),
+        expect=_expectations(document, grids, compared),
+        compare=compared,
         report_to=_trackers(document),
     )
     return found.read_from(document)
@@ -422,13 +423,17 @@ def _part(document: Document, model: type[Thresholds], key: str) -> Thresholds:
         raise _located(document, first, {key: (key,)}) from None
 
 
-def _expectations(document: Document, grids: tuple[Grid, ...]) -> tuple[Expectation, ...]:
+def _expectations(
+    document: Document, grids: tuple[Grid, ...], compared: tuple[Compared, ...]
+) -> tuple[Expectation, ...]:
     """The predictions: `expect` is a text, or a list of texts and of claims that can be checked."""
     raw = document.content.get("expect") or []
     entries = raw if isinstance(raw, list) else [raw]
     expectations = tuple(_expectation(document, entry, ("expect", i)) for i, entry in enumerate(entries))
     for i, expectation in enumerate(expectations):
         _check_reach(document, expectation, grids, ("expect", i))
+        if expectation.contrast is not None:
+            comparing.check_name(document, expectation.contrast, compared, ("expect", i))
     return expectations
 
 

@@ -250,3 +250,13 @@ def test_a_prediction_about_a_contrast_is_answered_by_its_interval() -> None:
     assert answer(claim, []) == "undecided"
     with pytest.raises(ValueError, match="belong together"):
         Expectation(contrast=name)
+
+
+def test_a_prediction_about_a_contrast_that_the_recipe_does_not_name_is_refused(tmp_path: Path) -> None:
+    named = GOOD + "ranks: [full, 8]\ncompare: {rank: [full, 8]}\n"
+    claim = 'expect: [{{contrast: {}, difference: "> 0"}}]\n'
+    name = "rank 8 against full fine-tuning"
+    assert recipes.load(written(tmp_path, named + claim.format(name))).expect[0].contrast == name
+    start = "mine.yaml, line 9: expect: there is no contrast 'rank 8 against full'."
+    assert error_of(tmp_path, named + claim.format("rank 8 against full")).startswith(f"{start} Did you mean '{name}'?")
+    assert error_of(tmp_path, GOOD + claim.format(name)).endswith("Name it in `compare`.")
