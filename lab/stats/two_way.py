@@ -106,7 +106,8 @@ def group_difference(
     """Mean of the second group - mean of the first, over the items that both answer; seeds need not match.
 
     None for fewer than two seeds in either group, or fewer than two templates in common. The seeds' part has Welch's
-    degrees of freedom. Where the groups differ nowhere, the interval is that of as many pairs without a change.
+    degrees of freedom. Where the groups differ nowhere, the interval is that of as many pairs without a change. With
+    two seeds a side it can be all of [-1, 1].
     """
     shared = _all(first) & _all(second)
     one, two = (_arm([{i: v for i, v in run.items() if i in shared} for run in runs]) for runs in (first, second))
@@ -116,7 +117,7 @@ def group_difference(
     half2 = t_quantile(_welch(one, two), confidence) ** 2 * (one.of_seeds + two.of_seeds) + between
     z2 = normal_quantile(confidence) ** 2
     half, difference = math.sqrt(half2) if half2 > 1e-12 else z2 / (len(shared) + z2), two.mean - one.mean
-    return Interval(difference, difference - half, difference + half)
+    return Interval(difference, max(-1.0, difference - half), min(1.0, difference + half))
 
 
 def equivalence_bound(first: Sequence[Run], second: Sequence[Run], items: Items, alpha: float = 0.05) -> float | None:

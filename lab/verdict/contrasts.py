@@ -129,7 +129,10 @@ def place_text(at: str, steps: Sequence[int]) -> str:
 def about_text(matched: Mapping[str, Any]) -> str:
     """What both sides have in common, in a few words."""
     about = [str(matched[name]) for name in ("setting", "variant", "method", "label_source") if name in matched]
-    return ", ".join([*about, *([f"lr {lr_text(matched['lr'])}"] if "lr" in matched else [])])
+    about += [level_text("rank", matched["rank"])] if matched.get("rank") else []
+    about += [f"lr {lr_text(matched['lr'])}"] if "lr" in matched else []
+    factors = (name for name in matched if name not in (*MATCHED, "label_source"))
+    return ", ".join([*about, *(level_text(name, matched[name]) for name in factors)])
 
 
 def rows(found: Iterable[Contrast]) -> list[dict[str, Any]]:
@@ -161,7 +164,7 @@ def _pairs(asked: Compared, cells: Sequence[CellResult]) -> Iterator[_Pair]:
         return
     plain = [cell for cell in cells if cell.method != REVERSAL]
     for alike in grouped(plain, lambda cell: _key(cell, asked.factor)).values():
-        matched = _matched(alike[0], asked.factor)
+        matched = _matched(alike[0], asked.factor) | _factors(alike[0], asked.factor)
         reference, *others = asked.levels
         for other in others:
             one, two = ([c for c in alike if _level(c, asked.factor) == level] for level in (reference, other))
@@ -227,8 +230,12 @@ def _level(cell: CellResult, factor: str) -> Any:
 
 
 def _key(cell: CellResult, factor: str) -> str:
-    factors = {name: value for name, value in cell.factors.items() if name not in (factor, *_agreed(factor))}
-    return json.dumps([_matched(cell, factor), factors], sort_keys=True)
+    return json.dumps([_matched(cell, factor), _factors(cell, factor)], sort_keys=True)
+
+
+# Any: factors are JSON.
+def _factors(cell: CellResult, factor: str) -> dict[str, Any]:
+    return {name: value for name, value in cell.factors.items() if name not in (factor, *_agreed(factor))}
 
 
 def _matched(cell: CellResult, factor: str) -> dict[str, Any]:

@@ -169,3 +169,21 @@ def test_ways_of_installing_a_behavior_are_compared_though_each_has_its_own_orga
 def travelled(record: Any, per_step: float) -> Any:
     """A cell whose weights moved this far at each step."""
     return replace(record, metrics=[m | {"distance": per_step * m["step"]} for m in record.metrics])
+
+
+def test_contrasts_of_one_factor_are_told_apart_by_what_else_their_sides_have_in_common() -> None:
+    cells = [c for method in ("bct", "sham") for rank in (1, 8) for c in arm(KEPT, method=method, rank=rank)]
+    cells += [c for method in ("bct", "sham") for c in arm(KEPT, method=method, factors={"optim": "muon"})]
+    sentences = [c.sentence for c in results(cells, Compared("method", ("bct", "sham"))).contrasts]
+    heads = {sentence[: sentence.index(": sham against bct")] for sentence in sentences}
+    rest = ("rank 1, lr 1e-3", "rank 8, lr 1e-3", "lr 1e-3, optim muon")
+    assert heads == {f"sandbagging, weights, on_policy, {each}" for each in rest}
+
+
+def test_no_end_of_a_difference_of_rates_is_past_one() -> None:
+    cells = [cell(path, seed=seed) for seed, path in enumerate((KEPT, MOVED))]
+    cells += [cell(path, seed=seed, method="sham") for seed, path in enumerate((MOVED, KEPT))]
+    (found,) = results(cells, Compared("method", ("bct", "sham"))).contrasts
+    assert found.initial is not None
+    assert (found.initial.lo, found.initial.hi, found.initial.equivalent_within) == (-1, 1, 1)
+    assert "no difference is shown: .00 [−1.00, +1.00]; a difference up to ±1.00 is not excluded" in found.sentence
