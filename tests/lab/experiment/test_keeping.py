@@ -9,6 +9,10 @@ from typing import Any
 import pytest
 from small_runs import bct, run
 
+from lab.experiment import folder
+from lab.experiment.estimate import estimate
+from lab.experiment.folder import Experiment
+from lab.plan import recipe
 from serving import refs
 from serving.errors import BadInput
 
@@ -49,6 +53,19 @@ def cell(at: Path) -> Path:
 def measured(at: Path) -> list[Any]:
     results = json.loads((at / "results.json").read_text(encoding="utf-8"))
     return [(c["id"], c["checkpoints"], c["verdict"]) for c in results["cells"]]
+
+
+def taken(run: Path) -> int:
+    """Bytes of a run's files; what has several names counts once."""
+    files = {file.stat().st_ino: file.stat().st_size for file in run.rglob("*") if file.is_file()}
+    return sum(files.values())
+
+
+def test_the_disk_that_a_dry_run_says_is_what_the_run_takes_to_10_percent(runs: dict[str, Path]) -> None:
+    for keep, at in runs.items():
+        unbegun = folder.default("unbegun", at.parent / "unbegun" / keep)
+        said = estimate(Experiment(recipe.load(at.parent / f"{keep}.yaml"), unbegun), 1).bytes
+        assert said == pytest.approx(taken(at), rel=0.1), keep
 
 
 def test_results_do_not_depend_on_it(runs: dict[str, Path]) -> None:

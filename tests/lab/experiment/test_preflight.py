@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import torch
 from click.testing import CliRunner, Result
+from transformers import AutoConfig, AutoModelForCausalLM
 
 from lab.cli.main import main
+from lab.experiment import precision
 from serving import refs
 
 ROOT = Path(__file__).parents[3]
@@ -190,3 +194,51 @@ def test_what_a_job_would_not_find_is_refused_in_one_line(more: str, named: str,
     assert refused.exit_code == 2
     assert len(refused.stderr.strip().splitlines()) == 1
     assert named in refused.stderr
+
+
+def larger_than_mini(folder: Path) -> Path:
+    """A model with one layer more than `mini`, and untrained."""
+    shutil.copytree(refs.mini_path(), folder)
+    config = AutoConfig.from_pretrained(folder)
+    config.num_hidden_layers += 1
+    AutoModelForCausalLM.from_config(config).save_pretrained(folder)
+    return folder
+
+
+def test_what_bf16_would_save_is_named_where_auto_leaves_a_larger_model_in_fp32(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, listed = larger_than_mini(tmp_path / "larger"), tmp_path / "cpuinfo"
+    monkeypatch.setattr(precision, "CPUINFO", listed)
+    monkeypatch.setattr(precision, "pick_device", lambda: torch.device("cpu"))
+
+    def hints(flags: str, more: str) -> list[str]:
+        listed.write_text(f"flags : fpu {flags} sse\n", encoding="utf-8")
+        said = dry_run(tmp_path, more)
+        assert said.exit_code == 0, said.output
+        return [line for line in said.output.splitlines() if line.startswith("precision")]
+
+    [hint] = hints("avx512_bf16 amx_bf16", f"model: {model}\n")
+    assert "This one has amx_bf16 and avx512_bf16: with `dtype: bfloat16`" in hint
+    assert "replies are not those of float32" in hint
+    assert json.loads(dry_run(tmp_path, f"model: {model}\n", "--json").stdout)["precision"] == hint
+    assert hints("avx512f", f"model: {model}\n") == []
+    assert hints("avx512_bf16", "model: mini\n") == []
+    for dtype in ("float32", "bfloat16"):
+        assert hints("avx512_bf16", f"model: {{ref: {model}, dtype: {dtype}}}\n") == []
+
+
+def test_the_factors_of_that_hint_are_those_of_the_measured_page() -> None:
+    page = (ROOT / "docs" / "measured" / "speed.md").read_text(encoding="utf-8")
+    rows = {name: float(gain) for name, gain in re.findall(r"\| (.*), bfloat16 against float32 \| ([\d.]+) ", page)}
+    assert [round(rows[kind], 1) for kind in ("full fine-tuning", "LoRA 8")] == list(precision.TRAINING)
+    assert round(rows["engine"], 1) == precision.ANSWERING
+
+
+def test_a_recipe_whose_model_a_command_fetches_names_the_command(tmp_path: Path) -> None:
+    refused = dry_run(tmp_path, "model: ../models/SmolLM2-135M-Instruct\n")
+    assert refused.exit_code == 2
+    (line,) = refused.stderr.strip().splitlines()
+    assert "no such checkpoint" in line
+    assert line.endswith("`make smollm2` fetches it.")
+    assert "make smollm2" not in dry_run(tmp_path, "model: ./models/other\n").stderr
