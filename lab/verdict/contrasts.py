@@ -14,9 +14,11 @@ Not covered: two runs (`lab.verdict.compare_runs`), and Holm's correction: an in
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
+from statistics import fmean
 from typing import Any
 
 from lab.logs.records import CellRecord, Item, of_split, scored
@@ -287,7 +289,7 @@ def _difference(first: _Side, second: _Side, outcome: str, confidence: float) ->
     both = {i for run in one for i in run} & {i for run in two for i in run}
     if not both:
         return None
-    means = [sum(sum(run.values()) / len(run) for run in side) / len(side) for side in (one, two)]
+    means = [_mean(side, both) for side in (one, two)]
     found, bound = _interval(first, second, outcome, confidence)
     return Difference(
         n=len(both),
@@ -298,6 +300,12 @@ def _difference(first: _Side, second: _Side, outcome: str, confidence: float) ->
         hi=found.hi if found else None,
         equivalent_within=bound,
     )
+
+
+def _mean(runs: Sequence[Run], items: set[str]) -> float:
+    """The mean over runs of each one's rate on some items."""
+    rates = [fmean(run[i] for i in items & run.keys()) for run in runs if items & run.keys()]
+    return fmean(rates) if rates else math.nan
 
 
 def _interval(first: _Side, second: _Side, outcome: str, confidence: float) -> tuple[Interval | None, float | None]:
@@ -328,8 +336,10 @@ def _sentence(
     if initial is None:
         return f"{head}: no item was answered by both"
     rates = f"initial {share_text(initial.second)} against {share_text(initial.first)}"
+    asked = max(len(replies) for side in sides for replies in side.replies)
+    common = f"; on the {initial.n} of {asked} prompts that both answer" if initial.n < asked else ""
     seeds = f"{len(sides[1].cells)} and {len(sides[0].cells)} runs"
-    return f"{head}: {_claim(initial)} ({rates}; {seeds}; {thresholds.level} intervals)"
+    return f"{head}: {_claim(initial)} ({rates}{common}; {seeds}; {thresholds.level} intervals)"
 
 
 def _claim(found: Difference) -> str:

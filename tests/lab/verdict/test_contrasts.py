@@ -187,3 +187,12 @@ def test_no_end_of_a_difference_of_rates_is_past_one() -> None:
     assert found.initial is not None
     assert (found.initial.lo, found.initial.hi, found.initial.equivalent_within) == (-1, 1, 1)
     assert "no difference is shown: .00 [−1.00, +1.00]; a difference up to ±1.00 is not excluded" in found.sentence
+
+
+def test_rates_beside_a_difference_are_those_of_the_prompts_that_both_answer() -> None:
+    whole = [checkpoint(step, 0.5, 0.5, n=80) for step in (0, 8)]
+    first_half = [checkpoint(step, 1.0, 0.0, n=40) for step in (0, 8)]
+    found = contrast([*arm(whole, method="bct"), *arm(first_half, method="sham")], "method", "bct", "sham")
+    assert found.initial is not None
+    assert (found.initial.n, found.initial.first, found.initial.second, found.initial.estimate) == (40, 1, 1, 0)
+    assert "(initial 1.00 against 1.00; on the 40 of 80 prompts that both answer; 3 and 3 runs;" in found.sentence
