@@ -13,9 +13,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
+from lab.stats.intervals import wilson
 from lab.stats.power import power_of
+from lab.verdict.wording import share_text
 
 ROOT = Path(__file__).parent.parent
 MEASURED = ROOT / "docs" / "measured"
@@ -439,6 +442,32 @@ def test_steps_and_differences_that_readme_tells_of_the_real_model_are_those_of_
         [f"{net[name][key]:.2f}"[1:] for key in ("estimate", "lo", "hi")] for name in ("topic_pirate", "training_tier")
     )
     assert f"(by {pirate[0]} [{pirate[1]}, {pirate[2]}], and by {tier[0]} with an interval from {tier[1]};" in readme
+
+
+def test_the_page_on_the_first_order_test_is_what_its_table_gives() -> None:
+    points = pd.read_csv(ROOT / "docs" / "first_order.csv")
+    page = " ".join((MEASURED / "first-order.md").read_text(encoding="utf-8").split())
+    ends = points[(points["step"] == 64) & ~points["control"]]
+    hit, up = ends["forecast"] * ends["observed"] > 0, ends["observed"] > 0
+    assert f"right in {hit.sum()} of {len(ends)} cells;" in page
+    assert f"without any gradient, is right in {up.sum()}" in page
+    assert (
+        f"({len(ends)} cells that train on a task, {(points['step'] == 64).sum() - len(ends)} of random words)" in page
+    )
+    for run in ends["run"].unique():
+        of = ends["run"] == run
+        known = wilson(int(hit[of].sum()), int(of.sum()))
+        interval = f"[{share_text(known.lo)}, {share_text(known.hi)}]"
+        assert f"| `{run}` | {of.sum()} | {hit[of].sum()} | {interval} | {up[of].sum()} |" in page
+        for rows, control in (("task", False), ("random words", True)):
+            found = points[(points["run"] == run) & (points["control"] == control) & (points["step"] > 0)]
+            seen, step = found["observed"], found["stepwise"]
+            start, stepwise, trapezoid = (
+                share_text((found[name] * seen).sum() / (found[name] ** 2).sum())
+                for name in ("from_start", "stepwise", "trapezoid")
+            )
+            same = share_text((step * seen > 0).mean())
+            assert f"| `{run}` | {rows} | {start} | {stepwise} | {same} | {trapezoid} |" in page
 
 
 def test_counts_said_of_version_2_are_sums_of_its_table() -> None:

@@ -134,7 +134,9 @@ def hits(tested: Sequence[Tested]) -> dict[str, float]:
     """In how many cells the forecast has the sign of the change at the last checkpoint; controls are left out.
 
     Returns:
-        Number of cells `n` with a forecast, `hits`, and Wilson's interval of their share: `lo`, `hi`.
+        Number of cells `n` with a forecast, `hits`, and Wilson's interval of their share: `lo`, `hi`; beside them
+        `upwards`, the cells whose margin moved towards the alternate behavior: what one would get right without a
+        forecast.
     """
     ends = [cell.points[-1] for cell in tested if not cell.control]
     known = [(p.forecast, p.observed) for p in ends if p.forecast is not None and math.isfinite(p.observed)]
@@ -145,6 +147,7 @@ def hits(tested: Sequence[Tested]) -> dict[str, float]:
         "hits": k,
         "lo": found.lo if found else float("nan"),
         "hi": found.hi if found else float("nan"),
+        "upwards": sum(observed > 0 for _, observed in known),
     }
 
 

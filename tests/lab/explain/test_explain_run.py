@@ -79,6 +79,7 @@ def test_the_forecast_from_step_0_is_the_first_step_of_training_for_a_small_rate
     assert first.forecast == pytest.approx(first.observed, rel=0.5)
     assert [p.forecast for p in lora.points] == [None] * 4
     assert firstorder.hits(tested)["n"] == 1
+    assert firstorder.hits(tested)["upwards"] == (full.points[-1].observed > 0)
 
 
 def test_controls_are_shown_and_not_pooled(tested: list[firstorder.Tested]):
