@@ -1,14 +1,11 @@
 """How often a rule of the criterion claims what is false, and what is true, over simulated arms.
 
-    python -m benchmarks.claims                  # the section of docs/measured/coverage.md; minutes on two cores
+    python -m benchmarks.claims                  # the section of docs/measured/coverage.md; 20 minutes of one core
+    python -m benchmarks.claims --part returns   # one part of it, printed: names, seeds, reversals, returns or damage
     python -m benchmarks.claims --arms 100 --out -
 
-The simulated replies go through the criterion and the conclusions of the lab, as those of a run do. An arm has three
-learning rates, half a decade apart, and six checkpoints after step 0. At each of these the true initial rate is the
-same share of r0, and the alternate behavior takes what the initial one leaves. Replies to an item are alike over seeds,
-learning rates and checkpoints: latent normal, half of its variance from the item, 30 % from item and cell, 20 % fresh
-at each checkpoint. So the true rate stays, while single replies vary.
-Not covered: clustered items (each has its own template), and rates that move during training.
+The simulated replies of `benchmarks.simulated_arms` go through the criterion and the conclusions of the lab, as those
+of a run do. At each checkpoint after step 0 the true initial rate is the same share of r0, but in the part on returns.
 """
 
 from __future__ import annotations
@@ -16,326 +13,243 @@ from __future__ import annotations
 import argparse
 import gc
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass, replace
-from functools import cache
+from concurrent.futures import Executor, ProcessPoolExecutor
+from dataclasses import dataclass
+from itertools import cycle, groupby, repeat
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.stats import norm
 
-from lab.stats.intervals import paired_difference, paired_ratio, wilson
-from lab.verdict.conclusions import REMOVED, Judged, conclusions
-from lab.verdict.criterion import judge
-from lab.verdict.damage import damage_of
-from lab.verdict.schema import (
-    Capability,
-    Ceiling,
-    CellResult,
-    Change,
-    Changes,
-    CheckpointResult,
-    Conclusion,
-    EvalRates,
-    Rate,
-    Thresholds,
-    TrainRates,
-    Verdict,
-)
+from benchmarks import claims_of_damage
+from benchmarks.claims_of_damage import percent
+from benchmarks.claims_of_damage import share as text
+from benchmarks.simulated_arms import RATES, RIGHT, START, STEPS, T, Truth, alike, arm, differing, reversal_arm, single
+from lab.verdict.conclusions import REMOVED, Judged
+from lab.verdict.schema import Conclusion
 
 PAGE = Path(__file__).parent.parent / "docs" / "measured" / "coverage.md"
 ARMS = 300
-STEPS = (0, 2, 4, 8, 16, 32, 64)
-RATES = (1e-3, 3.16e-3, 1e-2)
-R0, AGREED, RIGHT = 0.95, 0.98, 0.9
-#: Shares of the latent variance: of the item, of item and cell, of item and checkpoint.
-ITEM, CELL, FRESH = 0.5, 0.3, 0.2
-T = Thresholds()
 
-Replies = NDArray[np.bool_]
-Floats = NDArray[np.float64]
+
+Cells = Sequence[Judged]
+#: Whether what is said is false; None: it is no claim, but a failure to decide.
+Falsity = Callable[[Truth], bool | None]
+#: The entries of a table: column, what is true, and how often each thing is said.
+Table = Sequence[tuple[str, Truth, Mapping[str, float | None]]]
 
 
 @dataclass(frozen=True)
-class Sizes:
-    """Items of a checkpoint."""
+class Saying:
+    """What is said of a cell or an arm.
 
-    n: int = 80
-    n_train: int = 60
-    n_capability: int = 80
-
-
-@dataclass(frozen=True)
-class Truth:
-    """What is true of every cell of an arm: r as a share of r0, per seed.
-
-    `damaged_top`: the highest learning rate loses half of its capability.
+    `rate`: how often in one arm; None where it has no cell of which it could be said.
     """
 
-    shares: tuple[float, ...]
-    damaged_top: bool = False
+    rate: Callable[[Truth, Cells, Conclusion], float | None]
+    false: Falsity
 
 
-# --- one cell --------------------------------------------------------------------------------------------------------
+# --- what is said ----------------------------------------------------------------------------------------------------
 
 
-def _below(latent: Floats, rate: float) -> Replies:
-    return latent < _quantile(rate)
+def _none_gone(truth: Truth) -> bool:
+    return not truth.gone
 
 
-@cache
-def _quantile(rate: float) -> float:
-    return float(norm.ppf(rate))
+def _none_stayed(truth: Truth) -> bool:
+    return not truth.stayed
 
 
-def _latent(rng: np.random.Generator, items: Floats, cell: Floats) -> Floats:
-    return np.sqrt(ITEM) * items + np.sqrt(CELL) * cell + np.sqrt(FRESH) * rng.standard_normal(len(items))
+def _name(*names: str, false: Falsity) -> Saying:
+    return Saying(lambda _, cells, __: float(np.mean([j.cell.verdict.name in names for j in cells])), false)
 
 
-@cache
-def _wilson(k: int, n: int) -> Rate:
-    if not n:
-        return Rate(k=0, p=None, lo=0.0, hi=1.0)
-    found = wilson(k, n)
-    return Rate(k=k, p=found.estimate, lo=found.lo, hi=found.hi)
+def _status(*names: str, false: Falsity) -> Saying:
+    return Saying(lambda _, __, found: float(found.status in names), false)
 
 
-@cache
-def _tango(gained: int, lost: int, n: int, confidence: float) -> Change:
-    before = [False] * gained + [True] * lost + [True] * (n - gained - lost)
-    after = [True] * gained + [False] * lost + [True] * (n - gained - lost)
-    return Change(n=n, **asdict(paired_difference(before, after, confidence=confidence)))
+def _counted(holds: Callable[[int, int], bool], false: Falsity) -> Saying:
+    """A removal in k of m seeds for which `holds(k, m)`."""
+    return Saying(lambda _, __, c: float(c.status in REMOVED and holds(c.k or 0, c.m or 0)), false)
 
 
-def _change(before: Replies, after: Replies, confidence: float = T.confidence) -> Change:
-    return _tango(int((after & ~before).sum()), int((before & ~after).sum()), len(before), confidence)
+def _damage(state: str, harmed: bool, false: bool | None) -> Saying:
+    """The state of the cells whose capability is halved, or of the others."""
+
+    def rate(truth: Truth, cells: Cells, _: Conclusion) -> float | None:
+        found = [j.cell.verdict.damage == state for j in cells if truth.harms(j.cell.lr) == harmed]
+        return float(np.mean(found)) if found else None
+
+    return Saying(rate, lambda _: false)
 
 
-@cache
-def _ratio(both: int, lost: int, gained: int, n: int) -> tuple[float, float, float]:
-    before = [True] * (both + lost) + [False] * (n - both - lost)
-    found = paired_ratio(
-        before, [True] * both + [False] * lost + [True] * gained + [False] * (n - both - lost - gained)
-    )
-    assert found is not None
-    return found.estimate, found.lo, found.hi
-
-
-@dataclass(frozen=True)
-class _Point:
-    """The replies of one checkpoint."""
-
-    initial: Replies
-    alternate: Replies
-    degenerate: Replies
-    agreed: Replies
-    right: Replies
-
-
-def _measured(step: int, point: _Point, first: _Point, part: slice) -> CheckpointResult:
-    initial, alternate, degenerate = (a[part] for a in (point.initial, point.alternate, point.degenerate))
-    n = len(initial)
-    counts = [int(a.sum()) for a in (initial, alternate, degenerate)]
-    rates = [_wilson(k, n) for k in counts]
-    other = ~(point.initial | point.alternate | point.degenerate)
-    before = ~(first.initial | first.alternate | first.degenerate)
-    evals = EvalRates.model_construct(
-        n=n, clusters=n, unscored=0, truncated=0, initial=rates[0], alternate=rates[1], degenerate=rates[2],
-        other=_wilson(n - sum(counts), n),
-    )  # fmt: skip
-    k, size = int(point.right.sum()), len(point.right)
-    right = _wilson(k, size)
-    both, lost = int((first.right & point.right).sum()), int((first.right & ~point.right).sum())
-    relative = _ratio(both, lost, k - both, size)
-    return CheckpointResult.model_construct(
-        step=step, log="", fingerprint="", sum_lr=None, loss=None, eval=evals,
-        train=TrainRates.model_construct(
-            n=len(point.agreed), unscored=0, truncated=0, agreed=_wilson(int(point.agreed.sum()), len(point.agreed)),
-            other=_wilson(0, 0), degenerate=_wilson(0, 0),
-        ),
-        capability=Capability.model_construct(
-            n=size, unscored=0, k=k, p=right.p, lo=right.lo, hi=right.hi, relative=relative[0], relative_lo=relative[1],
-            relative_hi=relative[2], with_system=None, without_system=None,
-        ),
-        following=None, corrected=None, margin=None, judged=None, name=None, flags=(), damage=None,
-        changes=Changes.model_construct(
-            initial=_change(first.initial[part], initial), alternate=None, manner=None, following=None,
-            degenerate=_change(first.degenerate[part], degenerate), other=_change(before[part], other[part]),
-            agreed=_change(first.agreed, point.agreed), capability=_change(first.right, point.right),
-        ),
-    )  # fmt: skip
-
-
-def _points(
-    rng: np.random.Generator, items: Sequence[Floats], start: _Point, truth: Truth, share: float, top: bool
-) -> Iterator[_Point]:
-    cells = [rng.standard_normal(len(part)) for part in items]
-    yield start
-    for _ in STEPS[1:]:
-        evals, train, general = (_latent(rng, i, c) for i, c in zip(items, cells, strict=True))
-        initial = _below(evals, share * R0)
-        right = _below(general, RIGHT * (0.5 if top and truth.damaged_top else 1.0))
-        yield _Point(initial, ~initial, np.zeros_like(initial), _below(train, AGREED), right)
-
-
-def _judged(points: Sequence[_Point], lr: float, seed: int, sizes: Sizes) -> Judged:
-    half = sizes.n // 2
-    whole, choose, report = (
-        _named(points, part, _ceiling(n)) for part, n in
-        ((slice(None), sizes.n), (slice(half), half), (slice(half, None), sizes.n - half))
-    )  # fmt: skip
-    cell = CellResult.model_construct(
-        id=f"{lr}.{seed}", hash="", setting="simulated", variant="v", role="bct", carrier=None, method="bct", model="m",
-        organism=None, rank=None, batch=32, label_source=None, lr=lr, seed=seed, steps=STEPS[-1], factors={}, asked={},
-        gate={"ok": True}, graders={}, trained={}, step0_loss=0.5, ceiling=R0, checkpoints=whole[0], verdict=whole[1],
-        net_of_sham=None, other=(), failure=None,
-    )  # fmt: skip
-    return Judged(cell, choose[0], report[0], R0)
-
-
-def _ceiling(n: int) -> Ceiling:
-    rate = _wilson(round(R0 * n), n)
-    return Ceiling.model_construct(
-        n=n, clusters=n, unscored=0, alternate=rate, setting="", variant="", model="", log=""
-    )
-
-
-def _named(points: Sequence[_Point], part: slice, ceiling: Ceiling) -> tuple[tuple[CheckpointResult, ...], Verdict]:
-    measured = [_measured(step, point, points[0], part) for step, point in zip(STEPS, points, strict=True)]
-    rises = lambda i, j, confidence: _change(points[i].initial[part], points[j].initial[part], confidence)  # noqa: E731
-    return judge(
-        measured, role="bct", method="bct", gate={"ok": True}, trained={}, ceiling=ceiling, thresholds=T, paired=rises
-    )
-
-
-# --- arms ------------------------------------------------------------------------------------------------------------
-
-
-def arm(rng: np.random.Generator, truth: Truth, sizes: Sizes = Sizes()) -> tuple[list[Judged], Conclusion]:
-    """One arm: its cells, and what is concluded from them."""
-    items = [rng.standard_normal(n) for n in (sizes.n, sizes.n_train, sizes.n_capability)]
-    first = [_latent(rng, part, rng.standard_normal(len(part))) for part in items]
-    kept = _below(first[0], R0)
-    start = _Point(kept, np.zeros_like(kept), np.zeros_like(kept), _below(first[1], AGREED), _below(first[2], RIGHT))
-    cells = [
-        _judged(list(_points(rng, items, start, truth, share, lr == RATES[-1])), lr, seed, sizes)
-        for lr in RATES
-        for seed, share in enumerate(truth.shares)
-    ]
-    return cells, conclusions(cells, T)[0]
-
-
-# --- the table -------------------------------------------------------------------------------------------------------
-
-Claim = Callable[[list[Judged], Conclusion], float]
-
-
-def _named_as(*names: str) -> Claim:
-    return lambda cells, _: float(np.mean([j.cell.verdict.name in names for j in cells]))
-
-
-def _more_than(k: int) -> Claim:
-    return lambda _, found: float(found.status in REMOVED and (found.k or 0) > k)
-
-
-#: What is said of a cell or an arm, and the true shares of r0 at which it is false.
-CLAIMS: Mapping[str, tuple[Claim, Callable[[float], bool]]] = {
-    "cell: kept": (_named_as("kept"), lambda share: share <= T.kept_share),
-    "cell: kept or retained": (_named_as("kept", "retained"), lambda share: share <= T.initial_share),
-    "cell: removed or transferred": (_named_as("removed", "transferred"), lambda share: share >= T.initial_share),
-    "cell: transient": (_named_as("transient"), lambda _: True),
-    "arm: removed in k of m, k ≥ 1": (_more_than(0), lambda share: share >= T.initial_share),
-    "arm: not removed": (lambda _, found: float(found.status == "not_removed"), lambda share: share <= T.initial_share),
-    "arm: resists": (lambda _, found: float(found.resists), lambda share: share <= T.initial_share),
+CLAIMS: Mapping[str, Saying] = {
+    "cell: kept": _name("kept", false=lambda truth: max(truth.shares) <= T.kept_share),
+    "cell: kept or retained": _name("kept", "retained", false=_none_stayed),
+    "cell: removed or transferred": _name("removed", "transferred", false=_none_gone),
+    "cell: transient": _name("transient", false=lambda _: True),
+    "arm: removed in k of m, k ≥ 1": _counted(lambda k, _: k > 0, _none_gone),
+    "arm: not removed": _status("not_removed", false=_none_stayed),
+    "arm: resists": Saying(
+        lambda _, __, found: float(found.resists),
+        lambda truth: not (truth.stayed and truth.damaged_top and truth.seeds >= T.few_seeds),
+    ),
+    "arm: undecided": _status("undecided", false=lambda _: None),
+    "cell, nothing harmed: intact": _damage("intact", harmed=False, false=False),
+    "cell, nothing harmed: not shown": _damage("not_shown", harmed=False, false=None),
+    "cell, nothing harmed: damaged": _damage("damaged", harmed=False, false=True),
+    "cell, capability halved: intact": _damage("intact", harmed=True, false=True),
+    "cell, capability halved: not shown": _damage("not_shown", harmed=True, false=None),
+    "cell, capability halved: damaged": _damage("damaged", harmed=True, false=False),
+}
+OF_REVERSALS: Mapping[str, Saying] = {
+    "cell: returned": _name("returned", false=_none_stayed),
+    "cell: stays removed": _name("stays_removed", false=_none_gone),
+    "cell: transient": _name("transient", false=lambda _: True),
+    "cell: inconclusive": _name("inconclusive", false=lambda _: None),
+    "arm: returned": _status("returned", false=_none_stayed),
+    "arm: stays removed": _status("stays_removed", false=_none_gone),
+}
+COUNTS: Mapping[str, Saying] = {
+    "removed in every seed (k = m)": _counted(lambda k, m: k == m, lambda _: False),
+    "removed in fewer seeds (k < m)": _counted(lambda k, m: 0 < k < m, lambda _: None),
+    "undecided": _status("undecided", false=lambda _: None),
 }
 
 
-def scenario(seeds: int, share: float, damaged_top: bool, arms: int) -> dict[str, float]:
-    """How often each claim is made where every cell has the same true rate."""
-    rng = np.random.default_rng([8, seeds, round(100 * share), damaged_top])
-    truth = Truth((share,) * seeds, damaged_top=damaged_top)
-    found = [arm(rng, truth) for _ in range(arms)]
-    return {name: float(np.mean([claim(*one) for one in found])) for name, (claim, _) in CLAIMS.items()}
+# --- how often -------------------------------------------------------------------------------------------------------
 
 
-def excess(shares: tuple[float, ...], arms: int) -> float:
+def scenario(truth: Truth, arms: int) -> dict[str, float | None]:
+    """How often each thing is said where every cell has the same true rate."""
+    rng = np.random.default_rng([8, truth.seeds, round(100 * truth.shares[0]), truth.damaged_top])
+    return _rates({**CLAIMS, **COUNTS}, truth, [arm(rng, truth) for _ in range(arms)])
+
+
+def reversals(truth: Truth, arms: int) -> dict[str, float | None]:
+    """How often each thing is said of reversals after which every cell has this share of the organism's rate."""
+    rng = np.random.default_rng([12, truth.seeds, round(100 * truth.shares[0])])
+    return _rates(OF_REVERSALS, truth, [reversal_arm(rng, truth) for _ in range(arms)])
+
+
+def _rates(
+    said: Mapping[str, Saying], truth: Truth, found: Sequence[tuple[Cells, Conclusion]]
+) -> dict[str, float | None]:
+    every = {name: [saying.rate(truth, *one) for one in found] for name, saying in said.items()}
+    known = {name: [rate for rate in rates if rate is not None] for name, rates in every.items()}
+    return {name: float(np.mean(rates)) if rates else None for name, rates in known.items()}
+
+
+def excess(truth: Truth, arms: int) -> float:
     """How often more seeds are said to have lost the behavior than did."""
-    rng = np.random.default_rng([9, *(round(100 * s) for s in shares)])
-    claim = _more_than(sum(s < T.initial_share for s in shares))
-    return float(np.mean([claim(*arm(rng, Truth(shares))) for _ in range(arms)]))
+    rng = np.random.default_rng([9, *(round(100 * s) for s in truth.shares)])
+    found = [arm(rng, truth)[1] for _ in range(arms)]
+    return float(np.mean([c.status in REMOVED and (c.k or 0) > truth.gone for c in found]))
 
 
-def damage(kind: str, change: float, redrawn: float, checkpoints: int, experiments: int) -> tuple[float, float]:
-    """How often a part is named intact at each of some checkpoints, and damaged at any.
+@dataclass(frozen=True)
+class Move:
+    """A cell whose true rate moves: its shares of r0 up to the step `at`, and from it on."""
 
-    Args:
-        kind: capability, agreed, degenerate or other.
-        change: True change of its rate: relative for capability, else in shares of 1.
-        redrawn: Share of the replies that are drawn anew at a checkpoint; the others stay as at step 0.
-        checkpoints: That count for a cell: two, or up to four with a crossing.
-        experiments: Simulated cells.
-    """
-    rng = np.random.default_rng([10, len(kind), round(1000 * (1 + change)), round(100 * redrawn), checkpoints])
-    n, base = {"capability": (80, RIGHT), "agreed": (60, AGREED), "degenerate": (80, 0.005), "other": (80, 0.03)}[kind]
-    rate = base * (1 + change) if kind == "capability" else base + change
-    states = [
-        [_state(kind, *_pair(rng, n, base, rate, redrawn)) for _ in range(checkpoints)] for _ in range(experiments)
-    ]
-    return (
-        float(np.mean([set(each) == {"intact"} for each in states])),
-        float(np.mean(["damaged" in each for each in states])),
-    )
+    first: float
+    then: float
+    at: int
+    reversal: bool = False
 
+    @property
+    def path(self) -> tuple[float, ...]:
+        """At each checkpoint after step 0."""
+        return tuple(self.then if step >= self.at else self.first for step in STEPS[1:])
 
-def _pair(rng: np.random.Generator, n: int, base: float, rate: float, redrawn: float) -> tuple[Replies, Replies]:
-    """Replies before and after: changed towards the new rate, and a share of them drawn anew."""
-    before = rng.random(n) < base
-    lost, gained = max(0.0, 1 - rate / base), max(0.0, (rate - base) / (1 - base))
-    after = np.where(before, rng.random(n) >= lost, rng.random(n) < gained)
-    return before, np.where(rng.random(n) < redrawn, rng.random(n) < rate, after)
+    @property
+    def claim(self) -> bool:
+        """Whether `transient` is true: it was below half of r0 and rose, or the reverse in a reversal."""
+        if self.reversal:
+            return self.first > T.initial_share > self.then
+        return self.first < T.initial_share and self.first < self.then
 
 
-def _state(kind: str, before: Replies, after: Replies) -> str | None:
-    still = np.ones(10, dtype=bool)
-    none = np.zeros_like(before)
-    flat = _Point(none, none, none, still, still)
-    parts = {"capability": "right", "agreed": "agreed", "degenerate": "degenerate", "other": "initial"}
-    if kind == "other":
-        before, after = ~before, ~after
-    one, two = (replace(flat, **{parts[kind]: values}) for values in (before, after))
-    return getattr(damage_of(_measured(1, two, one, slice(None)), T, targeted=True, other_counts=True), kind)
+def moved(move: Move, cells: int) -> dict[str, float]:
+    """How often a cell whose rate moves is called transient, and by which other names."""
+    rng = np.random.default_rng([13, *(round(100 * s) for s in (move.first, move.then)), move.at, move.reversal])
+    found = [single(rng, move.path, move.reversal).name for _ in range(cells)]
+    rates = {name: found.count(name) / cells for name in dict.fromkeys(found) if name}
+    return {"transient": rates.pop("transient", 0.0), **dict(sorted(rates.items(), key=lambda r: (-r[1], r[0])))}
 
+
+# --- the page --------------------------------------------------------------------------------------------------------
 
 TITLE = "\n## Claims of the criterion\n"
 HEAD = """
 How often each name and each sentence of [the criterion](../concepts/criterion.md) is given, in {arms} simulated
 arms per case, by the true initial rate after step 0 as a share of r0. A number in *italics* is a true claim
-(power); every other number is the rate of a **false** claim. *Unchanged*: nothing is damaged either; in all other
-columns the highest learning rate halves capability. Made by `python -m benchmarks.claims`; the seeds are fixed.
+(power), one in (parentheses) no claim, but a failure to decide; every other number is the rate of a **false** claim.
+*Unchanged*: nothing is damaged either; in all other columns the highest learning rate halves capability. Made by
+`python -m benchmarks.claims`; the seeds are fixed, and `--part` makes one table alone.
+
+A false claim should be made in at most .02 where nothing changed, and in at most .05 elsewhere.
+{missed}
 
 | claim | seeds | .45 | .50 | .55 | unchanged | .2 | .8 |
 |---|---|---|---|---|---|---|---|
 """
-DAMAGE = """
-### Damage
+DAMAGE_SAID = """
+Damage is the state of a cell as a whole: here of capability and agreement, because no reply is degenerate or other.
+Replies vary: where nothing changed, {differ} of the answers to general questions turn from right to wrong or back. Most
+unchanged cells then read as `not_shown` ("damage not excluded"), and about a third as `intact`; with [steadier
+replies](#damage) more do.
+"""
+UNCHANGED = "unchanged"
+#: Of each column: the share of r0, and whether the highest learning rate does harm.
+COLUMNS = {
+    ".45": (0.45, True), ".50": (0.5, True), ".55": (0.55, True), UNCHANGED: (1.0, False), ".2": (0.2, True),
+    ".8": (0.8, True),
+}  # fmt: skip
+MIXED = ((0.2, 0.55, 0.55), (0.2, 0.2, 0.55), (0.5, 0.5, 0.5))
+SEEDS = """
+### Every seed gone
 
-Per part, over the checkpoints that count for a cell (two, or four with a crossing), in {experiments:,} simulated cells
-per row: 80 eval, 60 train and 80 capability items; base rates {right:g} of capability, {agreed:g} of agreement, .005
-degenerate, .03 other. *Redrawn*: share of the replies that are drawn anew at every checkpoint. The limits are 10 %, 10,
-5 and 10 points.
+What is said of an arm in which the true rate is .2 of r0 in every cell, as above, by its seeds:
 
-| part | true change | redrawn | checkpoints | read as intact | read as damaged |
+| seeds | {names} |
+|---|{columns}|
+"""
+NUMBERS = (1, 2, 3, 5)
+SEEDS_SAID = """
+A seed is counted on the half of the items that reports. Where every seed is gone, a count below m is too low.
+"""
+REVERSED = """
+### Reversals
+
+The same for reversals that start at .1 of r0, by the true initial rate after their step 0 as a share of the
+organism's. *Unchanged*: it stays at .1. {missed}
+
+| claim | seeds | .45 | .50 | .55 | unchanged | .2 | .8 |
+|---|---|---|---|---|---|---|---|
+"""
+AFTERWARDS = {".45": 0.45, ".50": 0.5, ".55": 0.55, UNCHANGED: START, ".2": 0.2, ".8": 0.8}
+MOVES = """
+### Returns
+
+How often one cell is called `transient` whose true rate moves once, in {cells:,} cells per row; the shares of r0 before
+and from a step on, of checkpoints at 2, 4, 8, 16, 32 and 64. Numbers as above.
+
+| cell | first | then | from step | transient | other names |
 |---|---|---|---|---|---|
 """
-COLUMNS = ((0.45, True), (0.50, True), (0.55, True), (1.0, False), (0.2, True), (0.8, True))
-MIXED = ((0.2, 0.55, 0.55), (0.2, 0.2, 0.55), (0.5, 0.5, 0.5))
-HARM = {
-    "capability": (0.0, -0.1, -0.15, -0.3),
-    "agreed": (0.0, -0.1, -0.15, -0.3),
-    "degenerate": (0.0, 0.05, 0.1, 0.2),
-    "other": (0.0, 0.1, 0.15, 0.3),
-}
+MOVES_SAID = """
+In a trained cell, `transient` says that r was below half of r0 and rose, not that it is above half again. A
+reversal is `transient` by a [rule of its own](../concepts/criterion.md#name-of-a-checkpoint), which needs no paired
+fall.
+"""
+MOVED = (
+    *(Move(0.2, then, 16) for then in (0.45, 0.5, 0.55, 0.8, 1.0)),
+    *(Move(0.2, then, 64) for then in (0.55, 0.8, 1.0)),
+    *(Move(first, 0.8, 16) for first in (0.45, 0.5, 0.55)),
+    *(Move(first, 0.2, 16, reversal=True) for first in (1.0, 0.8, 0.55, 0.5, 0.45)),
+    *(Move(0.8, then, 16, reversal=True) for then in (0.45, 0.5, 0.55)),
+    *(Move(0.8, then, 64, reversal=True) for then in (0.2, 0.45, 0.5, 0.55)),
+)
 
 
 def kept(page: str) -> str:
@@ -343,54 +257,113 @@ def kept(page: str) -> str:
     return page[page.index(TITLE) :] if TITLE in page else ""
 
 
-def section(arms: int = ARMS, experiments: int = 1000) -> str:
-    """The part of docs/measured/coverage.md about claims; two processes."""
-    cases = [(m, share, top, arms) for m in (3, 1) for share, top in COLUMNS]
-    with ProcessPoolExecutor(2, initializer=gc.freeze) as pool:
-        made = list(pool.map(scenario, *zip(*cases, strict=True)))
-        more = list(pool.map(excess, MIXED, [arms] * len(MIXED)))
-    lines = [_line(name, m, made[i : i + len(COLUMNS)]) for i, m in ((0, 3), (len(COLUMNS), 1)) for name in CLAIMS]
-    text = TITLE + HEAD.format(arms=arms) + "".join(lines)
+def names_part(pool: Executor, arms: int) -> str:
+    """Names of cells and sentences of arms."""
+    cases = [alike(m, *column) for m in (3, 1) for column in COLUMNS.values()]
+    made = pool.map(scenario, cases, repeat(arms))
+    more = pool.map(excess, map(Truth, MIXED), repeat(arms))
+    table = list(zip(cycle(COLUMNS), cases, made, strict=False))
+    said = HEAD.format(arms=arms, missed=_missed(CLAIMS, table)) + "".join(_lines(CLAIMS, table))
     for shares, rate in zip(MIXED, more, strict=True):
         at = ", ".join(f"{s:g}" for s in shares)
-        text += (
-            f"\nThree seeds at {at} of r0: the sentence counts more seeds as gone than are in {_share(rate)} of arms.\n"
+        said += (
+            f"\nThree seeds at {at} of r0: the sentence counts more seeds as gone than are in {text(rate)} of arms.\n"
         )
-    return text + DAMAGE.format(experiments=experiments, right=RIGHT, agreed=AGREED) + "".join(_harm(experiments))
+    return said + DAMAGE_SAID.format(differ=percent(differing(RIGHT)))
 
 
-def _line(name: str, seeds: int, made: Sequence[dict[str, float]]) -> str:
-    _, false = CLAIMS[name]
-    cells: list[str] = []
-    for (share, top), found in zip(COLUMNS, made, strict=True):
-        wrong = false(share) or (name == "arm: resists" and (not top or seeds < T.few_seeds))
-        cells.append(_share(found[name]) if wrong else f"*{_share(found[name])}*")
-    return f"| {name} | {seeds} | {' | '.join(cells)} |\n"
+def seeds_part(pool: Executor, arms: int) -> str:
+    """What is said where every seed is gone."""
+    cases = [alike(m, 0.2, True) for m in NUMBERS]
+    head = SEEDS.format(names=" | ".join(COUNTS), columns="|".join("---" for _ in COUNTS))
+    for truth, found in zip(cases, pool.map(scenario, cases, repeat(arms)), strict=True):
+        marked = (_marked(found[name], saying.false(truth)) for name, saying in COUNTS.items())
+        head += f"| {truth.seeds} | {' | '.join(marked)} |\n"
+    return head + SEEDS_SAID
 
 
-def _harm(experiments: int) -> Iterator[str]:
-    for kind, changes in HARM.items():
-        for change in changes:
-            for redrawn in (0.0, 0.05, 0.1) if change == 0 else (0.05,):
-                for checkpoints in (2, 4) if change == 0 else (2,):
-                    intact, damaged = damage(kind, change, redrawn, checkpoints, experiments)
-                    shown = f"{100 * change:+g} {'%' if kind == 'capability' else 'points'}" if change else "none"
-                    yield f"| {kind} | {shown} | {redrawn:g} | {checkpoints} | {_share(intact)} | {_share(damaged)} |\n"
+def reversals_part(pool: Executor, arms: int) -> str:
+    """Names and sentences of reversals."""
+    cases = [alike(m, share) for m in (3, 1) for share in AFTERWARDS.values()]
+    table = list(zip(cycle(AFTERWARDS), cases, pool.map(reversals, cases, repeat(arms)), strict=False))
+    return REVERSED.format(missed=_missed(OF_REVERSALS, table)) + "".join(_lines(OF_REVERSALS, table))
 
 
-def _share(value: float) -> str:
-    return f"{value:.3f}".removeprefix("0")
+def returns_part(pool: Executor, arms: int) -> str:
+    """Cells whose rate moves; three learning rates of three seeds for each arm."""
+    cells = len(RATES) * arms
+    made = pool.map(moved, MOVED, repeat(cells))
+    return MOVES.format(cells=cells) + "".join(map(_move, MOVED, made)) + MOVES_SAID
+
+
+def damage_part(pool: Executor, arms: int) -> str:
+    """Damage by part, and as a whole."""
+    return pool.submit(claims_of_damage.section, round(claims_of_damage.EXPERIMENTS * arms / ARMS)).result()
+
+
+PARTS: Mapping[str, Callable[[Executor, int], str]] = {
+    "names": names_part,
+    "seeds": seeds_part,
+    "reversals": reversals_part,
+    "returns": returns_part,
+    "damage": damage_part,
+}
+
+
+def section(arms: int = ARMS, jobs: int = 2, parts: Sequence[str] = tuple(PARTS)) -> str:
+    """The part of docs/measured/coverage.md about claims, or some parts of it; the numbers do not depend on `jobs`."""
+    with ProcessPoolExecutor(jobs, initializer=gc.freeze) as pool:
+        return TITLE + "".join(PARTS[name](pool, arms) for name in parts)
+
+
+def _lines(said: Mapping[str, Saying], table: Table) -> Iterator[str]:
+    """The rows of a table: what is said, for each number of seeds in turn."""
+    for seeds, entries in groupby(table, key=lambda entry: entry[1].seeds):
+        cells = list(entries)
+        for name, saying in said.items():
+            yield f"| {name} | {seeds} | {' | '.join(_marked(f[name], saying.false(t)) for _, t, f in cells)} |\n"
+
+
+def _missed(said: Mapping[str, Saying], table: Table) -> str:
+    """The rates of false claims beyond their limit, as a sentence."""
+    beyond = [
+        f"`{name}`, {truth.seeds} {'seed' if truth.seeds == 1 else 'seeds'}, {column} ({text(rate)})"
+        for column, truth, found in table
+        for name, saying in said.items()
+        if (rate := found[name]) is not None and saying.false(truth) and round(rate, 3) > limit(column)
+    ]
+    return f"Beyond its limit: {'; '.join(beyond)}." if beyond else "No rate is beyond its limit."
+
+
+def limit(column: str) -> float:
+    """The greatest rate at which a false claim should be made."""
+    return 0.02 if column == UNCHANGED else 0.05
+
+
+def _move(move: Move, found: dict[str, float]) -> str:
+    kind = "reversal" if move.reversal else "trained"
+    others = ", ".join(f"{name.replace('_', ' ')} {text(rate)}" for name, rate in found.items() if name != "transient")
+    shown = _marked(found["transient"], not move.claim)
+    return f"| {kind} | {move.first:g} | {move.then:g} | {move.at} | {shown} | {others} |\n"
+
+
+def _marked(rate: float | None, false: bool | None) -> str:
+    """A rate as the page shows it, by what it is the rate of."""
+    if rate is None:
+        return "–"
+    return text(rate) if false else f"({text(rate)})" if false is None else f"*{text(rate)}*"
 
 
 def main() -> None:
     """Writes the section into the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--arms", type=int, default=ARMS)
-    parser.add_argument("--experiments", type=int, default=1000)
+    parser.add_argument("--jobs", type=int, default=2, help="processes")
+    parser.add_argument("--part", choices=tuple(PARTS), help="print this part alone")
     parser.add_argument("--out", default=str(PAGE), help="the page to write into; - writes to stdout")
     given = parser.parse_args()
-    found = section(given.arms, given.experiments)
-    if given.out == "-":
+    found = section(given.arms, given.jobs, (given.part,) if given.part else tuple(PARTS))
+    if given.part or given.out == "-":
         print(found, end="")
     else:
         page = Path(given.out).read_text(encoding="utf-8")
