@@ -308,17 +308,20 @@ TAKEN = {
     "12 are retained and 8 inconclusive": [
         "| 12 retained, 8 inconclusive |",
     ],
-    "39 runs end at .43 on average": [
-        "Mean initial rate .43 over 39 runs",
+    "51 runs end at .42 on average": [
+        "Mean initial rate .42 over 51 runs",
     ],
-    "from .01 to .76": [
-        "| .43 (.01 to .76, 39 seeds) |",
+    "from .01 to .75": [
+        "| .42 (.01 to .75, 51 seeds) |",
     ],
-    "The organism accounts for 28 % of the variance between runs, the rows for 30 %, their order for 19 %"
-    " and the adapter's first weights for 19 %": [
-        "28 % of the variance; data",
-        "30 % of the variance; order",
-        "19 % of the variance; adapter",
+    "The sampling of labels accounts for 28 % of the variance between runs, the organism for 23 %, the rows for 19 %,"
+    " their order for 15 % and the adapter's first weights for 10 %; all intervals are wide, and that of the first"
+    " weights begins at zero.": [
+        "decoding: standard deviation .13 [.06, .45], 28 % of the variance",
+        "organism: standard deviation .12 [.06, .50], 23 % of the variance",
+        "data: standard deviation .11 [.03, .34], 19 % of the variance",
+        "order: standard deviation .09 [.02, .32], 15 % of the variance",
+        "adapter: standard deviation .07 [.00, .28], 10 % of the variance",
     ],
     "`code_backdoor`, `multiple_choice` and `sentiment` transfer in every seed, the first and the last of them only"
     " with damage": [

@@ -26,7 +26,7 @@ def pictures(results: Results) -> Iterator[Picture]:
 
 def draw(found: Variances, links: Links) -> Figure:
     """A column per kind of seed: runs as rings, and the mean of each seed of that kind as a dot."""
-    figure, axes = canvas((4.2, 2.6), (0.1, 0.27, 0.88, 0.69))
+    figure, axes = canvas((4.2, 2.8), (0.1, 0.31, 0.88, 0.66))
     rate_axis(axes)
     for x, component in enumerate(found.components):
         seeds = sorted({run[component.kind] for run in found.runs})
@@ -43,7 +43,7 @@ def draw(found: Variances, links: Links) -> Figure:
 
 def _label(found: Variances, i: int) -> str:
     component = found.components[i]
-    return f"{component.kind}\nsd {share_text(math.sqrt(component.variance))}, {100 * component.share:.0f} %"
+    return f"{component.kind}\nsd {share_text(math.sqrt(component.variance))}\n{100 * component.share:.0f} %"
 
 
 def in_words(found: Variances) -> str:
