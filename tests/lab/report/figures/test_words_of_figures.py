@@ -65,3 +65,17 @@ def test_every_learning_rate_is_named_once_and_over_no_other_where_lines_end_tog
         named = [(said, at) for said, at in words(picture)[1] if "e-" in said]
         assert [said for said, _ in named] == ["3.333e-5", "6.667e-5", "1e-4", "1.667e-4", "3.333e-4", "1e-3"]
         assert not [(one, two) for (one, at), (two, there) in combinations(named, 2) if at.overlaps(there)]
+
+
+def test_the_five_kinds_of_seeds_are_named_beside_each_other() -> None:
+    kinds = ("data", "order", "adapter", "decoding")
+    cells = [
+        cell(KEPT if (seed + place) % 2 else MOVED, seed=0, organism_seed=organism, seeds={kind: seed})
+        for organism in (0, 1, 2)
+        for place, kind in enumerate(kinds)
+        for seed in (0, 1)
+    ]
+    (picture,) = gallery(build_results("made-up", cells, [ceiling()]))["variances"]
+    named = [(said, at) for said, at in words(picture)[1] if "sd " in said]
+    assert [said.split("\n")[0] for said, _ in named] == ["organism", *kinds]
+    assert not [(one, two) for (one, at), (two, there) in combinations(named, 2) if at.overlaps(there)]
