@@ -473,6 +473,25 @@ def test_the_page_on_the_first_order_test_is_what_its_table_gives() -> None:
             assert f"| `{run}` | {rows} | {start} | {stepwise} | {same} | {trapezoid} |" in page
 
 
+def intact_of(recipe: str) -> tuple[int, int]:
+    """Of the cells of a recipe that are no control, how many are intact and how many there are, by its page."""
+    page = (MEASURED / "carriers-and-methods.md").read_text(encoding="utf-8")
+    section = page[page.index(f"## {recipe}\n") :].split("\n## ")[0]
+    head, *rows = [line.strip("| ").split(" | ") for line in section.splitlines() if line.startswith("| ")]
+    intact = cells = 0
+    for row in (dict(zip(head, row, strict=False)) for row in rows if not row[1].startswith("sham")):
+        seeds, states = len(row["loss at 0"].split()), row["damage"].split(", ")
+        intact += states.count("intact") * (seeds if len(states) == 1 else 1)
+        cells += seeds
+    return intact, cells
+
+
+def test_intact_cells_said_of_version_2_are_those_of_the_pages() -> None:
+    text = " ".join((MEASURED / "version-2.md").read_text(encoding="utf-8").split())
+    carriers, methods = (" of ".join(map(str, intact_of(name))) for name in ("carriers", "methods"))
+    assert f"{carriers} cells of `carriers` and {methods} of `methods` are shown to be intact" in text
+
+
 def test_counts_said_of_version_2_are_sums_of_its_table() -> None:
     text = (MEASURED / "version-2.md").read_text(encoding="utf-8")
     named = dict.fromkeys(("inconclusive", "other"), 0)
