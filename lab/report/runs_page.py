@@ -74,11 +74,12 @@ def page(runs: Sequence[tuple[str, Results]], title: str, up: str = "", figures:
 def pictures(results: Results) -> dict[str, Picture]:
     """The figures of a run that show many cells, by file name.
 
-    The overview of arms, else learning rate against steps, else the spread over seeds, as each shows every seed; and
-    where seeds vary by kind, the components of variance.
+    The overview of arms, else learning rate against steps, else the spread over seeds where they are too many for the
+    table; and where seeds vary by kind, the components of variance.
     """
     found = gallery(results)
-    shown = [*(found["overview"] or found["product"] or found["seeds"]), *found["variances"]]
+    spread = [picture for picture in found["seeds"] if len({row["cell"] for row in picture.rows}) > SEEDS_SHOWN]
+    shown = [*(found["overview"] or found["product"] or spread), *found["variances"]]
     return {f"{results.experiment}-{i}.svg": picture for i, picture in enumerate(shown, 1)}
 
 

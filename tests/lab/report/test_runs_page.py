@@ -139,14 +139,16 @@ def test_an_arm_whose_steps_to_removal_are_known_says_once_whether_its_lower_rat
     assert "at the end:" not in text
 
 
-def test_a_run_without_overview_and_learning_rates_shows_its_spread_over_seeds_and_components_of_variance() -> None:
-    kinds = [{"organism": a, "order": b} for a in (0, 1) for b in (0, 1)]
+def test_a_run_without_overview_and_learning_rates_shows_its_many_seeds_and_components_of_variance() -> None:
+    kinds = [{"organism": a, "order": b} for a in (0, 1) for b in (0, 1, 2, 3)]
     cells = [cell(KEPT if kind["order"] else MOVED, seed=i, seeds=kind) for i, kind in enumerate(kinds)]
     found = pictures(build_results("made", cells, [ceiling()]))
     assert [(name, picture.key.rpartition(".")[2]) for name, picture in found.items()] == [
         ("made-1.svg", "seeds"),
         ("made-2.svg", "variances"),
     ]
+    few = pictures(build_results("made", [cell(KEPT, seed=seed) for seed in range(6)], [ceiling()]))
+    assert not few
     sweep = build_results("made", [cell(KEPT, lr=lr, seed=seed) for lr in (1e-4, 1e-3) for seed in (0, 1)], [ceiling()])
     assert [picture.key.rpartition(".")[2] for picture in pictures(sweep).values()] == ["product"]
 
