@@ -8,14 +8,14 @@ Levels that no grid has are refused, at their line. Not covered: how cells are c
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
 from bct_tasks.yaml_lines import Document, Place
 from lab.logs.records import ADAM_EPSILON
 from lab.plan.grid import PLURALS, REVERSAL, Grid, as_list, installed
-from lab.verdict.contrasts import FACTORS, Compared, level_text
+from lab.verdict.contrasts import FACTORS, Compared, levels_text
 from serving.errors import did_you_mean
 
 #: Names of factors in a recipe, where those of results.json differ.
@@ -37,7 +37,7 @@ def read(document: Document, grids: Iterable[Grid]) -> tuple[Compared, ...]:
     return tuple(each for key, levels in asked.items() for each in _of_factor(document, str(key), levels, grids))
 
 
-def check_name(document: Document, name: str, compared: Iterable[Compared], place: Place) -> None:
+def check_name(document: Document, name: str, compared: Sequence[Compared], place: Place) -> None:
     """Rejects a prediction about a contrast that the recipe does not name.
 
     Names of reversals depend on the cells, and are not checked.
@@ -45,12 +45,7 @@ def check_name(document: Document, name: str, compared: Iterable[Compared], plac
     Raises:
         BadInput: There is no such contrast.
     """
-    compared = list(compared)
-    named = [
-        f"{level_text(each.factor, level)} against {level_text(each.factor, each.levels[0])}"
-        for each in compared
-        for level in each.levels[1:]
-    ]
+    named = [levels_text(each.factor, each.levels[0], level) for each in compared for level in each.levels[1:]]
     if name not in named and all(each.factor != REVERSAL for each in compared):
         near = did_you_mean(name, named)
         there = f" This recipe has: {'; '.join(named)}." if named else " Name it in `compare`."

@@ -33,7 +33,7 @@ from lab.report.summary import about, cell_names, group_names, invalid_text
 from lab.report.templates import environment
 from lab.report.topics import WITH_ARM, Part, Topic, clauses, constants, tallies, topics
 from lab.report.viewer import Viewer
-from lab.verdict.arms import Arm
+from lab.verdict.arms import Arm, group_key, groups_by_key
 from lab.verdict.contrasts import difference_text, label_text, shared_text
 from lab.verdict.schema import CellResult, Margin, Results
 from lab.verdict.table import csv_text, text
@@ -136,7 +136,7 @@ def _rates(results: Results) -> list[float]:
 
 
 def _environment(address: Address, results: Results) -> Environment:
-    groups = {json.dumps(group.key, sort_keys=True): group for group in results.groups}
+    groups = groups_by_key(results)
     names, of_groups = cell_names(results), group_names(results)
     linked = address if len(results.cells) <= DETAILED else None
     return environment(
@@ -149,7 +149,7 @@ def _environment(address: Address, results: Results) -> Environment:
         rows_by_lr=lambda part: rows_by_lr(part, groups),
         about=_about,
         named=lambda cell: names[cell.id],
-        group=lambda group: of_groups[json.dumps(group.key, sort_keys=True)],
+        group=lambda group: of_groups[group_key(group)],
         clauses=clauses,
         contrast=label_text,
         shared=shared_text,

@@ -13,7 +13,6 @@ Not covered: curves and the intervals of the other rates, which are in the repor
 from __future__ import annotations
 
 import argparse
-import json
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -27,7 +26,7 @@ from lab.report.figures.variances import in_words
 from lab.report.refusals import RATES, failures, refusals
 from lab.report.summary import about, loss_text
 from lab.report.templates import environment
-from lab.verdict.arms import GROUP, arms, grouped, key_of
+from lab.verdict.arms import GROUP, arms, grouped, groups_by_key, key_of
 from lab.verdict.expectations import MARKS
 from lab.verdict.multiples import multiples
 from lab.verdict.results import read_results
@@ -106,7 +105,7 @@ def _table(results: Results) -> Iterator[Sequence[str]]:
     """The head of the table, and a row for cells that differ only in seed."""
     several, steps = len({c.setting for c in results.cells}) > 1, len({c.steps for c in results.cells}) > 1
     trained = [cell for cell in results.cells if cell.checkpoints]
-    groups = {json.dumps(group.key, sort_keys=True): group for group in results.groups}
+    groups = groups_by_key(results)
     if trained:
         yield ("setting", *COLUMNS) if several else COLUMNS
     for key, alike in grouped(trained, lambda cell: key_of(cell, GROUP)).items():

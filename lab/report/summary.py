@@ -41,7 +41,7 @@ def cell_names(results: Results) -> dict[str, str]:
 
 
 def group_names(results: Results) -> dict[str, str]:
-    """The names of groups by their key as JSON: that of their cells, and the learning rate."""
+    """The names of groups by `group_key`: that of their cells, and the learning rate."""
     return {key_of(cells[0], GROUP): f"{name}, {lr_text(cells[0].lr)}" for cells, name in _named(results)}
 
 

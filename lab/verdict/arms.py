@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Any, NamedTuple, TypeVar
 
-from lab.verdict.schema import CellResult, Conclusion, Results
+from lab.verdict.schema import CellResult, Conclusion, Group, Results
 
 T = TypeVar("T")
 K = TypeVar("K", bound=Hashable)
@@ -55,6 +55,16 @@ def but_for_rows(cell: CellResult) -> str:
 def key_of(cell: CellResult, fields: Sequence[str]) -> str:
     """The values of some fields of a cell, as JSON."""
     return json.dumps(values_of(cell, fields), sort_keys=True)
+
+
+def group_key(group: Group) -> str:
+    """The key of a group, as `key_of(cell, GROUP)` of its cells gives it."""
+    return json.dumps(group.key, sort_keys=True)
+
+
+def groups_by_key(results: Results) -> dict[str, Group]:
+    """The groups of a run by `group_key`."""
+    return {group_key(group): group for group in results.groups}
 
 
 def values_of(cell: CellResult, fields: Sequence[str]) -> dict[str, Any]:

@@ -98,6 +98,11 @@ def level_text(factor: str, level: Any) -> str:
     return f"{names.get(factor, factor)} {shown}"
 
 
+def levels_text(factor: str, first: Any, second: Any) -> str:
+    """The name of a contrast, the reference last: `rank 8 against full fine-tuning`."""
+    return f"{level_text(factor, second)} against {level_text(factor, first)}"
+
+
 def label_text(contrast: Contrast, shared: str = "") -> str:
     """A contrast in a few words: `sandbagging, weights, bct, lr 1e-3: rank 8 against full fine-tuning`.
 
@@ -105,10 +110,10 @@ def label_text(contrast: Contrast, shared: str = "") -> str:
         contrast: The contrast.
         shared: What is said elsewhere, as `shared_text` gives it.
     """
-    levels = [level_text(contrast.factor, level) for level in (contrast.second, contrast.first)]
+    levels = levels_text(contrast.factor, contrast.first, contrast.second)
     about = about_text(contrast.matched)
     about = "" if about == shared else f"{about}: "
-    return f"{about}{' against '.join(levels)}{place_text(contrast.at, contrast.steps)}"
+    return f"{about}{levels}{place_text(contrast.at, contrast.steps)}"
 
 
 def shared_text(found: Iterable[Contrast]) -> str:
@@ -268,7 +273,6 @@ def _contrast(
     thresholds: Thresholds,
 ) -> Contrast:
     differences = {outcome: _difference(*sides, outcome, thresholds.confidence) for outcome in OUTCOMES}
-    names = (level_text(factor, levels[0]), level_text(factor, levels[1]))
     return Contrast(
         factor=factor,
         first=levels[0],
@@ -279,7 +283,7 @@ def _contrast(
         first_seeds=tuple(cell.seed for cell in sides[0].cells),
         second_seeds=tuple(cell.seed for cell in sides[1].cells),
         **differences,
-        sentence=_sentence(names, matched, sides, place, differences["initial"], thresholds),
+        sentence=_sentence(levels_text(factor, *levels), matched, sides, place, differences["initial"], thresholds),
     )
 
 
@@ -323,7 +327,7 @@ def _interval(first: _Side, second: _Side, outcome: str, confidence: float) -> t
 
 
 def _sentence(
-    names: tuple[str, str],
+    levels: str,
     matched: Mapping[str, Any],
     sides: tuple[_Side, _Side],
     place: str,
@@ -332,7 +336,7 @@ def _sentence(
 ) -> str:
     """One sentence on the initial rate."""
     where = place_text(place, (sides[0].step, sides[1].step))
-    head = f"{about_text(matched)}: {names[1]} against {names[0]}{where}"
+    head = f"{about_text(matched)}: {levels}{where}"
     if initial is None:
         return f"{head}: no item was answered by both"
     rates = f"initial {share_text(initial.second)} against {share_text(initial.first)}"

@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from lab.logs.records import JUDGED, CeilingRecord, CellRecord, scored
 from lab.verdict.arms import ARM, grouped, key_of
 from lab.verdict.conclusions import Judged, conclusions
-from lab.verdict.contrasts import Compared, contrasts, level_text
+from lab.verdict.contrasts import Compared, contrasts, levels_text
 from lab.verdict.corrected import Labelled, corrected, pairs
 from lab.verdict.criterion import VERSION, judge
 from lab.verdict.deciding import with_deciding
@@ -226,8 +226,8 @@ def _placed(found: Iterable[Conclusion], cells: Iterable[CellResult], order: Ite
 
 def _interval(c: Contrast) -> dict[str, Any]:
     """A contrast as predictions know it: its name, the interval of its difference in the initial rate, its cells."""
-    second, first = (level_text(c.factor, level) for level in (c.second, c.first))
-    return {"name": f"{second} against {first}", **(c.initial.model_dump() if c.initial else {}), **c.matched}
+    interval = c.initial.model_dump() if c.initial else {}
+    return {"name": levels_text(c.factor, c.first, c.second), **interval, **c.matched}
 
 
 def _place(record: CellRecord) -> tuple[str, str, str]:

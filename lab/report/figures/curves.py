@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -14,7 +13,7 @@ from matplotlib.figure import Figure
 from lab.report.figures.panel import mean_panel, panel
 from lab.report.figures.picture import Kind, Picture, canvas, rate_axis, rows_of, slug, step_axis, windows
 from lab.report.figures.style import ALTERNATE, DASHED, DEGENERATE, FAINT, INITIAL, INK, PAPER, Links
-from lab.verdict.arms import GROUP, Arm, arms, grouped, key_of
+from lab.verdict.arms import GROUP, Arm, arms, grouped, groups_by_key, key_of
 from lab.verdict.schema import CellResult, CheckpointResult, Flatness, Group, Rate, Results, SeedRate
 from lab.verdict.wording import count_text, interval_text, lr_text, names_text, share_text
 
@@ -31,7 +30,7 @@ def pictures(results: Results) -> Iterator[Picture]:
 
 
 def _panels_of(results: Results) -> Iterator[Panel]:
-    known = {json.dumps(group.key, sort_keys=True): group for group in results.groups if group.steps}
+    known = {key: group for key, group in groups_by_key(results).items() if group.steps}
     for arm in arms(results):
         alike = grouped((c for c in arm.cells if c.checkpoints), lambda c: (c.lr, c.steps))
         for _, cells in sorted(alike.items()):
