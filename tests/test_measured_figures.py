@@ -15,19 +15,12 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from measured_pages import MEASURED, PAGES, ROOT, ROWS
 
 from lab.stats.intervals import wilson
 from lab.stats.power import power_of
 from lab.verdict.wording import share_text
 
-ROOT = Path(__file__).parent.parent
-MEASURED = ROOT / "docs" / "measured"
-PAGES = (
-    MEASURED / "rates-and-seeds.md",
-    MEASURED / "carriers-and-methods.md",
-    MEASURED / "real-model.md",
-    ROOT / "docs" / "example" / "README.md",
-)
 SAID = {
     "README.md": [
         "At 1e-4, 256 steps end at "
@@ -206,21 +199,6 @@ SAID = {
         "initial}, and none of the other replies is alternate",
     ],
 }
-
-
-def rows() -> dict[str, list[dict[str, str]]]:
-    """Every row of the tables of the measured pages, by recipe."""
-    found: dict[str, list[dict[str, str]]] = {}
-    for page in PAGES:
-        for part in page.read_text(encoding="utf-8").split("\n## ")[1:]:
-            table = [[each.strip() for each in line.split("|")[1:-1]] for line in part.splitlines() if line[:1] == "|"]
-            found[part.split("\n", 1)[0]] = [
-                dict(zip(table[0], row, strict=True)) for row in table[2:] if len(row) == len(table[0])
-            ]
-    return found
-
-
-ROWS = rows()
 
 
 def figure(asked: re.Match[str]) -> str:
@@ -490,35 +468,6 @@ def test_the_page_on_the_first_order_test_is_what_its_table_gives() -> None:
             )
             same = share_text((step * seen > 0).mean())
             assert f"| `{run}` | {rows} | {start} | {stepwise} | {same} | {trapezoid} |" in page
-
-
-def intact_of(recipe: str) -> tuple[int, int]:
-    """Of the cells of a recipe that are no control, how many are intact and how many there are, by its page."""
-    page = (MEASURED / "carriers-and-methods.md").read_text(encoding="utf-8")
-    section = page[page.index(f"## {recipe}\n") :].split("\n## ")[0]
-    head, *rows = [line.strip("| ").split(" | ") for line in section.splitlines() if line.startswith("| ")]
-    intact = cells = 0
-    for row in (dict(zip(head, row, strict=False)) for row in rows if not row[1].startswith("sham")):
-        seeds, states = len(row["loss at 0"].split()), row["damage"].split(", ")
-        intact += states.count("intact") * (seeds if len(states) == 1 else 1)
-        cells += seeds
-    return intact, cells
-
-
-def test_intact_cells_said_of_version_2_are_those_of_the_pages() -> None:
-    text = " ".join((MEASURED / "version-2.md").read_text(encoding="utf-8").split())
-    carriers, methods = (" of ".join(map(str, intact_of(name))) for name in ("carriers", "methods"))
-    assert f"{carriers} cells of `carriers` and {methods} of `methods` are shown to be intact" in text
-
-
-def test_counts_said_of_version_2_are_sums_of_its_table() -> None:
-    text = (MEASURED / "version-2.md").read_text(encoding="utf-8")
-    named = dict.fromkeys(("inconclusive", "other"), 0)
-    for row in re.findall(r"^\| (.*→.*) \|$", text, re.MULTILINE)[1:]:
-        names, *counts = row.split(" | ")
-        before, after = names.removeprefix("reversals: ").split(" → ")
-        named["inconclusive" if after == "inconclusive" != before else "other"] += sum(map(int, counts))
-    assert f"{named['inconclusive']} of {sum(named.values())} names became inconclusive" in text
 
 
 def initial_at(cells: list[dict[str, Any]], method: str, lr: float, step: int) -> str:

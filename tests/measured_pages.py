@@ -1,0 +1,29 @@
+"""The tables of the measured pages, which are made from the runs' results.json."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+MEASURED = ROOT / "docs" / "measured"
+PAGES = (
+    MEASURED / "rates-and-seeds.md",
+    MEASURED / "carriers-and-methods.md",
+    MEASURED / "real-model.md",
+    ROOT / "docs" / "example" / "README.md",
+)
+
+
+def _rows() -> dict[str, list[dict[str, str]]]:
+    """Every row of the tables of the measured pages, by recipe."""
+    found: dict[str, list[dict[str, str]]] = {}
+    for page in PAGES:
+        for part in page.read_text(encoding="utf-8").split("\n## ")[1:]:
+            table = [[each.strip() for each in line.split("|")[1:-1]] for line in part.splitlines() if line[:1] == "|"]
+            found[part.split("\n", 1)[0]] = [
+                dict(zip(table[0], row, strict=True)) for row in table[2:] if len(row) == len(table[0])
+            ]
+    return found
+
+
+ROWS = _rows()
