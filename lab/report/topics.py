@@ -40,6 +40,7 @@ ANSWERS = {
     "not_removed": "not removed",
     "stays_removed": "stays removed",
     "nothing": "no conclusion",
+    "rates_only": "no verdict, rates only",
 }
 
 

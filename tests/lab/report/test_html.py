@@ -258,6 +258,13 @@ def test_many_arms_are_answered_by_conclusion_without_controls_and_a_refused_gat
     assert 'id="failures"' not in page
 
 
+def test_probes_are_answered_as_arms_without_a_verdict() -> None:
+    page = render(read_results(Path(__file__).parents[3] / "docs" / "example" / "smollm2_trait_probes.json"))
+    answer = page[page.index('id="found"') : page.index('id="picture"')]
+    assert "<b>no verdict, rates only</b> (4)" in answer
+    assert "rates_only" not in answer
+
+
 def test_a_run_with_refused_cells_has_their_replies_with_the_gate_also_where_replies_have_pages() -> None:
     results = read_results(Path(__file__).parents[3] / "docs" / "example" / "smollm2_carriers.json")
     logs = [checkpoint.log for found in results.cells for checkpoint in found.checkpoints]
