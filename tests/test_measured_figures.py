@@ -224,9 +224,22 @@ TAKEN = {
         "lr 1e-4 for 256 steps, 5·N·S: inconclusive in 2 of 3, removed in 1 of 3 (initial .22; still moving "
         "at the end in 2 of 3",
     ],
-    "by .71 [.54, .89] and by .75 [.62, .87]": [
-        "step 24): the initial rate is higher by +.71 [+.54, +.89]",
-        "step 24): the initial rate is higher by +.75 [+.62, +.87]",
+    "by .71 [.54, .89] and by .75 [.62, .88], and at 2e-4 at an equal distance of the weights by .35 [.16, .54]": [
+        "(step 240 and step 24): the initial rate is higher by +.71 [+.54, +.89]",
+        "(step 720 and step 24): the initial rate is higher by +.75 [+.62, +.88]",
+        "at equal distance (step 1440 and step 12): the initial rate is higher by +.35 [+.16, +.54]",
+    ],
+    "at equal distance no difference is shown (+.21 [−.42, +.85]), and the prediction is undecided": [
+        "at equal distance (step 864 and step 16): no difference is shown: +.21 [−.42, +.85]",
+        "- undecided weights: not gone at N = 6",
+    ],
+    "by .44 [.10, .78], .43 [.06, .79] and .54 [.23, .85]; at an equal distance no difference is shown for the first"
+    " two (+.13 [−.18, +.44] and −.02 [−.14, +.10])": [
+        "(step 216 and step 32): the initial rate is higher by +.44 [+.10, +.78]",
+        "(step 360 and step 32): the initial rate is higher by +.43 [+.06, +.79]",
+        "(step 1080 and step 32): the initial rate is higher by +.54 [+.23, +.85]",
+        "at equal distance (step 432 and step 8): no difference is shown: +.13 [−.18, +.44]",
+        "at equal distance (step 720 and step 4): no difference is shown: −.02 [−.14, +.10]",
     ],
     "without shown damage in 2 of 15 seeds, with damage in 8 more": [
         "2 of 15 seeds, of which 1 transferred, and with damage in 8 more",
