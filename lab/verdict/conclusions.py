@@ -249,7 +249,9 @@ def _why_not_resists(valid: Sequence[Judged], t: Thresholds) -> str:
         return wording.few_seeds_reason(seeds, t.few_seeds)
     if gap > t.rate_gap:
         return wording.gap_reason(gap, t.rate_gap)
-    if not below or not all(j.cell.verdict.name in STAYED for j in below):
+    if not below:
+        return wording.ALONE_REASON
+    if not all(j.cell.verdict.name in STAYED for j in below):
         return wording.BELOW_REASON
     return wording.CLEAN_REASON if any(j.cell.verdict.name in GONE and not j.broken for j in top) else ""
 

@@ -215,6 +215,7 @@ def not_removed_text(steps: Mapping[float, int], names: Mapping[str, int], seeds
 
 
 #: Reasons why an arm cannot be said to resist.
+ALONE_REASON = "it has one learning rate, and needs a lower one at which the behavior stays"
 BELOW_REASON = "a cell below the highest learning rate is neither kept nor retained"
 CLEAN_REASON = "a seed of the highest learning rate lost the behavior without damage"
 

@@ -127,9 +127,10 @@ def test_an_arm_resists_only_within_its_grid():
             grid(top=0),
             "at the highest learning rate, 1e-2, 0 of 3 seeds ended damaged at both of the last two checkpoints",
         ),
+        (grid(rates=(1e-2,)), "it has one learning rate, and needs a lower one at which the behavior stays"),
         (grid(rates=(1e-4, 1e-2)), "its learning rates are up to ×100 apart, and may be ×3.4"),
     ],
-    ids=["seeds", "one damaged", "none damaged", "gap"],
+    ids=["seeds", "one damaged", "none damaged", "one rate", "gap"],
 )
 def test_an_arm_is_not_said_to_resist_without_grounds(cells: list[CellRecord], why: str):
     found = concluded(*cells)
