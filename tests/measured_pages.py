@@ -27,3 +27,9 @@ def _rows() -> dict[str, list[dict[str, str]]]:
 
 
 ROWS = _rows()
+
+
+def listed(rates: list[str]) -> str:
+    """The seeds' figures in a sentence: `.80, .86 and .82`."""
+    *first, last = rates
+    return f"{', '.join(first)} and {last}" if first else last
