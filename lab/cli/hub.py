@@ -15,7 +15,7 @@ from serving.errors import BadInput, WorkFailed
 
 @click.group()
 def hub() -> None:
-    """Public data sets for -T source=hub (docs/how-to/hub-data.md). Only `bct hub fetch` downloads."""
+    """Public data sets for -T source=hub (docs/how-to/hub-data.md); `fetch` downloads them before they are needed."""
 
 
 @hub.command("list")

@@ -321,7 +321,7 @@ def p_removed(cells: Sequence[Judged], k: int, moved: bool, thresholds: Threshol
     """Of "gone in k of m seeds"; with `moved`, of "transferred"."""
     parts: list[float | None] = []
     for j in cells:
-        limits = [(c.eval.initial, _limit(j, thresholds), c.eval.n, norm.cdf) for c in j.report[-2:]]
+        limits = [(c.eval.initial, _limit(j.report, thresholds), c.eval.n, norm.cdf) for c in j.report[-2:]]
         top = thresholds.alternate_share * j.ceiling
         limits += [(c.eval.alternate, top, c.eval.n, norm.sf) for c in j.report[-2:] if moved]
         parts.append(_worst([_p(*each) for each in limits]))
@@ -333,10 +333,10 @@ def _p_stayed(cells: Sequence[Judged], thresholds: Thresholds) -> float | None:
 
     On all items, as the cells' names: nothing was chosen, so no half has to be kept back.
     """
-    parts = [
-        _worst([_p(c.eval.initial, _limit(j, thresholds), c.eval.n, norm.sf) for c in j.cell.checkpoints[-2:]])
-        for j in cells
-    ]
+    parts: list[float | None] = []
+    for j in cells:
+        limit = _limit(j.cell.checkpoints, thresholds)
+        parts.append(_worst([_p(c.eval.initial, limit, c.eval.n, norm.sf) for c in j.cell.checkpoints[-2:]]))
     return _partial(parts, len(parts))
 
 
@@ -353,8 +353,9 @@ def _worst(parts: Sequence[float | None]) -> float | None:
     return max(known) if known and len(known) == len(parts) else None
 
 
-def _limit(j: Judged, thresholds: Thresholds) -> float:
-    return thresholds.initial_share * (j.report[0].eval.initial.p or 0.0)
+def _limit(checkpoints: Sequence[CheckpointResult], thresholds: Thresholds) -> float:
+    """The rate below which a behavior counts as gone, by the same items' rate at the start."""
+    return thresholds.initial_share * (checkpoints[0].eval.initial.p or 0.0)
 
 
 # Any: a function of scipy without types.
