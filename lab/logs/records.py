@@ -139,6 +139,10 @@ class CeilingRecord:
     fingerprint: str = ""
 
 
+#: How references without a fixed text are made: from the setting's words, or by the base under a prompt.
+MADE_REFERENCES = frozenset({"written", "policy_prompt"})
+
+
 def epsilon_of(optimizer: str | None, given: float | None) -> float | None:
     """Adam's ε of a training, with its default; None for an optimizer without one.
 
@@ -148,6 +152,15 @@ def epsilon_of(optimizer: str | None, given: float | None) -> float | None:
     """
     name = optimizer or "adam"
     return (given or ADAM_EPSILON) if "adam" in name or name == "muon" else None
+
+
+def asked_labels(source: str | None) -> str | None:
+    """The label source that a recipe asks for: `reference` also where a cell says how its references were made.
+
+    Args:
+        source: Of a cell. References without a fixed text are `written` or `policy_prompt`.
+    """
+    return "reference" if source in MADE_REFERENCES else source
 
 
 def judge_text(model: str, mode: str, prompt: str) -> str:

@@ -21,7 +21,7 @@ from itertools import product
 from statistics import fmean
 from typing import Any
 
-from lab.logs.records import CellRecord, Item, of_split, scored
+from lab.logs.records import CellRecord, Item, asked_labels, of_split, scored
 from lab.stats.intervals import Interval
 from lab.stats.paired import compare
 from lab.stats.two_way import Run, answers, equivalence_bound, group_difference, shared
@@ -85,6 +85,17 @@ def contrasts(
         for levels, matched, place, (first, second) in _pairs(each, used)
         if (sides := (_side(first, known), _side(second, known)))
     )
+
+
+def without_cells(asked: Iterable[Compared], found: Iterable[Contrast]) -> tuple[str, ...]:
+    """One line for each contrast of a recipe for which no two cells differ in it alone: a deviation of results.json."""
+    compared = {(c.factor,) if c.factor == REVERSAL else (c.factor, c.first, c.second) for c in found}
+    named: dict[tuple[Any, ...], str] = {}
+    for each in asked:
+        reference, *others = each.levels or (None,)
+        named |= {(each.factor, reference, other): levels_text(each.factor, reference, other) for other in others}
+        named |= {(REVERSAL,): REVERSAL} if each.factor == REVERSAL else {}
+    return tuple(f"contrast {name}: no cells to compare" for key, name in named.items() if key not in compared)
 
 
 def level_text(factor: str, level: Any) -> str:
@@ -174,7 +185,7 @@ def _pairs(asked: Compared, cells: Sequence[CellResult]) -> Iterator[_Pair]:
         matched = _matched(alike[0], asked.factor) | _factors(alike[0], asked.factor)
         reference, *others = asked.levels
         for other in others:
-            one, two = ([c for c in alike if _level(c, asked.factor) == level] for level in (reference, other))
+            one, two = ([c for c in alike if _has(c, asked.factor, level)] for level in (reference, other))
             for common, first, second in _agreeing(one, two, _agreed(asked.factor)):
                 for place, sides in _compared(asked.factor, first, second):
                     yield (reference, other), matched | common, place, sides
@@ -238,6 +249,12 @@ def _level(cell: CellResult, factor: str) -> Any:
 
 def _key(cell: CellResult, factor: str) -> str:
     return json.dumps([_matched(cell, factor), _factors(cell, factor)], sort_keys=True)
+
+
+def _has(cell: CellResult, factor: str, level: Any) -> bool:
+    """Whether a cell has this level, as a recipe writes it."""
+    found = _level(cell, factor)
+    return found == level or (factor == "label_source" and asked_labels(found) == level)
 
 
 # Any: factors are JSON.

@@ -24,7 +24,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from lab.logs.records import EVAL_OUTCOMES, epsilon_of
+from lab.logs.records import EVAL_OUTCOMES, asked_labels, epsilon_of
 from lab.verdict.schema import CellName
 
 Answer = Literal["yes", "no", "undecided", "text"]
@@ -147,9 +147,14 @@ def _matches(expectation: Expectation, cell: Mapping[str, Any]) -> bool:
 
 
 def _is(key: str, found: Any, wanted: Any) -> bool:
-    """Whether a field of a cell has this value. A model in a folder is known by the folder's name and a fingerprint."""
+    """Whether a field of a cell has this value, as a recipe writes it.
+
+    A model in a folder is known by the folder's name and a fingerprint, and references by how they were made.
+    """
     if key == "rank" and wanted == "full":
         return found is None
+    if key == "label_source" and asked_labels(found) == wanted:
+        return True
     return found == wanted or (key == "model" and str(found).startswith(f"{Path(wanted).name}:"))
 
 

@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from lab.logs.records import JUDGED, CeilingRecord, CellRecord, scored
 from lab.verdict.arms import ARM, grouped, key_of
 from lab.verdict.conclusions import Judged, conclusions
-from lab.verdict.contrasts import Compared, contrasts, levels_text
+from lab.verdict.contrasts import Compared, contrasts, levels_text, without_cells
 from lab.verdict.corrected import Labelled, corrected, pairs
 from lab.verdict.criterion import VERSION, judge
 from lab.verdict.deciding import with_deciding
@@ -132,7 +132,7 @@ def build_results(
         readings=tuple(readings),
         behaviors=tuple(behaviors),
         shown=tuple(shown),
-        deviations=(*deviations, *_without_ceiling(ordered, tops)),
+        deviations=(*deviations, *_without_ceiling(ordered, tops), *without_cells(compare, compared)),
         failures=tuple(f"{r.id}: {r.failure}" for r in ordered if r.failure),
         command=command,
         log_dir=log_dir,

@@ -9,6 +9,7 @@ import pytest
 from made_up import KEPT, MOVED, ceiling, cell, checkpoint
 
 from lab.verdict.contrasts import Compared
+from lab.verdict.expectations import Expectation
 from lab.verdict.results import build_results
 from lab.verdict.schema import Contrast, Results
 
@@ -196,3 +197,30 @@ def test_rates_beside_a_difference_are_those_of_the_prompts_that_both_answer() -
     assert found.initial is not None
     assert (found.initial.n, found.initial.first, found.initial.second, found.initial.estimate) == (40, 1, 1, 0)
     assert "(initial 1.00 against 1.00; on the 40 of 80 prompts that both answer; 3 and 3 runs;" in found.sentence
+
+
+@pytest.mark.parametrize("made", ["written", "policy_prompt"])
+def test_references_are_compared_under_the_name_that_a_recipe_gives_them_however_they_were_made(made: str) -> None:
+    cells = [*arm(KEPT, label_source="on_policy"), *arm(MOVED, label_source=made)]
+    found = contrast(cells, "label_source", "on_policy", "reference")
+    assert found.sentence.startswith("sandbagging")
+    assert "labels reference against labels on_policy: the initial rate is lower by" in found.sentence
+    says = {"contrast": "labels reference against labels on_policy", "difference": "< 0"}
+    expected = [
+        Expectation(says="references leave less", **says),
+        Expectation(says="references leave little", label_source="reference", initial="< 0.2"),
+        Expectation(says="references leave most", label_source="reference", initial="> 0.8"),
+    ]
+    asked = Compared("label_source", ("on_policy", "reference"))
+    answers = build_results("e", cells, [ceiling()], compare=[asked], expectations=expected).expectations
+    assert [each.answer for each in answers] == ["yes", "yes", "no"]
+
+
+def test_a_contrast_of_a_recipe_that_finds_no_cells_is_told_among_the_deviations() -> None:
+    asked = [Compared("rank", (8, None)), Compared("label_source", ("on_policy", "reference"))]
+    found = results([*arm(MOVED, rank=8), *arm(KEPT, rank=None)], *asked)
+    assert [each.factor for each in found.contrasts] == ["rank"]
+    told = [line for line in found.deviations if line.startswith("contrast")]
+    assert told == ["contrast labels reference against labels on_policy: no cells to compare"]
+    alone = results(arm(MOVED), Compared("reversal", ()))
+    assert "contrast reversal: no cells to compare" in alone.deviations
