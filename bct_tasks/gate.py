@@ -64,7 +64,7 @@ class OrganismGate:
             role: `bct` also needs agreement on train prompts; `probe` needs no initial rate, since both policies may do
                 the same under a probe's prompts.
             rates: `initial` and, if measured, `agreed`, `ceiling`, `base` and `direct`. Where the
-                carrier is in a prompt there is no `base`: the untouched base is the organism. `unscored` is the share
+                carrier is in a prompt there is no `base`: the untouched base is the organism. `unread` is the share
                 of the organism's replies that no grader read; the other rates are of the rest.
         """
         least: list[tuple[str, str, float]] = []
@@ -81,7 +81,7 @@ class OrganismGate:
         ]
         if carrier in IN_WEIGHTS and rates.get("base", 0.0) > self.base:
             failed.append(f"the untouched base shows the initial behavior at {rates['base']:.2f}, over {self.base}")
-        if failed and (unread := rates.get("unscored", 0.0)) > UNREAD:
+        if failed and (unread := rates.get("unread", 0.0)) > UNREAD:
             failed.append(f"{unread:.2f} of its replies are unscored: name a judge that can read them")
         wanted = round(self.direct * rates.get("ceiling", 1.0), 6)
         if "direct" in rates and not rates["direct"] >= wanted:

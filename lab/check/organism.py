@@ -58,6 +58,7 @@ class OrganismCheck:
         steps, learning_rate: Of the positive control.
         rank: LoRA rank; None for full fine-tuning.
         source, options: Of the questions, as in `lab.plan.cells.Questions`.
+        template: Arguments of the chat template, such as `enable_thinking`, in training and evaluation.
     """
 
     setting: str
@@ -70,6 +71,7 @@ class OrganismCheck:
     rank: int | None = None
     source: str = "bundled"
     options: tuple[tuple[str, Any], ...] = ()
+    template: tuple[tuple[str, Any], ...] = ()
 
     def asked(self) -> Setting:
         """The setting with the questions of the source."""
@@ -86,6 +88,7 @@ class OrganismCheck:
             rank=self.rank,
             source=self._source(),
             data=dict(self.options),
+            chat_template_kwargs=dict(self.template),
             accept=True,  # the gate reports rates that are too low
         )
 
@@ -103,6 +106,7 @@ class OrganismCheck:
             checkpoints=(self.steps,),
             source=self._source(),
             data=dict(self.options),
+            chat_template_kwargs=dict(self.template),
         )
 
     def _source(self) -> Source:
@@ -140,10 +144,11 @@ def _prompts(check: OrganismCheck, stage: str) -> list[Prompt]:
 def folder(check: OrganismCheck, home: Path) -> Path:
     """The folder of a check's replies: a readable name and 8 hex digits of everything that determines them."""
     organism, setting = check.organism(), check.asked()
-    plan = {name: value for name, value in asdict(check).items() if name not in ("source", "options")}
+    plan = {name: value for name, value in asdict(check).items() if name not in ("source", "options", "template")}
     content = {
         "plan": plan | {"setting": setting.name} | ({"source": check.source} if check.source != "bundled" else {}),
         **({"setting_content": mark} if (mark := setting.content_hash) else {}),
+        **({"template": dict(check.template)} if check.template else {}),
         "model": _mark(check.model),
         "organism": organism.identity() if organism else None,
         "direct": check.direct(None).identity(),
@@ -233,11 +238,13 @@ def _replies(check: OrganismCheck, stage: str, ref: str) -> list[list[Any]]:
     from serving import backends
     from serving.backends.protocol import Options
 
-    longest = check.asked().max_tokens
-    requests = [Request(messages=p.messages(), max_tokens=longest) for p in check.prompts(stage)]
+    longest, template = check.asked().max_tokens, dict(check.template)
+    requests = [
+        Request(messages=p.messages(), max_tokens=longest, chat_template_kwargs=template) for p in check.prompts(stage)
+    ]
     checkpoint = refs.at_present(refs.resolve(ref))
     answering = backends.load(backends.ENDPOINT if checkpoint.served else backends.DEFAULT)
-    replies = answering.open(checkpoint, Options()).ask(requests)
+    replies = answering.open(checkpoint, Options(template)).ask(requests)
     return [[reply.text, reply.stop_reason != "stop"] for reply in replies]
 
 

@@ -48,6 +48,12 @@ HEADERS = {"ceiling": "a*"}
 )
 @click.option("--rank", type=COUNT, help="LoRA rank. Default: full fine-tuning.")
 @click.option(
+    "--chat-template-kwargs",
+    "template",
+    default="{}",
+    help="Arguments of the chat template as JSON. Qwen3: '{\"enable_thinking\": false}'.",
+)
+@click.option(
     "--cache",
     type=PATH,
     default=HOME,
@@ -66,6 +72,7 @@ def check(
     data: str | None,
     train: str | None,
     evals: str | None,
+    template: str,
     as_json: bool,
     **options: Any,  # those of `rows.model_rows`, as click passes them
 ) -> None:
@@ -99,6 +106,8 @@ def check(
         raise click.UsageError("--variant needs one setting: name it instead of --all")
     if static and model:
         raise click.UsageError("--static uses no model: leave out --model")
+    if template != "{}" and not model:
+        raise click.UsageError("--chat-template-kwargs is for a model: add --model")
     if options["figures"] and catalogue.is_path(str(setting)):
         raise click.UsageError("--figures is for the pages of bundled settings: leave it out for a setting by path")
     if options["figures"] and not model:
@@ -115,7 +124,7 @@ def check(
         found = rows.static_rows(pairs)
     else:
         sizes = {name: options[name] for name in rows.SIZES}
-        sizes |= {"source": source, "options": tuple(sorted(given.items()))}
+        sizes |= {"source": source, "options": tuple(sorted(given.items())), "template": _template(template)}
         found = rows.model_rows(pairs, model, options["cache"], options["jobs"], **sizes)
     found += broken
     if options["figures"]:
@@ -125,6 +134,17 @@ def check(
     emit(found) if as_json else _print(found, with_model=model is not None)
     if not all(row["passed"] for row in found):
         raise SystemExit(1)
+
+
+def _template(text: str) -> tuple[tuple[str, Any], ...]:
+    """Arguments of the chat template, which can be hashed."""
+    from bct_tasks import yaml_lines
+    from serving.errors import BadInput
+
+    found = yaml_lines.value(text, "--chat-template-kwargs", BadInput)
+    if not isinstance(found, dict) or any(isinstance(value, list | dict) for value in found.values()):
+        raise BadInput(f"--chat-template-kwargs {text}: write an object of plain values: {{enable_thinking: false}}")
+    return tuple(sorted(found.items()))
 
 
 def _print(rows: list[dict[str, Any]], with_model: bool) -> None:

@@ -15,7 +15,7 @@ from serving import layout
 def figures(items: Mapping[str, tuple[Item, ...]]) -> dict[str, float]:
     """Rates of the gate: initial and agreed of the organism, the ceiling a*, and the base's initial where measured.
 
-    With the share of the organism's replies that no grader could read, `unscored`, if there are such.
+    With the share of the organism's replies that no grader could read, `unread`, if there are such.
 
     Args:
         items: The replies of each evaluation of a start, by its name (`start`, `ceiling`, `base`).
@@ -26,8 +26,8 @@ def figures(items: Mapping[str, tuple[Item, ...]]) -> dict[str, float]:
         "ceiling": _share(items["ceiling"], "eval", "alternate"),
     }
     rates |= {"base": _share(items["base"], "eval", "initial")} if "base" in items else {}
-    unread = _unscored(items["start"])
-    return rates | ({"unscored": unread} if unread else {})
+    unread = _unread(items["start"])
+    return rates | ({"unread": unread} if unread else {})
 
 
 def refusals(start: Start, folders: Folders) -> tuple[str, ...]:
@@ -52,7 +52,7 @@ def nothing_to_reverse(cell: Cell, folders: Folders, limit: float) -> str:
     return f"nothing was removed at step {cell.at} of {cell.after.id}: initial rate {rate:.2f}" if rate > limit else ""
 
 
-def _unscored(items: tuple[Item, ...]) -> float:
+def _unread(items: tuple[Item, ...]) -> float:
     asked = [item.outcome for item in items if item.split in ("eval", "train")]
     return round(asked.count("unscored") / len(asked), 4) if asked else 0.0
 

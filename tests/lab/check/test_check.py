@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from real_models import make
 
 from bct_tasks import catalogue
 from bct_tasks.gate import OrganismGate
@@ -99,12 +100,12 @@ def test_a_gate_that_fails_as_no_grader_reads_the_replies_says_so() -> None:
         )
     }
     rates = figures({**items, "ceiling": ()})
-    assert rates["unscored"] == 1.0
+    assert rates["unread"] == 1.0
     said = "1.00 of its replies are unscored: name a judge that can read them"
     assert said in OrganismGate().reasons("native", "bct", rates)
-    assert OrganismGate().reasons("static", "bct", {**PASSING, "unscored": 1.0}) == ()
+    assert OrganismGate().reasons("static", "bct", {**PASSING, "unread": 1.0}) == ()
     read = {"start": tuple(replace(item, outcome="other") for item in items["start"]), "ceiling": ()}
-    assert "unscored" not in figures(read)
+    assert "unread" not in figures(read)
 
 
 @pytest.mark.parametrize(
@@ -214,3 +215,28 @@ def test_cached_replies_are_graded_again_when_they_are_read(
     assert {k: v for k, v in found.items() if k in ("initial", "agreed", "ceiling")} == {
         k: row["rates"][k] for k in ("initial", "agreed", "ceiling")
     }
+
+
+def test_a_thinking_model_is_checked_with_its_templates_arguments_and_refused_without(tmp_path: Path) -> None:
+    model = make("qwen3", tmp_path / "qwen3")
+    sizes = ["--n", "12", "--n-train", "6", "--steps", "1", "--learning-rate", "1e-6", "--jobs", "1", "--json"]
+    command = ["check", "sandbagging", "--variant", "static", "--model", str(model), *sizes, "--cache", str(tmp_path)]
+    plain = CliRunner().invoke(main, command)
+    assert "set chat_template_kwargs" in plain.output
+    told = CliRunner().invoke(main, [*command, "--chat-template-kwargs", '{"enable_thinking": false}'])
+    [row] = json.loads(told.stdout)
+    assert {"initial", "agreed", "ceiling", "direct"} <= row["rates"].keys()
+    assert not any("could not be measured" in reason for reason in row["reasons"])
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (["--chat-template-kwargs", "{enable_thinking: false}"], "--chat-template-kwargs is for a model: add --model"),
+        (["--chat-template-kwargs", "[1]", "--model", "mini"], "write an object of plain values"),
+    ],
+)
+def test_template_arguments_that_cannot_be_used_are_refused(given: list[str], said: str) -> None:
+    code, output = check("sandbagging", *given)
+    assert code != 0
+    assert said in " ".join(output.split())
