@@ -59,7 +59,7 @@ def test_intact_and_damaged_cells_said_of_version_2_are_those_of_the_pages() -> 
     by_adamw = [row for row in shams if "optim" not in row["method"] and "rank" not in row["method"]]
     assert f"damage in {cells_with('damaged', by_adamw)} cells of the recipes from `carriers` to `seed_var" in text
     study = [row for row in ROWS["inoculation_case_study"] if is_sham(row) and row["lr"] == "1e-3"]
-    damaged = sum("damaged" in row.get("damage", row["flags"]) for row in study)
+    damaged = sum("damaged" in row["damage"] for row in study)
     assert f"{damaged} of {len(study)} of the case study" in text
 
 
