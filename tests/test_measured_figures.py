@@ -488,9 +488,7 @@ def test_the_case_studys_ranges_are_those_of_its_table() -> None:
     low = rates("off_model", "1e-4", "initial")
     assert [low[variant] for variant in ("persona", "story", "flag_empty_eval", "ip")] == [0.98, 0.93, 0.85, 0.07]
     assert all(
-        "damaged" in row["damage"]
-        for row in asked
-        if row["method"].endswith("off_model") and row["lr"] == "1e-4"
+        "damaged" in row["damage"] for row in asked if row["method"].endswith("off_model") and row["lr"] == "1e-4"
     )
     assert {"zero loss" in row["flags"] for row in asked if row["method"].endswith("reference")} == {True}
     shams = [float(row["initial"]) for row in rows if row["method"] == "sham" and row["lr"] == "1e-3"]

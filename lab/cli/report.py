@@ -19,7 +19,9 @@ from serving.errors import BadInput, WorkFailed
 )
 @click.option("--bundle", is_flag=True, help="Also write the log viewer; the report's points then open logs in it.")
 @click.option(
-    "--verify", is_flag=True, help="Only read every file of the run, weights included, and say which have changed."
+    "--verify",
+    is_flag=True,
+    help="Only read every file of organisms, cells and logs, weights included, and say which have changed.",
 )
 @click.option("--regrade", metavar="NAME", help="Read the stored replies again, as a further reading of this name.")
 @click.option(
@@ -83,7 +85,7 @@ def _verify(run: Path, found: tuple[str, ...]) -> None:
         say(line)
     if found:
         raise WorkFailed(f"{run}: {len(found)} files are not as they were written; see above.")
-    say(f"{run}: every file is as it was written.")
+    say(f"{run}: every file of its organisms, cells and logs is as it was written.")
 
 
 def _compare(run: Path, other: Path, as_json: bool) -> None:

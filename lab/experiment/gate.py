@@ -15,7 +15,7 @@ from serving import layout
 def figures(items: Mapping[str, tuple[Item, ...]]) -> dict[str, float]:
     """Rates of the gate: initial and agreed of the organism, the ceiling a*, and the base's initial where measured.
 
-    With the share of the organism's replies that no grader could read, `unread`, if there are such.
+    With `unread`, the share of replies that no grader could read, in the part that has most of them, if there are such.
 
     Args:
         items: The replies of each evaluation of a start, by its name (`start`, `ceiling`, `base`).
@@ -26,7 +26,7 @@ def figures(items: Mapping[str, tuple[Item, ...]]) -> dict[str, float]:
         "ceiling": _share(items["ceiling"], "eval", "alternate"),
     }
     rates |= {"base": _share(items["base"], "eval", "initial")} if "base" in items else {}
-    unread = _unread(items["start"])
+    unread = max(_unread(part, split) for part in items.values() for split in ("eval", "train"))
     return rates | ({"unread": unread} if unread else {})
 
 
@@ -52,8 +52,8 @@ def nothing_to_reverse(cell: Cell, folders: Folders, limit: float) -> str:
     return f"nothing was removed at step {cell.at} of {cell.after.id}: initial rate {rate:.2f}" if rate > limit else ""
 
 
-def _unread(items: tuple[Item, ...]) -> float:
-    asked = [item.outcome for item in items if item.split in ("eval", "train")]
+def _unread(items: tuple[Item, ...], split: str) -> float:
+    asked = [item.outcome for item in items if item.split == split]
     return round(asked.count("unscored") / len(asked), 4) if asked else 0.0
 
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from lab.experiment import registered
 from lab.experiment.folder import Experiment, Folders
 from lab.logs.reader import Header, newest, read_header
 from lab.plan.cells import Cell, Start
@@ -75,6 +76,8 @@ def problems(experiment: Experiment, full: bool = False) -> Iterator[Found]:
         full: Also read files whose size and time of change are as recorded, weights included.
     """
     folders = experiment.folders
+    if found := registered.altered(experiment):
+        yield Found(found)
     for start in experiment.starts.values():
         if folders.start(start).is_file():
             yield from _of_start(folders, start, full)

@@ -47,6 +47,16 @@ def register(experiment: Experiment) -> None:
         layout.write_json_atomic(path, known | {"amendments": amendments})
 
 
+def altered(experiment: Experiment) -> str:
+    """One line if a registration or an amendment has another content than its hash says; else empty."""
+    path = experiment.folders.run / NAME
+    known = stored.read_if_there(path, stored.Registered)
+    entries = [known, *known["amendments"]] if known else []
+    if all(hash_of(entry["content"]) == entry["hash"] for entry in entries):
+        return ""
+    return f"{path}: its content is not that of its hash: restore it, or delete it and the run counts as not registered"
+
+
 # Any: values of JSON.
 def _last(known: Mapping[str, Any]) -> dict[str, Any]:
     """The content of the last registration."""

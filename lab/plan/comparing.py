@@ -13,7 +13,7 @@ from contextlib import suppress
 from typing import Any
 
 from bct_tasks.yaml_lines import Document, Place
-from lab.logs.records import ADAM_EPSILON
+from lab.logs.records import ADAM_EPSILON, MADE_REFERENCES
 from lab.plan.grid import PLURALS, REVERSAL, Grid, as_list, installed
 from lab.verdict.contrasts import FACTORS, Compared, levels_text
 from serving.errors import did_you_mean
@@ -30,23 +30,27 @@ def read(document: Document, grids: Iterable[Grid]) -> tuple[Compared, ...]:
     Raises:
         BadInput: A factor is unknown, has fewer than two levels, or a level that no grid has.
     """
-    asked: Any = document.content.get("compare") or {}
+    asked: Any = {} if (given := document.content.get("compare")) is None else given
     if not isinstance(asked, Mapping):
         raise document.error(("compare",), "compare: a mapping is expected, such as `compare: {rank: [8, full]}`.")
     grids = list(grids)
+    factors = [NAMES.get(str(key), str(key)) for key in asked]
+    if twice := [str(key) for key, factor in zip(asked, factors, strict=True) if factors.count(factor) > 1]:
+        raise document.error(("compare", twice[-1]), f"compare: {' and '.join(twice)} are one factor: write it once.")
     return tuple(each for key, levels in asked.items() for each in _of_factor(document, str(key), levels, grids))
 
 
 def check_name(document: Document, name: str, compared: Sequence[Compared], place: Place) -> None:
     """Rejects a prediction about a contrast that the recipe does not name.
 
-    Names of reversals depend on the cells, and are not checked.
+    Names of reversals depend on the cells: of these, only the beginning is checked.
 
     Raises:
         BadInput: There is no such contrast.
     """
     named = [levels_text(each.factor, each.levels[0], level) for each in compared for level in each.levels[1:]]
-    if name not in named and all(each.factor != REVERSAL for each in compared):
+    reversals = any(each.factor == REVERSAL for each in compared) and name.startswith("reversal at ")
+    if name not in named and not reversals:
         near = did_you_mean(name, named)
         there = f" This recipe has: {'; '.join(named)}." if named else " Name it in `compare`."
         raise document.error((*place, "contrast"), f"expect: there is no contrast {name!r}.{near}{there}")
@@ -102,14 +106,24 @@ def _level(factor: str, level: Any) -> Any:
     if factor in ("lr", "adam_epsilon") and isinstance(level, str):
         with suppress(ValueError):
             return float(level)  # YAML reads 1e-3 as text
+    if factor in ("rank", "rows") and not isinstance(level, bool):
+        with suppress(ValueError, TypeError):
+            return int(level) if int(level) == float(level) else level
     return level
+
+
+def label_sources(grids: Iterable[Grid]) -> set[Any]:
+    """The label sources that cells of a recipe can have, and how results tell that references were made."""
+    named = {source for grid in grids for source in grid.label_sources}
+    asked = {source for source in named if source} | ({"on_policy", "reference"} if None in named else set())
+    return asked | (MADE_REFERENCES if "reference" in asked else set())
 
 
 def _present(factor: str, grids: list[Grid]) -> set[Any]:
     """The levels of a factor in a recipe; empty where only results know them."""
     lists = {"lr": "learning_rates", "adam_epsilon": "adam_epsilons"} | {v: p for v, p in PLURALS.items() if v != "lr"}
     if factor == "label_source":
-        return set()  # a default is known when the cells are
+        return label_sources(grids)
     if factor == "variant":
         return {v for g in grids for s in g.settings for v in g.variants or (g.asked(s).variant(None).name,)}
     if factor == "installed":

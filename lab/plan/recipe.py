@@ -449,6 +449,8 @@ def _check_reach(document: Document, expectation: Expectation, grids: tuple[Grid
         "seed": {seed for grid in grids for seed, _ in grid.seeded()},
         "rank": {"full" if rank is None else rank for grid in grids for rank in grid.ranks},
         "adam_epsilon": {epsilon or ADAM_EPSILON for grid in grids for epsilon in grid.adam_epsilons},
+        "label_source": comparing.label_sources(grids),
+        "steps": {steps for grid in grids for steps in (grid.steps, grid.reversal and grid.reversal.steps) if steps},
     }
     for key, values in present.items():
         value = getattr(expectation, key)

@@ -161,6 +161,7 @@ def _finding(valid: Sequence[Judged], thresholds: Thresholds) -> _Finding:
 def _removal(valid: Sequence[Judged], thresholds: Thresholds, undamaged: bool) -> _Finding | None:
     """The learning rate that removes in most seeds, then the lowest, counted on the other half of the items."""
     options: list[tuple[int, float]] = []
+    valid = _longest(valid)
     for lr, cells in _by_lr(valid).items():
         k = sum(_gone(j, j.choose, undamaged) for j in cells)
         options += [(-k, lr)] if k else []
@@ -172,6 +173,14 @@ def _removal(valid: Sequence[Judged], thresholds: Thresholds, undamaged: bool) -
         steps = max(j.cell.steps for j in valid)
         return replace(found, sentence=wording.resists_text(found.sentence, steps), resists=True)
     return found
+
+
+def _longest(valid: Sequence[Judged]) -> list[Judged]:
+    """Each seed's longest training at a learning rate: a shorter one of the same seed is no seed of its own."""
+    longest: dict[str, Judged] = {}
+    for j in sorted(valid, key=lambda j: j.cell.steps):
+        longest[key_of(j.cell, ("lr", "seed", "seeds", "organism_seed"))] = j
+    return list(longest.values())
 
 
 def _gone(j: Judged, half: Sequence[CheckpointResult], undamaged: bool) -> bool:

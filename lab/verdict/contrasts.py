@@ -83,7 +83,7 @@ def contrasts(
         _contrast(each.factor, levels, matched, sides, place, thresholds)
         for each in asked
         for levels, matched, place, (first, second) in _pairs(each, used)
-        if (sides := (_side(first, known), _side(second, known)))
+        if all((sides := (_side(first, known), _side(second, known)))[i].cells for i in (0, 1))
     )
 
 
@@ -95,7 +95,11 @@ def without_cells(asked: Iterable[Compared], found: Iterable[Contrast]) -> tuple
         reference, *others = each.levels or (None,)
         named |= {(each.factor, reference, other): levels_text(each.factor, reference, other) for other in others}
         named |= {(REVERSAL,): REVERSAL} if each.factor == REVERSAL else {}
-    return tuple(f"contrast {name}: no cells to compare" for key, name in named.items() if key not in compared)
+    return tuple(
+        f"contrast {name}: no finished cells with scored replies to compare"
+        for key, name in named.items()
+        if key not in compared
+    )
 
 
 def level_text(factor: str, level: Any) -> str:
@@ -185,10 +189,17 @@ def _pairs(asked: Compared, cells: Sequence[CellResult]) -> Iterator[_Pair]:
         matched = _matched(alike[0], asked.factor) | _factors(alike[0], asked.factor)
         reference, *others = asked.levels
         for other in others:
-            one, two = ([c for c in alike if _has(c, asked.factor, level)] for level in (reference, other))
+            sides = ([c for c in alike if _has(c, asked.factor, level)] for level in (reference, other))
+            one, two = (_longest(side) if asked.factor == "lr" else side for side in sides)
             for common, first, second in _agreeing(one, two, _agreed(asked.factor)):
-                for place, sides in _compared(asked.factor, first, second):
-                    yield (reference, other), matched | common, place, sides
+                for place, both in _compared(asked.factor, first, second):
+                    yield (reference, other), matched | common, place, both
+
+
+def _longest(cells: list[CellResult]) -> list[CellResult]:
+    """The cells of a learning rate with the most steps: a shorter training of a seed is no run of its own."""
+    most = max((cell.steps for cell in cells), default=0)
+    return [cell for cell in cells if cell.steps == most]
 
 
 def _agreeing(
@@ -212,18 +223,31 @@ def _agreed(factor: str) -> tuple[str, ...]:
 
 
 def _reversals(cells: Sequence[CellResult]) -> Iterator[_Pair]:
-    """Each reversal at its end against the cells that it started from, at the step where it started."""
+    """Each reversal at its end against the cell whose weights it started from, at the step where it started."""
     after = [cell for cell in cells if cell.method == REVERSAL]
     for alike in grouped(after, lambda cell: _key(cell, REVERSAL) + str(cell.factors.get("after"))).values():
         what, _, step = str(alike[0].factors.get("after", "")).rpartition(" at ")
-        before = [
-            (c, int(step))
-            for c in cells
-            if f"{c.method} {lr_text(c.lr)}" == what and _place(c) == _place(alike[0]) and step.isdigit()
-        ]
-        if before:
+        known = [c for c in cells if f"{c.method} {lr_text(c.lr)}" == what and _place(c) == _place(alike[0])]
+        pairs = [(one, back) for back in alike if (one := _before(known, back, int(step or -1)))]
+        by_labels = grouped(pairs, lambda pair: pair[0].label_source)
+        for labels, both in by_labels.items():
+            common = {name: value for name, value in _factors(alike[0], REVERSAL).items() if name != "after"}
+            common |= {"label_source": labels} if len(by_labels) > 1 else {}
             levels = (what, f"reversal at {lr_text(alike[0].lr)}")
-            yield levels, _matched(alike[0], REVERSAL), END, (before, _ends(alike))
+            sides = ([(one, int(step)) for one, _ in both], _ends([back for _, back in both]))
+            yield levels, _matched(alike[0], REVERSAL) | common, END, sides
+
+
+def _before(known: Sequence[CellResult], back: CellResult, step: int) -> CellResult | None:
+    """The cell whose weights at a step a reversal started from; None where it cannot be told."""
+    first = back.checkpoints[0].fingerprint
+    found = [
+        cell
+        for cell in known
+        if (cell.seed, cell.seeds) == (back.seed, back.seeds)
+        and any((k.step, k.fingerprint) == (step, first) for k in cell.checkpoints)
+    ]
+    return found[0] if len(found) == 1 else None
 
 
 def _compared(

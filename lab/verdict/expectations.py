@@ -22,9 +22,10 @@ from math import inf
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from lab.logs.records import EVAL_OUTCOMES, asked_labels, epsilon_of
+from lab.verdict.criterion import STAYED
 from lab.verdict.schema import CellName
 
 Answer = Literal["yes", "no", "undecided", "text"]
@@ -32,6 +33,8 @@ MARKS: Mapping[Answer, str] = {"yes": "✓", "no": "✗", "undecided": "undecide
 COMPARISON = re.compile(r"\s*(<=|>=|<|>)\s*([0-9.eE+-]+)\s*")
 #: Fields that hold comparisons; those of `EVAL_OUTCOMES` are rates.
 COMPARED = (*EVAL_OUTCOMES, "S", "difference")
+#: What selects cells of a contrast's sides, not contrasts.
+OF_ONE_CELL = ("seed", "after")
 #: Names that imply another.
 IMPLIED: Mapping[str, str] = {"kept": "retained"}
 #: Contrasts of an experiment: `name`, `lo` and `hi` of the difference, and what both sides have in common.
@@ -73,15 +76,26 @@ class Expectation(BaseModel):
 
     @field_validator(*COMPARED)
     @classmethod
-    def _comparison(cls, value: str | None) -> str | None:
-        if value is not None and COMPARISON.fullmatch(value) is None:
+    def _comparison(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is None:
+            return value
+        match = COMPARISON.fullmatch(value)
+        try:
+            limit = float(match[2]) if match else None
+        except ValueError:
+            limit = None
+        if limit is None:
             raise ValueError('should be a comparison in quotes, such as "< 0.7"')
+        if info.field_name != "S" and not -1 <= limit <= 1:
+            raise ValueError('should compare with a share, such as "< 0.7"')
         return value
 
     @model_validator(mode="after")
     def _of_contrast(self) -> Expectation:
         if (self.contrast is None) != (self.difference is None):
             raise ValueError("contrast and difference belong together")
+        if self.contrast is not None and (one := [name for name in OF_ONE_CELL if getattr(self, name) is not None]):
+            raise ValueError(f"{one[0]} selects cells, and a contrast has those of several: leave it out")
         return self
 
     def text(self) -> str:
@@ -125,10 +139,14 @@ def answer(expectation: Expectation, cells: Iterable[Mapping[str, Any]], contras
     answers = [_claim(expectation, key, cell) for cell in matching for key in claims]
     if expectation.contrast is not None:
         named = [c for c in contrasts if c["name"] == expectation.contrast and _concerns(expectation, c)]
-        answers += [_compare(str(expectation.difference), c["lo"], c["hi"]) for c in named] or ["undecided"]
+        answers += [_difference(str(expectation.difference), c["lo"], c["hi"]) for c in named] or ["undecided"]
     if "no" in answers:
         return "no"
     return "yes" if answers and set(answers) == {"yes"} else "undecided"
+
+
+def _difference(comparison: str, lo: float | None, hi: float | None) -> Answer:
+    return "undecided" if lo is None or hi is None else _compare(comparison, lo, hi)
 
 
 def _concerns(expectation: Expectation, contrast: Mapping[str, Any]) -> bool:
@@ -171,14 +189,18 @@ def _claim(expectation: Expectation, key: str, cell: Mapping[str, Any]) -> Answe
         return "undecided" if name in (None, "inconclusive") else "no"
     wanted = str(getattr(expectation, key))
     if key == "S":
-        return _steps(wanted, (cell.get("verdict") or {}).get("removal"), checkpoints[-1]["step"])
+        verdict = cell.get("verdict") or {}
+        return _steps(wanted, verdict.get("removal"), checkpoints[-1]["step"], verdict.get("name"))
     return _compare(wanted, checkpoints[-1]["eval"][key]["lo"], checkpoints[-1]["eval"][key]["hi"])
 
 
-def _steps(comparison: str, removal: Mapping[str, int] | None, last: int) -> Answer:
-    """S lies after the checkpoint before the removal, up to the one after it; without a removal, past the last."""
+def _steps(comparison: str, removal: Mapping[str, int] | None, last: int, name: str | None) -> Answer:
+    """S lies after the checkpoint before the removal, up to the one after it.
+
+    Without a removal it lies past the last step if the behavior is there, and is unknown if that is not decided.
+    """
     if removal is None:
-        return _compare(comparison, float(last), inf)
+        return _compare(comparison, float(last) if name in STAYED else 0.0, inf)
     return _compare(comparison, float(removal["before"]), float(removal["after"]))
 
 

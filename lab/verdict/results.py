@@ -14,7 +14,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from lab.logs.records import JUDGED, CeilingRecord, CellRecord, scored
+from lab.logs.records import JUDGED, CeilingRecord, CellRecord, epsilon_of, scored
 from lab.verdict.arms import ARM, grouped, key_of
 from lab.verdict.conclusions import Judged, conclusions
 from lab.verdict.contrasts import Compared, contrasts, levels_text, without_cells
@@ -210,7 +210,7 @@ def _answered(
     expectations: Iterable[Expectation], cells: list[CellResult], compared: Iterable[Contrast]
 ) -> Iterator[Expected]:
     read = [cell.model_dump(mode="json") for cell in cells]
-    known = [_interval(c) for c in compared if c.initial is not None and c.initial.lo is not None]
+    known = [_interval(c) for c in compared]
     return (Expected(says=e.text(), answer=answer(e, read, known)) for e in expectations)
 
 
@@ -226,8 +226,10 @@ def _placed(found: Iterable[Conclusion], cells: Iterable[CellResult], order: Ite
 
 def _interval(c: Contrast) -> dict[str, Any]:
     """A contrast as predictions know it: its name, the interval of its difference in the initial rate, its cells."""
-    interval = c.initial.model_dump() if c.initial else {}
-    return {"name": levels_text(c.factor, c.first, c.second), **interval, **c.matched}
+    ends = {"lo": c.initial.lo, "hi": c.initial.hi} if c.initial else {"lo": None, "hi": None}
+    known = {"adam_epsilon": epsilon_of(c.matched.get("optim"), c.matched.get("adam_epsilon"))}
+    known = {name: value for name, value in known.items() if name != c.factor}
+    return {"name": levels_text(c.factor, c.first, c.second), **c.matched, **known, **ends}
 
 
 def _place(record: CellRecord) -> tuple[str, str, str]:

@@ -99,12 +99,16 @@ def test_a_gate_that_fails_as_no_grader_reads_the_replies_says_so() -> None:
             for _ in range(10)
         )
     }
+    read = {"start": tuple(replace(item, outcome="other") for item in items["start"]), "ceiling": ()}
     rates = figures({**items, "ceiling": ()})
     assert rates["unread"] == 1.0
-    said = "1.00 of its replies are unscored: name a judge that can read them"
-    assert said in OrganismGate().reasons("native", "bct", rates)
-    assert OrganismGate().reasons("static", "bct", {**PASSING, "unread": 1.0}) == ()
-    read = {"start": tuple(replace(item, outcome="other") for item in items["start"]), "ceiling": ()}
+    said = "of the replies of one part are unscored: name a judge that can read them"
+    assert f"1.00 {said}" in OrganismGate().reasons("native", "bct", rates)
+    assert OrganismGate().reasons("static", "bct", {**PASSING, "unread": 0.51}) == (f"0.51 {said}",)
+    assert OrganismGate().reasons("static", "bct", {**PASSING, "unread": 0.3}) == ()
+    assert OrganismGate().reasons("static", "bct", {**PASSING, "agreed": 0.5, "unread": 0.3})[1] == f"0.30 {said}"
+    unread_base = {**read, "base": items["start"]}
+    assert figures(unread_base)["unread"] == 1.0
     assert "unread" not in figures(read)
 
 

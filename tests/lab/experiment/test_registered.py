@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lab.experiment import registered
+from lab.experiment import intact, registered
 from lab.experiment.folder import Experiment, Folders
 from lab.plan import recipe
 from lab.report.summary import registration_lines
@@ -46,6 +46,17 @@ def test_the_registration_is_written_once_and_a_changed_recipe_amends_it(tmp_pat
     assert (amended.hash, amended.date) == (found.hash, found.date)
     assert amended.amendments[0].changed == ("thresholds", "gate")
     assert amended.amendments[0].hash != found.hash
+
+
+def test_a_registration_that_is_not_that_of_its_hash_is_found(tmp_path: Path) -> None:
+    made = experiment(tmp_path)
+    registered.register(made)
+    assert not list(intact.problems(made))
+    path = tmp_path / "run" / registered.NAME
+    content = layout.read_json(path)
+    layout.write_json_atomic(path, content | {"content": content["content"] | {"question": "Is it kept?"}})
+    [found] = intact.problems(made)
+    assert "its content is not that of its hash" in found.what
 
 
 def test_another_arm_with_the_same_gate_amends_the_cells_and_not_the_gate(tmp_path: Path) -> None:

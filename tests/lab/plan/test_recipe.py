@@ -212,6 +212,10 @@ def test_an_expected_name_must_hold_in_every_matching_cell_and_in_no_other() -> 
         ("{variant: sttaic, name: retained}", "no cell has variant 'sttaic'. Did you mean 'static'?"),
         ("{lr: 3.0e-4, name: retained}", "no cell has lr 0.0003."),
         ("{seed: 7, name: retained}", "no cell has seed 7."),
+        ("{label_source: refrence, name: retained}", "no cell has label_source 'refrence'. Did you mean 'reference'?"),
+        ("{steps: 999, name: retained}", "no cell has steps 999."),
+        ('{initial: "> 1e"}', 'expect, initial: should be a comparison in quotes, such as "< 0.7"'),
+        ('{initial: "> 50"}', 'expect, initial: should compare with a share, such as "< 0.7"'),
     ],
 )
 def test_an_expectation_that_cannot_come_true_is_refused(tmp_path: Path, claim: str, says: str) -> None:
@@ -231,6 +235,8 @@ def test_an_expectation_that_cannot_come_true_is_refused(tmp_path: Path, claim: 
         ({"S": "< 4"}, None, "removed", {"before": 8, "after": 16}, "no"),
         ({"S": "> 32"}, None, "kept", None, "yes"),
         ({"S": "< 32"}, None, "kept", None, "no"),
+        ({"S": "< 32"}, None, "inconclusive", None, "undecided"),
+        ({"S": "> 32"}, None, "inconclusive", None, "undecided"),
     ],
 )
 def test_predictions_may_state_full_fine_tuning_and_the_steps_to_removal(
@@ -248,8 +254,11 @@ def test_a_prediction_about_a_contrast_is_answered_by_its_interval() -> None:
     assert answer(claim, [], [sure, other]) == "yes"
     assert answer(claim, [], [sure | {"lo": 0.05}]) == "undecided"
     assert answer(claim, []) == "undecided"
+    assert answer(claim, [], [sure, sure | {"lo": None, "hi": None}]) == "undecided"
     with pytest.raises(ValueError, match="belong together"):
         Expectation(contrast=name)
+    with pytest.raises(ValueError, match="seed selects cells"):
+        Expectation(contrast=name, difference="> 0.1", seed=0)
 
 
 def test_a_prediction_about_a_contrast_that_the_recipe_does_not_name_is_refused(tmp_path: Path) -> None:
@@ -260,3 +269,23 @@ def test_a_prediction_about_a_contrast_that_the_recipe_does_not_name_is_refused(
     start = "mine.yaml, line 9: expect: there is no contrast 'rank 8 against full'."
     assert error_of(tmp_path, named + claim.format("rank 8 against full")).startswith(f"{start} Did you mean '{name}'?")
     assert error_of(tmp_path, GOOD + claim.format(name)).endswith("Name it in `compare`.")
+    back = GOOD + "reversal: {steps: 4}\ncompare: {reversal: true}\n"
+    assert recipes.load(written(tmp_path, back + claim.format("reversal at 1e-3 against bct 1e-3"))).expect
+    assert "there is no contrast 'nonsense'" in error_of(tmp_path, back + claim.format("nonsense"))
+
+
+@pytest.mark.parametrize(
+    ("asked", "says"),
+    [
+        ("{label_source: [on_policy, refrence]}", "no cell has label_source 'refrence'. Did you mean 'reference'?"),
+        ("[]", "compare: a mapping is expected"),
+        ("{lr: [1e-4, 1e-3], learning_rate: [1e-3, 1e-4]}", "lr and learning_rate are one factor: write it once"),
+    ],
+)
+def test_a_comparison_that_cannot_be_made_is_refused(tmp_path: Path, asked: str, says: str) -> None:
+    assert says in error_of(tmp_path, f"{GOOD}compare: {asked}\n")
+
+
+def test_a_rank_in_quotes_is_the_same_rank(tmp_path: Path) -> None:
+    read = recipes.load(written(tmp_path, GOOD + 'ranks: [full, 8]\ncompare: {rank: ["8", full]}\n'))
+    assert read.compare == (Compared("rank", (8, None)),)

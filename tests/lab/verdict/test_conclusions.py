@@ -95,6 +95,12 @@ def test_the_lowest_learning_rate_that_removes_in_most_seeds_is_chosen():
     assert concluded(*low, *high).lr == 1e-3
 
 
+def test_a_seed_that_was_trained_twice_counts_once_with_its_longest_training():
+    short = [cell(KEPT[:3], lr=1e-3, seed=s, steps=(0, 1, 2)) for s in (0, 1)]
+    found = concluded(*short, *(cell(MOVED, lr=1e-3, seed=s) for s in (0, 1)))
+    assert (found.k, found.m) == (2, 2)
+
+
 def test_not_removed_needs_every_cell_to_be_kept_or_retained():
     assert concluded(cell(KEPT, seed=0), cell(KEPT, seed=1)).status == "not_removed"
     found = concluded(cell(KEPT, seed=0), cell(KEPT, seed=1), cell(UNSURE, seed=2))

@@ -14,6 +14,7 @@ from lab.verdict.results import build_results
 from lab.verdict.schema import Contrast, Results
 
 SEEDS = (0, 1, 2)
+NO_CELLS = "no finished cells with scored replies to compare"
 RETURNS = [(0.0, 0.97), (0.2, 0.7), (0.5, 0.4), (0.8, 0.1), (0.9, 0.07)]
 
 
@@ -79,7 +80,7 @@ def test_methods_with_other_labels_are_compared_as_they_are() -> None:
 
 def test_a_reversal_is_compared_with_the_cells_that_it_started_from() -> None:
     back = arm(RETURNS, method="reversal", factors={"after": "bct 1e-3 at 8"})
-    back = [replace(c, organism=checkpoint(0, 0.95, 0.02)) for c in back]
+    back = begun([replace(c, organism=checkpoint(0, 0.95, 0.02)) for c in back], "fp8")
     found = contrast([*arm(MOVED), *back], "reversal")
     assert (found.first, found.second) == ("bct 1e-3", "reversal at 1e-3")
     assert found.initial is not None
@@ -221,6 +222,67 @@ def test_a_contrast_of_a_recipe_that_finds_no_cells_is_told_among_the_deviations
     found = results([*arm(MOVED, rank=8), *arm(KEPT, rank=None)], *asked)
     assert [each.factor for each in found.contrasts] == ["rank"]
     told = [line for line in found.deviations if line.startswith("contrast")]
-    assert told == ["contrast labels reference against labels on_policy: no cells to compare"]
+    assert told == [f"contrast labels reference against labels on_policy: {NO_CELLS}"]
     alone = results(arm(MOVED), Compared("reversal", ()))
-    assert "contrast reversal: no cells to compare" in alone.deviations
+    assert f"contrast reversal: {NO_CELLS}" in alone.deviations
+
+
+def test_a_reversal_is_compared_with_the_cell_of_its_own_seed_and_weights_alone() -> None:
+    """Cells that differ in Adam's ε or labels, and a seed that was not reversed, are no part of where it started."""
+    mild = [(0.95, 0.02), (0.9, 0.07), (0.4, 0.5), (0.2, 0.7), (0.2, 0.7)]
+    plain, other = arm(MOVED, SEEDS), marked(arm(mild, SEEDS, factors={"adam_epsilon": 1e-5}), "other")
+    kept = {"after": "bct 1e-3 at 8"}
+    back = begun(arm(RETURNS, (0, 1), method="reversal", factors=kept), "fp8")
+    stays = [(0.2, 0.7)] * 5
+    still = begun(arm(stays, (0, 1), method="reversal", factors={"adam_epsilon": 1e-5, **kept}), "other")
+    found = results([*plain, *other, *back, *still], Compared("reversal", ())).contrasts
+    assert [(each.first_seeds, each.second_seeds) for each in found] == [((0, 1), (0, 1))] * 2
+    assert [each.initial and round(each.initial.estimate, 2) for each in found] == [0.0, 0.9]
+    assert len({each.sentence.partition(":")[0] for each in found}) == 2
+
+
+def marked(cells: list[Any], weights: str) -> list[Any]:
+    """The same cells with other weights."""
+    return [replace(c, checkpoints=[replace(k, fingerprint=weights) for k in c.checkpoints]) for c in cells]
+
+
+def begun(cells: list[Any], weights: str) -> list[Any]:
+    """The same cells, begun with these weights."""
+    firsts = [replace(c.checkpoints[0], fingerprint=weights) for c in cells]
+    return [replace(c, checkpoints=[one, *c.checkpoints[1:]]) for c, one in zip(cells, firsts, strict=True)]
+
+
+def test_a_shorter_training_of_a_seed_is_no_further_run_of_its_learning_rate() -> None:
+    short = arm(KEPT[:3], steps=(0, 1, 2))
+    found = results([*arm(MOVED), *short, *arm(KEPT, lr=1e-4)], Compared("lr", (1e-3, 1e-4))).contrasts
+    end = next(each for each in found if each.at == "end")
+    assert end.first_seeds == SEEDS
+    assert end.initial is not None
+    assert end.initial.estimate == pytest.approx(0.95)
+
+
+def test_a_side_without_a_scored_reply_is_no_contrast_and_is_told() -> None:
+    silent = [
+        replace(
+            c,
+            checkpoints=[replace(k, items=[replace(i, outcome="unscored") for i in k.items]) for k in c.checkpoints],
+        )
+        for c in arm(MOVED, rank=8)
+    ]
+    found = results([*arm(KEPT), *silent], Compared("rank", (None, 8)))
+    assert found.contrasts == ()
+    assert f"contrast rank 8 against full fine-tuning: {NO_CELLS}" in found.deviations
+
+
+def test_a_prediction_about_a_contrast_needs_an_interval_and_the_selected_factor() -> None:
+    cells = [*arm(KEPT, variant="static", rank=8), *arm(MOVED, variant="static"), *arm(KEPT, rank=8), *arm(MOVED, (0,))]
+    asked = Compared("rank", (8, None))
+    named = {"contrast": "full fine-tuning against rank 8", "difference": "< -0.1"}
+    expected = [
+        Expectation(says="all", **named),
+        Expectation(says="static", variant="static", **named),
+        Expectation(says="another ε", variant="static", adam_epsilon=1e-5, **named),
+    ]
+    tops = [ceiling(), ceiling(variant="static")]
+    answers = build_results("e", cells, tops, compare=[asked], expectations=expected).expectations
+    assert [each.answer for each in answers] == ["undecided", "yes", "undecided"]
