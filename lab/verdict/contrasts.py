@@ -79,12 +79,13 @@ def contrasts(
     """All contrasts of a recipe, in its order. Cells without replies, or whose gate failed, are left out."""
     known = {record.id: record for record in records}
     used = [c for c in cells if c.checkpoints and "invalid" not in c.verdict.flags]
-    return tuple(
-        _contrast(each.factor, levels, matched, sides, place, thresholds)
-        for each in asked
-        for levels, matched, place, (first, second) in _pairs(each, used)
-        if all((sides := (_side(first, known), _side(second, known)))[i].cells for i in (0, 1))
-    )
+    found: list[Contrast] = []
+    for each in asked:
+        for levels, matched, place, at in _pairs(each, used):
+            first, second = (_side(side, known) for side in at)
+            if first.cells and second.cells:
+                found.append(_contrast(each.factor, levels, matched, (first, second), place, thresholds))
+    return tuple(found)
 
 
 def without_cells(asked: Iterable[Compared], found: Iterable[Contrast]) -> tuple[str, ...]:
