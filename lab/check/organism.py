@@ -196,14 +196,15 @@ def is_measured(check: OrganismCheck, home: Path) -> bool:
 def rates(check: OrganismCheck, home: Path) -> dict[str, Any] | None:
     """The rates of a check; None until everything is measured.
 
-    A rate is the share of scored replies. `unscored` counts the others, and `unread` is their largest share in a
-    stage; `lowest` names, for each rate, the family of questions where it is lowest.
+    A rate is the share of scored replies. `unscored` counts the others, and `unread`, if there are such, is their
+    largest share in a stage; `lowest` names, for each rate, the family of questions where it is lowest.
     """
     if not is_measured(check, home):
         return None
     kept = _kept(folder(check, home))
     setting = check.asked()
-    found: dict[str, Any] = {"unscored": 0, "unread": 0.0}
+    found: dict[str, Any] = {"unscored": 0}
+    unread: list[float] = []
     lowest: dict[str, str] = {}
     for stage in check.stages():
         prompts = check.prompts(stage)
@@ -211,12 +212,13 @@ def rates(check: OrganismCheck, home: Path) -> dict[str, Any] | None:
         found["unscored"] += sum(outcome is Outcome.UNSCORED for outcome in outcomes)
         for kind in ("eval", "train"):
             of_kind = [o is Outcome.UNSCORED for p, o in zip(prompts, outcomes, strict=True) if p.kind == kind]
-            found["unread"] = max(found["unread"], round(_share(of_kind), 4))
+            unread.append(round(_share(of_kind), 4))
         for name, (kind, wanted) in MEASURED[stage].items():
             scored = [(p.family, o) for p, o in zip(prompts, outcomes, strict=True) if p.kind == kind]
             scored = [(family, o) for family, o in scored if o is not Outcome.UNSCORED]
             found[name] = round(_share([o is wanted for _, o in scored]), 4)
             lowest[name] = _lowest(scored, wanted)
+    found |= {"unread": max(unread)} if any(unread) else {}
     return found | {"lowest": lowest}
 
 

@@ -93,6 +93,7 @@ def test_a_run_from_before_paths_were_left_out_goes_on_under_its_names(home: Pat
             path.write_text(renamed(path, names), encoding="utf-8")
         if (new := renamed_name(path.name, names)) != path.name:
             path.rename(path.with_name(new))
+    small_runs.hashed(run)
     again(home)
     assert [path.name for path in (run / "organisms").iterdir()] == ["0badcafe"]
     (found,) = read_results(run / "results.json").cells

@@ -52,6 +52,7 @@ def old(recipe: Path, whole: Path, tmp_path: Path) -> Path:
     for new, before in names.items():
         for path in [*run.glob(f"*/{new}*")]:
             path.rename(path.with_name(path.name.replace(new, before)))
+    small_runs.hashed(run)
     content = json.loads((run / "run.json").read_text(encoding="utf-8"))
     (run / "run.json").write_text(json.dumps({k: v for k, v in content.items() if k not in ("identity", "names")}))
     return run
