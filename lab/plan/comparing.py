@@ -48,7 +48,7 @@ def check_name(document: Document, name: str, compared: Sequence[Compared], plac
     Raises:
         BadInput: There is no such contrast.
     """
-    named = [levels_text(each.factor, each.levels[0], level) for each in compared for level in each.levels[1:]]
+    named = [levels_text(each.factor, *levels) for each in compared for levels in each.pairs()]
     reversals = any(each.factor == REVERSAL for each in compared) and name.startswith("reversal at ")
     if name not in named and not reversals:
         near = did_you_mean(name, named)
@@ -92,8 +92,7 @@ def _group(document: Document, place: Place, levels: Any, grids: list[Grid]) -> 
 def _refuse_twice(document: Document, key: str, found: Iterable[Compared]) -> None:
     seen: set[frozenset[Any]] = set()
     for i, each in enumerate(found):
-        reference, *others = each.levels
-        for pair in (frozenset((reference, other)) for other in others):
+        for pair in map(frozenset, each.pairs()):
             if pair in seen:
                 twice = " and ".join(str(level) for level in each.levels if level in pair)
                 raise document.error(("compare", key, i), f"compare, {key}: {twice} are compared in an earlier list.")

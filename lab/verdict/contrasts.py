@@ -59,6 +59,10 @@ class Compared:
     factor: str
     levels: tuple[Any, ...]
 
+    def pairs(self) -> list[tuple[Any, Any]]:
+        """The reference with each other level; none for `reversal`, whose levels the cells give."""
+        return [(self.levels[0], other) for other in self.levels[1:]]
+
 
 @dataclass(frozen=True)
 class _Side:
@@ -93,8 +97,7 @@ def without_cells(asked: Iterable[Compared], found: Iterable[Contrast]) -> tuple
     compared = {(c.factor,) if c.factor == REVERSAL else (c.factor, c.first, c.second) for c in found}
     named: dict[tuple[Any, ...], str] = {}
     for each in asked:
-        reference, *others = each.levels or (None,)
-        named |= {(each.factor, reference, other): levels_text(each.factor, reference, other) for other in others}
+        named |= {(each.factor, *levels): levels_text(each.factor, *levels) for levels in each.pairs()}
         named |= {(REVERSAL,): REVERSAL} if each.factor == REVERSAL else {}
     return tuple(
         f"contrast {name}: no finished cells with scored replies to compare"
@@ -188,13 +191,12 @@ def _pairs(asked: Compared, cells: Sequence[CellResult]) -> Iterator[_Pair]:
     plain = [cell for cell in cells if cell.method != REVERSAL]
     for alike in grouped(plain, lambda cell: _key(cell, asked.factor)).values():
         matched = _matched(alike[0], asked.factor) | _factors(alike[0], asked.factor)
-        reference, *others = asked.levels
-        for other in others:
-            sides = ([c for c in alike if _has(c, asked.factor, level)] for level in (reference, other))
+        for levels in asked.pairs():
+            sides = ([c for c in alike if _has(c, asked.factor, level)] for level in levels)
             one, two = (_longest(side) if asked.factor == "lr" else side for side in sides)
             for common, first, second in _agreeing(one, two, _agreed(asked.factor)):
                 for place, both in _compared(asked.factor, first, second):
-                    yield (reference, other), matched | common, place, both
+                    yield levels, matched | common, place, both
 
 
 def _longest(cells: list[CellResult]) -> list[CellResult]:
