@@ -1,6 +1,6 @@
 """The folder in a user's home that inspect writes to in every evaluation, checked before there is one.
 
-    problem()           # "inspect writes to /root/.local/share/inspect_ai, ..."; None if it can
+    problem()           # "inspect writes to /home/me/.local/share/inspect_ai, ..."; None if it can
 
 Nothing is created. Not covered: the caches of Hugging Face, which models in folders do not need.
 """
